@@ -1,0 +1,1 @@
+//! The kinds of actor: Kafka sources, normalizers, TimescaleDB writers, Redis caches.

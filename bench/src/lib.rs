@@ -1,0 +1,1 @@
+//! Benchmarks: the engine beside a program without one.

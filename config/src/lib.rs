@@ -1,0 +1,1 @@
+//! Files of the product, embedded: node settings, migrations, topologies, samples.

@@ -1,0 +1,1 @@
+//! The real Kafka, TimescaleDB and Redis as private processes on loopback.

@@ -1,0 +1,1 @@
+//! The actor runtime: links, supervisors, lifecycle, ledger, clock, telemetry, administration.

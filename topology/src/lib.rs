@@ -1,0 +1,1 @@
+//! The topology language: text in, a typed topology and its diagnostics out.
