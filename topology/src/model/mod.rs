@@ -9,10 +9,12 @@ mod kind;
 mod supervisor;
 
 pub use connection::{Connections, KafkaConnection, RedisConnection, Sasl, TimescaleConnection, Tls};
-pub use field::{Case, Column, EventTime, Expr, Field, FieldSource, FieldType, Literal, MatchMode, Pointer, TimeUnit};
+pub use field::{
+    Case, Column, EventTime, Expr, Field, FieldSource, FieldType, Literal, MatchMode, Pointer, TimeUnit,
+};
 pub use kind::{
-    DeadLetter, Flush, GroupProtocol, KafkaSink, KafkaSource, Kind, Membership, Normalizer, RedisCache, ReplayFormat,
-    ReplaySource, Start, TemplatePart, TimescaleWriter,
+    DeadLetter, Flush, GroupProtocol, KafkaSink, KafkaSource, Kind, Membership, Normalizer, RedisCache,
+    ReplayFormat, ReplaySource, Start, TemplatePart, TimescaleWriter,
 };
 pub use supervisor::{Backoff, Restart, Strategy, Supervisor};
 
@@ -39,7 +41,7 @@ impl Topology {
     }
 
     /// The actors that read from `name`.
-    pub fn readers<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Actor> {
+    pub fn readers<'a, 'n>(&'a self, name: &'n str) -> impl Iterator<Item = &'a Actor> + use<'a, 'n> {
         self.actors.iter().filter(move |actor| actor.from.iter().any(|from| from.value == name))
     }
 }

@@ -1,0 +1,1 @@
+//! CEL expressions over messages and rows.

@@ -1,0 +1,1 @@
+//! What every kind that speaks to Kafka shares: client configuration, error classes.

@@ -1,0 +1,1 @@
+//! What every kind that speaks to TimescaleDB shares: connections, identifiers, error classes, offsets, migrations.
