@@ -39,7 +39,12 @@ impl Feed {
     }
 
     /// Sends one record; waits while the producer's queue is full. `None` as value is a tombstone.
-    pub fn send(&self, key: Option<&[u8]>, value: Option<&[u8]>, time_ms: Option<i64>) -> Result<(), FeedError> {
+    pub fn send(
+        &self,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        time_ms: Option<i64>,
+    ) -> Result<(), FeedError> {
         let mut record = BaseRecord::<[u8], [u8]>::to(&self.topic);
         record.key = key;
         record.payload = value;

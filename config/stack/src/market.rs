@@ -160,7 +160,8 @@ mod tests {
 
     #[test]
     fn same_seed_gives_the_same_messages() {
-        let market = |seed| Market::new(Shape::Venues, seed, 20, START_US, 1000).take(500).collect::<Vec<_>>();
+        let market =
+            |seed| Market::new(Shape::Venues, seed, 20, START_US, 1000).take(500).collect::<Vec<_>>();
         assert_eq!(market(7), market(7));
         assert_ne!(market(7), market(8));
     }
