@@ -9,10 +9,12 @@ mod kind;
 mod supervisor;
 
 pub use connection::{Connections, KafkaConnection, RedisConnection, Sasl, TimescaleConnection, Tls};
-pub use field::{Case, Column, EventTime, Expr, Field, FieldSource, FieldType, Literal, MatchMode, Pointer, TimeUnit};
+pub use field::{
+    Case, Column, EventTime, Expr, Field, FieldSource, FieldType, Literal, MatchMode, Pointer, TimeUnit,
+};
 pub use kind::{
-    DeadLetter, Flush, GroupProtocol, KafkaSink, KafkaSource, Kind, Membership, Normalizer, RedisCache, ReplayFormat,
-    ReplaySource, Start, TemplatePart, TimescaleWriter,
+    DeadLetter, Flush, GroupProtocol, KafkaSink, KafkaSource, Kind, Membership, Normalizer, RedisCache,
+    ReplayFormat, ReplaySource, Start, TemplatePart, TimescaleWriter,
 };
 pub use supervisor::{Backoff, Restart, Strategy, Supervisor};
 
