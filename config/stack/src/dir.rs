@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::environment::variable;
 use crate::error::Error;
+use crate::state::word;
 
 /// Where software and instances are kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,7 +69,7 @@ pub(crate) fn create(path: &Path) -> Result<(), Error> {
 
 /// Writes a file so that a reader sees the old text or the new one, never half of it.
 pub(crate) fn write_whole(path: &Path, text: &str) -> Result<(), Error> {
-    let partial = path.with_extension(format!("partial-{}", std::process::id()));
+    let partial = path.with_extension(format!("partial-{}", word(8)));
     fs::write(&partial, text).map_err(Error::io("write", &partial))?;
     fs::rename(&partial, path).map_err(Error::io("write", path))
 }

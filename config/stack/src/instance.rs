@@ -5,7 +5,6 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::dir::{StackDir, create, remove_tree};
@@ -41,7 +40,7 @@ impl Instance {
 
     /// Creates the folder, open to its owner only: it holds passwords and data.
     pub(crate) fn create(&self) -> Result<(), Error> {
-        create(&self.folder)?;
+        launch::install_scripts(&self.scripts())?;
         fs::set_permissions(&self.folder, fs::Permissions::from_mode(0o700))
             .map_err(Error::io("protect", &self.folder))
     }
@@ -53,6 +52,10 @@ impl Instance {
     /// Held while parts are started or ended.
     pub(crate) fn lock(&self, waiting: impl FnOnce()) -> Result<FileLock, Error> {
         FileLock::exclusive(&self.folder.join("lock"), waiting)
+    }
+
+    fn scripts(&self) -> PathBuf {
+        self.folder.join("scripts")
     }
 
     pub(crate) fn users(&self) -> PathBuf {
@@ -140,7 +143,7 @@ impl Instance {
             };
             let server = self.server(part, &state, software, options)?;
             let address = self.address(part, &state, options.redis_password.as_deref())?;
-            part.prepare(&server)?;
+            part.prepare(&server, deadline)?;
             let outcome = self.launch(part, &server, &address, deadline);
             match outcome {
                 Ok(()) => return Ok(state),
@@ -153,10 +156,10 @@ impl Instance {
 
     /// Starts the server and waits for it. On failure no process of it is left.
     fn launch(&self, part: Part, server: &Server, address: &str, deadline: Deadline) -> Result<(), Error> {
-        let ended = server.launch.start(&part.command(server))?;
+        let running = server.launch.start(&part.command(server))?;
         let mut last = String::from("it was not asked yet");
         let answer = deadline.poll(Duration::from_millis(20), || {
-            if ended.load(Ordering::Acquire) {
+            if running.ended() {
                 return Some(Err("its process ended".to_owned()));
             }
             part.ready(address, CHECK_MAX.min(deadline.left())).map_err(|why| last = why).ok().map(Ok)
@@ -194,7 +197,7 @@ impl Instance {
             Part::Redis => options.redis_password.clone(),
         };
         let launch = Launch {
-            script: launch::install_scripts(&self.folder.join("scripts"))?,
+            script: self.scripts().join(launch::SCRIPT),
             lock: self.processes(part).lock().to_path_buf(),
             users: self.users(),
             kept: self.kept(),

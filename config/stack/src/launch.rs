@@ -6,13 +6,14 @@ use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
 use std::thread;
 
 use crate::dir::{create, write_whole};
 use crate::environment::variable;
 use crate::error::Error;
+use crate::process::ProcessGroup;
+use crate::time::Deadline;
 
 const LAUNCH: &str = include_str!("launch.sh");
 const WATCH: &str = include_str!("watch.sh");
@@ -20,17 +21,20 @@ const WATCH: &str = include_str!("watch.sh");
 /// A log is set aside once it is larger than this.
 const LOG_BYTES_MAX: u64 = 16 << 20;
 
-/// Writes the two scripts into `folder` and returns the launcher's path.
-pub(crate) fn install_scripts(folder: &Path) -> Result<PathBuf, Error> {
+/// The launcher's name in the folder of scripts.
+pub(crate) const SCRIPT: &str = "launch.sh";
+
+/// Writes the two scripts into `folder`.
+pub(crate) fn install_scripts(folder: &Path) -> Result<(), Error> {
     create(folder)?;
-    for (name, text) in [("launch.sh", LAUNCH), ("watch.sh", WATCH)] {
+    for (name, text) in [(SCRIPT, LAUNCH), ("watch.sh", WATCH)] {
         let path = folder.join(name);
         if fs::read_to_string(&path).is_ok_and(|old| old == text) {
             continue;
         }
         write_whole(&path, text)?;
     }
-    Ok(folder.join("launch.sh"))
+    Ok(())
 }
 
 /// Where a server runs.
@@ -56,25 +60,36 @@ pub(crate) struct Launch {
     pub(crate) log: PathBuf,
 }
 
+/// A launched process.
+#[derive(Debug)]
+pub(crate) struct Running {
+    /// Receives once, whether the process succeeded.
+    exit: Receiver<bool>,
+}
+
+impl Running {
+    /// Whether the process has ended and been reaped; true once is enough to know.
+    pub(crate) fn ended(&self) -> bool {
+        !matches!(self.exit.try_recv(), Err(TryRecvError::Empty))
+    }
+}
+
 impl Launch {
-    /// Starts `server` and returns at once; its output goes to the log. The flag is set when it has ended and been
-    /// reaped.
-    pub(crate) fn start(&self, server: &[OsString]) -> Result<Arc<AtomicBool>, Error> {
+    /// Starts `server` and returns at once; its output goes to the log.
+    pub(crate) fn start(&self, server: &[OsString]) -> Result<Running, Error> {
         let mut child = self.spawn(server)?;
-        let ended = Arc::new(AtomicBool::new(false));
-        let flag = Arc::clone(&ended);
-        thread::spawn(move || {
-            // The exit status says nothing that the log does not.
-            let _ = child.wait();
-            flag.store(true, Ordering::Release);
-        });
-        Ok(ended)
+        let (report, exit) = sync_channel(1);
+        // Reaps the process whenever it ends, also if nobody is interested any more.
+        thread::spawn(move || report.send(child.wait().is_ok_and(|status| status.success())));
+        Ok(Running { exit })
     }
 
-    /// Runs `tool` in the same place until it ends; true if it succeeded.
-    pub(crate) fn run(&self, tool: &[OsString]) -> Result<bool, Error> {
-        let status = self.spawn(tool)?.wait().map_err(Error::io("wait for", &self.script))?;
-        Ok(status.success())
+    /// Runs `tool` in the same place until it ends; true if it succeeded in time.
+    pub(crate) fn run(&self, tool: &[OsString], deadline: Deadline) -> Result<bool, Error> {
+        match self.start(tool)?.exit.recv_timeout(deadline.left()) {
+            Ok(succeeded) => Ok(succeeded),
+            Err(_) => ProcessGroup::new(self.lock.clone()).kill().map(|()| false),
+        }
     }
 
     fn spawn(&self, server: &[OsString]) -> Result<Child, Error> {

@@ -34,6 +34,11 @@ impl FileLock {
         }
     }
 
+    /// Whether somebody holds the lock exclusively. Any number of processes may ask at once.
+    pub(crate) fn is_held(path: &Path) -> bool {
+        !matches!(open(path).map(|file| file.try_lock_shared()), Ok(Ok(())))
+    }
+
     /// Waits until nobody holds the lock exclusively, then holds it together with others.
     pub(crate) fn shared(path: &Path) -> Result<Self, Error> {
         let file = open(path)?;

@@ -21,7 +21,8 @@ const LINGER: Duration = Duration::from_secs(20);
 pub enum Lifetime {
     /// Until `down`, whatever becomes of the process that started it.
     Kept,
-    /// Until some seconds after its last user has ended, orderly or not. For tests of several processes.
+    /// Until some seconds after its last user has ended, orderly or not. Its data are deleted when it is started anew.
+    /// For tests of several processes.
     Shared,
     /// As long as its only user; it has a name of its own, and its folder is deleted with it.
     Private,

@@ -47,7 +47,7 @@ impl ProcessGroup {
 
     /// Whether a process of the part lives.
     pub(crate) fn alive(&self) -> bool {
-        !matches!(FileLock::try_exclusive(&self.lock), Ok(Some(_)))
+        FileLock::is_held(&self.lock)
     }
 
     /// The processes, oldest first: the launcher's shell, the server, then the server's own children.

@@ -10,7 +10,7 @@ use rdkafka::admin::AdminClient;
 use rdkafka::client::DefaultClientContext;
 use serde::Serialize;
 
-use crate::dir::create;
+use crate::dir::{create, remove_tree};
 use crate::error::Error;
 use crate::instance::{Instance, sweep_private};
 use crate::lock::FileLock;
@@ -114,14 +114,19 @@ impl Stack {
         options.validate()?;
         let instance = Instance::new(&options.dir, &options.name);
         let own = Part::ALL.into_iter().any(|part| options.own.address(part).is_some());
-        if !own && !(instance.exists() && instance.any_alive()) {
+        let runs = instance.exists() && instance.any_alive();
+        if !(own || runs) {
             return Ok(None);
         }
-        instance.create()?;
+        create(&instance.folder)?;
         let user = FileLock::shared(&instance.users())?;
         let state = State::load(&instance.state_path()).unwrap_or_else(|| State::new(None));
         let mut options = options.clone();
         options.redis_password.clone_from(&state.redis_password);
+        // What was not brought up here is not taken down here.
+        if options.lifetime == Lifetime::Private {
+            options.lifetime = Lifetime::Shared;
+        }
         options.parts.retain(|part| options.own.address(*part).is_some() || state.parts.contains_key(part));
         let software = Software::present(&options.dir)?;
         Ok(Some(Stack {
@@ -418,6 +423,9 @@ fn enter(options: &Options) -> Result<(Instance, FileLock), Error> {
     if options.lifetime != Lifetime::Private {
         let instance = Instance::new(&options.dir, &options.name);
         instance.create()?;
+        if options.lifetime == Lifetime::Shared {
+            forget_former_users(&instance)?;
+        }
         let user = FileLock::shared(&instance.users())?;
         return Ok((instance, user));
     }
@@ -430,6 +438,18 @@ fn enter(options: &Options) -> Result<(Instance, FileLock), Error> {
     instance.create()?;
     let user = FileLock::shared(&instance.users())?;
     Ok((instance, user))
+}
+
+/// The data of a shared instance end with its users: what earlier test runs have left would grow without end.
+fn forget_former_users(instance: &Instance) -> Result<(), Error> {
+    let _lock = instance.lock(|| {})?;
+    let unused = FileLock::try_exclusive(&instance.users())?.is_some();
+    if unused && !instance.any_alive() && !instance.kept().exists() {
+        for part in Part::ALL {
+            remove_tree(&instance.part_folder(part))?;
+        }
+    }
+    Ok(())
 }
 
 /// Starts, side by side, each of `parts` that does not answer.

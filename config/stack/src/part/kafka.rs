@@ -7,10 +7,11 @@ use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 
 use super::Server;
-use crate::dir::{create, write_whole};
+use crate::dir::{create, remove_tree, write_whole};
 use crate::error::Error;
 use crate::launch::{arguments, tail};
 use crate::part::Part;
+use crate::time::Deadline;
 
 /// Settings that do not depend on the instance.
 ///
@@ -63,8 +64,10 @@ logger.server.level=INFO
 ";
 
 /// Writes the configuration; formats the data folder under a new cluster id if it has none.
-pub(super) fn prepare(server: &Server) -> Result<(), Error> {
+pub(super) fn prepare(server: &Server, deadline: Deadline) -> Result<(), Error> {
     let folder = &server.launch.folder;
+    // Java unpacks native libraries there, and leaves them there when it is killed.
+    remove_tree(&folder.join("tmp"))?;
     create(&folder.join("tmp"))?;
     let controller = server.controller_port.expect("invariant: kafka has a controller port");
     let addresses = format!(
@@ -81,7 +84,7 @@ pub(super) fn prepare(server: &Server) -> Result<(), Error> {
     let mut format = java(server, "128m");
     format.extend(arguments(["kafka.tools.StorageTool", "format", "--ignore-formatted", "--cluster-id"]));
     format.extend(arguments([cluster_id().as_str(), "--config", "server.properties"]));
-    if server.launch.run(&format)? {
+    if server.launch.run(&format, deadline)? {
         return Ok(());
     }
     Err(Error::Start {

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 use crate::launch::Launch;
+use crate::time::Deadline;
 
 /// One of the three servers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -69,10 +70,10 @@ impl Part {
     }
 
     /// Writes the part's files, initialising its data if it has none. No process of the part lives meanwhile.
-    pub(crate) fn prepare(self, server: &Server) -> Result<(), Error> {
+    pub(crate) fn prepare(self, server: &Server, deadline: Deadline) -> Result<(), Error> {
         match self {
-            Part::Kafka => kafka::prepare(server),
-            Part::Timescale => timescale::prepare(server),
+            Part::Kafka => kafka::prepare(server, deadline),
+            Part::Timescale => timescale::prepare(server, deadline),
             Part::Redis => redis::prepare(server),
         }
     }

@@ -11,6 +11,7 @@ use crate::error::Error;
 use crate::launch::{Place, arguments, tail};
 use crate::part::Part;
 use crate::sql::Session;
+use crate::time::Deadline;
 
 /// The user, who owns the server, and the database that `furnish` creates.
 pub(crate) const NAME: &str = "aqueduct";
@@ -45,7 +46,7 @@ log_checkpoints = off
 ";
 
 /// Writes the configuration; creates the data folder if there is none.
-pub(super) fn prepare(server: &Server) -> Result<(), Error> {
+pub(super) fn prepare(server: &Server, deadline: Deadline) -> Result<(), Error> {
     let launch = &server.launch;
     let folder = &launch.folder;
     let Place::Root { uid, gid, .. } = launch.place else {
@@ -55,7 +56,7 @@ pub(super) fn prepare(server: &Server) -> Result<(), Error> {
     chown(folder, Some(uid), Some(gid)).map_err(Error::io("give to postgres", folder))?;
     let data = folder.join("data");
     if !data.exists() {
-        initialise(server, (uid, gid))?;
+        initialise(server, (uid, gid), deadline)?;
     }
     // Left by a crash. Process ids start anew in each namespace, so the number in it says nothing; that no process of
     // this part lives is known from its lock.
@@ -69,7 +70,7 @@ pub(super) fn prepare(server: &Server) -> Result<(), Error> {
 }
 
 /// `initdb` into a folder of another name, which is renamed when complete: an interrupted one starts again cleanly.
-fn initialise(server: &Server, (uid, gid): (u32, u32)) -> Result<(), Error> {
+fn initialise(server: &Server, (uid, gid): (u32, u32), deadline: Deadline) -> Result<(), Error> {
     let launch = &server.launch;
     let new = launch.folder.join("data.new");
     remove_tree(&new)?;
@@ -78,7 +79,7 @@ fn initialise(server: &Server, (uid, gid): (u32, u32)) -> Result<(), Error> {
     write_whole(&secret, password)?;
     chown(&secret, Some(uid), Some(gid)).map_err(Error::io("give to postgres", &secret))?;
     let initdb = format!("{BIN}/initdb");
-    let done = launch.run(&arguments([
+    let command = arguments([
         initdb.as_str(),
         "--pgdata=/instance/data.new",
         "--pwfile=/instance/password.new",
@@ -88,7 +89,8 @@ fn initialise(server: &Server, (uid, gid): (u32, u32)) -> Result<(), Error> {
         "--no-instructions",
         "--username",
         NAME,
-    ]));
+    ]);
+    let done = launch.run(&command, deadline);
     fs::remove_file(&secret).map_err(Error::io("delete", &secret))?;
     if !done? {
         return Err(Error::Start {
