@@ -10,6 +10,8 @@ pub const NODES_MAX: usize = 1 << 20;
 pub const ALIAS_NODES_MAX: usize = 1 << 16;
 /// Longest key or name that is looked up or suggested.
 pub const NAME_BYTES_MAX: usize = 128;
+/// Longest identifier of SQL; PostgreSQL cuts longer ones without a word.
+pub const IDENTIFIER_BYTES_MAX: usize = 63;
 /// Longest expression.
 pub const EXPRESSION_BYTES_MAX: usize = 16 << 10;
 /// Most diagnostics of one run; further ones would not be read.

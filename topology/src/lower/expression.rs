@@ -19,28 +19,14 @@ pub(crate) struct Expression {
     /// Names that no macro binds, in the order met.
     pub(crate) identifiers: Vec<Spanned<String>>,
     /// Functions and methods called.
-    pub(crate) calls: Vec<Reference>,
-}
-
-/// A call.
-#[derive(Debug)]
-pub(crate) struct Reference {
-    pub(crate) name: Spanned<String>,
-    pub(crate) arguments: usize,
-    pub(crate) method: bool,
-}
-
-impl Expression {
-    /// Where a name is first used.
-    pub(crate) fn uses(&self, name: &str) -> Option<Span> {
-        self.identifiers.iter().find(|identifier| identifier.value == name).map(|identifier| identifier.span)
-    }
+    pub(crate) calls: Vec<Spanned<String>>,
 }
 
 impl Context<'_> {
     /// An expression that parses.
     pub(crate) fn expr(&self, node: &Node) -> Option<Expr> {
         if node.tag.as_ref().is_some_and(|tag| tag.text.starts_with('!')) {
+            self.doubt(node.span);
             self.report(tagged_expression(self.source, node));
             return None;
         }
@@ -131,7 +117,7 @@ impl Names<'_> {
             Ast::Map(map) => map.entries.iter().for_each(|entry| self.entry(entry)),
             Ast::Struct(message) => message.entries.iter().for_each(|entry| self.entry(entry)),
             Ast::Call(call) => {
-                self.call(&call.func_name, call.args.len(), call.target.is_some(), expr.id);
+                self.call(&call.func_name, expr.id);
                 call.target.iter().for_each(|target| self.visit(target));
                 call.args.iter().for_each(|argument| self.visit(argument));
             }
@@ -171,7 +157,7 @@ impl Names<'_> {
         self.found.identifiers.push(Spanned::new(name.to_owned(), span));
     }
 
-    fn call(&mut self, name: &str, arguments: usize, method: bool, id: u64) {
+    fn call(&mut self, name: &str, id: u64) {
         // Operators are calls too; their names are no words.
         if !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
             || name.contains("_?_")
@@ -180,7 +166,7 @@ impl Names<'_> {
             return;
         }
         let name = Spanned::new(name.to_owned(), self.span(id, name));
-        self.found.calls.push(Reference { name, arguments, method });
+        self.found.calls.push(name);
     }
 
     /// Where the word `name` of the node `id` stands: at the recorded offset, or just before or after it.

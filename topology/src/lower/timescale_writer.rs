@@ -5,12 +5,10 @@ use super::{Context, Keys};
 use crate::Spanned;
 use crate::catalog::{FLUSH, Place};
 use crate::diagnostic::{Code, Diagnostic};
+use crate::limits::IDENTIFIER_BYTES_MAX;
 use crate::model::{Flush, Kind, TimescaleWriter};
 use crate::syntax::{Node, shortened};
 use std::time::Duration;
-
-/// PostgreSQL cuts longer identifiers without a word.
-const IDENTIFIER_BYTES_MAX: usize = 63;
 
 const FLUSH_DEFAULT: Flush = Flush { rows: 16_384, bytes: 8 << 20, interval: Duration::from_millis(50) };
 

@@ -124,9 +124,9 @@ impl Node {
         }
     }
 
-    /// Nothing was written, or `null`.
+    /// Nothing was written, or `null`. A lone tag is something.
     pub(crate) fn is_null(&self) -> bool {
-        self.scalar().is_some_and(|scalar| scalar.core() == Core::Null)
+        self.tag.is_none() && self.scalar().is_some_and(|scalar| scalar.core() == Core::Null)
     }
 
     /// What it is, for a message.

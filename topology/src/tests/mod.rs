@@ -1,6 +1,8 @@
 //! Whole files in, findings or topologies out.
 
 mod library;
+mod robust;
+mod ui;
 
 use crate::diagnostic::to_text;
 use crate::model::Topology;
