@@ -14,6 +14,7 @@ pub mod port;
 pub mod status;
 pub mod task;
 pub mod testing;
+pub mod telemetry;
 
 pub use actor::{Actor, ActorIdentity, Context, Factory};
 pub use batch::{Batch, Headers, Origin, PartitionKey, RawRecords};
@@ -24,3 +25,4 @@ pub use ledger::{Ledger, SinkIndex};
 pub use letter::{DeadLetterPort, Letter, LetterRequest};
 pub use link::Lease;
 pub use status::{State, Status};
+pub use telemetry::LagBoard;

@@ -28,6 +28,8 @@
 //! layout would need), and any retry that would hide a part which does not start.
 
 pub mod commands;
+pub mod feed;
+pub mod market;
 mod dir;
 mod environment;
 mod error;
