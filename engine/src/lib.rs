@@ -18,7 +18,7 @@ pub mod telemetry;
 
 pub use actor::{Actor, ActorIdentity, Context, Factory};
 pub use batch::{Batch, Headers, Origin, PartitionKey, RawRecords};
-pub use claim::{Claim, ClaimRequest, Claims, LogRange, OffsetStore, Owner, Position, SinkIdentity};
+pub use claim::{Claim, ClaimRequest, Claims, LogRange, Loss, OffsetStore, Owner, Position, SinkIdentity};
 pub use class::{Class, Error};
 pub use clock::Clock;
 pub use ledger::{Ledger, SinkIndex};
