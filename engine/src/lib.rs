@@ -13,6 +13,7 @@ pub mod link;
 pub mod port;
 pub mod status;
 pub mod task;
+pub mod telemetry;
 pub mod testing;
 
 pub use actor::{Actor, ActorIdentity, Context, Factory};
@@ -24,3 +25,4 @@ pub use ledger::{Ledger, SinkIndex};
 pub use letter::{DeadLetterPort, Letter, LetterRequest};
 pub use link::Lease;
 pub use status::{State, Status};
+pub use telemetry::LagBoard;
