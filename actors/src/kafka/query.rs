@@ -87,3 +87,20 @@ fn offsets<C: ConsumerContext>(
     }
     if found.len() == partitions.len() { Ok(found) } else { Err(KafkaError::OffsetFetch(RDKafkaErrorCode::Partial)) }
 }
+
+/// Fails unless the topic is there and may be read.
+pub fn exists<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    topic: &str,
+    patience: Duration,
+) -> KafkaResult<()> {
+    let metadata = consumer.fetch_metadata(Some(topic), patience)?;
+    let known = metadata.topics().iter().find(|known| known.name() == topic);
+    match known.and_then(|known| known.error()) {
+        Some(error) => Err(KafkaError::MetadataFetch(error.into())),
+        None if known.is_none_or(|known| known.partitions().is_empty()) => {
+            Err(KafkaError::MetadataFetch(RDKafkaErrorCode::UnknownTopicOrPartition))
+        }
+        None => Ok(()),
+    }
+}

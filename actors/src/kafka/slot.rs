@@ -21,7 +21,7 @@ impl std::fmt::Debug for Slot {
 }
 
 /// Gives each member of a node its own slot; the lowest free one, so that a restart finds its predecessor's.
-pub trait MemberSlots {
+pub trait MemberSlots: Send + Sync {
     /// Leases a slot for this topology and node.
     fn acquire<'a>(&'a self, topology: &'a str, node: &'a str) -> LocalBoxFuture<'a, Result<Slot, Error>>;
 }

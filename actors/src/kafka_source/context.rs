@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// A change of assignment that waits for its answer. The event's own list dies with it, so this is a copy.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Rebalance {
+pub(super) enum Rebalance {
     /// The group gives us these partitions.
     Assign(Vec<i32>),
     /// The group asks for these back.
@@ -23,7 +23,7 @@ pub enum Rebalance {
 
 /// Shared by the client's callbacks and the polling loop.
 #[derive(Debug)]
-pub struct Notes {
+pub(super) struct Notes {
     actor: Arc<str>,
     rebalances: Mutex<VecDeque<Rebalance>>,
     trouble: Mutex<Option<KafkaError>>,
@@ -32,7 +32,7 @@ pub struct Notes {
 
 impl Notes {
     /// No notes yet.
-    pub fn new(actor: Arc<str>) -> Self {
+    pub(super) fn new(actor: Arc<str>) -> Self {
         Self {
             actor,
             rebalances: Mutex::default(),
@@ -42,24 +42,24 @@ impl Notes {
     }
 
     /// The oldest change that waits for its answer.
-    pub fn next_rebalance(&self) -> Option<Rebalance> {
+    pub(super) fn next_rebalance(&self) -> Option<Rebalance> {
         self.rebalances.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
     }
 
     /// The last trouble the client as a whole has had, once.
-    pub fn take_trouble(&self) -> Option<KafkaError> {
+    pub(super) fn take_trouble(&self) -> Option<KafkaError> {
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// From now on changes are answered on the spot: nobody polls but the closing client itself.
-    pub fn close(&self) {
+    pub(super) fn close(&self) {
         self.closing.store(true, Ordering::Release);
     }
 }
 
 /// The context of the source's client.
 #[derive(Clone, Debug)]
-pub struct SourceContext(pub Arc<Notes>);
+pub(super) struct SourceContext(pub(super) Arc<Notes>);
 
 impl ClientContext for SourceContext {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {

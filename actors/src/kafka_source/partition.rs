@@ -5,37 +5,37 @@ use super::talk::Grant;
 use aqueduct_engine::clock::Instant;
 use aqueduct_engine::port::Outputs;
 use aqueduct_engine::link::TryPushError;
-use aqueduct_engine::{Batch, Ledger};
+use aqueduct_engine::{Batch, Ledger, Status};
 use std::collections::VecDeque;
 
 /// A partition the group lets us have.
 #[derive(Debug)]
-pub struct Partition {
+pub(super) struct Partition {
     /// The stretch.
-    pub grant: Grant,
+    pub(super) grant: Grant,
     /// Set once claimed and assigned.
-    pub reading: Option<Reading>,
+    pub(super) reading: Option<Reading>,
 }
 
 /// A partition that is being read.
 #[derive(Debug)]
-pub struct Reading {
+pub(super) struct Reading {
     /// The claim.
-    pub epoch: i64,
+    pub(super) epoch: i64,
     /// What is being gathered.
-    pub gathering: Gathering,
+    pub(super) gathering: Gathering,
     /// When its first message came.
-    pub since: Option<Instant>,
+    pub(super) since: Option<Instant>,
     /// Batches without room, oldest first; only the first was tried. At most three: the client is not asked for more.
     parked: VecDeque<Parked>,
     /// Whether the client was told to leave it alone.
-    pub paused: bool,
+    pub(super) paused: bool,
     /// Whether its end was reached since the last message.
-    pub at_end: bool,
+    pub(super) at_end: bool,
     /// Whether its end was reached since the claim.
-    pub reached_end: bool,
+    pub(super) reached_end: bool,
     /// The group asks for it back: nothing more is read.
-    pub revoking: bool,
+    pub(super) revoking: bool,
 }
 
 #[derive(Debug)]
@@ -47,7 +47,7 @@ struct Parked {
 
 /// How handing on went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Handed {
+pub(super) enum Handed {
     /// Nothing waits.
     All,
     /// No room.
@@ -58,7 +58,7 @@ pub enum Handed {
 
 impl Reading {
     /// Begins.
-    pub fn new(epoch: i64, gathering: Gathering) -> Self {
+    pub(super) fn new(epoch: i64, gathering: Gathering) -> Self {
         Self {
             epoch,
             gathering,
@@ -72,12 +72,12 @@ impl Reading {
     }
 
     /// Queues `batch` behind what waits.
-    pub fn park(&mut self, batch: Batch) {
+    pub(super) fn park(&mut self, batch: Batch) {
         self.parked.push_back(Parked { batch, tried: false });
     }
 
     /// Ends what is being gathered and queues it.
-    pub fn end_batch(&mut self) {
+    pub(super) fn end_batch(&mut self) {
         self.since = None;
         if let Some(batch) = self.gathering.finish() {
             self.park(batch);
@@ -85,17 +85,17 @@ impl Reading {
     }
 
     /// Whether a batch waits for room.
-    pub fn is_parked(&self) -> bool {
+    pub(super) fn is_parked(&self) -> bool {
         !self.parked.is_empty()
     }
 
     /// Whether all that was read is handed on and the end was reached.
-    pub fn is_caught_up(&self) -> bool {
+    pub(super) fn is_caught_up(&self) -> bool {
         self.at_end && self.reached_end && self.parked.is_empty() && self.gathering.is_empty()
     }
 
     /// Hands on what waits, in order, as far as there is room. A batch enters the ledger before it is tried.
-    pub fn hand_on(&mut self, outputs: &mut Outputs, ledger: &Ledger) -> Handed {
+    pub(super) fn hand_on(&mut self, outputs: &mut Outputs, ledger: &Ledger, status: &Status) -> Handed {
         while let Some(parked) = self.parked.front_mut() {
             if !parked.tried {
                 ledger.read(&parked.batch.origin, &parked.batch.raw);
@@ -103,7 +103,10 @@ impl Reading {
             }
             // The links know a batch they have had, so a second try doubles nothing.
             match outputs.try_push(parked.batch.clone()) {
-                Ok(()) => drop(self.parked.pop_front()),
+                Ok(()) => {
+                    Self::note(&parked.batch, status);
+                    self.parked.pop_front();
+                }
                 Err(TryPushError::Full(_)) => return Handed::Full,
                 Err(TryPushError::Closed(_)) => return Handed::Closed,
             }
@@ -111,8 +114,18 @@ impl Reading {
         Handed::All
     }
 
+    /// For the lag in seconds, and the watchdog.
+    fn note(batch: &Batch, status: &Status) {
+        let last = batch.raw.len().checked_sub(1).and_then(|last| batch.raw.time_ms(last));
+        if let Some(time_ms) = last {
+            let key = &batch.origin.key;
+            status.lag().read(&key.topic, key.partition, batch.origin.next, time_ms);
+        }
+        status.progressed();
+    }
+
     /// The group asks for it back: forgets what no link has seen. What was tried stays, to be handed on.
-    pub fn forget_untried(&mut self) {
+    pub(super) fn forget_untried(&mut self) {
         self.revoking = true;
         self.parked.retain(|parked| parked.tried);
         self.since = None;

@@ -5,11 +5,11 @@ use aqueduct_engine::{Claim, Error};
 
 /// A stretch during which the group lets us have a partition. Each has its own number, so that an answer that comes
 /// too late is known as such.
-pub type Grant = u64;
+pub(super) type Grant = u64;
 
 /// From the polling thread.
 #[derive(Debug)]
-pub enum Report {
+pub(super) enum Report {
     /// The group's answer is known: we are a member. Partitions to claim, perhaps none.
     Granted {
         /// The stretch that begins.
@@ -57,8 +57,6 @@ pub enum Report {
     BeyondEnd {
         /// Which.
         partition: i32,
-        /// The claim.
-        epoch: i64,
         /// The offset wanted next.
         next: i64,
         /// The log's end.
@@ -75,7 +73,7 @@ pub enum Report {
 
 /// Why the polling thread ended.
 #[derive(Debug)]
-pub enum End {
+pub(super) enum End {
     /// It was told to.
     Told,
     /// Everything read was handed on, as it was told to.
@@ -90,7 +88,7 @@ pub enum End {
 
 /// To the polling thread.
 #[derive(Debug)]
-pub enum Order {
+pub(super) enum Order {
     /// Read a partition from `start` on (its claim's start, or the log's where that begins later), if `grant` still
     /// stands.
     Read {

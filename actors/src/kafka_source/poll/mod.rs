@@ -23,12 +23,12 @@ use crate::kafka::class::{About, classify};
 use crate::kafka::client::Client;
 use aqueduct_engine::clock::Instant;
 use aqueduct_engine::port::Outputs;
-use aqueduct_engine::{Clock, Error, Ledger};
+use aqueduct_engine::{Clock, Error, Ledger, Status};
+pub(super) use group::REVOKE_MAX;
 use group::Revocation;
 use rdkafka::error::KafkaError;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -52,8 +52,7 @@ pub(super) struct Setup {
     pub(super) outputs: Outputs,
     pub(super) orders: Receiver<Order>,
     pub(super) reports: mpsc::Sender<Report>,
-    /// Every granted partition is read, has reached its end, and all of it is handed on.
-    pub(super) caught_up: Arc<AtomicBool>,
+    pub(super) status: Status,
 }
 
 /// The thread's state.
@@ -77,7 +76,7 @@ pub(super) struct Poll {
 impl Poll {
     /// Runs until told to end or nothing more can be done; its last report says which.
     pub(super) fn run(setup: Setup) {
-        let (notes, reports, caught_up) = (setup.notes.clone(), setup.reports.clone(), setup.caught_up.clone());
+        let (notes, reports, status) = (setup.notes.clone(), setup.reports.clone(), setup.status.clone());
         let mut poll = Self {
             setup,
             partitions: BTreeMap::new(),
@@ -94,7 +93,7 @@ impl Poll {
                 break end;
             }
         };
-        caught_up.store(false, Ordering::Release);
+        status.caught_up(false);
         notes.close();
         let outputs = std::mem::take(&mut poll.setup.outputs);
         drop(poll);
@@ -108,16 +107,20 @@ impl Poll {
         }
         self.answer_group();
         let mut ended = None;
-        match self.hand_on() {
+        let handed = self.hand_on();
+        self.resume_unparked();
+        match handed {
             Handed::Closed => return Some(End::OutputClosed),
-            Handed::Full if self.hold() => std::thread::park_timeout(RETRY_EVERY),
+            Handed::Full if self.hold() => {
+                let _blocked = self.setup.status.blocked();
+                std::thread::park_timeout(RETRY_EVERY);
+            }
             Handed::Full => {
                 self.pause_parked();
                 ended = self.take_messages();
             }
             Handed::All => {
                 self.holding = None;
-                self.resume_unparked();
                 if self.draining {
                     return Some(End::Drained);
                 }
@@ -140,7 +143,7 @@ impl Poll {
         let mut handed = Handed::All;
         for held in self.partitions.values_mut() {
             let Some(reading) = &mut held.reading else { continue };
-            match reading.hand_on(&mut self.setup.outputs, &self.setup.ledger) {
+            match reading.hand_on(&mut self.setup.outputs, &self.setup.ledger, &self.setup.status) {
                 Handed::All => {}
                 Handed::Full => handed = Handed::Full,
                 Handed::Closed => return Handed::Closed,
@@ -162,7 +165,7 @@ impl Poll {
         let caught_up = self.member
             && self.revocation.is_none()
             && self.partitions.values().all(|held| held.reading.as_ref().is_some_and(Reading::is_caught_up));
-        self.setup.caught_up.store(caught_up, Ordering::Release);
+        self.setup.status.caught_up(caught_up);
         while let Some(report) = self.outbox.pop_front() {
             match self.setup.reports.try_send(report) {
                 Ok(()) => {}

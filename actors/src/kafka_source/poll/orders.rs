@@ -74,7 +74,7 @@ impl Poll {
         let (next, epoch) = (reading.gathering.next(), reading.epoch);
         if next > end {
             self.halt(number);
-            self.report(Report::BeyondEnd { partition: number, epoch, next, end });
+            self.report(Report::BeyondEnd { partition: number, next, end });
         } else if next < start {
             reading.end_batch();
             if let Some(gap) = reading.gathering.pass(start) {
