@@ -13,8 +13,8 @@ pub mod link;
 pub mod port;
 pub mod status;
 pub mod task;
-pub mod testing;
 pub mod telemetry;
+pub mod testing;
 
 pub use actor::{Actor, ActorIdentity, Context, Factory};
 pub use batch::{Batch, Headers, Origin, PartitionKey, RawRecords};

@@ -28,15 +28,15 @@
 //! layout would need), and any retry that would hide a part which does not start.
 
 pub mod commands;
-pub mod feed;
-pub mod market;
 mod dir;
 mod environment;
 mod error;
+pub mod feed;
 mod fresh;
 mod instance;
 mod launch;
 mod lock;
+pub mod market;
 mod options;
 mod part;
 mod port;
