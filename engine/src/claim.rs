@@ -79,6 +79,18 @@ pub trait OffsetStore: Send + Sync {
     /// The stored next offset per sink and partition, for lag and the ledger.
     fn positions<'a>(&'a self) -> LocalBoxFuture<'a, Result<Vec<Position>, Error>>;
 
+    /// Records how far `sink`, which keeps no offsets beside its rows, has come: partition, epoch, next offset. Guarded
+    /// like every offset: what was claimed anew since hits nothing, and no offset goes back. A store in which every sink
+    /// records its own has nothing to do here.
+    fn advance<'a>(
+        &'a self,
+        sink: &'a str,
+        positions: &'a [(PartitionKey, i64, i64)],
+    ) -> LocalBoxFuture<'a, Result<(), Error>> {
+        let _ = (sink, positions);
+        Box::pin(std::future::ready(Ok(())))
+    }
+
     /// Whether offsets ride in the rows' transaction (exactly once) or are committed after it (at least once).
     fn exactly_once(&self) -> bool;
 }
