@@ -1,1 +1,3 @@
 //! Files of the product, embedded: node settings, migrations, topologies, samples.
+
+pub mod migrations;

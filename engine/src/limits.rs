@@ -17,5 +17,7 @@ pub const BEST_EFFORT_WAIT_MAX: Duration = Duration::from_millis(50);
 pub const CONTROL_MESSAGES_MAX: usize = 64;
 /// Events kept for `/api/events` and the page.
 pub const EVENTS_KEPT_MAX: usize = 1024;
+/// Different reasons an actor's dead letters are counted by; further ones count as `other`.
+pub const DEAD_LETTER_REASONS_MAX: usize = 64;
 
 const _: () = assert!(BATCH_RECORDS_MAX as i64 <= BATCH_OFFSETS_SPAN_MAX, "a full batch fits its range");

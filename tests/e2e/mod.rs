@@ -1,0 +1,1 @@
+//! End to end, on the real Kafka, TimescaleDB and Redis, which the tests start themselves.
