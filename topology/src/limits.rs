@@ -16,6 +16,8 @@ pub const IDENTIFIER_BYTES_MAX: usize = 63;
 pub const EXPRESSION_BYTES_MAX: usize = 16 << 10;
 /// Most diagnostics of one run; further ones would not be read.
 pub const DIAGNOSTICS_MAX: usize = 500;
+/// More bytes than this on all links together are worth a warning.
+pub const LINKS_BYTES_USUAL: u64 = 1 << 30;
 /// Most clones of one actor.
 pub const PARALLELISM_MAX: i64 = 64;
 

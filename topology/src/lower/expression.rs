@@ -79,14 +79,24 @@ fn parse(text: &str) -> Result<(IdedExpr, SourceInfo), Fault> {
         Ok(Ok(parsed)) => Ok(parsed),
         Ok(Err(errors)) => Err(errors.errors.first().map_or_else(
             || Fault { at: None, message: "no reason given".to_owned() },
-            |error| Fault { at: offset(text, error.pos), message: first_line(&error.msg) },
+            |error| Fault { at: offset(text, error.pos), message: in_plain_words(&error.msg) },
         )),
         Err(_) => Err(Fault { at: None, message: "the parser gave up".to_owned() }),
     }
 }
 
-fn first_line(message: &str) -> String {
-    message.lines().next().unwrap_or_default().to_owned()
+/// The generated parser speaks of its grammar; an author wants the character that is too much.
+fn in_plain_words(message: &str) -> String {
+    let message = message.lines().next().unwrap_or_default().trim_start_matches("Syntax error: ");
+    let token = message.split_once('\'').and_then(|(_, rest)| rest.split_once('\'')).map(|(token, _)| token);
+    match token {
+        Some("<EOF>") => "it ends too early".to_owned(),
+        Some(token) if message.starts_with("token recognition error") => {
+            format!("`{token}` is no part of CEL")
+        }
+        Some(token) if message.contains("input") => format!("`{token}` is not expected here"),
+        _ => message.to_owned(),
+    }
 }
 
 /// A line from 1 and a column from 1, in characters, as a byte offset.
