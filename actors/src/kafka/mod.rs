@@ -3,5 +3,6 @@
 pub mod class;
 pub mod client;
 pub mod config;
+pub mod offsets;
 pub mod query;
 pub mod slot;
