@@ -73,6 +73,12 @@ impl Link {
         Receiver { link: self.clone() }
     }
 
+    /// Whether it is closed and everything in it was settled: no batch can come from it any more.
+    pub fn is_finished(&self) -> bool {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.closed && state.waiting.is_empty()
+    }
+
     /// How full it is.
     pub fn fill(&self) -> Fill {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
