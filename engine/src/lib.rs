@@ -18,6 +18,8 @@ pub mod link;
 mod placement;
 pub mod port;
 pub mod registry;
+#[cfg(test)]
+mod scenarios;
 pub mod status;
 pub mod supervisor;
 pub mod task;
