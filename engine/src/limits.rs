@@ -25,6 +25,18 @@ pub const LEDGER_PASSED_RANGES_MAX: usize = 1024;
 pub const LEDGER_EPOCHS_KEPT_MAX: usize = 8;
 /// Events kept for `/api/events` and the page.
 pub const EVENTS_KEPT_MAX: usize = 1024;
+/// Exits and starts that wait for the conductor.
+pub const HOST_EVENTS_MAX: usize = 1024;
+/// Orders that wait for the conductor.
+pub const COMMANDS_MAX: usize = 64;
+/// How often the conductor looks at what nobody tells it: arbiters, progress, idleness.
+pub const CONDUCTOR_TICK: Duration = Duration::from_millis(200);
+/// How long a cut drain asks the offset store what will be replayed.
+pub const MANIFEST_WAIT_MAX: Duration = Duration::from_secs(2);
+/// How often stored offsets are read for lag.
+pub const LAG_PROBE_EVERY: Duration = Duration::from_secs(2);
+/// How long such a read may take.
+pub const LAG_PROBE_WAIT_MAX: Duration = Duration::from_secs(5);
 /// Different reasons an actor's dead letters are counted by; further ones count as `other`.
 pub const DEAD_LETTER_REASONS_MAX: usize = 64;
 

@@ -1,5 +1,6 @@
 //! What the engine says about itself: metrics, logs, lag.
 
 mod lag;
+pub(crate) mod probe;
 
 pub use lag::{Lag, LagBoard};
