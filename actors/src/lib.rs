@@ -1,1 +1,20 @@
 //! The kinds of actor: Kafka sources, normalizers, TimescaleDB writers, Redis caches.
+//!
+//! A folder a kind; kinds never import each other. What several need lives beside them: [`kafka`] and [`timescale`]
+//! (clients, error classes, identifiers), [`expr`] (CEL). [`catalog`] is the only list of kinds.
+
+pub mod catalog;
+pub mod dead_letter;
+pub mod expr;
+pub mod json;
+pub mod kafka;
+pub mod kafka_sink;
+pub mod kafka_source;
+pub mod normalizer;
+pub mod redis_cache;
+pub mod replay_source;
+pub mod services;
+pub mod timescale;
+pub mod timescale_writer;
+
+pub use services::Services;

@@ -1,0 +1,139 @@
+//! What an actor is, how it ends, and what its surroundings offer it.
+
+use crate::batch::Batch;
+use crate::claim::Claims;
+use crate::class::{Class, Error};
+use crate::clock::Clock;
+use crate::ledger::{Ledger, SinkIndex};
+use crate::letter::{DeadLetterPort, Letter};
+use crate::link::Lease;
+use crate::port::{Inputs, Outputs};
+use crate::status::Status;
+use futures::future::LocalBoxFuture;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A unit of work that runs on one arbiter under one supervisor.
+///
+/// The supervisor builds it anew from its [`Factory`] for every start, so damaged state never survives. `run` returns
+/// `Ok` when its inputs have ended (drain) or it was told to stop; any error, or a panic, is a crash for the supervisor
+/// to judge. Outages are not errors: wait through them with [`Context::until_ok`].
+pub trait Actor {
+    /// Works until done.
+    fn run<'a>(&'a mut self, cx: &'a mut Context) -> LocalBoxFuture<'a, Result<(), Error>>;
+}
+
+impl<A: Actor + ?Sized> Actor for Box<A> {
+    fn run<'a>(&'a mut self, cx: &'a mut Context) -> LocalBoxFuture<'a, Result<(), Error>> {
+        (**self).run(cx)
+    }
+}
+
+/// Builds an actor; called once per start.
+pub type Factory = Arc<dyn Fn() -> Box<dyn Actor> + Send + Sync>;
+
+/// Who an actor is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ActorIdentity {
+    /// The topology.
+    pub topology: Arc<str>,
+    /// Its name in the file, with `#2`, `#3`, .. for further clones.
+    pub name: Arc<str>,
+    /// The identity its offsets are kept under.
+    pub id: Arc<str>,
+    /// The kind.
+    pub kind: &'static str,
+    /// Which clone it is, from 0.
+    pub clone: u32,
+}
+
+/// What an actor sees of the world. Everything it may await ends when the actor is told to stop.
+#[derive(Debug)]
+pub struct Context {
+    /// Who it is.
+    pub identity: ActorIdentity,
+    /// Links into it.
+    pub inputs: Inputs,
+    /// Links out of it.
+    pub outputs: Outputs,
+    /// The time.
+    pub clock: Clock,
+    /// The fate of records.
+    pub ledger: Ledger,
+    /// Its place there, if it is a sink.
+    pub sink: Option<SinkIndex>,
+    /// The claims this process holds.
+    pub claims: Claims,
+    /// Where rejected records go.
+    pub letters: DeadLetterPort,
+    /// What people and probes see of it.
+    pub status: Status,
+}
+
+impl Context {
+    /// The next batch on lease, fair among the inputs. `None`: the inputs have ended or a stop was asked; finish what
+    /// is begun and return. Batches of an epoch older than the newest claim are dropped here.
+    pub async fn lease(&mut self) -> Option<Lease> {
+        self.inputs.lease(&self.claims, &self.status).await
+    }
+
+    /// A batch that already waits.
+    pub fn try_lease(&mut self) -> Option<Lease> {
+        self.inputs.try_lease(&self.claims)
+    }
+
+    /// Hands `batch` to every output; waits for room (best-effort branches only briefly).
+    /// An error means the stop was asked or an output was closed: return it from `run`.
+    pub async fn push(&mut self, batch: Batch) -> Result<(), Error> {
+        self.outputs.push(batch, &self.clock, &self.status).await
+    }
+
+    /// Makes rejected records durable and enters them in the ledger. Await it before the batch advances.
+    pub async fn reject(&mut self, letters: Vec<Letter>) {
+        let fates: Vec<_> =
+            letters.iter().map(|letter| (letter.key.clone(), letter.epoch, letter.offset)).collect();
+        for letter in &letters {
+            self.status.count_dead_letter(&letter.reason);
+        }
+        self.letters.store(letters).await;
+        for (key, epoch, offset) in fates {
+            self.ledger.dead_lettered(&key, epoch, offset);
+        }
+    }
+
+    /// A sink has made the whole of `lease` durable: enters it in the ledger and lets it leave its link.
+    pub fn settle_written(&mut self, lease: Lease) {
+        let sink = self.sink.expect("invariant: only sinks settle in the ledger");
+        self.ledger.settled(sink, &lease.origin, lease.row_offsets());
+        self.status.progressed();
+        lease.settle();
+    }
+
+    /// Runs `attempt` until it succeeds, with backoff. While it fails with [`Class::Transient`], [`Class::Capacity`] or
+    /// [`Class::Config`] the actor's state is `waiting` with the message as its reason (not ready, no restart burnt).
+    /// Other classes come back at once. Each attempt is cut after `timeout`; what it held must be discarded by its drop.
+    pub async fn until_ok<T>(
+        &mut self,
+        timeout: Duration,
+        mut attempt: impl AsyncFnMut() -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let mut backoff = crate::backoff::Backoff::outage();
+        loop {
+            let error = match self.clock.timeout(timeout, attempt()).await {
+                Ok(Ok(value)) => {
+                    self.status.running();
+                    return Ok(value);
+                }
+                Ok(Err(error)) => error,
+                Err(_) => Error::new(Class::Transient, format!("no answer within {timeout:?}")),
+            };
+            match error.class {
+                Class::Transient | Class::Capacity | Class::Config => self.status.waiting(&error),
+                Class::Data | Class::Fenced | Class::Bug => return Err(error),
+            }
+            if self.status.sleep_or_stop(&self.clock, backoff.next_wait()).await {
+                return Err(error);
+            }
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! Rejected records on their way to the dead letter.
+//!
+//! Invariant: a batch advances only after its rejects are durable. An actor asks through [`DeadLetterPort`] and waits
+//! for the answer; should the `dead_letter` actor crash meanwhile, the question is asked again (letters have a key, so
+//! asking twice stores once).
+
+use crate::batch::{Batch, Headers, PartitionKey};
+use crate::class::Class;
+use std::sync::Arc;
+use tokio::sync::{Mutex, mpsc, oneshot};
+
+/// One rejected record (or one rejected row of it).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Letter {
+    /// The actor that rejected it.
+    pub actor: Arc<str>,
+    /// Where it came from.
+    pub key: PartitionKey,
+    /// The claim under which it was judged.
+    pub epoch: i64,
+    /// Its offset.
+    pub offset: i64,
+    /// The row within the record; 0 when the whole record was rejected.
+    pub row: i32,
+    /// Why, as a class.
+    pub class: Class,
+    /// Why, as a stable short word: a `require` name, `json`, `missing_field`, .. Used as a metric label.
+    pub reason: Arc<str>,
+    /// Why, for people: field, value, expectation.
+    pub detail: String,
+    /// The record's key as it came.
+    pub record_key: Option<Vec<u8>>,
+    /// The record's value as it came.
+    pub payload: Option<Vec<u8>>,
+    /// The record's headers.
+    pub headers: Headers,
+    /// The record's Kafka time, milliseconds since 1970 UTC.
+    pub record_time_ms: Option<i64>,
+}
+
+impl Letter {
+    /// A letter for the record at `offset` of `batch`, raw bytes included.
+    pub fn for_record(
+        actor: &Arc<str>,
+        batch: &Batch,
+        (offset, row): (i64, i32),
+        (class, reason): (Class, Arc<str>),
+        detail: String,
+    ) -> Self {
+        let index = batch.raw.position(offset);
+        Self {
+            actor: actor.clone(),
+            key: batch.origin.key.clone(),
+            epoch: batch.origin.epoch,
+            offset,
+            row,
+            class,
+            reason,
+            detail,
+            record_key: index.and_then(|index| batch.raw.key(index)).map(<[u8]>::to_vec),
+            payload: index.and_then(|index| batch.raw.value(index)).map(<[u8]>::to_vec),
+            headers: match (index, &batch.raw.headers) {
+                (Some(index), Some(headers)) => headers[index].clone(),
+                _ => Headers::new(),
+            },
+            record_time_ms: index.and_then(|index| batch.raw.time_ms(index)),
+        }
+    }
+}
+
+/// Letters to store, and whom to tell once they are durable.
+#[derive(Debug)]
+pub struct LetterRequest {
+    /// What to store.
+    pub letters: Vec<Letter>,
+    /// Answered only when durable (or already there, or judged under a claim no longer ours).
+    pub stored: oneshot::Sender<()>,
+}
+
+/// The way to the `dead_letter` actor. It belongs to the runtime, so it survives that actor's restarts.
+#[derive(Clone, Debug)]
+pub struct DeadLetterPort {
+    sender: mpsc::Sender<LetterRequest>,
+    receiver: Arc<Mutex<mpsc::Receiver<LetterRequest>>>,
+}
+
+impl Default for DeadLetterPort {
+    fn default() -> Self {
+        let (sender, receiver) = mpsc::channel(crate::limits::LETTER_REQUESTS_MAX);
+        Self { sender, receiver: Arc::new(Mutex::new(receiver)) }
+    }
+}
+
+impl DeadLetterPort {
+    /// Returns once `letters` are durable.
+    pub async fn store(&self, letters: Vec<Letter>) {
+        if letters.is_empty() {
+            return;
+        }
+        loop {
+            let (stored, answer) = oneshot::channel();
+            let request = LetterRequest { letters: letters.clone(), stored };
+            self.sender.send(request).await.expect("invariant: the port owns its receiver");
+            if answer.await.is_ok() {
+                return;
+            }
+        }
+    }
+
+    /// For the `dead_letter` actor: the next request. One receiver at a time.
+    pub async fn next(&self) -> LetterRequest {
+        self.receiver.lock().await.recv().await.expect("invariant: the port owns its sender")
+    }
+
+    /// For the `dead_letter` actor: a further request that already waits.
+    pub fn try_next(&self) -> Option<LetterRequest> {
+        self.receiver.try_lock().ok()?.try_recv().ok()
+    }
+}

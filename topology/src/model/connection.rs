@@ -1,0 +1,90 @@
+//! The clusters a topology speaks to. Passwords never print.
+
+use crate::Spanned;
+use secrecy::{ExposeSecret, SecretString};
+use std::path::PathBuf;
+
+/// At most one cluster of each part. What a file leaves out comes from `KAFKA_BOOTSTRAP`, `TIMESCALE_URL`, `REDIS_URL`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Connections {
+    /// The Kafka cluster.
+    pub kafka: Option<KafkaConnection>,
+    /// The TimescaleDB server.
+    pub timescale: Option<TimescaleConnection>,
+    /// The Redis server.
+    pub redis: Option<RedisConnection>,
+}
+
+/// A Kafka cluster.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KafkaConnection {
+    /// `host:port[,host:port..]`.
+    pub bootstrap: Spanned<String>,
+    /// Encryption, if any.
+    pub tls: Option<Tls>,
+    /// Authentication, if any.
+    pub sasl: Option<Sasl>,
+}
+
+/// A PostgreSQL server with the TimescaleDB extension.
+#[derive(Clone, Debug)]
+pub struct TimescaleConnection {
+    /// `postgres://user[:password]@host[:port]/database[?sslmode=..]`; may hold a password, so it never prints.
+    pub url: Spanned<SecretString>,
+    /// Read at every connect, so that a rotated password is picked up.
+    pub password_file: Option<PathBuf>,
+    /// Connections kept.
+    pub pool: u32,
+    /// Encryption, if any.
+    pub tls: Option<Tls>,
+}
+
+impl PartialEq for TimescaleConnection {
+    fn eq(&self, other: &Self) -> bool {
+        self.url.expose_secret() == other.url.expose_secret()
+            && self.password_file == other.password_file
+            && self.pool == other.pool
+            && self.tls == other.tls
+    }
+}
+
+/// A Redis server.
+#[derive(Clone, Debug)]
+pub struct RedisConnection {
+    /// `redis://[user:password@]host[:port][/database]`; may hold a password, so it never prints.
+    pub url: Spanned<SecretString>,
+    /// Read at every connect, so that a rotated password is picked up.
+    pub password_file: Option<PathBuf>,
+    /// Connections kept.
+    pub pool: u32,
+}
+
+impl PartialEq for RedisConnection {
+    fn eq(&self, other: &Self) -> bool {
+        self.url.expose_secret() == other.url.expose_secret()
+            && self.password_file == other.password_file
+            && self.pool == other.pool
+    }
+}
+
+/// Certificates.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tls {
+    /// Who signs the server's certificate; the system's authorities if absent.
+    pub ca_file: Option<PathBuf>,
+    /// Our own certificate.
+    pub cert_file: Option<PathBuf>,
+    /// Its key.
+    pub key_file: Option<PathBuf>,
+}
+
+/// Kafka authentication.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sasl {
+    /// `PLAIN`, `SCRAM-SHA-256` or `SCRAM-SHA-512`.
+    pub mechanism: String,
+    /// Who we are.
+    pub user: String,
+    /// Where the password is.
+    pub password_file: PathBuf,
+}
