@@ -6,6 +6,8 @@ pub mod class;
 pub mod client;
 pub mod config;
 pub mod letters;
+#[cfg(test)]
+pub(crate) mod memory;
 pub mod offsets;
 pub mod producer;
 pub mod query;
