@@ -23,6 +23,12 @@ pub trait Actor {
     fn run<'a>(&'a mut self, cx: &'a mut Context) -> LocalBoxFuture<'a, Result<(), Error>>;
 }
 
+impl<A: Actor + ?Sized> Actor for Box<A> {
+    fn run<'a>(&'a mut self, cx: &'a mut Context) -> LocalBoxFuture<'a, Result<(), Error>> {
+        (**self).run(cx)
+    }
+}
+
 /// Builds an actor; called once per start.
 pub type Factory = Arc<dyn Fn() -> Box<dyn Actor> + Send + Sync>;
 

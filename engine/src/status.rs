@@ -54,9 +54,8 @@ pub enum State {
 
 impl State {
     /// Every word [`State::as_str`] may give, in the order of the variants.
-    pub const WORDS: [&'static str; 9] = [
-        "starting", "running", "waiting", "fenced", "draining", "backoff", "stopped", "finished", "failed",
-    ];
+    pub const WORDS: [&'static str; 9] =
+        ["starting", "running", "waiting", "fenced", "draining", "backoff", "stopped", "finished", "failed"];
 
     /// The word used in JSON and metrics.
     pub fn as_str(&self) -> &'static str {

@@ -95,7 +95,7 @@ impl Blueprint {
     fn data_ended(&self) -> bool {
         match self.role {
             Role::Source => true,
-            Role::Transform | Role::Sink => self.inputs.iter().all(|link| link.is_finished()),
+            Role::Transform | Role::Sink => self.inputs.iter().all(|link| link.is_closed() && link.is_empty()),
             Role::DeadLetter => false,
         }
     }

@@ -1,0 +1,38 @@
+//! What every actor takes.
+
+use super::{Key, Shape};
+
+/// The keys of every actor.
+pub const COMMON: &[Key] = &[
+    Key::required("kind", Shape::Text, "What the actor does."),
+    Key::optional("from", Shape::ListOf(&Shape::Actor), "The actors it reads from."),
+    Key::default("id", Shape::Name, "the actor's name", "The identity under which offsets are kept."),
+    Key::optional("adopts", Shape::Name, "The former identity whose offsets this sink takes over."),
+    Key::optional("description", Shape::Text, "For people."),
+    Key::default(
+        "restart",
+        Shape::Word(&["permanent", "transient", "temporary"]),
+        "permanent",
+        "Whether it is started again after it ends.",
+    ),
+    Key::default("shutdown", Shape::Duration, "30s", "How long it may take to stop."),
+    Key::default(
+        "parallelism",
+        Shape::Integer(1, crate::limits::PARALLELISM_MAX),
+        "1",
+        "How many clones share its partitions.",
+    ),
+    Key::optional("link", Shape::Part(LINK), "How much may wait before it."),
+    Key::default(
+        "policy",
+        Shape::Word(&["required", "best_effort"]),
+        "required",
+        "Of a sink: whether its outage holds the others.",
+    ),
+];
+
+/// `link`.
+pub const LINK: &[Key] = &[
+    Key::default("batches", Shape::Integer(1, 4096), "16", "Most batches that wait."),
+    Key::default("bytes", Shape::Size, "16MiB", "Most bytes that wait."),
+];

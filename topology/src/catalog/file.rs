@@ -1,0 +1,115 @@
+//! The parts of a file that are no actors.
+
+use super::{Key, Shape};
+
+/// The file itself.
+pub const FILE: &[Key] = &[
+    Key::required(
+        "topology",
+        Shape::Name,
+        "The topology's name: also the consumer group and the key of its offsets.",
+    ),
+    Key::optional("description", Shape::Text, "For people."),
+    Key::optional(
+        "connections",
+        Shape::Part(CONNECTIONS),
+        "The clusters; what is left out comes from the environment.",
+    ),
+    Key::optional(
+        "supervisors",
+        Shape::MapOf(&Shape::Part(SUPERVISOR)),
+        "Who restarts whom; one root over everything unless said.",
+    ),
+    Key::required("actors", Shape::MapOf(&Shape::Opaque), "The actors by name; each has a `kind`."),
+    Key::optional("tests", Shape::Opaque, "Examples with what is expected of them."),
+];
+
+/// `connections`.
+pub const CONNECTIONS: &[Key] = &[
+    Key::optional("kafka", Shape::Part(KAFKA), "The Kafka cluster."),
+    Key::optional("timescale", Shape::Part(TIMESCALE), "The TimescaleDB server."),
+    Key::optional("redis", Shape::Part(REDIS), "The Redis server."),
+];
+
+/// `connections.kafka`.
+pub const KAFKA: &[Key] = &[
+    Key::default(
+        "bootstrap",
+        Shape::Text,
+        "${KAFKA_BOOTSTRAP:-127.0.0.1:9092}",
+        "`host:port`, or several with commas.",
+    ),
+    Key::optional("tls", Shape::Part(TLS), "Encryption."),
+    Key::optional("sasl", Shape::Part(SASL), "Authentication."),
+];
+
+/// `connections.timescale`.
+pub const TIMESCALE: &[Key] = &[
+    Key::default("url", Shape::Secret, "${TIMESCALE_URL}", "`postgres://user@host:port/database`."),
+    Key::optional(
+        "password_file",
+        Shape::File,
+        "Read at every connect, so that a rotated password is picked up.",
+    ),
+    Key::default("pool", Shape::Integer(1, 256), "4", "Connections kept."),
+    Key::optional("tls", Shape::Part(TLS), "Encryption."),
+];
+
+/// `connections.redis`.
+pub const REDIS: &[Key] = &[
+    Key::default("url", Shape::Secret, "${REDIS_URL}", "`redis://host:port/database`."),
+    Key::optional(
+        "password_file",
+        Shape::File,
+        "Read at every connect, so that a rotated password is picked up.",
+    ),
+    Key::default("pool", Shape::Integer(1, 256), "2", "Connections kept."),
+];
+
+/// `tls`.
+pub const TLS: &[Key] = &[
+    Key::default("ca_file", Shape::File, "the system's authorities", "Who signs the server's certificate."),
+    Key::optional("cert_file", Shape::File, "Our own certificate; needs `key_file`."),
+    Key::optional("key_file", Shape::File, "Its key; needs `cert_file`."),
+];
+
+/// `sasl`.
+pub const SASL: &[Key] = &[
+    Key::required(
+        "mechanism",
+        Shape::Word(&["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]),
+        "How the password is proved.",
+    ),
+    Key::required("user", Shape::Text, "Who we are."),
+    Key::required("password_file", Shape::File, "Where the password is."),
+];
+
+/// One entry of `supervisors`.
+pub const SUPERVISOR: &[Key] = &[
+    Key::default(
+        "strategy",
+        Shape::Word(&["one_for_one", "one_for_all", "rest_for_one"]),
+        "one_for_one",
+        "Who is restarted when a child ends.",
+    ),
+    Key::default(
+        "intensity",
+        Shape::Integer(0, 1_000_000),
+        "5",
+        "More restarts than this within `period` escalate.",
+    ),
+    Key::default("period", Shape::Duration, "30s", "The window in which restarts count."),
+    Key::optional("backoff", Shape::Part(BACKOFF), "The wait before a restart."),
+    Key::optional(
+        "children",
+        Shape::ListOf(&Shape::Actor),
+        "Actors and supervisors, in the order in which they start.",
+    ),
+];
+
+/// `backoff`.
+pub const BACKOFF: &[Key] = &[
+    Key::default("initial", Shape::Duration, "100ms", "The first wait; doubled each time."),
+    Key::default("max", Shape::Duration, "10s", "The longest wait."),
+    Key::default("jitter", Shape::Share, "0.2", "Share of the wait by which it varies."),
+];

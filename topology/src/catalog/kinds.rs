@@ -1,0 +1,248 @@
+//! The kinds of actors and their keys.
+
+use super::{Key, KindEntry, Port, Shape};
+
+/// Every kind, built and planned.
+pub const KINDS: &[KindEntry] = &[
+    KindEntry {
+        name: "kafka_source",
+        doc: "Reads a topic, from where the database says its rows end.",
+        port: Port::Source,
+        keys: KAFKA_SOURCE,
+        built: true,
+    },
+    KindEntry {
+        name: "replay_source",
+        doc: "Reads a file of recorded messages.",
+        port: Port::Source,
+        keys: REPLAY_SOURCE,
+        built: true,
+    },
+    KindEntry {
+        name: "normalizer",
+        doc: "Makes typed rows of JSON messages.",
+        port: Port::Transform,
+        keys: NORMALIZER,
+        built: true,
+    },
+    KindEntry {
+        name: "timescale_writer",
+        doc: "Appends rows to a hypertable, exactly once.",
+        port: Port::Sink,
+        keys: TIMESCALE_WRITER,
+        built: true,
+    },
+    KindEntry {
+        name: "redis_cache",
+        doc: "Keeps the newest value of each key in Redis.",
+        port: Port::Sink,
+        keys: REDIS_CACHE,
+        built: true,
+    },
+    KindEntry {
+        name: "kafka_sink",
+        doc: "Writes rows to a topic as JSON, at least once.",
+        port: Port::Sink,
+        keys: KAFKA_SINK,
+        built: true,
+    },
+    KindEntry {
+        name: "dead_letter",
+        doc: "Keeps what was rejected; there without being written.",
+        port: Port::None,
+        keys: DEAD_LETTER,
+        built: true,
+    },
+    KindEntry {
+        name: "quality_gate",
+        doc: "Judges each group of rows by rules, on a beat.",
+        port: Port::Transform,
+        keys: &[],
+        built: false,
+    },
+    KindEntry {
+        name: "schedule",
+        doc: "Runs a piece of work on a beat.",
+        port: Port::None,
+        keys: &[],
+        built: false,
+    },
+    KindEntry {
+        name: "window",
+        doc: "Aggregates rows over windows of event time.",
+        port: Port::Transform,
+        keys: &[],
+        built: false,
+    },
+];
+
+const KAFKA_SOURCE: &[Key] = &[
+    Key::required("topic", Shape::Text, "The topic."),
+    Key::default(
+        "start",
+        Shape::TimeOr(&["earliest", "latest"]),
+        "earliest",
+        "Where to begin while no sink has an offset.",
+    ),
+    Key::default(
+        "group_protocol",
+        Shape::Word(&["classic", "consumer"]),
+        "classic",
+        "How the group agrees on partitions.",
+    ),
+    Key::default(
+        "membership",
+        Shape::Word(&["static", "dynamic"]),
+        "static",
+        "How a member is known to its group.",
+    ),
+    Key::default("batch_rows", Shape::Integer(1, 65_536), "8192", "Most records of a batch."),
+    Key::default("linger", Shape::Duration, "5ms", "Longest wait for a batch to fill."),
+];
+
+const REPLAY_SOURCE: &[Key] = &[
+    Key::required("file", Shape::File, "The file, plain or `.gz`."),
+    Key::default(
+        "format",
+        Shape::Word(&["jsonl", "envelope", "csv"]),
+        "by the file's ending",
+        "How its lines are read.",
+    ),
+    Key::default("topic", Shape::Text, "the actor's name", "The topic that records claim to come from."),
+    Key::optional("time", Shape::Pointer, "Where in a record its time is."),
+    Key::default("time_unit", Shape::Word(UNITS), "ms", "The unit of that time."),
+    Key::optional("key", Shape::Pointer, "Where in a record its key is."),
+    Key::optional(
+        "speed",
+        Shape::Positive,
+        "How many times faster than recorded; as fast as it can unless said.",
+    ),
+    Key::default(
+        "partitions",
+        Shape::Integer(1, 1024),
+        "1",
+        "Records are spread over so many partitions by key.",
+    ),
+    Key::default(
+        "repeat",
+        Shape::Either(&Shape::Integer(1, 4_294_967_295), &Shape::Word(&["forever"])),
+        "1",
+        "How often the file is read.",
+    ),
+];
+
+/// The words for units of time.
+const UNITS: &[&str] = &["s", "ms", "us", "ns", "iso"];
+
+const NORMALIZER: &[Key] = &[
+    Key::required(
+        "fields",
+        Shape::MapOf(&Shape::Either(&Shape::Pointer, &Shape::Part(FIELD))),
+        "The row, in order: names, types, and where each is found.",
+    ),
+    Key::optional("cases", Shape::ListOf(&Shape::Part(CASE)), "Ways in which the row is found in a message."),
+    Key::default(
+        "match",
+        Shape::Word(&["first", "all"]),
+        "first",
+        "Whether the first case that applies gives rows, or each.",
+    ),
+    Key::optional("explode", Shape::Pointer, "One row per element of this array, or member of this object."),
+    Key::optional("select", Shape::Expression, "Not true = filtered."),
+    Key::optional(
+        "require",
+        Shape::MapOf(&Shape::Expression),
+        "Not true = dead letter; the name is the reason.",
+    ),
+    Key::default(
+        "event_time",
+        Shape::Either(&Shape::Field, &Shape::Part(EVENT_TIME)),
+        "the first timestamp",
+        "The row's own time, and its bounds.",
+    ),
+];
+
+/// A field of the row.
+pub const FIELD: &[Key] = &[
+    Key::required(
+        "type",
+        Shape::FieldType,
+        "`text`, `int64`, `float64`, `decimal(p,s)`, `bool`, `timestamp` or `json`.",
+    ),
+    Key::optional("path", Shape::Pointer, "Where it is, from the element that `explode` gives."),
+    Key::optional("expr", Shape::Expression, "Computed instead."),
+    Key::default("optional", Shape::Bool, "false", "Absent or null is NULL instead of a dead letter."),
+    Key::optional("default", Shape::Text, "Absent or null is this."),
+    Key::optional(
+        "map",
+        Shape::MapOf(&Shape::Text),
+        "Texts for texts; what it does not list is a dead letter.",
+    ),
+    Key::default("unit", Shape::Word(UNITS), "ms for numbers, iso for text", "How a timestamp is written."),
+    Key::default("zone", Shape::Text, "UTC", "The IANA zone of times without one."),
+    Key::optional("scale", Shape::Integer(0, 38), "An integer divided by ten to this power."),
+    Key::optional("max_bytes", Shape::Integer(1, 1 << 30), "A longer text is a dead letter."),
+];
+
+/// What a case may say of a field: everything but what the row says once.
+pub const CASE_FIELD: &[Key] =
+    &[FIELD[1], FIELD[2], FIELD[4], FIELD[5], FIELD[6], FIELD[7], FIELD[8], FIELD[9]];
+
+/// One of `cases`.
+pub const CASE: &[Key] = &[
+    Key::required("name", Shape::Name, "The value of `case`."),
+    Key::optional("when", Shape::Expression, "Not true = this case does not apply."),
+    Key::optional("explode", Shape::Pointer, "In place of the normalizer's."),
+    Key::optional("select", Shape::Expression, "Beside the normalizer's."),
+    Key::optional("require", Shape::MapOf(&Shape::Expression), "Beside the normalizer's."),
+    Key::optional(
+        "fields",
+        Shape::MapOf(&Shape::Either(&Shape::Pointer, &Shape::Part(CASE_FIELD))),
+        "Where this case keeps the fields; merged over the row.",
+    ),
+];
+
+/// `event_time`, in its long form.
+pub const EVENT_TIME: &[Key] = &[
+    Key::required("field", Shape::Field, "The timestamp."),
+    Key::default("past_max", Shape::Duration, "back to 1990", "How much older than its record."),
+    Key::default("future_max", Shape::Duration, "1d", "How much newer than its record."),
+];
+
+const TIMESCALE_WRITER: &[Key] = &[
+    Key::required("table", Shape::Text, "`schema.table`."),
+    Key::optional("flush", Shape::Part(FLUSH), "When a transaction is sent."),
+    Key::optional("unique", Shape::ListOf(&Shape::Field), "The business key; must contain the event time."),
+];
+
+/// `flush`.
+pub const FLUSH: &[Key] = &[
+    Key::default("rows", Shape::Integer(1, 1_000_000), "16384", "At so many rows."),
+    Key::default("bytes", Shape::Size, "8MiB", "Or so many bytes."),
+    Key::default("interval", Shape::Duration, "50ms", "Or when the oldest has waited so long."),
+];
+
+const REDIS_CACHE: &[Key] = &[
+    Key::required("key", Shape::Template, "The key of a row."),
+    Key::required("value", Shape::ListOf(&Shape::Field), "The fields of its hash."),
+    Key::required(
+        "order_by",
+        Shape::Field,
+        "An int64 or timestamp; a value never gives way to an older one.",
+    ),
+    Key::optional("ttl", Shape::Duration, "How long a key lives."),
+    Key::optional("delete_when", Shape::Expression, "True = the key is deleted."),
+    Key::default("ttl_deleted", Shape::Duration, "10m", "How long a deleted key's order is remembered."),
+];
+
+const KAFKA_SINK: &[Key] = &[
+    Key::required("topic", Shape::Text, "The topic."),
+    Key::optional("key", Shape::Template, "The record's key; null unless said."),
+];
+
+const DEAD_LETTER: &[Key] = &[Key::default(
+    "topic",
+    Shape::Text,
+    "<topology>.dead_letter",
+    "The topic for letters of a topology without TimescaleDB.",
+)];

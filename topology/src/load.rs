@@ -1,0 +1,35 @@
+//! The way from text to topology.
+
+use crate::diagnostic::{Diagnostic, has_errors, sorted};
+use crate::lower::{self, Context};
+use crate::model::Topology;
+use crate::{Env, Source, Span, check, interpolate, syntax};
+
+/// Reads a topology. There is one only if nothing is wrong with the file; the findings are in the file's order, warnings included.
+pub fn load(source: &Source, env: &Env<'_>) -> (Option<Topology>, Vec<Diagnostic>) {
+    let mut diagnostics = Vec::new();
+    let Some(mut root) = syntax::parse(source, &mut diagnostics) else {
+        return (None, sorted(or_empty(diagnostics)));
+    };
+    interpolate::interpolate(&mut root, env, &mut diagnostics);
+    let cx = Context::new(source, env);
+    let file = lower::lower(&cx, &root);
+    let topology = file.map(|mut file| {
+        lower::complete(&cx, &mut file.connections, &file.actors);
+        check::check(&cx, &file);
+        let mut actors = file.actors.into_iter().filter_map(|draft| draft.actor).collect();
+        let supervisors = lower::attach(file.supervisors, &mut actors);
+        Topology { name: file.name, connections: file.connections, supervisors, actors }
+    });
+    diagnostics.extend(cx.into_found());
+    let diagnostics = sorted(diagnostics);
+    (topology.filter(|_| !has_errors(&diagnostics)), diagnostics)
+}
+
+/// A text without any document says nothing wrong, but nothing at all.
+fn or_empty(mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    if diagnostics.is_empty() {
+        diagnostics.push(lower::empty_file(Span::default()));
+    }
+    diagnostics
+}

@@ -1,0 +1,165 @@
+//! Actors: what all of them take, and the way to each kind.
+
+use super::{
+    Context, Keys, dead_letter, kafka_sink, kafka_source, normalizer, redis_cache, replay_source,
+    timescale_writer,
+};
+use crate::catalog::{self, COMMON, KINDS, KindEntry, LINK, Place};
+use crate::diagnostic::{Code, Diagnostic, nearest};
+use crate::model::{Actor, Kind, LinkBounds, Policy, Restart};
+use crate::syntax::{Node, shortened};
+use crate::{Span, Spanned};
+use std::time::Duration;
+
+pub(super) const SHUTDOWN: Duration = Duration::from_secs(30);
+pub(super) const LINK_BOUNDS: LinkBounds = LinkBounds { batches: 16, bytes: 16 << 20 };
+
+/// An actor that was declared, whether or not its kind could be read.
+pub(crate) struct Draft {
+    pub(crate) name: Spanned<String>,
+    pub(crate) from: Vec<Spanned<String>>,
+    /// Where `from` was written, or else the name.
+    pub(crate) from_span: Option<Span>,
+    pub(crate) policy_span: Option<Span>,
+    /// The kind's entry in the catalog, if the word is known.
+    pub(crate) entry: Option<&'static KindEntry>,
+    /// The actor itself, if this version has its kind.
+    pub(crate) actor: Option<Actor>,
+}
+
+/// Every actor, in the file's order.
+pub(super) fn lower_all(cx: &Context<'_>, node: &Node) -> Vec<Draft> {
+    let Some(mapping) = node.mapping() else {
+        return cx.wrong_type(node, "a mapping of actors by name").unwrap_or_default();
+    };
+    let named = mapping.entries.iter().filter(|entry| cx.check_name(&entry.key));
+    named.map(|entry| lower(cx, &entry.key, &entry.value)).collect()
+}
+
+fn lower(cx: &Context<'_>, name: &Spanned<String>, node: &Node) -> Draft {
+    let nothing = Draft {
+        name: name.clone(),
+        from: Vec::new(),
+        from_span: None,
+        policy_span: None,
+        entry: None,
+        actor: None,
+    };
+    let Some(mapping) = node.mapping() else {
+        let message =
+            format!("the actor `{}` is a mapping with a `kind`, not {}", name.value, node.describe());
+        cx.report(Diagnostic::error(Code::WrongType, node.span, message));
+        return nothing;
+    };
+    let kind_node = mapping.get("kind").map(|entry| &entry.value).filter(|node| !node.is_null());
+    let entry = kind_node.and_then(|node| known_kind(cx, node));
+    let Some(entry) = entry else {
+        let from = mapping.get("from").map_or_else(Vec::new, |entry| cx.references(&entry.value));
+        if kind_node.is_none() {
+            let finding = Diagnostic::error(
+                Code::MissingKey,
+                name.span,
+                format!("the actor `{}` has no `kind`", name.value),
+            );
+            cx.report(
+                finding.help(format!("its kind is one of {}", built_kinds().collect::<Vec<_>>().join(", "))),
+            );
+        }
+        return Draft { from, ..nothing };
+    };
+    if !entry.built {
+        let finding = Diagnostic::error(
+            Code::NotInThisVersion,
+            kind_node.map_or(name.span, |node| node.span),
+            format!("this version has no `{}` yet", entry.name),
+        )
+        .help("remove the actor and what reads from it");
+        cx.report(finding);
+        let from = mapping.get("from").map_or_else(Vec::new, |entry| cx.references(&entry.value));
+        return Draft { from, entry: Some(entry), ..nothing };
+    }
+    known(cx, name, node, entry).unwrap_or(nothing)
+}
+
+fn built_kinds() -> impl Iterator<Item = &'static str> {
+    KINDS.iter().filter(|kind| kind.built).map(|kind| kind.name)
+}
+
+fn known_kind(cx: &Context<'_>, node: &Node) -> Option<&'static KindEntry> {
+    let text = cx.nonempty(node)?;
+    let entry = catalog::kind(&text.value);
+    if entry.is_none() {
+        let near = nearest(&text.value, KINDS.iter().map(|kind| kind.name))
+            .map(|near| format!("did you mean `{near}`?"));
+        let help =
+            near.unwrap_or_else(|| format!("the kinds are {}", built_kinds().collect::<Vec<_>>().join(", ")));
+        let message = format!("there is no kind `{}`", shortened(&text.value));
+        cx.report(Diagnostic::error(Code::UnknownKind, node.span, message).help(help));
+    }
+    entry
+}
+
+fn known(cx: &Context<'_>, name: &Spanned<String>, node: &Node, entry: &'static KindEntry) -> Option<Draft> {
+    let what = format!("a `{}`", entry.name);
+    let keys = Keys::open(cx, node, Place::Actor, &what, &[COMMON, entry.keys])?;
+    keys.get("kind");
+    let from = keys.get("from").map_or_else(Vec::new, |node| cx.references(node));
+    let restarts = [
+        ("permanent", Restart::Permanent),
+        ("transient", Restart::Transient),
+        ("temporary", Restart::Temporary),
+    ];
+    let policies = [("required", Policy::Required), ("best_effort", Policy::BestEffort)];
+    let actor = Actor {
+        name: name.clone(),
+        id: keys.get("id").and_then(|node| cx.name(node)).unwrap_or_else(|| name.clone()),
+        adopts: keys.get("adopts").and_then(|node| cx.name(node)),
+        description: keys.get("description").and_then(|node| cx.text(node)).map(|text| text.value),
+        from: from.clone(),
+        restart: keys
+            .get("restart")
+            .and_then(|node| cx.word(node, "a restart", &restarts))
+            .unwrap_or_default(),
+        shutdown: keys.get("shutdown").and_then(|node| cx.duration(node)).unwrap_or(SHUTDOWN),
+        parallelism: parallelism(cx, &keys, name.span),
+        link: keys.get("link").and_then(|node| link(cx, node)).unwrap_or(LINK_BOUNDS),
+        policy: keys.get("policy").and_then(|node| cx.word(node, "a policy", &policies)).unwrap_or_default(),
+        kind: kind(cx, &keys, node, name, entry),
+        span: node.span,
+    };
+    let (from_span, policy_span) = (keys.key_span("from"), keys.key_span("policy"));
+    keys.close();
+    Some(Draft { name: name.clone(), from, from_span, policy_span, entry: Some(entry), actor: Some(actor) })
+}
+
+fn kind(cx: &Context<'_>, keys: &Keys<'_>, node: &Node, name: &Spanned<String>, entry: &KindEntry) -> Kind {
+    match entry.name {
+        "kafka_source" => kafka_source::lower(cx, keys, node),
+        "replay_source" => replay_source::lower(cx, keys, name),
+        "normalizer" => normalizer::lower(cx, keys, node),
+        "timescale_writer" => timescale_writer::lower(cx, keys),
+        "redis_cache" => redis_cache::lower(cx, keys),
+        "kafka_sink" => kafka_sink::lower(cx, keys),
+        "dead_letter" => dead_letter::lower(cx, keys),
+        other => unreachable!("invariant: every built kind of the catalog is lowered; `{other}` is not"),
+    }
+}
+
+fn parallelism(cx: &Context<'_>, keys: &Keys<'_>, place: Span) -> Spanned<u32> {
+    let said = keys.get("parallelism");
+    let count = said.and_then(|node| cx.count(node, 1..=crate::limits::PARALLELISM_MAX));
+    Spanned::new(count.unwrap_or(1), said.map_or(place, |node| node.span))
+}
+
+fn link(cx: &Context<'_>, node: &Node) -> Option<LinkBounds> {
+    let keys = Keys::open(cx, node, Place::Actor, "`link`", &[LINK])?;
+    let bounds = LinkBounds {
+        batches: keys
+            .get("batches")
+            .and_then(|node| cx.count(node, 1..=4_096))
+            .unwrap_or(LINK_BOUNDS.batches),
+        bytes: keys.get("bytes").and_then(|node| cx.size(node)).unwrap_or(LINK_BOUNDS.bytes),
+    };
+    keys.close();
+    Some(bounds)
+}

@@ -1,0 +1,9 @@
+//! `dead_letter`.
+
+use super::{Context, Keys};
+use crate::model::{DeadLetter, Kind};
+
+pub(super) fn lower(cx: &Context<'_>, keys: &Keys<'_>) -> Kind {
+    let topic = keys.get("topic").map(|node| cx.topic(Some(node)));
+    Kind::DeadLetter(DeadLetter { topic })
+}

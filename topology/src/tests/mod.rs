@@ -1,0 +1,32 @@
+//! Whole files in, findings or topologies out.
+
+mod accidents;
+mod catalog;
+mod library;
+mod robust;
+mod ui;
+
+use crate::diagnostic::to_text;
+use crate::model::Topology;
+use crate::{Diagnostic, Source, load};
+
+/// An environment with every part.
+fn env(name: &str) -> Option<String> {
+    match name {
+        "KAFKA_BOOTSTRAP" => Some("127.0.0.1:19092".to_owned()),
+        "TIMESCALE_URL" => Some("postgres://aqueduct:hidden@127.0.0.1:15432/aqueduct".to_owned()),
+        "REDIS_URL" => Some("redis://:hidden@127.0.0.1:16379/0".to_owned()),
+        _ => None,
+    }
+}
+
+fn read(text: &str) -> (Option<Topology>, Vec<Diagnostic>) {
+    load(&Source::new("topology.yaml", text), &env)
+}
+
+/// A topology that must load without a word.
+fn clean(text: &str) -> Topology {
+    let (topology, diagnostics) = read(text);
+    assert!(diagnostics.is_empty(), "{}", to_text(&Source::new("topology.yaml", text), &diagnostics, false));
+    topology.expect("a topology without findings")
+}
