@@ -19,7 +19,7 @@ use crate::supervisor::core::Order;
 use crate::supervisor::guard;
 use crate::supervisor::host::Blueprint;
 use crate::supervisor::tree::Tree;
-use crate::telemetry::probe;
+use crate::telemetry::{probe, recorder};
 use aqueduct_topology::model::Topology;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64};
@@ -259,6 +259,7 @@ impl RuntimeApplication {
             self.handle.address.send_replace(Some(address));
             side_tasks.push(task);
         }
+        side_tasks.push(recorder::upkeep(registry.clock.clone()));
         if let Some(offsets) = &self.offsets {
             side_tasks.push(probe::start(offsets.clone(), registry.clone(), self.required_sinks));
         }

@@ -37,7 +37,18 @@ pub const MANIFEST_WAIT_MAX: Duration = Duration::from_secs(2);
 pub const LAG_PROBE_EVERY: Duration = Duration::from_secs(2);
 /// How long such a read may take.
 pub const LAG_PROBE_WAIT_MAX: Duration = Duration::from_secs(5);
+/// Partitions that get a series of their own; beyond, a source's are summed.
+pub const SERIES_PARTITIONS_MAX: usize = 1000;
+/// How often the recorder is tidied while nobody scrapes.
+pub const RECORDER_UPKEEP_EVERY: Duration = Duration::from_secs(5);
+/// Connections the admin endpoint serves at once.
+pub const ADMIN_CONNECTIONS_MAX: usize = 64;
+/// How long nothing may move on one of them.
+pub const ADMIN_IDLE_MAX: Duration = Duration::from_secs(30);
+/// How often an event stream says that it is there.
+pub const ADMIN_KEEP_ALIVE: Duration = Duration::from_secs(10);
 /// Different reasons an actor's dead letters are counted by; further ones count as `other`.
 pub const DEAD_LETTER_REASONS_MAX: usize = 64;
 
 const _: () = assert!(BATCH_RECORDS_MAX as i64 <= BATCH_OFFSETS_SPAN_MAX, "a full batch fits its range");
+const _: () = assert!(ADMIN_KEEP_ALIVE.as_secs() * 2 < ADMIN_IDLE_MAX.as_secs(), "a quiet stream is kept");
