@@ -116,7 +116,8 @@ async fn reading_begins_where_the_claim_says_and_waits_for_it() {
     let status = probe.status().clone();
     let (ended, ()) = harness
         .run_while(world.source(|_| {}), async {
-            let waiting = |state: &State| matches!(state, State::Waiting { reason, .. } if reason.contains("away"));
+            let waiting =
+                |state: &State| matches!(state, State::Waiting { reason, .. } if reason.contains("away"));
             while !waiting(&status.state().0) {
                 tokio::task::yield_now().await;
             }

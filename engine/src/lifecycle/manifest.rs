@@ -23,13 +23,18 @@ pub struct ManifestEntry {
 }
 
 /// The lines of `ledger` that are not done, with the least next offset that `positions` know, else the claim's start.
-pub(super) fn manifest(ledger: &[LedgerRow], positions: &[Position], claims: &[Arc<Claim>]) -> Vec<ManifestEntry> {
+pub(super) fn manifest(
+    ledger: &[LedgerRow],
+    positions: &[Position],
+    claims: &[Arc<Claim>],
+) -> Vec<ManifestEntry> {
     let unfinished = ledger.iter().filter(|row| row.in_flight > 0);
     let entry = |row: &LedgerRow| {
         let same = |key: &crate::PartitionKey| {
             (&key.source, &key.topic, key.partition) == (&row.source, &row.topic, row.partition)
         };
-        let stored = positions.iter().filter(|position| same(&position.key)).map(|position| position.next_offset);
+        let stored =
+            positions.iter().filter(|position| same(&position.key)).map(|position| position.next_offset);
         let claimed = claims.iter().find(|claim| same(&claim.key)).map(|claim| claim.start);
         ManifestEntry {
             source: row.source.clone(),

@@ -440,4 +440,3 @@ impl Core {
         Timer(self.timers)
     }
 }
-

@@ -9,8 +9,8 @@ use super::core::Ended;
 use super::exit::Exit;
 use super::guard::{self, Panic, Polled};
 use crate::actor::{ActorIdentity, Context, Factory};
-use crate::class::Error;
 use crate::claim::Claims;
+use crate::class::Error;
 use crate::clock::Clock;
 use crate::ledger::{Ledger, SinkIndex};
 use crate::letter::DeadLetterPort;
@@ -68,9 +68,8 @@ pub(crate) struct Blueprint {
 impl Blueprint {
     /// A context for one start. Fresh ends cut off those of the start before.
     fn context(&self, status: Status) -> Context {
-        let edge = |edge: &OutputEdge| {
-            Edge::new(edge.links.iter().map(Link::sender).collect(), edge.best_effort)
-        };
+        let edge =
+            |edge: &OutputEdge| Edge::new(edge.links.iter().map(Link::sender).collect(), edge.best_effort);
         Context {
             identity: self.identity.clone(),
             inputs: Inputs::new(self.inputs.iter().map(Link::receiver).collect()),
@@ -95,7 +94,9 @@ impl Blueprint {
     fn data_ended(&self) -> bool {
         match self.role {
             Role::Source => true,
-            Role::Transform | Role::Sink => self.inputs.iter().all(|link| link.is_closed() && link.is_empty()),
+            Role::Transform | Role::Sink => {
+                self.inputs.iter().all(|link| link.is_closed() && link.is_empty())
+            }
             Role::DeadLetter => false,
         }
     }
@@ -197,7 +198,14 @@ impl Handler<Start> for Host {
             return;
         }
         let (kill, killed) = oneshot::channel();
-        let work = work(self.blueprint.clone(), status.clone(), run, killed, self.events.clone(), self.polled.clone());
+        let work = work(
+            self.blueprint.clone(),
+            status.clone(),
+            run,
+            killed,
+            self.events.clone(),
+            self.polled.clone(),
+        );
         let task = task::spawn("actor", work);
         self.running = Some(Running { run, status, kill: Some(kill), task });
     }
@@ -275,12 +283,7 @@ async fn work(
     let _ = tell(HostNews::Exited(exit, ended)).await;
 }
 
-async fn start(
-    blueprint: &Blueprint,
-    status: Status,
-    killed: oneshot::Receiver<()>,
-    polled: Polled,
-) -> Exit {
+async fn start(blueprint: &Blueprint, status: Status, killed: oneshot::Receiver<()>, polled: Polled) -> Exit {
     let mut cx = blueprint.context(status.clone());
     status.running();
     let life = guard::catch(blueprint.index, polled, async {
