@@ -79,6 +79,18 @@ pub trait OffsetStore: Send + Sync {
     /// The stored next offset per sink and partition, for lag and the ledger.
     fn positions<'a>(&'a self) -> LocalBoxFuture<'a, Result<Vec<Position>, Error>>;
 
+    /// Records how far `sink`, which keeps no offsets beside its rows, has come: partition, epoch, next offset. Guarded
+    /// like every offset: what was claimed anew since hits nothing, and no offset goes back. A store in which every sink
+    /// records its own has nothing to do here.
+    fn advance<'a>(
+        &'a self,
+        sink: &'a str,
+        positions: &'a [(PartitionKey, i64, i64)],
+    ) -> LocalBoxFuture<'a, Result<(), Error>> {
+        let _ = (sink, positions);
+        Box::pin(std::future::ready(Ok(())))
+    }
+
     /// Whether offsets ride in the rows' transaction (exactly once) or are committed after it (at least once).
     fn exactly_once(&self) -> bool;
 }
@@ -96,10 +108,20 @@ pub struct Position {
     pub next_offset: i64,
 }
 
+/// Why a claim does not hold any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Loss {
+    /// Somebody newer owns the partition.
+    Fenced,
+    /// The database has an older offset than we had committed, or an older claim than ours: it went back in time.
+    WentBack,
+}
+
 /// The newest claim of every partition this process holds. Cloning shares it.
 #[derive(Clone, Debug, Default)]
 pub struct Claims {
     newest: Arc<Mutex<BTreeMap<PartitionKey, Arc<Claim>>>>,
+    rewinds: Arc<Mutex<BTreeMap<PartitionKey, (i64, Loss)>>>,
 }
 
 impl Claims {
@@ -122,6 +144,33 @@ impl Claims {
         if newest.get(key).is_some_and(|claim| claim.epoch == epoch) {
             newest.remove(key);
         }
+    }
+
+    /// A sink found that the claim of `epoch` does not hold: the source must claim the partition anew and read from
+    /// there. Asking again changes nothing.
+    pub fn request_rewind(&self, key: &PartitionKey, epoch: i64, loss: Loss) {
+        let mut rewinds = self.rewinds.lock().unwrap_or_else(PoisonError::into_inner);
+        if rewinds.get(key).is_none_or(|(older, _)| *older < epoch) {
+            rewinds.insert(key.clone(), (epoch, loss));
+        }
+    }
+
+    /// For the source of that identity: the partitions to claim anew, each with the epoch that was lost. A request
+    /// under a claim that is not the newest any more is void.
+    pub fn take_rewinds(&self, source: &str) -> Vec<(PartitionKey, i64, Loss)> {
+        let mut rewinds = self.rewinds.lock().unwrap_or_else(PoisonError::into_inner);
+        let newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut taken = Vec::new();
+        rewinds.retain(|key, (epoch, loss)| {
+            if *key.source != *source {
+                return true;
+            }
+            if newest.get(key).is_some_and(|claim| claim.epoch == *epoch) {
+                taken.push((key.clone(), *epoch, *loss));
+            }
+            false
+        });
+        taken
     }
 
     /// Every claim held.

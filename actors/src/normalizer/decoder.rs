@@ -8,7 +8,7 @@ use super::case::Case;
 use super::column::{Column, arrow_field};
 use super::event_time::EventTime;
 use super::field::Source;
-use super::names::{Place, Record, Row};
+use super::names::{self, Place, Record, Row};
 use super::reject::{self, Problem, REJECTED_ROWS_MAX, Reject, quoted};
 use crate::expr::Value;
 use crate::json::{Document, FaultKind, Kind, NONE, NodeRef, Tape};
@@ -181,35 +181,14 @@ struct Message<'d, 'o> {
 impl<'d> Message<'d, '_> {
     fn decode(&mut self) -> Result<(), WholeMessage> {
         let root = self.document.node(0);
-        self.plan.shared.message.resolve(root, self.document, &mut self.found.shared);
+        let shared = &self.plan.shared;
+        shared.message.resolve(root, self.document, &mut self.found.shared);
         for case in &self.plan.cases {
-            let row = Row {
-                sources: &self.plan.shared.sources,
-                document: self.document,
-                message: &self.found.shared,
-                element: &[],
-                item_key: Value::Null,
-                record: self.record,
-                columns: &[],
-                row: 0,
-            };
+            let row = self.scope(&shared.sources, &self.found.shared);
             if case.when.as_ref().is_some_and(|when| !when.is_true(&row)) {
                 continue;
             }
-            if case.message_select.iter().all(|select| select.is_true(&row)) {
-                if let Some((reason, _)) =
-                    case.message_require.iter().find(|(_, require)| !require.is_true(&row))
-                {
-                    let problem = Problem {
-                        reason: reason.clone(),
-                        detail: format!("`require` {reason} is not true of the message"),
-                    };
-                    self.reject_row(problem);
-                    self.next_row += 1;
-                } else {
-                    self.rows(case)?;
-                }
-            }
+            self.case(case)?;
             if self.plan.mode == MatchMode::First {
                 break;
             }
@@ -217,15 +196,41 @@ impl<'d> Message<'d, '_> {
         Ok(())
     }
 
-    /// The rows of one case.
-    fn rows(&mut self, case: &'d Case) -> Result<(), WholeMessage> {
+    /// What expressions see before there is an element.
+    fn scope<'s>(&self, sources: &'s [names::Source], message: &'s [u32]) -> Row<'s>
+    where
+        'd: 's,
+    {
+        Row {
+            sources,
+            document: self.document,
+            message,
+            element: message,
+            item_key: Value::Null,
+            record: self.record,
+            columns: &[],
+            row: 0,
+        }
+    }
+
+    /// The rows of a case that applies.
+    fn case(&mut self, case: &'d Case) -> Result<(), WholeMessage> {
         let root = self.document.node(0);
+        case.place.message.resolve(root, self.document, &mut self.found.message);
+        let row = self.scope(&case.place.sources, &self.found.message);
+        if !case.message_select.iter().all(|select| select.is_true(&row)) {
+            return Ok(());
+        }
+        if let Some((reason, _)) = case.message_require.iter().find(|(_, require)| !require.is_true(&row)) {
+            let detail = format!("`require` {reason} is not true of the message");
+            self.reject_row(Problem { reason: reason.clone(), detail });
+            self.next_row += 1;
+            return Ok(());
+        }
         let Some(explode) = case.explode else {
-            case.place.message.resolve(root, self.document, &mut self.found.element);
             self.row(case, Value::Null);
             return Ok(());
         };
-        case.place.message.resolve(root, self.document, &mut self.found.message);
         let exploded = match self.found.message[explode as usize] {
             NONE => return Ok(()),
             index => self.document.node(index),
@@ -279,20 +284,9 @@ impl<'d> Message<'d, '_> {
 
     /// Writes the row; `false` = it is filtered.
     fn try_row(&mut self, case: &'d Case, item_key: Value<'d>, at: usize) -> Result<bool, Problem> {
-        let (message, element) = match case.place.element {
-            Some(_) => (&self.found.message, &self.found.element),
-            None => (&self.found.element, &self.found.element),
-        };
-        let row = Row {
-            sources: &case.place.sources,
-            document: self.document,
-            message,
-            element,
-            item_key,
-            record: self.record,
-            columns: &[],
-            row: at,
-        };
+        let message = &self.found.message;
+        let element = if case.place.element.is_some() { &self.found.element } else { message };
+        let row = Row { element, item_key, row: at, ..self.scope(&case.place.sources, message) };
         if !case.item_select.iter().all(|select| select.is_true(&row)) {
             return Ok(false);
         }

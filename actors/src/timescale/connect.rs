@@ -1,0 +1,360 @@
+//! Connections to the database, and the one way to wait for an answer on them.
+//!
+//! Invariant: a connection on which a wait passed its limit, or which met a read-only server, is `broken` and is never
+//! used again: what the server did with the last request is unknown.
+
+use super::class::classify;
+use super::limits;
+use super::tls;
+use aqueduct_engine::task::{self, Task};
+use aqueduct_engine::{Class, Clock, Error};
+use aqueduct_topology::model::TimescaleConnection;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use secrecy::{ExposeSecret, SecretString};
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio_postgres::config::{SslMode, TargetSessionAttrs};
+use tokio_postgres::{Client, Config, NoTls};
+
+/// What every session is set to: the server drops us when we vanish, and says so when it waits for a lock.
+const SESSION_DEFAULTS: &str = "\
+    SET lock_timeout = '10s'; SET statement_timeout = '60s'; SET idle_in_transaction_session_timeout = '30s'; \
+    SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3; \
+    SET timezone = 'UTC'";
+
+/// Opens connections as the topology file says.
+#[derive(Debug)]
+pub struct Connector {
+    connection: TimescaleConnection,
+    url: SecretString,
+    sslmode: Option<String>,
+    session: Arc<str>,
+    clock: Clock,
+}
+
+impl Connector {
+    /// A connector for `connection`; `topology` and `node` name its sessions.
+    pub fn new(
+        connection: &TimescaleConnection,
+        topology: &str,
+        node: &str,
+        clock: Clock,
+    ) -> Result<Self, Error> {
+        let (url, sslmode) = without_sslmode(connection.url.expose_secret());
+        parse(&url)?;
+        tls::mode(sslmode.as_deref(), connection.tls.as_ref())?;
+        Ok(Self {
+            connection: connection.clone(),
+            url: url.into(),
+            sslmode,
+            session: session_name(topology, node, fastrand::u32(..)).into(),
+            clock,
+        })
+    }
+
+    /// The name of this process's sessions: `aqueduct/<topology>/<node>/<token>`.
+    pub fn session(&self) -> &Arc<str> {
+        &self.session
+    }
+
+    /// Connections the pool keeps.
+    pub fn pool_size(&self) -> u32 {
+        self.connection.pool.max(1)
+    }
+
+    /// The time.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// A connection for the calling actor alone; it ends when dropped.
+    pub async fn connect(&self) -> Result<Connection, Error> {
+        let (client, driver) = self.open().await?;
+        let driver = Driver::Owned(task::spawn("timescale connection", driver));
+        self.finish(client, driver).await
+    }
+
+    /// A connection for the pool, which opens them on tasks of its own.
+    #[expect(clippy::disallowed_methods, reason = "bb8 calls this outside any arbiter's local set")]
+    pub(super) async fn connect_pooled(&self) -> Result<Connection, Error> {
+        let (client, driver) = self.open().await?;
+        let guarded = AssertUnwindSafe(driver).catch_unwind().map(|ended| {
+            if ended.is_err() {
+                tracing::error!(task = "timescale connection", "task panicked");
+            }
+        });
+        let driver = Driver::Pooled(tokio::spawn(guarded));
+        self.finish(client, driver).await
+    }
+
+    async fn finish(&self, client: Client, driver: Driver) -> Result<Connection, Error> {
+        let clock = self.clock.clone();
+        let connection = Connection { client, driver, clock, broken: AtomicBool::new(false) };
+        let defaults = connection.client.batch_execute(SESSION_DEFAULTS);
+        connection.within("set up a session", limits::STATEMENT_WAIT_MAX, defaults).await?;
+        Ok(connection)
+    }
+
+    async fn open(&self) -> Result<(Client, BoxFuture<'static, ()>), Error> {
+        let config = self.config()?;
+        let place = place(&config);
+        let doing = format!("connect to {place}");
+        let tls = self.connection.tls.as_ref();
+        let (_, check) = tls::mode(self.sslmode.as_deref(), tls)?;
+        let opened = async {
+            if config.get_ssl_mode() == SslMode::Disable {
+                let (client, driver) =
+                    config.connect(NoTls).await.map_err(|error| classify(&doing, &error))?;
+                Ok((client, drive(driver)))
+            } else {
+                let connector = tls::connector(check, tls)?;
+                let (client, driver) =
+                    config.connect(connector).await.map_err(|error| classify(&doing, &error))?;
+                Ok((client, drive(driver)))
+            }
+        };
+        match self.clock.timeout(limits::CONNECT_WAIT_MAX, opened).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(Error::new(Class::Transient, format!("{doing}: no answer"))),
+        }
+    }
+
+    /// The driver's configuration, with the password as it is now.
+    fn config(&self) -> Result<Config, Error> {
+        let mut config = parse(self.url.expose_secret())?;
+        let (mode, _) = tls::mode(self.sslmode.as_deref(), self.connection.tls.as_ref())?;
+        config
+            .ssl_mode(mode)
+            .application_name(&*self.session)
+            .target_session_attrs(TargetSessionAttrs::ReadWrite)
+            .connect_timeout(limits::CONNECT_WAIT_MAX / 2)
+            .tcp_user_timeout(limits::TCP_USER_TIMEOUT)
+            .keepalives(true)
+            .keepalives_idle(Duration::from_secs(10))
+            .keepalives_interval(Duration::from_secs(5))
+            .keepalives_retries(3);
+        if let Some(file) = &self.connection.password_file {
+            let password = std::fs::read_to_string(file).map_err(|error| {
+                Error::new(Class::Config, format!("password_file {}: {error}", file.display()))
+            })?;
+            config.password(password.trim_end_matches(['\r', '\n']));
+        }
+        Ok(config)
+    }
+}
+
+/// Runs the connection until it ends.
+fn drive<S, T>(driver: tokio_postgres::Connection<S, T>) -> BoxFuture<'static, ()>
+where
+    tokio_postgres::Connection<S, T>: Future<Output = Result<(), tokio_postgres::Error>> + Send + 'static,
+{
+    driver
+        .map(|ended| {
+            if let Err(error) = ended {
+                tracing::debug!(%error, "timescale connection ended");
+            }
+        })
+        .boxed()
+}
+
+fn parse(url: &str) -> Result<Config, Error> {
+    url.parse::<Config>().map_err(|error| {
+        // The driver's message names the option at fault, never a value.
+        let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+        Error::new(
+            Class::Config,
+            format!(
+                "the timescale connection's url is not understood ({cause}); write \
+                 postgres://user@host:5432/database?sslmode=.."
+            ),
+        )
+    })
+}
+
+/// The url without its `sslmode`, which the driver knows only in part, and that `sslmode`.
+fn without_sslmode(url: &str) -> (String, Option<String>) {
+    let Some((base, query)) = url.split_once('?') else {
+        return (url.to_owned(), None);
+    };
+    let (modes, kept): (Vec<&str>, Vec<&str>) =
+        query.split('&').partition(|option| option.starts_with("sslmode="));
+    let sslmode = modes.last().map(|option| option["sslmode=".len()..].to_owned());
+    let mark = if kept.is_empty() { "" } else { "?" };
+    ([base, mark, &kept.join("&")].concat(), sslmode)
+}
+
+/// Where to, for messages: hosts, ports, database and user, never a password.
+fn place(config: &Config) -> String {
+    use tokio_postgres::config::Host;
+    let ports = config.get_ports();
+    let hosts: Vec<String> = config
+        .get_hosts()
+        .iter()
+        .enumerate()
+        .map(|(index, host)| {
+            let name = match host {
+                Host::Tcp(name) => name.clone(),
+                Host::Unix(path) => path.display().to_string(),
+            };
+            let port = ports.get(index).or(ports.first()).copied().unwrap_or(5432);
+            format!("{name}:{port}")
+        })
+        .collect();
+    let database = config.get_dbname().or(config.get_user()).unwrap_or("postgres");
+    format!("timescale at {}/{database} as {}", hosts.join(","), config.get_user().unwrap_or("?"))
+}
+
+/// `aqueduct/<topology>/<node>/<token>`, cut so that the token survives PostgreSQL's limit.
+fn session_name(topology: &str, node: &str, token: u32) -> String {
+    let room = (limits::APPLICATION_NAME_BYTES_MAX - "aqueduct///".len() - 8) / 2;
+    let plain = |text: &str| -> String {
+        let kept = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+        text.chars().take(room).map(|c| if kept(c) { c } else { '_' }).collect()
+    };
+    format!("aqueduct/{}/{}/{token:08x}", plain(topology), plain(node))
+}
+
+#[derive(Debug)]
+#[expect(dead_code, reason = "held only so that the connection ends with its owner")]
+enum Driver {
+    Owned(Task),
+    Pooled(tokio::task::JoinHandle<()>),
+}
+
+/// One session. Dropping it ends it.
+#[derive(Debug)]
+pub struct Connection {
+    client: Client,
+    driver: Driver,
+    clock: Clock,
+    broken: AtomicBool,
+}
+
+impl Connection {
+    /// The driver's client. Await nothing of it but through [`Connection::within`].
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Whether it must not be used again.
+    pub fn is_broken(&self) -> bool {
+        self.broken.load(Ordering::Relaxed) || self.client.is_closed()
+    }
+
+    /// Awaits `answer` for at most `limit`.
+    pub async fn within<T>(
+        &self,
+        doing: &str,
+        limit: Duration,
+        answer: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, Error> {
+        self.within_raw(doing, limit, answer).await.map_err(|refusal| refusal.error)
+    }
+
+    /// As [`Connection::within`], keeping what the server said.
+    pub async fn within_raw<T>(
+        &self,
+        doing: &str,
+        limit: Duration,
+        answer: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, Refusal> {
+        match self.clock.timeout(limit, answer).await {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(cause)) => {
+                let error = classify(doing, &cause);
+                let read_only = cause.code().is_some_and(|state| state.code() == "25006");
+                if cause.as_db_error().is_none() || read_only {
+                    self.broken.store(true, Ordering::Relaxed);
+                }
+                Err(Refusal { error, cause: Some(cause) })
+            }
+            Err(_) => {
+                self.broken.store(true, Ordering::Relaxed);
+                let error = Error::new(Class::Transient, format!("{doing}: no answer within {limit:?}"));
+                Err(Refusal { error, cause: None })
+            }
+        }
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        if let Driver::Pooled(driver) = &self.driver {
+            driver.abort();
+        }
+    }
+}
+
+/// A failed request: what it means, and what the server said, if it did.
+#[derive(Debug)]
+pub struct Refusal {
+    /// Its meaning.
+    pub error: Error,
+    /// The driver's error; `None` = no answer in time.
+    pub cause: Option<tokio_postgres::Error>,
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        refusal.error
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aqueduct_topology::{Span, Spanned};
+
+    fn connection(url: &str) -> TimescaleConnection {
+        let url = Spanned::new(SecretString::from(url.to_owned()), Span::default());
+        TimescaleConnection { url, password_file: None, pool: 4, tls: None }
+    }
+
+    #[test]
+    fn the_token_survives_the_limit_of_application_names() {
+        let name = session_name("a topology with a very long name", "node-0123456789.example.org", 0xab);
+        assert!(name.len() <= limits::APPLICATION_NAME_BYTES_MAX, "{name}");
+        assert!(
+            name.starts_with("aqueduct/a_topology_with_a_v/node-") && name.ends_with("/000000ab"),
+            "{name}"
+        );
+    }
+
+    #[test]
+    fn sslmode_leaves_the_url_and_the_rest_stays() {
+        let (url, mode) =
+            without_sslmode("postgres://u@h/d?connect_timeout=3&sslmode=verify-full&keepalives=1");
+        assert_eq!(
+            (url.as_str(), mode.as_deref()),
+            ("postgres://u@h/d?connect_timeout=3&keepalives=1", Some("verify-full"))
+        );
+        assert_eq!(without_sslmode("postgres://u@h/d?sslmode=disable").0, "postgres://u@h/d");
+    }
+
+    #[test]
+    fn a_wrong_url_is_refused_without_its_password() {
+        let error =
+            Connector::new(&connection("postgres://u:geheim@h/d?nonsense=1"), "t", "n", Clock::system())
+                .expect_err("an unknown option");
+        assert_eq!(error.class, Class::Config);
+        assert!(error.message.contains("nonsense") && !error.message.contains("geheim"), "{error}");
+    }
+
+    #[test]
+    fn a_password_file_is_read_at_every_connect() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("password");
+        let with_file =
+            TimescaleConnection { password_file: Some(file.clone()), ..connection("postgres://u@h/d") };
+        let connector = Connector::new(&with_file, "t", "n", Clock::system()).unwrap();
+        assert_eq!(connector.config().unwrap_err().class, Class::Config);
+        for password in ["first", "second"] {
+            std::fs::write(&file, format!("{password}\n")).unwrap();
+            assert_eq!(connector.config().unwrap().get_password(), Some(password.as_bytes()));
+        }
+    }
+}

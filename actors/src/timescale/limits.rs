@@ -1,0 +1,43 @@
+//! Every bound of the TimescaleDB side.
+
+use std::time::Duration;
+
+/// Reaching a server and logging in.
+pub const CONNECT_WAIT_MAX: Duration = Duration::from_secs(10);
+/// One statement other than COPY, and BEGIN.
+pub const STATEMENT_WAIT_MAX: Duration = Duration::from_secs(20);
+/// The server takes one frame of COPY data, or answers its end.
+pub const COPY_WAIT_MAX: Duration = Duration::from_secs(20);
+/// COMMIT: it may wait for a slow disk or a synchronous standby.
+pub const COMMIT_WAIT_MAX: Duration = Duration::from_secs(30);
+/// One attempt of a writer to store what it holds, bisection included; the waits above end it earlier.
+pub const ATTEMPT_WAIT_MAX: Duration = Duration::from_secs(300);
+/// A pooled connection becomes free.
+pub const CHECKOUT_WAIT_MAX: Duration = Duration::from_secs(12);
+/// A lock in the database; below [`STATEMENT_WAIT_MAX`], so that the server says which lock it was.
+pub const LOCK_WAIT_MAX: Duration = Duration::from_secs(10);
+/// The claim rows' locks: after it, the sessions of their previous owner are ended.
+pub const CLAIM_LOCK_WAIT_MAX: Duration = Duration::from_secs(2);
+/// The server ends a session that holds a transaction open and sends nothing (COPY is not reached by it).
+pub const IDLE_IN_TRANSACTION_MAX: Duration = Duration::from_secs(30);
+/// Unacknowledged data on a socket.
+pub const TCP_USER_TIMEOUT: Duration = Duration::from_secs(20);
+/// Waiting for another node's migrations.
+pub const MIGRATION_LOCK_WAIT_MAX: Duration = Duration::from_secs(300);
+/// One migration: an index on a large table takes its time.
+pub const MIGRATION_WAIT_MAX: Duration = Duration::from_secs(24 * 3600);
+
+/// One message of COPY data.
+pub const COPY_FRAME_BYTES: usize = 256 * 1024;
+/// Letters that one transaction of the dead letter stores.
+pub const LETTERS_PER_TRANSACTION_MAX: usize = 8192;
+/// Their payload in one statement; a larger letter goes alone.
+pub const LETTER_STATEMENT_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// How far behind the required sinks a best-effort sink is healed at the start; older records are skipped.
+pub const HEAL_RECORDS_MAX: i64 = 1_000_000;
+/// Longest application name PostgreSQL keeps.
+pub const APPLICATION_NAME_BYTES_MAX: usize = 63;
+
+const _: () =
+    assert!(LOCK_WAIT_MAX.as_secs() < STATEMENT_WAIT_MAX.as_secs(), "the server's answer comes first");
+const _: () = assert!(CLAIM_LOCK_WAIT_MAX.as_secs() < LOCK_WAIT_MAX.as_secs(), "a claim gives way sooner");

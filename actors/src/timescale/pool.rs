@@ -1,0 +1,120 @@
+//! The pool for everything but writers: claims, letters, probes.
+//!
+//! Deliberately absent: trust in a PING. A connection is lent only after its server said that it takes writes.
+
+use super::connect::{Connection, Connector};
+use super::limits;
+use aqueduct_engine::{Class, Clock, Error};
+use aqueduct_topology::model::TimescaleConnection;
+use bb8::{ErrorSink, ManageConnection, Pool, PooledConnection, RunError};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Opens and checks the pool's connections.
+#[derive(Clone, Debug)]
+pub struct Opener {
+    connector: Arc<Connector>,
+}
+
+impl ManageConnection for Opener {
+    type Connection = Connection;
+    type Error = Error;
+
+    async fn connect(&self) -> Result<Connection, Error> {
+        self.connector.connect_pooled().await
+    }
+
+    async fn is_valid(&self, connection: &mut Connection) -> Result<(), Error> {
+        let doing = "check a connection";
+        let answer = connection.client().query_one(
+            "SELECT pg_catalog.pg_is_in_recovery() OR pg_catalog.current_setting('transaction_read_only')::bool",
+            &[],
+        );
+        let read_only: bool = connection.within(doing, limits::STATEMENT_WAIT_MAX, answer).await?.get(0);
+        if read_only {
+            return Err(Error::new(
+                Class::Transient,
+                "the server is read-only: a standby, or a demoted primary",
+            ));
+        }
+        Ok(())
+    }
+
+    fn has_broken(&self, connection: &mut Connection) -> bool {
+        connection.is_broken()
+    }
+}
+
+/// Keeps why the last connection could not be opened: bb8 itself only says that it waited.
+#[derive(Clone, Debug, Default)]
+struct LastError(Arc<Mutex<Option<Error>>>);
+
+impl ErrorSink<Error> for LastError {
+    fn sink(&self, error: Error) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+    }
+
+    fn boxed_clone(&self) -> Box<dyn ErrorSink<Error>> {
+        Box::new(self.clone())
+    }
+}
+
+/// A borrowed connection.
+pub type Checkout<'a> = PooledConnection<'a, Opener>;
+
+/// The database of one topology as this process sees it. Cloning shares it.
+#[derive(Clone, Debug)]
+pub struct Timescale {
+    connector: Arc<Connector>,
+    pool: Pool<Opener>,
+    last_error: LastError,
+}
+
+impl Timescale {
+    /// Opens nothing yet. `topology` and `node` name its sessions.
+    pub fn new(
+        connection: &TimescaleConnection,
+        topology: &str,
+        node: &str,
+        clock: Clock,
+    ) -> Result<Self, Error> {
+        let connector = Arc::new(Connector::new(connection, topology, node, clock)?);
+        let last_error = LastError::default();
+        let pool = Pool::builder()
+            .max_size(connector.pool_size())
+            .connection_timeout(limits::CHECKOUT_WAIT_MAX)
+            .test_on_check_out(true)
+            .error_sink(last_error.boxed_clone())
+            .build_unchecked(Opener { connector: connector.clone() });
+        Ok(Self { connector, pool, last_error })
+    }
+
+    /// The name of this process's sessions.
+    pub fn session(&self) -> &Arc<str> {
+        self.connector.session()
+    }
+
+    /// A connection of the caller's own.
+    pub async fn connect(&self) -> Result<Connection, Error> {
+        self.connector.connect().await
+    }
+
+    /// A connection of the pool.
+    pub async fn checkout(&self) -> Result<Checkout<'_>, Error> {
+        // The first connection is opened here, so that a bad password is said at once instead of after bb8's patience.
+        if self.pool.state().connections == 0 {
+            let first = self.connector.connect_pooled().await?;
+            drop(self.pool.add(first));
+        }
+        self.pool.get().await.map_err(|error| match error {
+            RunError::User(error) => error,
+            RunError::TimedOut => {
+                let last = self.last_error.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+                last.unwrap_or_else(|| {
+                    let size = self.connector.pool_size();
+                    let message = format!("no timescale connection became free (`pool: {size}`)");
+                    Error::new(Class::Transient, message)
+                })
+            }
+        })
+    }
+}

@@ -1,0 +1,120 @@
+//! Every statement that names a user's table or columns, built here and nowhere else.
+//!
+//! Invariant: whatever varies is an [`Identifier`] or a [`TableName`]; no value is ever part of a text.
+
+use super::identifier::{Identifier, TableName};
+use std::fmt::Write;
+
+fn list(names: &[Identifier]) -> String {
+    let mut text = String::new();
+    for (index, name) in names.iter().enumerate() {
+        let comma = if index == 0 { "" } else { ", " };
+        write!(text, "{comma}{name}").expect("invariant: writing to a string succeeds");
+    }
+    text
+}
+
+fn join(parts: &[&dyn std::fmt::Display]) -> String {
+    let mut text = String::new();
+    for part in parts {
+        write!(text, "{part}").expect("invariant: writing to a string succeeds");
+    }
+    text
+}
+
+/// COPY into `columns` of `table`.
+pub fn copy_in(table: &TableName, columns: &[Identifier]) -> String {
+    join(&[&"COPY ", table, &" (", &list(columns), &") FROM STDIN (FORMAT binary)"])
+}
+
+/// COPY into the staging table of this session.
+pub fn copy_in_staging(columns: &[Identifier]) -> String {
+    join(&[&"COPY pg_temp.aqueduct_staging (", &list(columns), &") FROM STDIN (FORMAT binary)"])
+}
+
+/// The staging table: the `columns` of `table`, with their types, emptied at each commit.
+pub fn create_staging(table: &TableName, columns: &[Identifier]) -> String {
+    join(&[
+        &"CREATE TEMP TABLE aqueduct_staging ON COMMIT DELETE ROWS AS SELECT ",
+        &list(columns),
+        &" FROM ",
+        table,
+        &" WITH NO DATA",
+    ])
+}
+
+/// Moves what is staged into `table`, except rows whose `unique` columns are there already. Ordered, so that two
+/// writers take the index's locks in one order.
+pub fn insert_staged(table: &TableName, columns: &[Identifier], unique: &[Identifier]) -> String {
+    let columns = list(columns);
+    let unique = list(unique);
+    join(&[
+        &"INSERT INTO ",
+        table,
+        &" (",
+        &columns,
+        &") SELECT ",
+        &columns,
+        &" FROM pg_temp.aqueduct_staging ORDER BY ",
+        &unique,
+        &" ON CONFLICT (",
+        &unique,
+        &") DO NOTHING",
+    ])
+}
+
+/// Empties the staging table within a transaction.
+pub const EMPTY_STAGING: &str = "DELETE FROM pg_temp.aqueduct_staging";
+
+/// One row a column of a table: name, type (a domain's own type under it), modifier, whether it refuses NULL, whether
+/// something fills it when it is left out, the kind of type.
+pub const TABLE_COLUMNS: &str = "\
+    SELECT a.attname::text, \
+           pg_catalog.format_type(a.atttypid, a.atttypmod), \
+           CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE a.atttypid END::oid, \
+           CASE WHEN t.typtype = 'd' THEN t.typtypmod ELSE a.atttypmod END, \
+           a.attnotnull, \
+           a.atthasdef OR a.attidentity <> '' OR a.attgenerated <> '', \
+           a.attgenerated <> '' OR a.attidentity = 'a', \
+           t.typtype = 'e' \
+    FROM pg_catalog.pg_attribute a \
+    JOIN pg_catalog.pg_class c ON c.oid = a.attrelid \
+    JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+    JOIN pg_catalog.pg_type t ON t.oid = a.atttypid \
+    WHERE n.nspname = $1 AND c.relname = $2 AND a.attnum > 0 AND NOT a.attisdropped \
+      AND c.relkind IN ('r', 'p', 'v', 'f') \
+    ORDER BY a.attnum";
+
+/// The columns of each unique index of a table, sorted.
+pub const UNIQUE_KEYS: &str = "\
+    SELECT ARRAY(SELECT a.attname::text FROM pg_catalog.pg_attribute a \
+                 WHERE a.attrelid = c.oid AND a.attnum = ANY (i.indkey[0:i.indnkeyatts - 1]) ORDER BY 1) \
+    FROM pg_catalog.pg_index i \
+    JOIN pg_catalog.pg_class c ON c.oid = i.indrelid \
+    JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+    WHERE n.nspname = $1 AND c.relname = $2 AND i.indisunique AND i.indisvalid AND i.indpred IS NULL \
+      AND i.indexprs IS NULL";
+
+/// What a writer still needs of its table.
+pub const TABLE_PRIVILEGES: &str = "\
+    SELECT pg_catalog.has_schema_privilege(n.oid, 'USAGE'), \
+           pg_catalog.has_table_privilege(c.oid, 'INSERT'), \
+           current_user::text \
+    FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+    WHERE n.nspname = $1 AND c.relname = $2";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_quoted_wherever_they_stand() {
+        let table = TableName::parse("m.t\"").unwrap();
+        let columns = [Identifier::new("ts").unwrap(), Identifier::new("order").unwrap()];
+        assert_eq!(copy_in(&table, &columns), r#"COPY "m"."t""" ("ts", "order") FROM STDIN (FORMAT binary)"#);
+        assert_eq!(
+            insert_staged(&table, &columns, &columns[..1]),
+            r#"INSERT INTO "m"."t""" ("ts", "order") SELECT "ts", "order" FROM pg_temp.aqueduct_staging ORDER BY "ts" ON CONFLICT ("ts") DO NOTHING"#
+        );
+    }
+}

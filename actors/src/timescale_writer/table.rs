@@ -1,0 +1,290 @@
+//! The live table beside the rows we mean to write: which column is encoded how, and every way in which they disagree.
+//!
+//! Invariant: what passes here can be encoded and exactly stored; a value the database still refuses is that record's
+//! fault, not the table's.
+
+use super::encode::Encoding;
+use crate::timescale::types::{field_type, sql_type};
+use crate::timescale::{Connection, Identifier, TableName, limits, sql};
+use aqueduct_engine::{Class, Error};
+use aqueduct_topology::model::{Column, FieldType};
+use tokio_postgres::types::{ToSql, Type};
+
+/// How rows of the topology's columns are written into the table.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Plan {
+    /// The table's columns, in the row's order.
+    pub(super) columns: Vec<Identifier>,
+    /// Position in the batch and encoding, by column.
+    pub(super) encodings: Vec<(usize, Encoding)>,
+}
+
+/// One column of the live table.
+#[derive(Clone, Debug)]
+struct Live {
+    name: String,
+    /// As PostgreSQL writes it, for messages.
+    written: String,
+    base: Type,
+    modifier: i32,
+    refuses_null: bool,
+    filled: bool,
+    read_only: bool,
+    is_enum: bool,
+}
+
+/// Compares `columns` with the live `table`.
+pub(super) async fn check(
+    connection: &Connection,
+    table: &TableName,
+    columns: &[Column],
+    unique: &[Identifier],
+) -> Result<Plan, Error> {
+    let live = read(connection, table).await?;
+    if live.is_empty() {
+        return Err(config(format!(
+            "table `{}` does not exist; `aqueduct migrate new FILE` writes the migration that creates it, \
+             `aqueduct migrate up FILE` applies it",
+            table.plain()
+        )));
+    }
+    let plan = compare(table, columns, &live)?;
+    check_privileges(connection, table).await?;
+    if !unique.is_empty() {
+        check_unique(connection, table, unique).await?;
+    }
+    Ok(plan)
+}
+
+async fn read(connection: &Connection, table: &TableName) -> Result<Vec<Live>, Error> {
+    let (schema, name) = (table.schema.as_str(), table.table.as_str());
+    let doing = format!("read the columns of `{}`", table.plain());
+    let rows = connection
+        .within(
+            &doing,
+            limits::STATEMENT_WAIT_MAX,
+            connection.client().query(sql::TABLE_COLUMNS, &[&schema, &name]),
+        )
+        .await?;
+    Ok(rows
+        .iter()
+        .map(|row| Live {
+            name: row.get(0),
+            written: row.get(1),
+            base: Type::from_oid(row.get(2)).unwrap_or(Type::UNKNOWN),
+            modifier: row.get(3),
+            refuses_null: row.get(4),
+            filled: row.get(5),
+            read_only: row.get(6),
+            is_enum: row.get(7),
+        })
+        .collect())
+}
+
+fn compare(table: &TableName, columns: &[Column], live: &[Live]) -> Result<Plan, Error> {
+    let mut faults = Vec::new();
+    let mut plan = Plan { columns: Vec::new(), encodings: Vec::new() };
+    for (index, column) in columns.iter().enumerate() {
+        match live.iter().find(|live| live.name == column.name) {
+            None => faults.push(format!(
+                "it has no column `{0}`: add `{0} {1}`, or leave the field out",
+                column.name,
+                sql_type(column.kind)
+            )),
+            Some(found) if found.read_only => {
+                faults.push(format!("its column `{}` is generated and cannot be written", column.name));
+            }
+            Some(found) => match encoding(column.kind, found) {
+                Some(encoding) => {
+                    plan.columns.push(Identifier::new(&column.name)?);
+                    plan.encodings.push((index, encoding));
+                }
+                None => faults.push(format!(
+                    "its column `{}` is {}, the topology's field is {}: make the column {}, or change the field's type",
+                    column.name,
+                    found.written,
+                    field_type(column.kind),
+                    sql_type(column.kind)
+                )),
+            },
+        }
+    }
+    for left in live.iter().filter(|live| live.refuses_null && !live.filled) {
+        if !columns.iter().any(|column| column.name == left.name) {
+            faults.push(format!(
+                "its column `{}` refuses NULL, has no default, and no field fills it: add the field, or give it a default",
+                left.name
+            ));
+        }
+    }
+    if faults.is_empty() {
+        return Ok(plan);
+    }
+    Err(config(format!(
+        "table `{}` does not fit the topology: {}; `aqueduct migrate new FILE` shows the table the topology needs",
+        table.plain(),
+        faults.join("; ")
+    )))
+}
+
+/// How a field is written into a column of that type; `None` = not, or not exactly.
+fn encoding(field: FieldType, live: &Live) -> Option<Encoding> {
+    let base = &live.base;
+    let textual = [Type::TEXT, Type::VARCHAR, Type::BPCHAR].contains(base) || live.is_enum;
+    Some(match field {
+        FieldType::Text if textual => Encoding::Text,
+        FieldType::Json if *base == Type::JSONB => Encoding::Jsonb,
+        FieldType::Json if *base == Type::JSON || *base == Type::TEXT => Encoding::Text,
+        FieldType::Int64 if *base == Type::INT8 => Encoding::Int8,
+        FieldType::Int64 if *base == Type::NUMERIC && holds(live.modifier, 19, 0) => Encoding::Int8AsNumeric,
+        FieldType::Float64 if *base == Type::FLOAT8 => Encoding::Float8,
+        FieldType::Bool if *base == Type::BOOL => Encoding::Bool,
+        FieldType::Timestamp if *base == Type::TIMESTAMPTZ => Encoding::Timestamptz,
+        FieldType::Decimal { scale, .. } if *base == Type::NUMERIC && holds(live.modifier, 0, scale) => {
+            Encoding::Numeric { scale }
+        }
+        _ => return None,
+    })
+}
+
+/// Whether `numeric` with this type modifier keeps `scale` digits after the point (PostgreSQL would round in silence)
+/// and `integer` before it. Fewer digits before the point than a decimal field may have are no fault of the table:
+/// a value that is too large is refused, loudly.
+fn holds(modifier: i32, integer: i32, scale: u8) -> bool {
+    if modifier < 4 {
+        return true;
+    }
+    let precision = (modifier - 4) >> 16 & 0xffff;
+    // Eleven bits, signed: PostgreSQL knows negative scales.
+    let kept = ((modifier - 4 & 0x7ff) ^ 1024) - 1024;
+    kept >= i32::from(scale) && precision - kept >= integer
+}
+
+async fn check_privileges(connection: &Connection, table: &TableName) -> Result<(), Error> {
+    let (schema, name) = (table.schema.as_str(), table.table.as_str());
+    let doing = format!("read the privileges on `{}`", table.plain());
+    let params: [&(dyn ToSql + Sync); 2] = [&schema, &name];
+    let answer = connection.client().query_opt(sql::TABLE_PRIVILEGES, &params);
+    let row = connection.within(&doing, limits::STATEMENT_WAIT_MAX, answer).await?;
+    let Some(row) = row else { return Ok(()) };
+    let (usage, insert, user): (bool, bool, String) = (row.get(0), row.get(1), row.get(2));
+    if usage && insert {
+        return Ok(());
+    }
+    Err(config(format!(
+        "user `{user}` may not write into `{}`: grant it USAGE on the schema and INSERT, SELECT on the table",
+        table.plain()
+    )))
+}
+
+async fn check_unique(
+    connection: &Connection,
+    table: &TableName,
+    unique: &[Identifier],
+) -> Result<(), Error> {
+    let (schema, name) = (table.schema.as_str(), table.table.as_str());
+    let doing = format!("read the unique indexes of `{}`", table.plain());
+    let params: [&(dyn ToSql + Sync); 2] = [&schema, &name];
+    let answer = connection.client().query(sql::UNIQUE_KEYS, &params);
+    let rows = connection.within(&doing, limits::STATEMENT_WAIT_MAX, answer).await?;
+    let mut wanted: Vec<String> = unique.iter().map(|name| name.as_str().to_owned()).collect();
+    wanted.sort();
+    let found = rows.iter().any(|row| row.get::<_, Vec<String>>(0) == wanted);
+    if found {
+        return Ok(());
+    }
+    let columns = wanted.join(", ");
+    Err(config(format!(
+        "table `{0}` has no unique index over ({columns}), which `unique: [{columns}]` needs: create one, or let \
+         `aqueduct migrate new FILE` show it",
+        table.plain()
+    )))
+}
+
+fn config(message: String) -> Error {
+    Error::new(Class::Config, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn live(name: &str, base: Type, modifier: i32) -> Live {
+        let written = base.name().to_owned();
+        let (refuses_null, filled, read_only, is_enum) = (false, false, false, false);
+        Live { name: name.into(), written, base, modifier, refuses_null, filled, read_only, is_enum }
+    }
+
+    fn column(name: &str, kind: FieldType) -> Column {
+        Column { name: name.into(), kind, nullable: false }
+    }
+
+    /// numeric(p,s) as PostgreSQL keeps it.
+    fn modifier(precision: i32, scale: i32) -> i32 {
+        (precision << 16 | scale & 0x7ff) + 4
+    }
+
+    const PRICE: FieldType = FieldType::Decimal { precision: 18, scale: 8 };
+
+    #[test]
+    fn columns_are_matched_by_name_in_the_rows_order() {
+        let table = TableName::parse("m.t").unwrap();
+        let columns = [column("ts", FieldType::Timestamp), column("price", PRICE)];
+        let live = [
+            live("price", Type::NUMERIC, modifier(18, 8)),
+            live("note", Type::TEXT, -1),
+            live("ts", Type::TIMESTAMPTZ, -1),
+        ];
+        let plan = compare(&table, &columns, &live).unwrap();
+        assert_eq!(plan.encodings, [(0, Encoding::Timestamptz), (1, Encoding::Numeric { scale: 8 })]);
+    }
+
+    #[test]
+    fn a_mismatch_names_table_column_both_types_and_the_remedy() {
+        let table = TableName::parse("m.t").unwrap();
+        let error =
+            compare(&table, &[column("price", PRICE)], &[live("price", Type::FLOAT8, -1)]).unwrap_err();
+        assert_eq!(error.class, Class::Config);
+        for word in ["`m.t`", "`price`", "float8", "decimal(18,8)", "make the column numeric(18,8)"] {
+            assert!(error.message.contains(word), "{error} lacks {word}");
+        }
+    }
+
+    #[test]
+    fn every_fault_is_named_at_once() {
+        let table = TableName::parse("m.t").unwrap();
+        let mut venue = live("venue", Type::TEXT, -1);
+        venue.refuses_null = true;
+        let mut total = live("total", Type::INT8, -1);
+        total.read_only = true;
+        let columns = [column("missing", FieldType::Text), column("total", FieldType::Int64)];
+        let message = compare(&table, &columns, &[venue, total]).unwrap_err().message;
+        assert!(message.contains("no column `missing`") && message.contains("`missing text`"), "{message}");
+        assert!(message.contains("`total` is generated"), "{message}");
+        assert!(message.contains("`venue` refuses NULL"), "{message}");
+    }
+
+    #[test]
+    fn a_numeric_that_would_round_is_no_place_for_a_decimal() {
+        assert!(holds(-1, 19, 8), "numeric without modifier holds everything");
+        assert!(holds(modifier(18, 8), 0, 8));
+        assert!(!holds(modifier(18, 4), 0, 8), "digits would be rounded away in silence");
+        assert!(!holds(modifier(5, -2), 0, 0), "tens would be rounded away in silence");
+        assert!(holds(modifier(9, 8), 0, 8), "a value too large is refused loudly");
+        assert!(!holds(modifier(18, 0), 19, 0), "an int64 has 19 digits");
+    }
+
+    #[test]
+    fn narrower_and_vaguer_types_are_refused() {
+        for (field, base) in [
+            (FieldType::Int64, Type::INT4),
+            (FieldType::Float64, Type::FLOAT4),
+            (FieldType::Timestamp, Type::TIMESTAMP),
+            (FieldType::Text, Type::JSONB),
+            (FieldType::Bool, Type::INT8),
+        ] {
+            assert_eq!(encoding(field, &live("x", base.clone(), -1)), None, "{field:?} into {base}");
+        }
+        assert_eq!(encoding(FieldType::Json, &live("x", Type::JSONB, -1)), Some(Encoding::Jsonb));
+    }
+}

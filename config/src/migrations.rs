@@ -1,0 +1,44 @@
+//! The engine's own migrations: schema `aqueduct`.
+
+use include_dir::{Dir, include_dir};
+
+static FOLDER: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/migrations");
+
+/// One file of `config/migrations`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct File {
+    /// `0001_offsets.sql`.
+    pub name: &'static str,
+    /// What it says.
+    pub sql: &'static str,
+}
+
+/// Every migration, in the order of their names.
+pub fn all() -> Vec<File> {
+    let mut files: Vec<File> = FOLDER
+        .files()
+        .filter_map(|file| {
+            let name = file.path().file_name()?.to_str()?;
+            let sql = file.contents_utf8()?;
+            name.ends_with(".sql").then_some(File { name, sql })
+        })
+        .collect();
+    files.sort_by_key(|file| file.name);
+    files
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn migrations_are_numbered_from_one_without_a_gap() {
+        let files = all();
+        assert!(files.len() >= 3);
+        for (index, file) in files.iter().enumerate() {
+            let number = file.name.split('_').next().and_then(|number| number.parse::<usize>().ok());
+            assert_eq!(number, Some(index + 1), "{}", file.name);
+            assert!(file.sql.starts_with("-- "), "{} begins with what it is for", file.name);
+        }
+    }
+}
