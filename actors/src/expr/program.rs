@@ -46,18 +46,6 @@ impl Program {
         });
         slots
     }
-
-    /// A slot and a text of which the expression cannot be true unless they are equal.
-    pub fn discriminator(&self) -> Option<(u32, &str)> {
-        fn find(node: &Node) -> Option<(u32, &str)> {
-            match node {
-                Node::TextIs { slot, text, negated: false } => Some((*slot, text)),
-                Node::And(both) => find(&both[0]).or_else(|| find(&both[1])),
-                _ => None,
-            }
-        }
-        find(&self.root)
-    }
 }
 
 /// A value known when the topology is built.

@@ -9,7 +9,7 @@ use super::column::{Column, arrow_field};
 use super::event_time::EventTime;
 use super::field::Source;
 use super::names::{self, Place, Record, Row};
-use super::reject::{self, Problem, REJECTED_ROWS_MAX, Reject, quoted};
+use super::reject::{self, Problem, Reject, quoted};
 use crate::expr::Value;
 use crate::json::{Document, FaultKind, Kind, NONE, NodeRef, Tape};
 use aqueduct_engine::{Batch, Class, Error, batch};
@@ -134,8 +134,17 @@ impl Decoder {
                 let document = Document::new(text, tape);
                 let rejects = output.rejects.len();
                 let rows = output.offsets.len();
-                let mut message =
-                    Message { plan, document: &document, record, output, next_row: 0, rejected: 0, found };
+                let letters_max = reject::letters_max(text.len());
+                let mut message = Message {
+                    plan,
+                    document: &document,
+                    record,
+                    found,
+                    output,
+                    next_row: 0,
+                    rejected: 0,
+                    letters_max,
+                };
                 match message.decode() {
                     Ok(()) => return message.finish(),
                     Err(WholeMessage(problem)) => {
@@ -175,25 +184,32 @@ struct Message<'d, 'o> {
     output: &'o mut Output,
     /// Rows are numbered within their message whether they are kept or not.
     next_row: i32,
-    rejected: u32,
+    rejected: usize,
+    letters_max: usize,
 }
 
 impl<'d> Message<'d, '_> {
     fn decode(&mut self) -> Result<(), WholeMessage> {
         let root = self.document.node(0);
-        let shared = &self.plan.shared;
-        shared.message.resolve(root, self.document, &mut self.found.shared);
-        for case in &self.plan.cases {
-            let row = self.scope(&shared.sources, &self.found.shared);
-            if case.when.as_ref().is_some_and(|when| !when.is_true(&row)) {
-                continue;
-            }
+        self.plan.shared.message.resolve(root, self.document, &mut self.found.shared);
+        let mut tried = 0;
+        while let Some(case) = self.next_case(&mut tried) {
             self.case(case)?;
             if self.plan.mode == MatchMode::First {
                 break;
             }
         }
         Ok(())
+    }
+
+    /// The first case that applies after the first `tried` ones.
+    fn next_case(&self, tried: &mut usize) -> Option<&'d Case> {
+        let plan = self.plan;
+        let row = self.scope(&plan.shared.sources, &self.found.shared);
+        let applies = |case: &Case| case.when.as_ref().is_none_or(|when| when.is_true(&row));
+        let found = plan.cases[*tried..].iter().position(applies)?;
+        *tried += found + 1;
+        Some(&plan.cases[*tried - 1])
     }
 
     /// What expressions see before there is an element.
@@ -335,16 +351,16 @@ impl<'d> Message<'d, '_> {
 
     fn reject_row(&mut self, problem: Problem) {
         self.rejected += 1;
-        if self.rejected <= REJECTED_ROWS_MAX {
+        if self.rejected <= self.letters_max {
             self.output.reject(self.record.offset, self.next_row, problem);
         }
     }
 
     /// One letter for all the rejected rows that have none of their own.
     fn finish(self) {
-        if self.rejected > REJECTED_ROWS_MAX {
+        if self.rejected > self.letters_max {
             let detail =
-                format!("{} more rows of this record are rejected", self.rejected - REJECTED_ROWS_MAX);
+                format!("{} more rows of this record are rejected", self.rejected - self.letters_max);
             let problem = Problem::new(reject::MORE_ROWS, detail);
             self.output.reject(self.record.offset, self.next_row, problem);
         }
