@@ -6,6 +6,7 @@
 pub mod catalog;
 pub mod dead_letter;
 pub mod expr;
+pub mod json;
 pub mod kafka;
 pub mod kafka_sink;
 pub mod kafka_source;

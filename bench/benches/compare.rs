@@ -7,7 +7,7 @@ use aqueduct_bench::ceiling::{self, Measured, Target};
 use aqueduct_bench::engine;
 use aqueduct_bench::report::{self, Comparison};
 use aqueduct_bench::workload::{self, PARTITIONS, Work};
-use aqueduct_stack::Stack;
+use aqueduct_stack::{Lifetime, Options, Stack, progress};
 use clap::{Parser, Subcommand};
 use std::process::Command;
 
@@ -56,7 +56,8 @@ fn main() -> Result<()> {
             Ok(())
         }
         None => {
-            let stack = aqueduct_stack::Stack::for_bench()?;
+            let options = Options::from_env("bench", Lifetime::Private)?;
+            let stack = Stack::up(&options, &*progress::on_stderr())?;
             runtime.block_on(local.run_until(compare(&arguments, &stack)))
         }
     }
@@ -83,7 +84,7 @@ async fn compare_work(
     binary: &std::path::Path,
     work: Work,
 ) -> Result<Comparison> {
-    let topic = stack.fresh_topic(PARTITIONS)?;
+    let topic = stack.fresh_topic(PARTITIONS as u32)?;
     eprintln!("{}: filling {topic} with {} trades", work.name(), arguments.rows);
     let sent = workload::fill(work, &stack.kafka_bootstrap(), &topic, arguments.rows)?;
     let target = Target {

@@ -1,8 +1,15 @@
-//! What people and probes see of one actor: its state with a reason and a time, its counters, its stop signal.
+//! What people and probes see of one actor: its state with a reason and a time, its counters, and the signals that reach it.
+//!
+//! Two lifetimes meet here. State, counters and lag belong to the actor and survive its restarts; the signals (stop,
+//! discard connections) belong to one start of it. A handle of an earlier start may still be held by a future that was
+//! abandoned: it reads its own signals and can no longer change the state.
 
 use crate::class::{Class, Error};
-use crate::clock::Clock;
+use crate::clock::{Clock, Instant};
+use crate::telemetry::LagBoard;
 use serde::Serialize;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -34,7 +41,7 @@ pub enum State {
         /// The crash.
         reason: String,
     },
-    /// An operator stopped it.
+    /// An operator stopped it, or the engine stops.
     Stopped,
     /// Its work was done.
     Finished,
@@ -45,29 +52,122 @@ pub enum State {
     },
 }
 
-/// Cloning shares it. It belongs to the runtime and survives restarts.
+impl State {
+    /// Every word [`State::as_str`] may give, in the order of the variants.
+    pub const WORDS: [&'static str; 9] =
+        ["starting", "running", "waiting", "fenced", "draining", "backoff", "stopped", "finished", "failed"];
+
+    /// The word used in JSON and metrics.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            State::Starting => "starting",
+            State::Running => "running",
+            State::Waiting { .. } => "waiting",
+            State::Fenced { .. } => "fenced",
+            State::Draining => "draining",
+            State::Backoff { .. } => "backoff",
+            State::Stopped => "stopped",
+            State::Finished => "finished",
+            State::Failed { .. } => "failed",
+        }
+    }
+
+    /// Why, where there is something to say.
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            State::Waiting { reason, .. }
+            | State::Fenced { reason }
+            | State::Backoff { reason }
+            | State::Failed { reason } => Some(reason),
+            _ => None,
+        }
+    }
+
+    /// Whether an actor in this state does (or has done) what it is there for.
+    pub fn is_ready(&self) -> bool {
+        matches!(self, State::Running | State::Draining | State::Finished)
+    }
+}
+
+/// The signals of one start. Dropped with the last handle of that start.
+#[derive(Debug)]
+struct Signals {
+    generation: u64,
+    stop: watch::Sender<bool>,
+    discard: watch::Sender<u64>,
+}
+
+impl Signals {
+    fn new(generation: u64) -> Arc<Self> {
+        Arc::new(Self { generation, stop: watch::Sender::new(false), discard: watch::Sender::new(0) })
+    }
+}
+
+/// Cloning shares it.
 #[derive(Clone, Debug)]
 pub struct Status {
     shared: Arc<Shared>,
-    stop: watch::Receiver<bool>,
+    signals: Arc<Signals>,
 }
 
 #[derive(Debug)]
 struct Shared {
-    state: Mutex<(State, i64)>,
     clock: Clock,
-    stop: watch::Sender<bool>,
+    born: Instant,
+    state: Mutex<(State, i64)>,
+    /// The start whose handles may change the state.
+    generation: AtomicU64,
+    drain: watch::Sender<bool>,
+    progress: AtomicU64,
+    progressed_ms: AtomicU64,
+    caught_up: AtomicBool,
+    blocked_us: AtomicU64,
+    blocked: AtomicU64,
+    dead_letters: Mutex<BTreeMap<String, u64>>,
+    lag: LagBoard,
+}
+
+/// While it lives, the actor counts as held up by a full output.
+#[derive(Debug)]
+pub struct Blocked {
+    shared: Arc<Shared>,
+    since: Instant,
+}
+
+impl Drop for Blocked {
+    fn drop(&mut self) {
+        let held = self.shared.clock.now().duration_since(self.since);
+        self.shared.blocked_us.fetch_add(held.as_micros() as u64, Ordering::Relaxed);
+        self.shared.blocked.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Status {
     /// A status in [`State::Starting`].
     pub fn new(clock: Clock) -> Self {
-        let (sender, stop) = watch::channel(false);
-        let since_us = clock.wall_us();
-        Self {
-            shared: Arc::new(Shared { state: Mutex::new((State::Starting, since_us)), clock, stop: sender }),
-            stop,
-        }
+        let shared = Shared {
+            born: clock.now(),
+            state: Mutex::new((State::Starting, clock.wall_us())),
+            generation: AtomicU64::new(0),
+            drain: watch::Sender::new(false),
+            progress: AtomicU64::new(0),
+            progressed_ms: AtomicU64::new(0),
+            caught_up: AtomicBool::new(false),
+            blocked_us: AtomicU64::new(0),
+            blocked: AtomicU64::new(0),
+            dead_letters: Mutex::new(BTreeMap::new()),
+            lag: LagBoard::default(),
+            clock,
+        };
+        Self { shared: Arc::new(shared), signals: Signals::new(0) }
+    }
+
+    /// The handle of the next start: fresh signals; handles of earlier starts lose their say.
+    pub fn next_start(&self) -> Self {
+        let generation = self.shared.generation.fetch_add(1, Ordering::AcqRel) + 1;
+        self.shared.caught_up.store(false, Ordering::Release);
+        self.progress_now();
+        Self { shared: self.shared.clone(), signals: Signals::new(generation) }
     }
 
     /// The state and since when, in microseconds since 1970 UTC.
@@ -75,17 +175,25 @@ impl Status {
         self.shared.state.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Changes the state; `since` moves only when it really changed.
+    /// Changes the state; `since` moves only when it really changed. Ignored on a handle of an earlier start.
     pub fn set(&self, state: State) {
+        let mut current = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.signals.generation == self.shared.generation.load(Ordering::Acquire) && current.0 != state {
+            *current = (state, self.shared.clock.wall_us());
+        }
+    }
+
+    /// Changes the state from outside the actor: the supervisor's word.
+    pub(crate) fn rule(&self, state: State) {
         let mut current = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
         if current.0 != state {
             *current = (state, self.shared.clock.wall_us());
         }
     }
 
-    /// At work again.
+    /// At work again; while a drain is on, finishing its work.
     pub fn running(&self) {
-        self.set(State::Running);
+        self.set(if self.is_draining() { State::Draining } else { State::Running });
     }
 
     /// A dependency is away.
@@ -96,32 +204,174 @@ impl Status {
         }
     }
 
-    /// Something was settled: the watchdog sees it.
-    pub fn progressed(&self) {}
+    /// A batch was read, handed on or settled: the watchdog sees it.
+    pub fn progressed(&self) {
+        if self.signals.generation == self.shared.generation.load(Ordering::Relaxed) {
+            self.progress_now();
+        }
+    }
+
+    fn progress_now(&self) {
+        self.shared.progress.fetch_add(1, Ordering::Relaxed);
+        let age = self.shared.clock.now().duration_since(self.shared.born);
+        self.shared.progressed_ms.store(age.as_millis() as u64, Ordering::Relaxed);
+    }
+
+    /// How often [`Status::progressed`] was said.
+    pub fn progress(&self) -> u64 {
+        self.shared.progress.load(Ordering::Relaxed)
+    }
+
+    /// How long ago it was last said.
+    pub fn since_progress(&self) -> Duration {
+        let age = self.shared.clock.now().duration_since(self.shared.born);
+        age.saturating_sub(Duration::from_millis(self.shared.progressed_ms.load(Ordering::Relaxed)))
+    }
+
+    /// Held up by a full output for as long as the answer lives.
+    pub fn blocked(&self) -> Blocked {
+        self.shared.blocked.fetch_add(1, Ordering::Relaxed);
+        Blocked { shared: self.shared.clone(), since: self.shared.clock.now() }
+    }
+
+    /// Whether it is held up by a full output now.
+    pub fn is_blocked(&self) -> bool {
+        self.shared.blocked.load(Ordering::Relaxed) > 0
+    }
+
+    /// How long it has been held up by full outputs, altogether; a wait that still lasts is not in it yet.
+    pub fn blocked_total(&self) -> Duration {
+        Duration::from_micros(self.shared.blocked_us.load(Ordering::Relaxed))
+    }
 
     /// A record was rejected.
     pub fn count_dead_letter(&self, reason: &str) {
-        let _ = reason;
+        let mut counts = self.shared.dead_letters.lock().unwrap_or_else(PoisonError::into_inner);
+        let full = counts.len() >= crate::limits::DEAD_LETTER_REASONS_MAX;
+        let reason = if full && !counts.contains_key(reason) { "other" } else { reason };
+        *counts.entry(reason.to_owned()).or_default() += 1;
+    }
+
+    /// Rejected records by reason.
+    pub fn dead_letters(&self) -> BTreeMap<String, u64> {
+        self.shared.dead_letters.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// A source says whether every partition it has was read to its end since it was claimed.
+    pub fn caught_up(&self, caught_up: bool) {
+        if self.signals.generation == self.shared.generation.load(Ordering::Acquire) {
+            self.shared.caught_up.store(caught_up, Ordering::Release);
+        }
+    }
+
+    /// What the source last said.
+    pub fn is_caught_up(&self) -> bool {
+        self.shared.caught_up.load(Ordering::Acquire)
+    }
+
+    /// How far behind a source is, per partition.
+    pub fn lag(&self) -> &LagBoard {
+        &self.shared.lag
     }
 
     /// Asks the actor to stop.
     pub fn ask_stop(&self) {
-        let _ = self.shared.stop.send(true);
+        self.signals.stop.send_replace(true);
     }
 
     /// Whether a stop was asked.
     pub fn stopping(&self) -> bool {
-        *self.stop.borrow()
+        *self.signals.stop.borrow()
     }
 
     /// Completes once a stop is asked.
     pub async fn stopped(&self) {
-        let mut stop = self.stop.clone();
+        let mut stop = self.signals.stop.subscribe();
         let _ = stop.wait_for(|stop| *stop).await;
+    }
+
+    /// Asks for a drain; it outlives the start. A source stops reading, hands on what it has and returns `Ok`; the
+    /// others learn it in band.
+    pub fn ask_drain(&self) {
+        self.shared.drain.send_replace(true);
+        let mut current = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if current.0 == State::Running {
+            *current = (State::Draining, self.shared.clock.wall_us());
+        }
+    }
+
+    /// Whether a drain was asked.
+    pub fn is_draining(&self) -> bool {
+        *self.shared.drain.borrow()
+    }
+
+    /// Completes once a drain is asked.
+    pub async fn draining(&self) {
+        let mut drain = self.shared.drain.subscribe();
+        let _ = drain.wait_for(|drain| *drain).await;
+    }
+
+    /// Asks the actor to throw its connections away and make new ones: the watchdog's first remedy.
+    pub fn request_discard(&self) {
+        self.signals.discard.send_modify(|generation| *generation += 1);
+    }
+
+    /// Follows those requests: `changed().await` completes at each; the value counts them.
+    pub fn discard_requested(&self) -> watch::Receiver<u64> {
+        self.signals.discard.subscribe()
     }
 
     /// Sleeps; `true` = a stop was asked meanwhile.
     pub async fn sleep_or_stop(&self, clock: &Clock, wait: Duration) -> bool {
         clock.timeout(wait, self.stopped()).await.is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_handle_of_an_earlier_start_has_no_say() {
+        let status = Status::new(Clock::system());
+        let first = status.next_start();
+        first.running();
+        let second = status.next_start();
+        second.waiting(&Error::new(Class::Transient, "no broker"));
+        first.running();
+        assert_eq!(status.state().0.as_str(), "waiting");
+        first.ask_stop();
+        assert!(first.stopping() && !second.stopping(), "a stop signal is for one start");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn since_moves_only_when_the_state_changes() {
+        let clock = Clock::simulated(1_000_000);
+        let status = Status::new(clock.clone()).next_start();
+        status.running();
+        let (_, since) = status.state();
+        clock.sleep(Duration::from_secs(3)).await;
+        status.running();
+        assert_eq!(status.state().1, since);
+        status.waiting(&Error::new(Class::Config, "no table"));
+        assert_eq!(status.state().1, since + 3_000_000);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn blocked_time_adds_up() {
+        let clock = Clock::system();
+        let status = Status::new(clock.clone());
+        let blocked = status.blocked();
+        clock.sleep(Duration::from_secs(2)).await;
+        assert!(status.is_blocked());
+        drop(blocked);
+        assert!(!status.is_blocked());
+        assert_eq!(status.blocked_total(), Duration::from_secs(2));
+    }
+
+    #[test]
+    fn words_follow_the_variants() {
+        assert_eq!(State::WORDS[0], State::Starting.as_str());
+        assert_eq!(State::WORDS[8], State::Failed { reason: String::new() }.as_str());
     }
 }

@@ -1,4 +1,12 @@
 //! The topology language: text in, a typed topology and its diagnostics out.
+//!
+//! [`load`] goes in four steps, each noting what is wrong and going on: `syntax` turns YAML into a tree in which
+//! everything knows where it was written; `interpolate` replaces `${VAR}` scalar by scalar; `lower` gives the typed
+//! [`model`], reading only keys that the [`catalog`] lists; `check` judges what no part can see alone. A topology comes
+//! out only if nothing is wrong with it, and everything that is wrong comes out in one run.
+//!
+//! Deliberately absent: files, the process's environment, clocks, and anything that runs. `docs/language.md` describes
+//! the language, `docs/codes` each finding.
 
 pub mod catalog;
 mod check;
@@ -9,17 +17,24 @@ pub mod limits;
 mod load;
 mod lower;
 pub mod model;
+pub mod settings;
 mod source;
 mod span;
 mod syntax;
 
 pub use diagnostic::{Code, Diagnostic, Severity, has_errors, to_json, to_sarif, to_text};
 pub use load::load;
+pub use settings::{NodeSettings, load_settings};
 pub use source::{Position, Source, SourceMap};
 pub use span::{Span, Spanned};
 
 /// The environment: the value of a variable, if it is set.
 pub type Env<'a> = dyn Fn(&str) -> Option<String> + 'a;
+
+/// A duration as the language writes it: `50ms`, `5s`, `1h30m`. For flags that take one.
+pub fn duration(text: &str) -> Option<std::time::Duration> {
+    lower::quantity::duration(text).ok()
+}
 
 #[cfg(test)]
 mod tests;

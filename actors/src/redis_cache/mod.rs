@@ -1,10 +1,72 @@
-//! Keeps the last value per key.
+//! Keeps the last value per key in Redis, as a hash with one field per name in `value` and `_at`, the order.
+//!
+//! Invariant: a key never goes back. The order of two values is total ([`order`]), compared by Redis itself in one script
+//! (`guard.lua`); so the order of arrival, a replay, a backfill or a zombie cannot lower a value, and any write may be
+//! repeated. What is on its way or waits is the newest value per key only ([`pending`]), so an outage of Redis costs
+//! one value per key, not one per row.
+//!
+//! A null field is absent from the hash. Deliberately absent: reads.
+
+mod guard;
+mod meter;
+mod order;
+mod pending;
+mod positions;
+mod reply;
+mod rows;
+mod server;
+mod settle;
+mod text;
+mod updater;
 
 use crate::Services;
 use aqueduct_engine::{Class, Error, Factory};
-use aqueduct_topology::model::{Actor, RedisCache};
+use aqueduct_topology::model::{Actor, Policy, RedisCache};
+use std::sync::Arc;
 
 /// The factory of one `redis_cache`.
-pub fn factory(actor: &Actor, _options: &RedisCache, _services: &Services) -> Result<Factory, Error> {
-    Err(Error::new(Class::Config, format!("actor `{}`: kind redis_cache is not built yet", actor.name.value)))
+pub fn factory(actor: &Actor, options: &RedisCache, services: &Services) -> Result<Factory, Error> {
+    let name = &actor.name.value;
+    let config = |message: String| Error::new(Class::Config, format!("actor `{name}`: {message}"));
+    let connection = services.topology.connections.redis.as_ref().ok_or_else(|| {
+        config(
+            "no Redis server is named; write `connections: { redis: { url: .. } }` or set REDIS_URL"
+                .to_owned(),
+        )
+    })?;
+    if options.value.iter().any(|field| field.value == rows::ORDER_FIELD) {
+        return Err(config(format!("`value` names `{}`, which holds the order", rows::ORDER_FIELD)));
+    }
+    let server = server::Server::new(connection).map_err(|error| config(error.message.into_owned()))?;
+    let delete_when = match &options.delete_when {
+        None => None,
+        Some(expr) => {
+            return Err(config(format!("delete_when `{}` cannot be evaluated yet", expr.text)));
+        }
+    };
+    let plan = Arc::new(updater::Plan {
+        layout: rows::Layout::new(options, sources_above(actor, services), delete_when),
+        server,
+        connections: connection.pool,
+        best_effort: actor.policy == Policy::BestEffort,
+        offsets: services.offsets.clone(),
+        kept: updater::Kept::default(),
+    });
+    Ok(Arc::new(move || Box::new(updater::Updater::new(plan.clone()))))
+}
+
+/// The identities of the sources whose rows reach `actor`.
+fn sources_above(actor: &Actor, services: &Services) -> Vec<Arc<str>> {
+    let mut above: Vec<&str> = actor.from.iter().map(|from| from.value.as_str()).collect();
+    let mut sources: Vec<Arc<str>> = Vec::new();
+    while let Some(name) = above.pop() {
+        let Some(actor) = services.topology.actor(name) else { continue };
+        if actor.kind.is_source() {
+            sources.push(actor.id.value.as_str().into());
+        }
+        above.extend(actor.from.iter().map(|from| from.value.as_str()));
+    }
+    sources.sort();
+    sources.dedup();
+    sources
 }

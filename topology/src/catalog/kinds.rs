@@ -132,7 +132,7 @@ const REPLAY_SOURCE: &[Key] = &[
 ];
 
 /// The words for units of time.
-pub(crate) const UNITS: &[&str] = &["s", "ms", "us", "ns", "iso"];
+const UNITS: &[&str] = &["s", "ms", "us", "ns", "iso"];
 
 const NORMALIZER: &[Key] = &[
     Key::required(

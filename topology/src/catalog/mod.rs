@@ -13,7 +13,6 @@ pub use actor::LINK;
 pub use file::{BACKOFF, CONNECTIONS, FILE, KAFKA, REDIS, SASL, SUPERVISOR, TIMESCALE, TLS};
 pub(crate) use foreign::ours;
 pub use foreign::{FOREIGN, Foreign, Place};
-pub(crate) use kinds::UNITS;
 pub use kinds::{CASE, CASE_FIELD, EVENT_TIME, FIELD, FLUSH, KINDS};
 
 /// Where a kind stands in the graph.

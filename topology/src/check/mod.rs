@@ -1,7 +1,70 @@
 //! What is wrong with a file whose every part can be read: names that nobody declares, edges that do not fit, columns
 //! that are not there. A family of rules a file.
+//!
+//! Invariant: a rule is silent about what lowering has already refused, so that one mistake gives one finding.
 
-use crate::lower::{Context, File};
+mod columns;
+mod defaults;
+mod edges;
+mod expressions;
+mod identity;
+mod row;
+mod supervision;
+
+use crate::lower::{Context, Draft, File};
+use crate::model::{Kind, Normalizer};
+use std::collections::HashMap;
 
 /// Runs every rule; each looks at the whole file.
-pub(crate) fn check(_cx: &Context<'_>, _file: &File) {}
+pub(crate) fn check(cx: &Context<'_>, file: &File) {
+    let graph = Graph::new(&file.actors);
+    edges::check(cx, &graph);
+    identity::check(cx, &graph, file);
+    supervision::check(cx, &graph, file);
+    row::check(cx, &graph);
+    defaults::check(cx, &graph);
+    columns::check(cx, &graph);
+    expressions::check(cx, &graph);
+}
+
+/// The actors as they were declared, by name.
+struct Graph<'a> {
+    drafts: &'a [Draft],
+    by_name: HashMap<&'a str, &'a Draft>,
+}
+
+impl<'a> Graph<'a> {
+    fn new(drafts: &'a [Draft]) -> Self {
+        let by_name = drafts.iter().map(|draft| (draft.name.value.as_str(), draft)).collect();
+        Self { drafts, by_name }
+    }
+
+    fn get(&self, name: &str) -> Option<&'a Draft> {
+        self.by_name.get(name).copied()
+    }
+
+    fn names(&self) -> impl Iterator<Item = &'a str> {
+        self.drafts.iter().map(|draft| draft.name.value.as_str())
+    }
+
+    /// The actors that an actor reads from, as far as they exist.
+    fn inputs(&self, draft: &'a Draft) -> impl Iterator<Item = &'a Draft> {
+        draft.from.iter().filter_map(|from| self.get(&from.value))
+    }
+
+    fn normalizers(&self) -> impl Iterator<Item = (&'a Draft, &'a Normalizer)> {
+        self.drafts.iter().filter_map(|draft| Some((draft, normalizer(draft)?)))
+    }
+
+    /// The normalizer whose rows arrive at a sink; none if the edge is wrong.
+    fn rows_of(&self, sink: &'a Draft) -> Option<(&'a Draft, &'a Normalizer)> {
+        self.inputs(sink).find_map(|input| Some((input, normalizer(input)?)))
+    }
+}
+
+fn normalizer(draft: &Draft) -> Option<&Normalizer> {
+    match draft.actor.as_ref().map(|actor| &actor.kind) {
+        Some(Kind::Normalizer(normalizer)) => Some(normalizer),
+        _ => None,
+    }
+}

@@ -1,6 +1,6 @@
 //! What is wrong with a file: a stable code, where, and what to do about it.
 //!
-//! Invariant: a message never holds a value that came from the environment, nor a connection's address.
+//! Invariant: no message holds a connection's address.
 //! Deliberately absent: printing. The three renderings return text.
 
 mod code;

@@ -56,8 +56,12 @@ fn lower(cx: &Context<'_>, node: &Node, row: &Row) -> Option<Case> {
         |field: &RowField| drafts.iter().find(|(name, _)| *name == field.name.value).map(|(_, draft)| draft);
     let own_select = keys.get("select").and_then(|node| cx.expr(node));
     let own_require = keys.get("require").map_or_else(Vec::new, |node| lower_require(cx, node));
+    let when = keys.get("when").map(|node| cx.expr(node));
+    if matches!(when, Some(None)) {
+        cx.doubt(name.span);
+    }
     let case = Case {
-        when: keys.get("when").and_then(|node| cx.expr(node)),
+        when: when.flatten(),
         explode: keys.get("explode").and_then(|node| cx.pointer(node)).or_else(|| row.explode.clone()),
         select: row.select.iter().cloned().chain(own_select).collect(),
         require: row.require.iter().cloned().chain(own_require).collect(),

@@ -4,7 +4,7 @@ use super::expression::Expression;
 use crate::diagnostic::Diagnostic;
 use crate::{Env, Source, Span};
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 /// Shared by reference through all of lowering and checking.
@@ -13,16 +13,28 @@ pub(crate) struct Context<'a> {
     pub(crate) env: &'a Env<'a>,
     found: RefCell<Vec<Diagnostic>>,
     expressions: RefCell<HashMap<Span, Rc<Expression>>>,
+    doubtful: RefCell<HashSet<Span>>,
 }
 
 impl<'a> Context<'a> {
     pub(crate) fn new(source: &'a Source, env: &'a Env<'a>) -> Self {
-        Self { source, env, found: RefCell::default(), expressions: RefCell::default() }
+        Self {
+            source,
+            env,
+            found: RefCell::default(),
+            expressions: RefCell::default(),
+            doubtful: RefCell::default(),
+        }
     }
 
     /// Notes a finding.
     pub(crate) fn report(&self, diagnostic: Diagnostic) {
         self.found.borrow_mut().push(diagnostic);
+    }
+
+    /// How many findings there are so far.
+    pub(crate) fn found(&self) -> usize {
+        self.found.borrow().len()
     }
 
     /// Keeps a parsed expression for the checks.
@@ -33,6 +45,16 @@ impl<'a> Context<'a> {
     /// The parsed form of an expression of the model; none for one that did not parse or was not written.
     pub(crate) fn expression(&self, span: Span) -> Option<Rc<Expression>> {
         self.expressions.borrow().get(&span).cloned()
+    }
+
+    /// Remembers that what was declared at `span` holds a neutral value in place of a refused one.
+    pub(crate) fn doubt(&self, span: Span) {
+        self.doubtful.borrow_mut().insert(span);
+    }
+
+    /// Whether a rule has to be silent about what was declared at `span`.
+    pub(crate) fn is_doubtful(&self, span: Span) -> bool {
+        self.doubtful.borrow().contains(&span)
     }
 
     /// All findings.

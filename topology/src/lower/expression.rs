@@ -4,7 +4,7 @@
 
 use super::{Context, locate};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::limits::EXPRESSION_BYTES_MAX;
+use crate::limits::{EXPRESSION_BYTES_MAX, EXPRESSION_STEPS_MAX};
 use crate::model::Expr;
 use crate::syntax::{Node, in_expression, shortened, tagged_expression};
 use crate::{Span, Spanned};
@@ -19,35 +19,23 @@ pub(crate) struct Expression {
     /// Names that no macro binds, in the order met.
     pub(crate) identifiers: Vec<Spanned<String>>,
     /// Functions and methods called.
-    pub(crate) calls: Vec<Reference>,
-}
-
-/// A call.
-#[derive(Debug)]
-pub(crate) struct Reference {
-    pub(crate) name: Spanned<String>,
-    pub(crate) arguments: usize,
-    pub(crate) method: bool,
-}
-
-impl Expression {
-    /// Where a name is first used.
-    pub(crate) fn uses(&self, name: &str) -> Option<Span> {
-        self.identifiers.iter().find(|identifier| identifier.value == name).map(|identifier| identifier.span)
-    }
+    pub(crate) calls: Vec<Spanned<String>>,
 }
 
 impl Context<'_> {
     /// An expression that parses.
     pub(crate) fn expr(&self, node: &Node) -> Option<Expr> {
         if node.tag.as_ref().is_some_and(|tag| tag.text.starts_with('!')) {
+            self.doubt(node.span);
             self.report(tagged_expression(self.source, node));
             return None;
         }
         let text = self.text(node)?;
-        if text.value.len() > EXPRESSION_BYTES_MAX {
-            let message = format!("an expression has at most {EXPRESSION_BYTES_MAX} bytes");
-            self.report(Diagnostic::error(Code::TooLarge, node.span, message));
+        if let Some(message) = too_large(&text.value) {
+            self.report(
+                Diagnostic::error(Code::TooLarge, node.span, message)
+                    .help("say it in several fields, or cases"),
+            );
             return None;
         }
         match parse(&text.value) {
@@ -81,6 +69,17 @@ impl Context<'_> {
     }
 }
 
+/// Refuses what could exhaust the stack of the parser, or of a consumer's. Texts within the expression count too: where
+/// one ends is known only after parsing.
+fn too_large(text: &str) -> Option<String> {
+    if text.len() > EXPRESSION_BYTES_MAX {
+        return Some(format!("an expression has at most {EXPRESSION_BYTES_MAX} bytes"));
+    }
+    let steps = text.bytes().filter(|byte| b".[({?!+-*/%&|<=>,".contains(byte)).count();
+    (steps > EXPRESSION_STEPS_MAX)
+        .then(|| format!("an expression has at most {EXPRESSION_STEPS_MAX} operators, dots and brackets"))
+}
+
 struct Fault {
     /// Byte offset in the text, if known.
     at: Option<usize>,
@@ -93,14 +92,24 @@ fn parse(text: &str) -> Result<(IdedExpr, SourceInfo), Fault> {
         Ok(Ok(parsed)) => Ok(parsed),
         Ok(Err(errors)) => Err(errors.errors.first().map_or_else(
             || Fault { at: None, message: "no reason given".to_owned() },
-            |error| Fault { at: offset(text, error.pos), message: first_line(&error.msg) },
+            |error| Fault { at: offset(text, error.pos), message: in_plain_words(&error.msg) },
         )),
         Err(_) => Err(Fault { at: None, message: "the parser gave up".to_owned() }),
     }
 }
 
-fn first_line(message: &str) -> String {
-    message.lines().next().unwrap_or_default().to_owned()
+/// The generated parser speaks of its grammar; an author wants the character that is too much.
+fn in_plain_words(message: &str) -> String {
+    let message = message.lines().next().unwrap_or_default().trim_start_matches("Syntax error: ");
+    let token = message.split_once('\'').and_then(|(_, rest)| rest.split_once('\'')).map(|(token, _)| token);
+    match token {
+        Some("<EOF>") => "it ends too early".to_owned(),
+        Some(token) if message.starts_with("token recognition error") => {
+            format!("`{token}` is no part of CEL")
+        }
+        Some(token) if message.contains("input") => format!("`{token}` is not expected here"),
+        _ => message.to_owned(),
+    }
 }
 
 /// A line from 1 and a column from 1, in characters, as a byte offset.
@@ -131,7 +140,7 @@ impl Names<'_> {
             Ast::Map(map) => map.entries.iter().for_each(|entry| self.entry(entry)),
             Ast::Struct(message) => message.entries.iter().for_each(|entry| self.entry(entry)),
             Ast::Call(call) => {
-                self.call(&call.func_name, call.args.len(), call.target.is_some(), expr.id);
+                self.call(&call.func_name, expr.id);
                 call.target.iter().for_each(|target| self.visit(target));
                 call.args.iter().for_each(|argument| self.visit(argument));
             }
@@ -171,7 +180,7 @@ impl Names<'_> {
         self.found.identifiers.push(Spanned::new(name.to_owned(), span));
     }
 
-    fn call(&mut self, name: &str, arguments: usize, method: bool, id: u64) {
+    fn call(&mut self, name: &str, id: u64) {
         // Operators are calls too; their names are no words.
         if !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
             || name.contains("_?_")
@@ -180,7 +189,7 @@ impl Names<'_> {
             return;
         }
         let name = Spanned::new(name.to_owned(), self.span(id, name));
-        self.found.calls.push(Reference { name, arguments, method });
+        self.found.calls.push(name);
     }
 
     /// Where the word `name` of the node `id` stands: at the recorded offset, or just before or after it.

@@ -51,14 +51,16 @@ pub(super) fn lower_row(cx: &Context<'_>, node: &Node) -> Vec<RowField> {
     mapping
         .entries
         .iter()
-        .filter(|entry| cx.check_name(&entry.key))
+        .filter(|entry| cx.check_column(&entry.key))
         .map(|entry| row_field(cx, &entry.key, &entry.value))
         .collect()
 }
 
 fn row_field(cx: &Context<'_>, name: &Spanned<String>, node: &Node) -> RowField {
-    let absent =
-        |draft| RowField { name: name.clone(), kind: FieldType::Json, typed: false, optional: false, draft };
+    let absent = |draft| {
+        cx.doubt(name.span);
+        RowField { name: name.clone(), kind: FieldType::Json, typed: false, optional: false, draft }
+    };
     if let Value::Scalar(scalar) = &node.value {
         let written = if scalar.interpolated { "" } else { scalar.text.as_str() };
         let finding = Diagnostic::error(
@@ -81,6 +83,9 @@ fn row_field(cx: &Context<'_>, name: &Spanned<String>, node: &Node) -> RowField 
     let optional = keys.get("optional").and_then(|node| cx.boolean(node)).unwrap_or(false);
     let draft = draft(cx, &keys);
     keys.close();
+    if kind.is_none() {
+        cx.doubt(name.span);
+    }
     RowField {
         name: name.clone(),
         kind: kind.unwrap_or(FieldType::Json),

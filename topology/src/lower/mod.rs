@@ -16,11 +16,12 @@ mod keys;
 mod locate;
 mod normalizer;
 mod pointer;
-mod quantity;
+pub(crate) mod quantity;
 mod redis_cache;
 mod replay_source;
 mod root;
 mod supervisors;
+mod tags;
 mod template;
 mod time;
 mod timescale_writer;
@@ -30,15 +31,22 @@ mod values;
 pub(crate) use actor::Draft;
 pub(crate) use connections::complete;
 pub(crate) use context::Context;
-pub(crate) use expression::{Expression, Reference};
+pub(crate) use expression::Expression;
 pub(crate) use keys::Keys;
-pub(crate) use root::attach;
+pub(crate) use root::{DEAD_LETTER, ROOT, attach};
+pub(crate) use tags::report_tags;
+pub(crate) use time::is_rfc3339;
+pub(crate) use types::type_name;
 
 use crate::catalog::{FILE, Place};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::{Connections, Supervisor};
 use crate::syntax::Node;
 use crate::{Span, Spanned};
+
+/// What every expression of a normalizer may name, beside its fields.
+pub(crate) const ENVIRONMENT: &[&str] =
+    &["msg", "item", "item_key", "key", "topic", "partition", "headers", "record_time", "case"];
 
 /// A file as it was read, before names are resolved.
 pub(crate) struct File {
@@ -74,6 +82,7 @@ pub(crate) fn lower(cx: &Context<'_>, root: &Node) -> Option<File> {
     let connections = connections::lower(cx, keys.get("connections"));
     let supervisors = keys.get("supervisors").map_or_else(Vec::new, |node| supervisors::lower(cx, node));
     let actors = keys.get("actors").map_or_else(Vec::new, |node| actor::lower_all(cx, node));
+    report_tags(cx, root);
     keys.close();
     Some(File { name, connections, supervisors, actors })
 }

@@ -29,6 +29,11 @@ pub(super) fn rfc3339_micros(text: &str) -> Option<i64> {
     Some(seconds * 1_000_000 + micros)
 }
 
+/// Whether a text is such a time.
+pub(crate) fn is_rfc3339(text: &str) -> bool {
+    rfc3339_micros(text).is_some()
+}
+
 fn fraction(rest: &str) -> Option<(i64, &str)> {
     let Some(after) = rest.strip_prefix('.') else { return Some((0, rest)) };
     let digits = after.bytes().take_while(u8::is_ascii_digit).count();

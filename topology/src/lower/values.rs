@@ -1,11 +1,11 @@
 //! Scalars into values. Each reader notes what is wrong and gives nothing.
 //!
-//! Invariant: a text that came from the environment is never quoted in a message.
+//! Invariant: an address, which may hold a password, is never quoted in a message.
 
-use super::{Context, quantity, time};
+use super::{Context, ENVIRONMENT, quantity, time};
 use crate::Spanned;
 use crate::diagnostic::{Code, Diagnostic, nearest};
-use crate::limits::NAME_BYTES_MAX;
+use crate::limits::{IDENTIFIER_BYTES_MAX, NAME_BYTES_MAX};
 use crate::model::Start;
 use crate::syntax::{Core, Node, Scalar, Value, shortened};
 use std::ops::RangeInclusive;
@@ -22,6 +22,9 @@ impl Context<'_> {
     }
 
     pub(super) fn wrong_type<T>(&self, node: &Node, wanted: &str) -> Option<T> {
+        if node.scalar().is_some_and(|scalar| scalar.refused) {
+            return None;
+        }
         let message = format!("{wanted} is wanted here, not {}", node.describe());
         self.report(Diagnostic::error(Code::WrongType, node.span, message));
         None
@@ -69,6 +72,27 @@ impl Context<'_> {
             self.report(finding);
         }
         fits
+    }
+
+    /// Whether a text may name a column: it is named in SQL and in expressions alike.
+    pub(crate) fn check_column(&self, text: &Spanned<String>) -> bool {
+        let reserved = ENVIRONMENT.contains(&text.value.as_str());
+        let identifier = is_name(&text.value) && !text.value.contains('-') && !text.value.starts_with('_');
+        if identifier && !reserved && text.value.len() <= IDENTIFIER_BYTES_MAX {
+            return true;
+        }
+        let help = match reserved {
+            true => format!(
+                "in expressions `{0}` is the record's: name the field `{0}_name`, for example",
+                text.value
+            ),
+            false => format!(
+                "a field is 1 to {IDENTIFIER_BYTES_MAX} of a-z, A-Z, 0-9, `_` and begins with a letter"
+            ),
+        };
+        let message = format!("`{}` cannot be a field", shortened(&text.value));
+        self.report(Diagnostic::error(Code::NotAName, text.span, message).help(help));
+        false
     }
 
     pub(crate) fn boolean(&self, node: &Node) -> Option<bool> {

@@ -7,6 +7,6 @@ mod accident;
 mod node;
 mod parse;
 
-pub(crate) use accident::{at_syntax_error, in_expression, tagged_expression};
-pub(crate) use node::{Core, Entry, Mapping, Node, Scalar, Style, Tag, Value};
+pub(crate) use accident::{in_expression, tagged_expression};
+pub(crate) use node::{Core, Mapping, Node, Scalar, Style, Value};
 pub(crate) use parse::{parse, shortened};

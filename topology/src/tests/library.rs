@@ -3,12 +3,15 @@
 use super::clean;
 use crate::model::{FieldSource, FieldType, Kind, Normalizer, Policy, Strategy, TimeUnit, Topology};
 
-const MD_TRADES: &str = include_str!("../../tests/library/md-trades.yaml");
-const KRAKEN: &str = include_str!("../../tests/library/kraken.yaml");
-const BOOKS: &str = include_str!("../../tests/library/books.yaml");
-const PLANT: &str = include_str!("../../tests/library/plant.yaml");
+pub(super) const MD_TRADES: &str = include_str!("../../../config/topologies/md-trades/topology.yaml");
+const KRAKEN: &str = include_str!("../../../config/topologies/kraken/topology.yaml");
+pub(super) const BOOKS: &str = include_str!("../../../config/topologies/books/topology.yaml");
+const PLANT: &str = include_str!("../../../config/topologies/plant/topology.yaml");
 const MARKET_DATA: &str = include_str!("../../tests/library/market-data.yaml");
-const QUOTES: &str = include_str!("../../tests/library/quotes.yaml");
+const QUOTES: &str = include_str!("../../../config/topologies/quotes/topology.yaml");
+
+/// Every file of the library.
+pub(super) const ALL: &[&str] = &[MD_TRADES, MARKET_DATA, KRAKEN, BOOKS, PLANT, QUOTES];
 
 fn normalizer<'a>(topology: &'a Topology, name: &str) -> &'a Normalizer {
     match &topology.actor(name).expect("the actor").kind {
@@ -19,7 +22,7 @@ fn normalizer<'a>(topology: &'a Topology, name: &str) -> &'a Normalizer {
 
 #[test]
 fn every_topology_loads() {
-    for text in [MD_TRADES, MARKET_DATA, KRAKEN, BOOKS, PLANT, QUOTES] {
+    for text in ALL {
         clean(text);
     }
 }

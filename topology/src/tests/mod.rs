@@ -1,6 +1,10 @@
 //! Whole files in, findings or topologies out.
 
+mod accidents;
+mod catalog;
 mod library;
+mod robust;
+mod ui;
 
 use crate::diagnostic::to_text;
 use crate::model::Topology;

@@ -1,0 +1,355 @@
+//! The functions of expressions, as methods (`x.trim()`) or calls (`abs(x)`), as CEL has them.
+//!
+//! Positions and sizes of text count characters. A question asked of null or of another type is answered false; any
+//! other function of null is null.
+
+use super::decimal::{Decimal, NumberFault};
+use super::eval::{Evaluated, Fault};
+use super::program::Constant;
+use super::time::{self, TimeFault};
+use super::value::Value;
+use std::borrow::Cow;
+use std::sync::Arc;
+
+/// Which function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Function {
+    StartsWith,
+    EndsWith,
+    Contains,
+    Size,
+    Replace,
+    Substring,
+    Split,
+    IndexOf,
+    LastIndexOf,
+    Trim,
+    LowerAscii,
+    UpperAscii,
+    Abs,
+    Decimal,
+    Double,
+    Int,
+    Text,
+    Bool,
+    Timestamp,
+    Duration,
+}
+
+/// Name, whether it may be a method, whether a call, fewest and most arguments (a method's own value included).
+const TABLE: &[(&str, Function, bool, bool, usize, usize)] = &[
+    ("startsWith", Function::StartsWith, true, false, 2, 2),
+    ("endsWith", Function::EndsWith, true, false, 2, 2),
+    ("contains", Function::Contains, true, false, 2, 2),
+    ("size", Function::Size, true, true, 1, 1),
+    ("replace", Function::Replace, true, false, 3, 4),
+    ("substring", Function::Substring, true, false, 2, 3),
+    ("split", Function::Split, true, false, 2, 3),
+    ("indexOf", Function::IndexOf, true, false, 2, 3),
+    ("lastIndexOf", Function::LastIndexOf, true, false, 2, 2),
+    ("trim", Function::Trim, true, false, 1, 1),
+    ("lowerAscii", Function::LowerAscii, true, false, 1, 1),
+    ("upperAscii", Function::UpperAscii, true, false, 1, 1),
+    ("abs", Function::Abs, false, true, 1, 1),
+    ("decimal", Function::Decimal, false, true, 1, 1),
+    ("double", Function::Double, false, true, 1, 1),
+    ("int", Function::Int, false, true, 1, 1),
+    ("string", Function::Text, false, true, 1, 1),
+    ("bool", Function::Bool, false, true, 1, 1),
+    ("timestamp", Function::Timestamp, false, true, 1, 1),
+    ("duration", Function::Duration, false, true, 1, 1),
+];
+
+/// Most pieces of a `split`.
+const PIECES_MAX: usize = 4096;
+
+impl Function {
+    /// The function called `name` with so many arguments.
+    pub(super) fn named(name: &str, method: bool, arguments: usize) -> Result<Self, String> {
+        let Some(&(_, function, methods, calls, least, most)) = TABLE.iter().find(|entry| entry.0 == name)
+        else {
+            let known: Vec<_> = TABLE.iter().map(|entry| entry.0).collect();
+            return Err(format!("unknown function `{name}`; there are matches, {}", known.join(", ")));
+        };
+        if method && !methods {
+            return Err(format!("`{name}` is written {name}(x), not x.{name}()"));
+        }
+        if !method && !calls {
+            return Err(format!("`{name}` is written x.{name}(..), not {name}(x, ..)"));
+        }
+        if !(least..=most).contains(&arguments) {
+            return Err(format!("`{name}` does not take {} arguments", arguments - usize::from(method)));
+        }
+        Ok(function)
+    }
+
+    /// The value of a conversion of a literal, found once: `timestamp("2026-01-01T00:00:00Z")`.
+    pub(super) fn constant(self, text: &str) -> Result<Option<Constant>, String> {
+        Ok(match (self, self.call(&mut std::iter::once(Ok(Value::Text(text.into()))))) {
+            (Function::Timestamp | Function::Duration, Err(fault)) => return Err(fault.to_string()),
+            (Function::Timestamp, Ok(Value::Time(time))) => Some(Constant::Time(time)),
+            (Function::Duration, Ok(Value::Duration(micros))) => Some(Constant::Duration(micros)),
+            _ => None,
+        })
+    }
+
+    /// Its value for these arguments, of which there are as many as [`Function::named`] allowed.
+    pub(super) fn call<'a>(self, arguments: &mut dyn Iterator<Item = Evaluated<'a>>) -> Evaluated<'a> {
+        let mut next = || arguments.next().transpose();
+        let subject = next()?.unwrap_or(Value::Null);
+        let (second, third, fourth) = (next()?, next()?, next()?);
+        match self {
+            Function::StartsWith | Function::EndsWith | Function::Contains => {
+                Ok(Value::Bool(self.asks(&subject, second.as_ref())))
+            }
+            _ if subject.is_null() => Ok(Value::Null),
+            Function::Size => size(&subject),
+            Function::Abs => abs(subject),
+            Function::Decimal => decimal(&subject),
+            Function::Double => double(&subject),
+            Function::Int => int(&subject),
+            Function::Text => match subject.written() {
+                Some(text) => Ok(Value::Text(Cow::Owned(text.into_owned()))),
+                None => Err(unable("string", &subject)),
+            },
+            Function::Bool => match &subject {
+                Value::Bool(value) => Ok(Value::Bool(*value)),
+                Value::Text(text) if text == "true" => Ok(Value::Bool(true)),
+                Value::Text(text) if text == "false" => Ok(Value::Bool(false)),
+                _ => Err(unable("bool", &subject)),
+            },
+            Function::Timestamp => timestamp(&subject),
+            Function::Duration => duration(&subject),
+            _ => self.text(subject, [second, third, fourth]),
+        }
+    }
+
+    fn asks(self, subject: &Value<'_>, part: Option<&Value<'_>>) -> bool {
+        let (Value::Text(text), Some(Value::Text(part))) = (subject, part) else { return false };
+        match self {
+            Function::StartsWith => text.starts_with(&**part),
+            Function::EndsWith => text.ends_with(&**part),
+            _ => text.contains(&**part),
+        }
+    }
+
+    /// The functions of text. A borrowed text gives borrowed parts.
+    fn text<'a>(self, subject: Value<'a>, arguments: [Option<Value<'a>>; 3]) -> Evaluated<'a> {
+        let Value::Text(text) = &subject else { return Err(unable("a function of text", &subject)) };
+        if arguments.iter().flatten().any(Value::is_null) {
+            return Ok(Value::Null);
+        }
+        let argument = |index: usize| -> Result<&str, Fault> {
+            match &arguments[index] {
+                Some(Value::Text(text)) => Ok(text),
+                Some(other) => Err(unable("an argument that is text", other)),
+                None => Err(Fault::new("an argument is missing")),
+            }
+        };
+        let number = |index: usize| arguments[index].as_ref().map(whole).transpose();
+        Ok(match self {
+            Function::Trim => part(text, str::trim),
+            Function::LowerAscii => Value::Text(Cow::Owned(text.to_ascii_lowercase())),
+            Function::UpperAscii => Value::Text(Cow::Owned(text.to_ascii_uppercase())),
+            Function::Replace => {
+                let (from, to) = (argument(0)?, argument(1)?);
+                Value::Text(Cow::Owned(match number(2)? {
+                    Some(times @ 0..) => text.replacen(from, to, times as usize),
+                    _ => text.replace(from, to),
+                }))
+            }
+            Function::Substring => {
+                let (start, end) = (number(0)?.unwrap_or(0), number(1)?);
+                let range = char_range(text, start, end)
+                    .ok_or_else(|| Fault::new(format!("substring of {text:?}: the range lies outside it")))?;
+                part(text, |text| &text[range])
+            }
+            Function::Split => {
+                let limit =
+                    number(1)?.map_or(PIECES_MAX, |limit| usize::try_from(limit).unwrap_or(PIECES_MAX));
+                split(text, argument(0)?, limit.min(PIECES_MAX))
+            }
+            Function::IndexOf => {
+                let skipped = number(1)?.unwrap_or(0);
+                let range = char_range(text, skipped, None)
+                    .ok_or_else(|| Fault::new(format!("indexOf in {text:?}: the start lies outside it")))?;
+                position(text, text[range.start..].find(argument(0)?).map(|at| at + range.start))
+            }
+            _ => position(text, text.rfind(argument(0)?)),
+        })
+    }
+}
+
+fn unable(what: &str, of: &Value<'_>) -> Fault {
+    let mut described = of.describe();
+    if let Some((cut, _)) = described.char_indices().nth(64) {
+        described.truncate(cut);
+        described.push_str("..");
+    }
+    Fault::new(format!("{described} does not become {what}"))
+}
+
+/// A part of a text, borrowed if the text is.
+fn part<'a>(text: &Cow<'a, str>, cut: impl FnOnce(&str) -> &str) -> Value<'a> {
+    match text {
+        Cow::Borrowed(text) => Value::Text(Cow::Borrowed(cut(text))),
+        Cow::Owned(text) => Value::Text(Cow::Owned(cut(text).to_owned())),
+    }
+}
+
+fn char_range(text: &str, start: i64, end: Option<i64>) -> Option<std::ops::Range<usize>> {
+    let byte_at = |position: i64| {
+        let position = usize::try_from(position).ok()?;
+        text.char_indices().map(|(at, _)| at).chain([text.len()]).nth(position)
+    };
+    let start = byte_at(start)?;
+    let end = end.map_or(Some(text.len()), byte_at)?;
+    (start <= end).then_some(start..end)
+}
+
+fn position<'a>(text: &str, at: Option<usize>) -> Value<'a> {
+    Value::Int(at.map_or(-1, |at| text[..at].chars().count() as i64))
+}
+
+fn split<'a>(text: &Cow<'a, str>, separator: &str, limit: usize) -> Value<'a> {
+    let pieces: Vec<Value<'a>> = match text {
+        _ if limit == 0 => Vec::new(),
+        Cow::Borrowed(text) => {
+            text.splitn(limit, separator).map(|piece| Value::Text(Cow::Borrowed(piece))).collect()
+        }
+        Cow::Owned(text) => {
+            text.splitn(limit, separator).map(|piece| Value::Text(Cow::Owned(piece.to_owned()))).collect()
+        }
+    };
+    Value::List(Arc::from(pieces))
+}
+
+fn size<'a>(of: &Value<'a>) -> Evaluated<'a> {
+    let size = match of {
+        Value::Text(text) => text.chars().count(),
+        Value::List(items) => items.len(),
+        Value::Node(node) if node.text().is_none() => node.len(),
+        _ => return Err(unable("a size", of)),
+    };
+    Ok(Value::Int(size as i64))
+}
+
+fn abs(of: Value<'_>) -> Evaluated<'_> {
+    let fault = || unable("an absolute value", &of);
+    Ok(match &of {
+        Value::Int(number) => Value::Int(number.checked_abs().ok_or_else(fault)?),
+        Value::Double(number) => Value::Double(number.abs()),
+        Value::Number(text) => Value::Number(text.strip_prefix('-').unwrap_or(text)),
+        Value::Decimal(Decimal { units, scale }) => {
+            Value::Decimal(Decimal { units: units.checked_abs().ok_or_else(fault)?, scale: *scale })
+        }
+        _ => return Err(fault()),
+    })
+}
+
+fn decimal<'a>(of: &Value<'a>) -> Evaluated<'a> {
+    let found = match of {
+        Value::Text(text) => Decimal::parse(text).map_err(|fault| match fault {
+            NumberFault::Malformed => unable("a decimal", of),
+            NumberFault::Inexact => unable("a decimal without losing digits", of),
+        })?,
+        Value::Double(number) => Decimal::parse(&number.to_string()).map_err(|_| unable("a decimal", of))?,
+        _ => of.to_decimal().ok_or_else(|| unable("a decimal", of))?,
+    };
+    Ok(Value::Decimal(found))
+}
+
+fn double<'a>(of: &Value<'a>) -> Evaluated<'a> {
+    let number = match of {
+        Value::Text(text) => finite(text),
+        Value::Number(text) => finite(text),
+        _ => of.to_f64(),
+    };
+    number.filter(|number| number.is_finite()).map(Value::Double).ok_or_else(|| unable("a double", of))
+}
+
+/// A finite double of a text of digits: `inf`, `nan` and words are none.
+pub(crate) fn finite(text: &str) -> Option<f64> {
+    let digits = text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'.' | b'-' | b'+' | b'e' | b'E'));
+    text.parse().ok().filter(|number: &f64| digits && number.is_finite())
+}
+
+fn int<'a>(of: &Value<'a>) -> Evaluated<'a> {
+    let number = match of {
+        Value::Int(number) => Some(*number),
+        Value::Text(text) => text.parse().ok(),
+        Value::Double(number) if number.abs() < 9.2e18 => Some(*number as i64),
+        Value::Time(micros) => Some(micros.div_euclid(time::SECOND_US)),
+        // Cut towards zero, as CEL does.
+        Value::Number(_) | Value::Decimal(_) => of.to_decimal().and_then(|number| {
+            let divisor = super::decimal::power_of_ten(number.scale)?;
+            i64::try_from(number.units / divisor).ok()
+        }),
+        _ => None,
+    };
+    number.map(Value::Int).ok_or_else(|| unable("a whole number of 64 bits", of))
+}
+
+fn timestamp<'a>(of: &Value<'a>) -> Evaluated<'a> {
+    let found = match of {
+        Value::Time(time) => Ok(*time),
+        Value::Text(text) => time::parse_iso(text, None),
+        // As in CEL, a number is seconds.
+        Value::Int(number) => time::parse_number(&number.to_string(), 0),
+        Value::Number(text) => time::parse_number(text, 0),
+        Value::Decimal(number) => time::parse_number(&number.to_string(), 0),
+        _ => Err(TimeFault::Malformed),
+    };
+    found.map(Value::Time).map_err(|fault| match fault {
+        TimeFault::NoZone => unable("a timestamp: it has no offset", of),
+        TimeFault::OutOfRange => unable("a timestamp of the years 1 to 9999", of),
+        TimeFault::Malformed => unable("a timestamp", of),
+    })
+}
+
+/// `1h30m`, `1.5s`, `-2ms`, `10us`.
+fn duration<'a>(of: &Value<'a>) -> Evaluated<'a> {
+    match of {
+        Value::Duration(micros) => Ok(Value::Duration(*micros)),
+        Value::Text(text) => duration_us(text).map(Value::Duration).ok_or_else(|| unable("a duration", of)),
+        _ => Err(unable("a duration", of)),
+    }
+}
+
+fn duration_us(text: &str) -> Option<i64> {
+    let (negative, mut rest) = match text.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, text),
+    };
+    let mut total = 0i128;
+    if rest.is_empty() {
+        return None;
+    }
+    while !rest.is_empty() {
+        let digits = rest.find(|byte: char| !byte.is_ascii_digit() && byte != '.')?;
+        let number = Decimal::parse(&rest[..digits]).ok()?;
+        rest = &rest[digits..];
+        let letters = rest.find(|byte: char| byte.is_ascii_digit()).unwrap_or(rest.len());
+        let nanos: i128 = match &rest[..letters] {
+            "h" => 3_600_000_000_000,
+            "m" => 60_000_000_000,
+            "s" => 1_000_000_000,
+            "ms" => 1_000_000,
+            "us" => 1_000,
+            "ns" => 1,
+            _ => return None,
+        };
+        rest = &rest[letters..];
+        let scaled = number.units.checked_mul(nanos)? / super::decimal::power_of_ten(number.scale)?;
+        total = total.checked_add(scaled)?;
+    }
+    let micros = i64::try_from(total / 1000).ok()?;
+    Some(if negative { -micros } else { micros })
+}
+
+fn whole(value: &Value<'_>) -> Result<i64, Fault> {
+    match int(value)? {
+        Value::Int(number) => Ok(number),
+        _ => Err(unable("a position", value)),
+    }
+}

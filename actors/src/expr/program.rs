@@ -1,0 +1,161 @@
+//! A compiled expression.
+
+use super::functions::Function;
+use super::value::Value;
+use crate::json::Step;
+use regex::Regex;
+
+/// An expression whose names are slots of a [`super::Scope`].
+#[derive(Clone, Debug)]
+pub struct Program {
+    pub(super) root: Node,
+}
+
+impl Program {
+    /// The slot, when the expression is nothing but one.
+    pub fn as_slot(&self) -> Option<u32> {
+        match self.root {
+            Node::Slot(slot) => Some(slot),
+            _ => None,
+        }
+    }
+
+    /// The constant, when the expression is nothing but one.
+    pub fn as_constant(&self) -> Option<&Constant> {
+        match &self.root {
+            Node::Constant(constant) => Some(constant),
+            _ => None,
+        }
+    }
+
+    /// A slot and a text of which the expression cannot be true unless they are equal.
+    pub fn discriminator(&self) -> Option<(u32, &str)> {
+        fn find(node: &Node) -> Option<(u32, &str)> {
+            match node {
+                Node::TextIs { slot, text, negated: false } => Some((*slot, text)),
+                Node::And(both) => find(&both[0]).or_else(|| find(&both[1])),
+                _ => None,
+            }
+        }
+        find(&self.root)
+    }
+}
+
+/// A value known when the topology is built.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Constant {
+    /// `null`
+    Null,
+    /// `true`, `false`
+    Bool(bool),
+    /// A whole number.
+    Int(i64),
+    /// A number with a point or exponent, as text: adapts to what it meets.
+    Number(Box<str>),
+    /// Text.
+    Text(Box<str>),
+    /// Microseconds since 1970 UTC.
+    Time(i64),
+    /// Microseconds.
+    Duration(i64),
+}
+
+impl Constant {
+    /// As a value.
+    #[inline]
+    pub fn value(&self) -> Value<'_> {
+        match self {
+            Constant::Null => Value::Null,
+            Constant::Bool(value) => Value::Bool(*value),
+            Constant::Int(value) => Value::Int(*value),
+            Constant::Number(text) => Value::Number(text),
+            Constant::Text(text) => Value::Text(text.as_ref().into()),
+            Constant::Time(value) => Value::Time(*value),
+            Constant::Duration(value) => Value::Duration(*value),
+        }
+    }
+}
+
+/// What a name means where an expression stands.
+#[derive(Clone, Debug)]
+pub enum Name {
+    /// The value of a slot, which already took so many of the steps after the name.
+    Slot {
+        /// Handed to [`super::Scope::value`].
+        slot: u32,
+        /// How many steps are part of it.
+        steps: usize,
+    },
+    /// Known already.
+    Constant(Constant),
+}
+
+/// The names an expression may use.
+pub trait Names {
+    /// The meaning of `root` followed by `steps`; an error says which names there are.
+    fn resolve(&mut self, root: &str, steps: &[Step]) -> Result<Name, String>;
+}
+
+/// Which comparison.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Comparison {
+    Equal,
+    NotEqual,
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+}
+
+/// Which arithmetic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Arithmetic {
+    Add,
+    Subtract,
+    Multiply,
+    Divide,
+    Remainder,
+}
+
+impl Arithmetic {
+    pub(super) fn sign(self) -> &'static str {
+        match self {
+            Arithmetic::Add => "+",
+            Arithmetic::Subtract => "-",
+            Arithmetic::Multiply => "*",
+            Arithmetic::Divide => "/",
+            Arithmetic::Remainder => "%",
+        }
+    }
+}
+
+/// A node of the tree.
+#[derive(Clone, Debug)]
+pub(super) enum Node {
+    Constant(Constant),
+    Slot(u32),
+    /// A member or element computed or found in a computed value.
+    Step(Box<[Node; 2]>),
+    List(Box<[Node]>),
+    And(Box<[Node; 2]>),
+    Or(Box<[Node; 2]>),
+    Not(Box<Node>),
+    Conditional(Box<[Node; 3]>),
+    Compare(Comparison, Box<[Node; 2]>),
+    /// The commonest condition: a slot's text is (or is not) a literal.
+    TextIs {
+        slot: u32,
+        text: Box<str>,
+        negated: bool,
+    },
+    /// Whether there is a value at all (or, negated, none).
+    Present {
+        of: Box<Node>,
+        negated: bool,
+    },
+    In(Box<[Node; 2]>),
+    Arithmetic(Arithmetic, Box<[Node; 2]>),
+    Negate(Box<Node>),
+    Matches(Box<Node>, Regex),
+    Call(Function, Box<[Node]>),
+}

@@ -1,0 +1,77 @@
+//! Conditions over finished rows, for the kinds behind a normalizer.
+
+use super::program::{Name, Names, Program};
+use super::{Scope, Value};
+use crate::expr::decimal::Decimal;
+use crate::json::Step;
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Decimal128Type, Float64Type, Int64Type, TimestampMicrosecondType};
+use arrow_array::{Array, RecordBatch};
+use arrow_schema::{DataType, Schema};
+
+/// A condition on the columns of one schema, such as `qty == 0`.
+#[derive(Clone, Debug)]
+pub struct RowCondition {
+    program: Program,
+    columns: Vec<usize>,
+}
+
+/// The columns an expression names, by slot.
+struct ColumnNames<'s> {
+    schema: &'s Schema,
+    columns: Vec<usize>,
+}
+
+impl Names for ColumnNames<'_> {
+    fn resolve(&mut self, root: &str, _steps: &[Step]) -> Result<Name, String> {
+        let column = self.schema.index_of(root).map_err(|_| {
+            let known: Vec<_> = self.schema.fields().iter().map(|field| field.name().as_str()).collect();
+            format!("there is no `{root}` here; there are the fields {}", known.join(", "))
+        })?;
+        self.columns.push(column);
+        Ok(Name::Slot { slot: self.columns.len() as u32 - 1, steps: 0 })
+    }
+}
+
+impl RowCondition {
+    /// Compiles `text` for rows of `schema`.
+    pub fn compile(text: &str, schema: &Schema) -> Result<Self, super::CompileError> {
+        let mut names = ColumnNames { schema, columns: Vec::new() };
+        let program = super::compile(text, &mut names)?;
+        Ok(Self { program, columns: names.columns })
+    }
+
+    /// Whether it is true of the `row`th of `rows`.
+    pub fn is_true(&self, rows: &RecordBatch, row: usize) -> bool {
+        self.program.is_true(&Cells { rows, row, columns: &self.columns })
+    }
+}
+
+struct Cells<'a> {
+    rows: &'a RecordBatch,
+    row: usize,
+    columns: &'a [usize],
+}
+
+impl<'a> Scope<'a> for Cells<'a> {
+    fn value(&self, slot: u32) -> Value<'a> {
+        let (column, row) = (self.rows.column(self.columns[slot as usize]), self.row);
+        if column.is_null(row) {
+            return Value::Null;
+        }
+        match column.data_type() {
+            DataType::Utf8 => Value::Text(column.as_string::<i32>().value(row).into()),
+            DataType::Int64 => Value::Int(column.as_primitive::<Int64Type>().value(row)),
+            DataType::Float64 => Value::Double(column.as_primitive::<Float64Type>().value(row)),
+            DataType::Decimal128(_, scale) => Value::Decimal(Decimal {
+                units: column.as_primitive::<Decimal128Type>().value(row),
+                scale: u32::try_from(*scale).unwrap_or(0),
+            }),
+            DataType::Boolean => Value::Bool(column.as_boolean().value(row)),
+            DataType::Timestamp(..) => {
+                Value::Time(column.as_primitive::<TimestampMicrosecondType>().value(row))
+            }
+            _ => Value::Null,
+        }
+    }
+}

@@ -1,0 +1,389 @@
+//! The scanner: checks a message against RFC 8259 and notes where its values stand.
+//!
+//! Invariant: after `Ok`, every node's range lies on character boundaries within the text, and containers nest at most
+//! [`DEPTH_MAX`] deep. The scanner keeps its own stack of open containers, so depth never becomes call depth.
+
+use super::{DEPTH_MAX, MESSAGE_BYTES_MAX};
+
+/// One value, or the name of a member.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Node {
+    /// Its first byte: tells what it is (`{ [ " t f n`, else a number).
+    pub(super) start: u32,
+    /// Past its last byte.
+    pub(super) end: u32,
+    /// Of a container: the index of the node after its last descendant. Of a string: [`ESCAPED`] or 0.
+    pub(super) meta: u32,
+}
+
+/// The string holds a backslash.
+pub(super) const ESCAPED: u32 = 1;
+
+/// Nodes kept allocated between messages; a larger tape is given back.
+const NODES_KEPT_MAX: usize = 1 << 16;
+
+/// What is wrong with a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FaultKind {
+    /// It breaks the grammar; says which rule.
+    Syntax(&'static str),
+    /// Deeper than [`DEPTH_MAX`].
+    TooDeep,
+    /// Longer than [`MESSAGE_BYTES_MAX`].
+    TooLarge,
+}
+
+/// Where and why a message is not JSON we take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// The byte.
+    pub at: usize,
+    /// The reason.
+    pub kind: FaultKind,
+}
+
+/// The positions of one message's values; cleared and filled by every [`Tape::scan`].
+#[derive(Debug, Default)]
+pub struct Tape {
+    pub(super) nodes: Vec<Node>,
+    open: Vec<u32>,
+}
+
+impl Tape {
+    /// Reads `text`, which must be one JSON value with nothing but space around it.
+    pub fn scan(&mut self, text: &str) -> Result<(), Fault> {
+        if text.len() > MESSAGE_BYTES_MAX {
+            return Err(Fault { at: MESSAGE_BYTES_MAX, kind: FaultKind::TooLarge });
+        }
+        if self.nodes.capacity() > NODES_KEPT_MAX {
+            self.nodes = Vec::new();
+        }
+        self.nodes.clear();
+        self.open.clear();
+        let bytes = text.as_bytes();
+        let end = self.document(bytes)?;
+        let end = skip_space(bytes, end);
+        if end < bytes.len() {
+            return Err(syntax(end, "something follows the value"));
+        }
+        Ok(())
+    }
+
+    /// Scans one value and returns the position after it.
+    fn document(&mut self, bytes: &[u8]) -> Result<usize, Fault> {
+        let mut in_object = false;
+        let mut at = skip_space(bytes, 0);
+        loop {
+            at = match byte(bytes, at) {
+                open @ (b'{' | b'[') => {
+                    in_object = open == b'{';
+                    let inner = self.open(bytes, at)?;
+                    if byte(bytes, inner) == open + 2 {
+                        in_object = self.close(bytes, inner);
+                        inner + 1
+                    } else {
+                        at = if in_object { self.name(bytes, inner)? } else { inner };
+                        continue;
+                    }
+                }
+                _ => self.scalar(bytes, at)?,
+            };
+            // A value has just ended: close what it ends, or go on to the next one.
+            loop {
+                if self.open.is_empty() {
+                    return Ok(at);
+                }
+                at = skip_space(bytes, at);
+                match byte(bytes, at) {
+                    b',' => {
+                        let next = skip_space(bytes, at + 1);
+                        at = if in_object { self.name(bytes, next)? } else { next };
+                        break;
+                    }
+                    b'}' if in_object => in_object = self.close(bytes, at),
+                    b']' if !in_object => in_object = self.close(bytes, at),
+                    _ => return Err(unexpected(bytes, at, "expected `,` or the end of the array or object")),
+                }
+                at += 1;
+            }
+        }
+    }
+
+    /// Enters a container; returns the position of what is inside it.
+    fn open(&mut self, bytes: &[u8], at: usize) -> Result<usize, Fault> {
+        if self.open.len() == DEPTH_MAX {
+            return Err(Fault { at, kind: FaultKind::TooDeep });
+        }
+        self.open.push(self.nodes.len() as u32);
+        self.nodes.push(Node { start: at as u32, end: 0, meta: 0 });
+        Ok(skip_space(bytes, at + 1))
+    }
+
+    /// Leaves the innermost container; says whether the one around it is an object.
+    fn close(&mut self, bytes: &[u8], at: usize) -> bool {
+        let index = self.open.pop().expect("invariant: only an open container closes");
+        let after = self.nodes.len() as u32;
+        let node = &mut self.nodes[index as usize];
+        node.end = at as u32 + 1;
+        node.meta = after;
+        match self.open.last() {
+            Some(&parent) => bytes[self.nodes[parent as usize].start as usize] == b'{',
+            None => false,
+        }
+    }
+
+    /// A member's name and its colon; returns the position of the value.
+    fn name(&mut self, bytes: &[u8], at: usize) -> Result<usize, Fault> {
+        if byte(bytes, at) != b'"' {
+            return Err(unexpected(bytes, at, "expected a member's name in quotes"));
+        }
+        let end = self.string(bytes, at)?;
+        let colon = skip_space(bytes, end);
+        if byte(bytes, colon) != b':' {
+            return Err(unexpected(bytes, colon, "expected `:` after a member's name"));
+        }
+        Ok(skip_space(bytes, colon + 1))
+    }
+
+    fn scalar(&mut self, bytes: &[u8], at: usize) -> Result<usize, Fault> {
+        let end = match byte(bytes, at) {
+            b'"' => return self.string(bytes, at),
+            b'-' | b'0'..=b'9' => number(bytes, at)?,
+            b't' => word(bytes, at, b"true")?,
+            b'f' => word(bytes, at, b"false")?,
+            b'n' => word(bytes, at, b"null")?,
+            _ => return Err(unexpected(bytes, at, "expected a value")),
+        };
+        self.nodes.push(Node { start: at as u32, end: end as u32, meta: 0 });
+        Ok(end)
+    }
+
+    /// A string whose opening quote stands at `start`; returns the position after its closing quote.
+    fn string(&mut self, bytes: &[u8], start: usize) -> Result<usize, Fault> {
+        let mut at = start + 1;
+        let mut meta = 0;
+        loop {
+            at = skip_plain(bytes, at);
+            match byte(bytes, at) {
+                b'"' => break,
+                b'\\' => {
+                    meta = ESCAPED;
+                    at = escape(bytes, at)?;
+                }
+                _ if at >= bytes.len() => return Err(syntax(at, "the message ends within a string")),
+                _ => return Err(syntax(at, "a control character stands unescaped in a string")),
+            }
+        }
+        self.nodes.push(Node { start: start as u32, end: at as u32 + 1, meta });
+        Ok(at + 1)
+    }
+}
+
+/// The byte at `at`, or NUL past the end: no rule accepts NUL, so one check serves both.
+#[inline(always)]
+fn byte(bytes: &[u8], at: usize) -> u8 {
+    bytes.get(at).copied().unwrap_or(0)
+}
+
+#[inline(always)]
+fn skip_space(bytes: &[u8], mut at: usize) -> usize {
+    while matches!(byte(bytes, at), b' ' | b'\n' | b'\r' | b'\t') {
+        at += 1;
+    }
+    at
+}
+
+/// The position of the next quote, backslash or control character; eight bytes at a time.
+#[inline(always)]
+fn skip_plain(bytes: &[u8], mut at: usize) -> usize {
+    const ONES: u64 = u64::from_le_bytes([1; 8]);
+    const HIGHS: u64 = ONES << 7;
+    while let Some(chunk) = bytes.get(at..at + 8) {
+        let chunk = u64::from_le_bytes(chunk.try_into().expect("invariant: a slice of eight bytes"));
+        let quote = chunk ^ (ONES * u64::from(b'"'));
+        let backslash = chunk ^ (ONES * u64::from(b'\\'));
+        // A byte's high bit is set where it is zero (or below 0x20); false marks arise only above a true one.
+        let hits = (quote.wrapping_sub(ONES) & !quote)
+            | (backslash.wrapping_sub(ONES) & !backslash)
+            | (chunk.wrapping_sub(ONES * 0x20) & !chunk);
+        let hits = hits & HIGHS;
+        if hits != 0 {
+            return at + (hits.trailing_zeros() / 8) as usize;
+        }
+        at += 8;
+    }
+    while at < bytes.len() && !matches!(bytes[at], b'"' | b'\\' | 0..=0x1f) {
+        at += 1;
+    }
+    at
+}
+
+/// Checks the escape at `at`; returns the position after it. Surrogates are judged where text is wanted.
+fn escape(bytes: &[u8], at: usize) -> Result<usize, Fault> {
+    match byte(bytes, at + 1) {
+        b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => Ok(at + 2),
+        b'u' if bytes.get(at + 2..at + 6).is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit)) => {
+            Ok(at + 6)
+        }
+        _ => Err(syntax(at, "an escape that JSON does not know")),
+    }
+}
+
+#[inline(always)]
+fn digits(bytes: &[u8], mut at: usize) -> usize {
+    while byte(bytes, at).is_ascii_digit() {
+        at += 1;
+    }
+    at
+}
+
+#[inline]
+fn number(bytes: &[u8], start: usize) -> Result<usize, Fault> {
+    let first = if bytes[start] == b'-' { start + 1 } else { start };
+    let mut at = digits(bytes, first);
+    if at == first || (byte(bytes, first) == b'0' && at > first + 1) {
+        return Err(syntax(start, "a number needs digits, and no leading zero"));
+    }
+    if byte(bytes, at) == b'.' {
+        let fraction = at + 1;
+        at = digits(bytes, fraction);
+        if at == fraction {
+            return Err(syntax(start, "a number needs a digit after its point"));
+        }
+    }
+    if matches!(byte(bytes, at), b'e' | b'E') {
+        at += 1;
+        if matches!(byte(bytes, at), b'+' | b'-') {
+            at += 1;
+        }
+        let exponent = at;
+        at = digits(bytes, exponent);
+        if at == exponent {
+            return Err(syntax(start, "a number needs a digit in its exponent"));
+        }
+    }
+    Ok(at)
+}
+
+fn word(bytes: &[u8], at: usize, word: &[u8]) -> Result<usize, Fault> {
+    if bytes[at..].starts_with(word) {
+        Ok(at + word.len())
+    } else {
+        Err(unexpected(bytes, at, "expected true, false or null"))
+    }
+}
+
+fn syntax(at: usize, rule: &'static str) -> Fault {
+    Fault { at, kind: FaultKind::Syntax(rule) }
+}
+
+fn unexpected(bytes: &[u8], at: usize, rule: &'static str) -> Fault {
+    syntax(at, if at >= bytes.len() { "the message ends too early" } else { rule })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fault(text: &str) -> Option<FaultKind> {
+        Tape::default().scan(text).err().map(|fault| fault.kind)
+    }
+
+    #[test]
+    fn takes_what_the_grammar_takes() {
+        for text in [
+            "{}",
+            "[]",
+            " \t\r\n[ ] ",
+            "0",
+            "-0",
+            "-1.5e-10",
+            "1E+5",
+            "\"\"",
+            "\"a\\u00e9\\n\"",
+            "\"\\ud800\"",
+            "true",
+            "[true,false,null,{\"a\":[{}],\"b\":{}}]",
+            "{\"\":1}",
+            "{\"a\":1,\"a\":2}",
+            "\"é\u{1F600}\"",
+            "[[],[],[[]]]",
+            "123456789012345678901234567890",
+        ] {
+            assert_eq!(fault(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn refuses_what_the_grammar_refuses() {
+        for text in [
+            "",
+            " ",
+            "{",
+            "[",
+            "[1",
+            "[1,",
+            "[1,]",
+            "{\"a\"}",
+            "{\"a\":}",
+            "{\"a\":1,}",
+            "{a:1}",
+            "{1:1}",
+            "01",
+            "-",
+            "1.",
+            ".5",
+            "+1",
+            "1e",
+            "1e+",
+            "NaN",
+            "nul",
+            "truefalse",
+            "tru",
+            "Infinity",
+            "\"",
+            "\"\\x\"",
+            "\"\\u12g4\"",
+            "\"\\u12",
+            "\"a\nb\"",
+            "[1}",
+            "{\"a\":1]",
+            "1 2",
+            "{} x",
+            "]",
+            "}",
+            ",",
+            "[,]",
+            "'a'",
+            "\u{0}",
+            "[1 2]",
+            "//x\n1",
+            "\"\\",
+            "{\"a\":1}}",
+            "\u{feff}1",
+        ] {
+            assert!(matches!(fault(text), Some(FaultKind::Syntax(_))), "{text:?}: {:?}", fault(text));
+        }
+    }
+
+    #[test]
+    fn depth_is_bounded_without_a_stack() {
+        let nested = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
+        assert_eq!(fault(&nested(DEPTH_MAX)), None);
+        assert_eq!(fault(&nested(DEPTH_MAX + 1)), Some(FaultKind::TooDeep));
+        assert_eq!(fault(&nested(1_000_000)), Some(FaultKind::TooDeep));
+        assert_eq!(fault(&"{\"a\":".repeat(10_000)), Some(FaultKind::TooDeep));
+    }
+
+    #[test]
+    fn strings_end_where_they_end_at_every_alignment() {
+        for pad in 0..40 {
+            let plain = format!("[\"{}\",1]", "x".repeat(pad));
+            assert_eq!(fault(&plain), None, "{plain}");
+            let escaped = format!("[\"{}\\\"é\",1]", "x".repeat(pad));
+            assert_eq!(fault(&escaped), None, "{escaped}");
+            let control = format!("[\"{}\u{1f}\"]", "é".repeat(pad));
+            assert!(fault(&control).is_some(), "{control:?}");
+        }
+    }
+}

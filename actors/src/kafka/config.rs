@@ -1,0 +1,217 @@
+//! librdkafka's settings, from the model.
+//!
+//! A consumer's memory is bounded here: its queue holds at most [`QUEUE_KBYTES_MAX`] and one response, and a response
+//! holds at most [`FETCH_BYTES_MAX`] or, where a single message is larger, that message
+//! (at most [`RECEIVE_BYTES_MAX`]; the broker always lets the first one through).
+//! Deliberately absent: statistics (librdkafka's lag counts Kafka's commits, which mean nothing here).
+
+use aqueduct_engine::{Class, Error};
+use aqueduct_topology::model::{GroupProtocol, KafkaConnection, Sasl};
+use rdkafka::ClientConfig;
+use rdkafka::config::RDKafkaLogLevel;
+use std::path::Path;
+
+/// Most kilobytes that wait in a consumer's queue, over all partitions.
+pub const QUEUE_KBYTES_MAX: u32 = 8 * 1024;
+/// Most bytes of one partition in one response.
+pub const FETCH_PARTITION_BYTES_MAX: u32 = 256 * 1024;
+/// Most bytes of one response, over all partitions.
+pub const FETCH_BYTES_MAX: u32 = 8 * 1024 * 1024;
+/// The largest message that can pass at all.
+pub const RECEIVE_BYTES_MAX: u32 = 100_000_000;
+/// Most kilobytes that wait in a producer's queue.
+pub const PRODUCE_KBYTES_MAX: u32 = 16 * 1024;
+
+const _: () = assert!(RECEIVE_BYTES_MAX > FETCH_BYTES_MAX + 512, "librdkafka refuses it otherwise");
+
+/// How a consumer takes part in its group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// The group.
+    pub group: String,
+    /// `group.instance.id`; `None` for a dynamic member.
+    pub instance: Option<String>,
+    /// Who divides the partitions.
+    pub protocol: GroupProtocol,
+}
+
+/// Settings of any client of `connection`; `client_id` is how the broker's logs and quotas know it.
+pub fn client(connection: &KafkaConnection, client_id: &str) -> Result<ClientConfig, Error> {
+    let mut config = ClientConfig::new();
+    config
+        .set("bootstrap.servers", &connection.bootstrap.value)
+        .set("client.id", client_id)
+        .set("allow.auto.create.topics", "false")
+        .set("socket.keepalive.enable", "true")
+        .set("reconnect.backoff.ms", "50")
+        .set("reconnect.backoff.max.ms", "2000")
+        .set("topic.metadata.refresh.interval.ms", "30000")
+        .set("statistics.interval.ms", "0")
+        .set_log_level(RDKafkaLogLevel::Warning);
+    let protocol = match (&connection.tls, &connection.sasl) {
+        (None, None) => "PLAINTEXT",
+        (Some(_), None) => "SSL",
+        (None, Some(_)) => "SASL_PLAINTEXT",
+        (Some(_), Some(_)) => "SASL_SSL",
+    };
+    config.set("security.protocol", protocol);
+    if let Some(tls) = &connection.tls {
+        let files = [
+            ("ssl.ca.location", &tls.ca_file),
+            ("ssl.certificate.location", &tls.cert_file),
+            ("ssl.key.location", &tls.key_file),
+        ];
+        for (name, file) in files {
+            if let Some(file) = file {
+                config.set(name, readable(file)?);
+            }
+        }
+    }
+    if let Some(sasl) = &connection.sasl {
+        config
+            .set("sasl.mechanisms", &sasl.mechanism)
+            .set("sasl.username", &sasl.user)
+            .set("sasl.password", password(sasl)?);
+    }
+    Ok(config)
+}
+
+/// Settings of a consumer that is told where to read: it neither commits nor chooses offsets by itself.
+pub fn consumer(
+    connection: &KafkaConnection,
+    client_id: &str,
+    member: &Member,
+) -> Result<ClientConfig, Error> {
+    let mut config = client(connection, client_id)?;
+    config
+        .set("group.id", &member.group)
+        .set("enable.auto.commit", "false")
+        .set("enable.auto.offset.store", "false")
+        .set("auto.offset.reset", "error")
+        .set("enable.partition.eof", "true")
+        .set("isolation.level", "read_committed")
+        .set("fetch.message.max.bytes", FETCH_PARTITION_BYTES_MAX.to_string())
+        .set("fetch.max.bytes", FETCH_BYTES_MAX.to_string())
+        .set("receive.message.max.bytes", RECEIVE_BYTES_MAX.to_string())
+        .set("queued.max.messages.kbytes", QUEUE_KBYTES_MAX.to_string())
+        .set("fetch.queue.backoff.ms", "5")
+        .set("fetch.error.backoff.ms", "100")
+        .set("fetch.wait.max.ms", "250");
+    match member.protocol {
+        GroupProtocol::Classic => config
+            .set("group.protocol", "classic")
+            .set("partition.assignment.strategy", "cooperative-sticky")
+            .set("session.timeout.ms", "10000"),
+        // Under KIP-848 the broker decides on assignor, session and heartbeat.
+        GroupProtocol::Consumer => config.set("group.protocol", "consumer"),
+    };
+    if let Some(instance) = &member.instance {
+        config.set("group.instance.id", instance);
+    }
+    Ok(config)
+}
+
+/// Settings of a client that only asks: offsets, metadata, what a group has committed.
+pub fn inquirer(connection: &KafkaConnection, client_id: &str, group: &str) -> Result<ClientConfig, Error> {
+    let mut config = client(connection, client_id)?;
+    config.set("group.id", group).set("enable.auto.commit", "false").set("isolation.level", "read_committed");
+    Ok(config)
+}
+
+/// Settings of an idempotent producer; it retries by itself until the message timeout.
+pub fn producer(connection: &KafkaConnection, client_id: &str) -> Result<ClientConfig, Error> {
+    let mut config = client(connection, client_id)?;
+    config
+        .set("enable.idempotence", "true")
+        .set("compression.codec", "zstd")
+        .set("linger.ms", "5")
+        .set("message.timeout.ms", "30000")
+        .set("message.max.bytes", "16777216")
+        .set("queue.buffering.max.kbytes", PRODUCE_KBYTES_MAX.to_string());
+    Ok(config)
+}
+
+fn readable(file: &Path) -> Result<&str, Error> {
+    let name = file.to_str().ok_or_else(|| {
+        Error::new(Class::Config, format!("the path {} is not UTF-8: rename it", file.display()))
+    })?;
+    match std::fs::File::open(file) {
+        Ok(_) => Ok(name),
+        Err(error) => {
+            Err(Error::new(Class::Config, format!("cannot read {name} (connections.kafka.tls): {error}")))
+        }
+    }
+}
+
+/// Read whenever a client is made, so that a rotated password is picked up.
+fn password(sasl: &Sasl) -> Result<String, Error> {
+    let file = sasl.password_file.display();
+    match std::fs::read_to_string(&sasl.password_file) {
+        Ok(text) => Ok(text.trim_end_matches(['\r', '\n']).to_owned()),
+        Err(error) => Err(Error::new(
+            Class::Config,
+            format!("cannot read {file} (connections.kafka.sasl.password_file): {error}"),
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aqueduct_topology::model::Tls;
+    use aqueduct_topology::{Span, Spanned};
+    use std::io::Write;
+
+    fn plain() -> KafkaConnection {
+        KafkaConnection {
+            bootstrap: Spanned::new("127.0.0.1:9092".into(), Span::default()),
+            tls: None,
+            sasl: None,
+        }
+    }
+
+    fn member(protocol: GroupProtocol) -> Member {
+        Member { group: "g".into(), instance: Some("node/0".into()), protocol }
+    }
+
+    #[test]
+    fn librdkafka_accepts_every_combination() {
+        for protocol in [GroupProtocol::Classic, GroupProtocol::Consumer] {
+            let config = consumer(&plain(), "c", &member(protocol)).unwrap();
+            config.create_native_config().unwrap();
+            let created: rdkafka::consumer::BaseConsumer = config.create().unwrap();
+            drop(created);
+        }
+        let created: rdkafka::producer::BaseProducer = producer(&plain(), "c").unwrap().create().unwrap();
+        drop(created);
+        inquirer(&plain(), "c", "g").unwrap().create_native_config().unwrap();
+    }
+
+    #[test]
+    fn the_password_is_read_anew_for_each_client_without_its_line_end() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        let mut connection = plain();
+        connection.sasl = Some(Sasl {
+            mechanism: "SCRAM-SHA-256".into(),
+            user: "ann".into(),
+            password_file: file.path().to_owned(),
+        });
+        for word in ["one", "two"] {
+            file.as_file().set_len(0).unwrap();
+            std::fs::write(file.path(), format!("{word}\n")).unwrap();
+            file.flush().unwrap();
+            let config = client(&connection, "c").unwrap();
+            assert_eq!(config.get("sasl.password"), Some(word));
+            assert_eq!(config.get("security.protocol"), Some("SASL_PLAINTEXT"));
+        }
+    }
+
+    #[test]
+    fn a_missing_certificate_is_named() {
+        let mut connection = plain();
+        connection.tls = Some(Tls { ca_file: Some("/nowhere/ca.pem".into()), ..Tls::default() });
+        let error = client(&connection, "c").unwrap_err();
+        assert_eq!(error.class, Class::Config);
+        assert!(error.message.contains("/nowhere/ca.pem"), "{error}");
+    }
+}

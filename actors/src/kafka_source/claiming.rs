@@ -1,0 +1,153 @@
+//! From granted partitions to claims: asks the broker where they stand, then the offset store, until it answers.
+
+use super::context::SourceContext;
+use super::source::SourceOptions;
+use super::talk::Grant;
+use crate::kafka::class::{About, classify};
+use crate::kafka::client::Client;
+use crate::kafka::query;
+use aqueduct_engine::backoff::Backoff;
+use aqueduct_engine::{Claim, ClaimRequest, Class, Clock, Error, LogRange, PartitionKey};
+use rdkafka::error::KafkaResult;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long the broker may take to answer a question.
+pub(super) const ASK_MAX: Duration = Duration::from_secs(5);
+/// How long a claim may take; its connection is discarded then.
+const CLAIM_MAX: Duration = Duration::from_secs(30);
+
+/// What the group lets us have, by partition: the stretch it is in. Shared with the claims under way.
+pub(super) type Granted = Rc<RefCell<BTreeMap<i32, Grant>>>;
+
+/// A claimed partition, and where to begin reading it.
+#[derive(Debug)]
+pub(super) struct Claimed {
+    pub(super) grant: Grant,
+    pub(super) claim: Claim,
+    pub(super) log: LogRange,
+}
+
+/// Everything a claim needs, cheap to clone into a job.
+#[derive(Clone)]
+pub(super) struct Claimer {
+    pub(super) client: Client<SourceContext>,
+    pub(super) options: Arc<SourceOptions>,
+    pub(super) granted: Granted,
+    pub(super) clock: Clock,
+    /// Why a claim waits, by its first partition; empty = none does.
+    pub(super) waiting: Rc<RefCell<BTreeMap<i32, Error>>>,
+}
+
+impl Claimer {
+    /// Claims `partitions` after `delay`, trying until it succeeds. Those whose grant has ended meanwhile are left out.
+    pub(super) async fn claim(self, partitions: Vec<i32>, delay: Duration) -> Result<Vec<Claimed>, Error> {
+        let Some(&first) = partitions.first() else { return Ok(Vec::new()) };
+        self.clock.sleep(delay).await;
+        let mut backoff = Backoff::outage();
+        loop {
+            let wanted = self.still_granted(&partitions);
+            let outcome = self.attempt(&wanted).await;
+            match outcome {
+                Ok(claimed) => {
+                    self.waiting.borrow_mut().remove(&first);
+                    return Ok(claimed);
+                }
+                Err(error) if matches!(error.class, Class::Data | Class::Bug) => {
+                    self.waiting.borrow_mut().remove(&first);
+                    return Err(error);
+                }
+                Err(error) => {
+                    tracing::warn!(actor = &*self.options.source, ?wanted, %error, "partitions wait to be claimed");
+                    self.waiting.borrow_mut().insert(first, error);
+                }
+            }
+            self.clock.sleep(backoff.next_wait()).await;
+        }
+    }
+
+    fn still_granted(&self, partitions: &[i32]) -> BTreeMap<i32, Grant> {
+        let granted = self.granted.borrow();
+        partitions.iter().filter_map(|partition| Some((*partition, *granted.get(partition)?))).collect()
+    }
+
+    async fn attempt(&self, wanted: &BTreeMap<i32, Grant>) -> Result<Vec<Claimed>, Error> {
+        if wanted.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut logs = self.ranges(wanted.keys().copied().collect()).await?;
+        let requests: Vec<ClaimRequest> = logs
+            .iter()
+            .map(|(partition, log)| ClaimRequest { key: self.options.key(*partition), log: *log })
+            .collect();
+        let claims = self
+            .clock
+            .timeout(CLAIM_MAX, self.options.offsets.claim(&requests))
+            .await
+            .map_err(|_| Error::new(Class::Transient, format!("no claim within {CLAIM_MAX:?}")))??;
+        let claimed = |claim: Claim, logs: &BTreeMap<i32, LogRange>| {
+            let partition = claim.key.partition;
+            Some(Claimed { grant: *wanted.get(&partition)?, log: *logs.get(&partition)?, claim })
+        };
+        if claims.iter().any(|claim| logs.get(&claim.key.partition).is_some_and(|log| log.end < claim.start))
+        {
+            // The former owner may have read on between the question and the claim.
+            logs = self.ranges(wanted.keys().copied().collect()).await?;
+        }
+        for claim in &claims {
+            if let Some(log) = logs.get(&claim.key.partition).filter(|log| log.end < claim.start) {
+                return Err(self.options.beyond_end(&claim.key, claim.start, log.end));
+            }
+        }
+        Ok(claims.into_iter().filter_map(|claim| claimed(claim, &logs)).collect())
+    }
+
+    /// Where `partitions` stand.
+    pub(super) async fn ranges(&self, partitions: Vec<i32>) -> Result<BTreeMap<i32, LogRange>, Error> {
+        let (topic, start) = (self.options.topic(), self.options.kafka.start.value.clone());
+        self.ask(move |client| query::ranges(client, &topic, &partitions, &start, ASK_MAX)).await
+    }
+
+    /// Asks the broker off the arbiter: the client's questions block.
+    pub(super) async fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&Client<SourceContext>) -> KafkaResult<T> + Send + 'static,
+    ) -> Result<T, Error> {
+        let client = self.client.clone();
+        let answer = tokio::task::spawn_blocking(move || question(&client)).await;
+        let about = About {
+            bootstrap: &self.options.connection.bootstrap.value,
+            topic: &self.options.kafka.topic.value,
+        };
+        match answer {
+            Ok(answer) => answer.map_err(|error| classify(&error, about)),
+            Err(error) => Err(Error::bug(format!("a question to the broker ended badly: {error}"))),
+        }
+    }
+}
+
+impl SourceOptions {
+    /// The partition as this source reads it.
+    pub(super) fn key(&self, partition: i32) -> PartitionKey {
+        PartitionKey { source: self.source.clone(), topic: self.topic(), partition }
+    }
+
+    pub(super) fn topic(&self) -> Arc<str> {
+        self.kafka.topic.value.as_str().into()
+    }
+
+    /// The stored offset is not in the log, nor before it.
+    pub(super) fn beyond_end(&self, key: &PartitionKey, wanted: i64, end: i64) -> Error {
+        Error::new(
+            Class::Config,
+            format!(
+                "the stored offset {wanted} of {}/{} lies beyond the log's end {end}: the topic was made anew or lost \
+                 records; look, then `aqueduct offsets reset` to say where to go on",
+                key.topic, key.partition
+            ),
+        )
+    }
+}

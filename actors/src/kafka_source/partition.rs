@@ -1,0 +1,134 @@
+//! One partition as the polling thread sees it: what is being gathered, what waits for room.
+
+use super::talk::Grant;
+use crate::kafka::records::Gathering;
+use aqueduct_engine::clock::Instant;
+use aqueduct_engine::link::TryPushError;
+use aqueduct_engine::port::Outputs;
+use aqueduct_engine::{Batch, Ledger, Status};
+use std::collections::VecDeque;
+
+/// A partition the group lets us have.
+#[derive(Debug)]
+pub(super) struct Partition {
+    /// The stretch.
+    pub(super) grant: Grant,
+    /// Set once claimed and assigned.
+    pub(super) reading: Option<Reading>,
+}
+
+/// A partition that is being read.
+#[derive(Debug)]
+pub(super) struct Reading {
+    /// The claim.
+    pub(super) epoch: i64,
+    /// What is being gathered.
+    pub(super) gathering: Gathering,
+    /// When its first message came.
+    pub(super) since: Option<Instant>,
+    /// Batches without room, oldest first; only the first was tried. At most three: the client is not asked for more.
+    parked: VecDeque<Parked>,
+    /// Whether the client was told to leave it alone.
+    pub(super) paused: bool,
+    /// Whether its end was reached since the last message.
+    pub(super) at_end: bool,
+    /// Whether its end was reached since the claim.
+    pub(super) reached_end: bool,
+    /// The group asks for it back: nothing more is read.
+    pub(super) revoking: bool,
+}
+
+#[derive(Debug)]
+struct Parked {
+    batch: Batch,
+    /// It is in the ledger, and some edge may have it: it must be handed on to the end.
+    tried: bool,
+}
+
+/// How handing on went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Handed {
+    /// Nothing waits.
+    All,
+    /// No room.
+    Full,
+    /// The links are closed to us.
+    Closed,
+}
+
+impl Reading {
+    /// Begins.
+    pub(super) fn new(epoch: i64, gathering: Gathering) -> Self {
+        Self {
+            epoch,
+            gathering,
+            since: None,
+            parked: VecDeque::new(),
+            paused: false,
+            at_end: false,
+            reached_end: false,
+            revoking: false,
+        }
+    }
+
+    /// Queues `batch` behind what waits.
+    pub(super) fn park(&mut self, batch: Batch) {
+        self.parked.push_back(Parked { batch, tried: false });
+    }
+
+    /// Ends what is being gathered and queues it.
+    pub(super) fn end_batch(&mut self) {
+        self.since = None;
+        if let Some(batch) = self.gathering.finish() {
+            self.park(batch);
+        }
+    }
+
+    /// Whether a batch waits for room.
+    pub(super) fn is_parked(&self) -> bool {
+        !self.parked.is_empty()
+    }
+
+    /// Whether all that was read is handed on and the end was reached.
+    pub(super) fn is_caught_up(&self) -> bool {
+        self.at_end && self.reached_end && self.parked.is_empty() && self.gathering.is_empty()
+    }
+
+    /// Hands on what waits, in order, as far as there is room. A batch enters the ledger before it is tried.
+    pub(super) fn hand_on(&mut self, outputs: &mut Outputs, ledger: &Ledger, status: &Status) -> Handed {
+        while let Some(parked) = self.parked.front_mut() {
+            if !parked.tried {
+                ledger.read(&parked.batch.origin, &parked.batch.raw);
+                parked.tried = true;
+            }
+            // The links know a batch they have had, so a second try doubles nothing.
+            match outputs.try_push(parked.batch.clone()) {
+                Ok(()) => {
+                    Self::note(&parked.batch, status);
+                    self.parked.pop_front();
+                }
+                Err(TryPushError::Full(_)) => return Handed::Full,
+                Err(TryPushError::Closed(_)) => return Handed::Closed,
+            }
+        }
+        Handed::All
+    }
+
+    /// For the lag in seconds, and the watchdog.
+    fn note(batch: &Batch, status: &Status) {
+        let last = batch.raw.len().checked_sub(1).and_then(|last| batch.raw.time_ms(last));
+        if let Some(time_ms) = last {
+            let key = &batch.origin.key;
+            status.lag().read(&key.topic, key.partition, batch.origin.next, time_ms);
+        }
+        status.progressed();
+    }
+
+    /// The group asks for it back: forgets what no link has seen. What was tried stays, to be handed on.
+    pub(super) fn forget_untried(&mut self) {
+        self.revoking = true;
+        self.parked.retain(|parked| parked.tried);
+        self.since = None;
+        let _ = self.gathering.finish();
+    }
+}

@@ -1,0 +1,120 @@
+//! What the actor orders.
+
+use super::{End, Grant, Order, Poll, Reading, Report, TryRecvError};
+use crate::kafka::records::Gathering;
+use aqueduct_engine::Claim;
+use rdkafka::consumer::{CommitMode, Consumer};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+
+impl Poll {
+    pub(super) fn obey(&mut self) -> Option<End> {
+        loop {
+            match self.setup.orders.try_recv() {
+                Ok(Order::Read { grant, claim, start }) => self.read(grant, claim, start),
+                Ok(Order::Halt { partition }) => self.halt(partition),
+                Ok(Order::Range { partition, start, end }) => self.check_range(partition, start, end),
+                Ok(Order::Idle { partition }) => self.idle(partition),
+                Ok(Order::Commit(offsets)) => self.commit(&offsets),
+                Ok(Order::Drain) => self.drain(),
+                Ok(Order::Stop) | Err(TryRecvError::Disconnected) => return Some(End::Told),
+                Err(TryRecvError::Empty) => return None,
+            }
+        }
+    }
+
+    /// Assigns a claimed partition, unless its grant has ended meanwhile.
+    fn read(&mut self, grant: Grant, claim: Claim, start: i64) {
+        let number = claim.key.partition;
+        let stands = self.partitions.get(&number).is_some_and(|held| held.grant == grant);
+        if !stands || self.draining || self.is_revoking(number) || self.setup.client.assignment_lost() {
+            self.report(Report::Released { partition: number, epoch: claim.epoch });
+            return;
+        }
+        self.halt(number);
+        if !self.assign(number, start) {
+            self.report(Report::Released { partition: number, epoch: claim.epoch });
+            return;
+        }
+        let epoch = claim.epoch;
+        let gathering = Gathering::new(claim.key, epoch, claim.start, self.setup.batch_rows);
+        let mut reading = Reading::new(epoch, gathering);
+        // What the log no longer has is covered by a batch without messages, so that offsets go on from there.
+        if let Some(gap) = reading.gathering.pass(start) {
+            reading.park(gap);
+        }
+        if let Some(held) = self.partitions.get_mut(&number) {
+            held.reading = Some(reading);
+        }
+    }
+
+    fn assign(&mut self, number: i32, start: i64) -> bool {
+        let mut list = TopicPartitionList::new();
+        let assigned = list
+            .add_partition_offset(&self.setup.topic, number, Offset::Offset(start))
+            .and_then(|()| self.setup.client.incremental_assign(&list));
+        if let Err(error) = &assigned {
+            self.trouble(error);
+        }
+        assigned.is_ok()
+    }
+
+    /// Stops reading `number`; the group still lets us have it.
+    fn halt(&mut self, number: i32) {
+        if self.partitions.get_mut(&number).and_then(|held| held.reading.take()).is_some() {
+            self.unassign(&[number]);
+        }
+    }
+
+    /// The log of `number` spans `start..end`: if our next message is gone, what is left is read, and the rest counted;
+    /// if it is yet to come, nothing may be read until somebody has looked.
+    fn check_range(&mut self, number: i32, start: i64, end: i64) {
+        let Some(reading) = self.partitions.get_mut(&number).and_then(|held| held.reading.as_mut()) else {
+            return;
+        };
+        let (next, epoch) = (reading.gathering.next(), reading.epoch);
+        if next > end {
+            self.halt(number);
+            self.report(Report::BeyondEnd { partition: number, next, end });
+        } else if next < start {
+            reading.end_batch();
+            if let Some(gap) = reading.gathering.pass(start) {
+                reading.park(gap);
+            }
+            self.unassign(&[number]);
+            self.assign(number, start);
+            self.report(Report::Skipped { partition: number, epoch, from: next, to: start });
+        }
+    }
+
+    fn idle(&mut self, number: i32) {
+        if let Some(revocation) = &mut self.revocation {
+            revocation.waiting.retain(|partition| *partition != number);
+        }
+    }
+
+    fn drain(&mut self) {
+        self.draining = true;
+        let assigned: Vec<i32> = self.reading().map(|(number, _)| number).collect();
+        self.pause(&assigned);
+        for (_, reading) in self.reading_mut() {
+            reading.paused = true;
+            reading.end_batch();
+        }
+    }
+
+    fn commit(&mut self, offsets: &[(i32, i64)]) {
+        let mut list = TopicPartitionList::new();
+        for (number, offset) in offsets {
+            let held = self.partitions.get(number).is_some_and(|held| held.reading.is_some());
+            if held && list.add_partition_offset(&self.setup.topic, *number, Offset::Offset(*offset)).is_err()
+            {
+                return;
+            }
+        }
+        if list.count() > 0
+            && let Err(error) = self.setup.client.commit(&list, CommitMode::Async)
+        {
+            tracing::debug!(actor = &*self.setup.source, %error, "group offsets were not committed");
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! The actor: one client after the other, each with its polling thread.
+
+use super::claiming::{Claimer, Granted};
+use super::context::{Notes, SourceContext};
+use super::poll::{Poll, Setup};
+use super::session::{Outcome, Session};
+use crate::kafka::client::{Client, Closed};
+use crate::kafka::slot::{MemberSlots, Slot};
+use crate::kafka::{class, config};
+use aqueduct_engine::backoff::Backoff;
+use aqueduct_engine::{Actor, Class, Context, Error, OffsetStore, State};
+use aqueduct_topology::model::{KafkaConnection, KafkaSource, Membership};
+use futures::future::LocalBoxFuture;
+use rdkafka::config::FromClientConfigAndContext;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// Orders that wait for the polling thread, and reports that wait for the actor.
+const TALK_MAX: usize = 8192;
+/// How long the client's making, or a slot's lease, may take.
+const OPEN_MAX: Duration = Duration::from_secs(30);
+
+/// What a source is told.
+#[derive(Clone)]
+pub struct SourceOptions {
+    /// The cluster.
+    pub connection: KafkaConnection,
+    /// The consumer group.
+    pub group: String,
+    /// This node's stable name.
+    pub node: Arc<str>,
+    /// The identity of the source.
+    pub source: Arc<str>,
+    /// Its entry in the file.
+    pub kafka: KafkaSource,
+    /// Where offsets live.
+    pub offsets: Arc<dyn OffsetStore>,
+    /// Where its member name comes from.
+    pub slots: Arc<dyn MemberSlots>,
+}
+
+/// A source of one topic.
+pub struct Source {
+    options: Arc<SourceOptions>,
+}
+
+impl Source {
+    /// A source that has not begun.
+    pub fn new(options: SourceOptions) -> Self {
+        Self { options: Arc::new(options) }
+    }
+}
+
+impl Actor for Source {
+    fn run<'a>(&'a mut self, cx: &'a mut Context) -> LocalBoxFuture<'a, Result<(), Error>> {
+        Box::pin(async move {
+            let mut backoff = Backoff::outage();
+            loop {
+                let outcome = self.one_client(cx).await;
+                if cx.status.stopping() {
+                    return Ok(());
+                }
+                match outcome? {
+                    Outcome::Finished => return Ok(()),
+                    Outcome::ClientGone(error) => {
+                        tracing::warn!(actor = &*self.options.source, %error, "the client is made anew");
+                        cx.status.waiting(&error);
+                        if cx.status.sleep_or_stop(&cx.clock, backoff.next_wait()).await {
+                            return Ok(());
+                        }
+                    }
+                    Outcome::FencedByName(error) => {
+                        tracing::error!(actor = &*self.options.source, %error, "left the group for good");
+                        cx.status.set(State::Fenced { reason: error.message.into_owned() });
+                        let (stopped, draining) = (cx.status.stopped(), cx.status.draining());
+                        futures::future::select(Box::pin(stopped), Box::pin(draining)).await;
+                        return Ok(());
+                    }
+                }
+            }
+        })
+    }
+}
+
+impl Source {
+    /// Joins the group and reads until the client is of no more use, or a drain or stop has ended.
+    async fn one_client(&self, cx: &mut Context) -> Result<Outcome, Error> {
+        let options = self.options.clone();
+        let slot = cx.until_ok(OPEN_MAX, async || lease_slot(&options).await).await?;
+        let (client, notes, _closed) =
+            cx.until_ok(OPEN_MAX, async || open(&options, slot.as_ref()).await).await?;
+        let (orders, obeyed) = sync_channel(TALK_MAX);
+        let (reported, reports) = mpsc::channel(TALK_MAX);
+        let setup = Setup {
+            client: client.clone(),
+            notes,
+            source: options.source.clone(),
+            topic: options.topic(),
+            bootstrap: options.connection.bootstrap.value.clone(),
+            batch_rows: options.kafka.batch_rows as usize,
+            linger: options.kafka.linger,
+            clock: cx.clock.clone(),
+            ledger: cx.ledger.clone(),
+            outputs: std::mem::take(&mut cx.outputs),
+            orders: obeyed,
+            reports: reported,
+            status: cx.status.clone(),
+        };
+        std::thread::Builder::new()
+            .name(format!("kafka-{}", options.source))
+            .spawn(move || Poll::run(setup))
+            .map_err(|error| Error::bug(format!("no thread to poll Kafka on: {error}")))?;
+        let claimer = Claimer {
+            client,
+            options,
+            granted: Granted::default(),
+            clock: cx.clock.clone(),
+            waiting: Rc::default(),
+        };
+        let outcome = Session::new(cx, claimer, orders).run(reports).await;
+        // The name is ours until the client is gone.
+        drop(slot);
+        outcome
+    }
+}
+
+async fn lease_slot(options: &SourceOptions) -> Result<Option<Slot>, Error> {
+    match options.kafka.membership {
+        Membership::Static => options.slots.acquire(&options.group, &options.node).await.map(Some),
+        Membership::Dynamic => Ok(None),
+    }
+}
+
+/// Makes the client and subscribes, off the arbiter.
+async fn open(
+    options: &Arc<SourceOptions>,
+    slot: Option<&Slot>,
+) -> Result<(Client<SourceContext>, Arc<Notes>, Closed), Error> {
+    let member = config::Member {
+        group: options.group.clone(),
+        instance: slot.map(|slot| format!("{}/{}", options.node, slot.number)),
+        protocol: options.kafka.group_protocol,
+    };
+    let options = options.clone();
+    let opened = tokio::task::spawn_blocking(move || {
+        let client_id = format!("aqueduct-{}-{}-{}", options.group, options.node, options.source);
+        let config = config::consumer(&options.connection, &client_id, &member)?;
+        let notes = Arc::new(Notes::new(options.source.clone()));
+        let about = class::About {
+            bootstrap: &options.connection.bootstrap.value,
+            topic: &options.kafka.topic.value,
+        };
+        let consumer = BaseConsumer::from_config_and_context(&config, SourceContext(notes.clone()))
+            .map_err(|error| class::classify(&error, about))?;
+        let (client, closed) = Client::new(client_id, consumer);
+        client.subscribe(&[about.topic]).map_err(|error| class::classify(&error, about))?;
+        Ok((client, notes, closed))
+    });
+    opened
+        .await
+        .unwrap_or_else(|error| Err(Error::new(Class::Bug, format!("making a client ended badly: {error}"))))
+}

@@ -1,0 +1,132 @@
+//! The source against librdkafka's own broker in this process.
+
+use super::{Source, SourceOptions};
+use crate::kafka::memory::MemoryOffsets;
+use crate::kafka::slot::FixedSlot;
+use aqueduct_engine::testing::{Harness, Probe};
+use aqueduct_engine::{Batch, PartitionKey, State};
+use aqueduct_topology::model::{GroupProtocol, KafkaConnection, KafkaSource, Membership, Start};
+use aqueduct_topology::{Span, Spanned};
+use rdkafka::ClientConfig;
+use rdkafka::mocking::MockCluster;
+use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+type Cluster = MockCluster<'static, DefaultProducerContext>;
+
+struct World {
+    cluster: Cluster,
+    producer: BaseProducer,
+    offsets: Arc<MemoryOffsets>,
+}
+
+impl World {
+    fn new(partitions: i32) -> Self {
+        let cluster = MockCluster::new(1).unwrap();
+        cluster.create_topic("t", partitions, 1).unwrap();
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", cluster.bootstrap_servers());
+        Self { producer: config.create().unwrap(), cluster, offsets: Arc::default() }
+    }
+
+    fn produce(&self, partition: i32, values: std::ops::Range<i64>) {
+        for value in values {
+            let value = value.to_string();
+            self.producer
+                .send(BaseRecord::<(), _>::to("t").partition(partition).payload(&value))
+                .map_err(|(error, _)| error)
+                .unwrap();
+        }
+        self.producer.flush(Duration::from_secs(10)).unwrap();
+    }
+
+    fn source(&self, change: impl FnOnce(&mut KafkaSource)) -> Source {
+        let mut kafka = KafkaSource {
+            topic: Spanned::new("t".into(), Span::default()),
+            start: Spanned::new(Start::Earliest, Span::default()),
+            group_protocol: GroupProtocol::Classic,
+            membership: Membership::Dynamic,
+            batch_rows: 1000,
+            linger: Duration::from_millis(5),
+        };
+        change(&mut kafka);
+        let bootstrap = Spanned::new(self.cluster.bootstrap_servers(), Span::default());
+        Source::new(SourceOptions {
+            connection: KafkaConnection { bootstrap, tls: None, sasl: None },
+            group: "g".into(),
+            node: "node".into(),
+            source: "source".into(),
+            kafka,
+            offsets: self.offsets.clone(),
+            slots: Arc::new(FixedSlot(0)),
+        })
+    }
+}
+
+/// The values that came out, by partition, having checked that batches are contiguous.
+fn values(batches: &[Batch]) -> BTreeMap<i32, Vec<i64>> {
+    let mut next: BTreeMap<PartitionKey, i64> = BTreeMap::new();
+    let mut values: BTreeMap<i32, Vec<i64>> = BTreeMap::new();
+    for batch in batches {
+        let before = next.insert(batch.origin.key.clone(), batch.origin.next);
+        assert_eq!(before.unwrap_or(batch.origin.first), batch.origin.first, "contiguous");
+        let of_partition = values.entry(batch.origin.key.partition).or_default();
+        for index in 0..batch.raw.len() {
+            let text = std::str::from_utf8(batch.raw.value(index).unwrap()).unwrap();
+            of_partition.push(text.parse().unwrap());
+        }
+    }
+    values
+}
+
+fn count(probe: &Probe) -> usize {
+    probe.received().iter().map(|batch| batch.raw.len()).sum()
+}
+
+#[tokio::test]
+async fn every_message_comes_once_in_order_and_a_drain_ends_it() {
+    let world = World::new(3);
+    (0..3).for_each(|partition| world.produce(partition, 0..2500));
+    let mut harness = Harness::source("source");
+    let probe = harness.probe();
+    let (ended, ()) = harness
+        .run_while(world.source(|_| {}), async {
+            probe.until(|probe| count(probe) == 7500).await;
+            probe.status().ask_drain();
+        })
+        .await;
+    ended.unwrap();
+    let values = values(&probe.received());
+    assert_eq!(values.len(), 3);
+    for of_partition in values.values() {
+        assert_eq!(*of_partition, (0..2500).collect::<Vec<_>>());
+    }
+}
+
+#[tokio::test]
+async fn reading_begins_where_the_claim_says_and_waits_for_it() {
+    let world = World::new(1);
+    world.produce(0, 0..100);
+    world.offsets.store(0, 90);
+    world.offsets.fail(2);
+    let mut harness = Harness::source("source");
+    let probe = harness.probe();
+    let status = probe.status().clone();
+    let (ended, ()) = harness
+        .run_while(world.source(|_| {}), async {
+            let waiting =
+                |state: &State| matches!(state, State::Waiting { reason, .. } if reason.contains("away"));
+            while !waiting(&status.state().0) {
+                tokio::task::yield_now().await;
+            }
+            probe.until(|probe| count(probe) == 10).await;
+            assert_eq!(status.state().0, State::Running);
+            status.ask_stop();
+        })
+        .await;
+    ended.unwrap();
+    assert_eq!(values(&probe.received())[&0], (90..100).collect::<Vec<_>>());
+    assert_eq!(probe.received()[0].origin.epoch, 1);
+}

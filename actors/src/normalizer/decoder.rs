@@ -1,0 +1,436 @@
+//! The decoder: messages in, typed rows and rejects out.
+//!
+//! Pure: what a message becomes depends on the message, its record's metadata and the topology alone, never on the time
+//! of day or on other messages. Invariant: a rejected or filtered row leaves nothing in any column.
+//! Deliberately absent: anything asynchronous.
+
+use super::case::Case;
+use super::column::{Column, arrow_field};
+use super::event_time::EventTime;
+use super::field::Source;
+use super::names::{Place, Record, Row};
+use super::reject::{self, Problem, REJECTED_ROWS_MAX, Reject, quoted};
+use crate::expr::Value;
+use crate::json::{Document, FaultKind, Kind, NONE, NodeRef, Tape};
+use aqueduct_engine::{Batch, Class, Error, batch};
+use aqueduct_topology::model::{self, MatchMode};
+use arrow_array::{RecordBatch, RecordBatchOptions};
+use arrow_schema::SchemaRef;
+use std::sync::Arc;
+
+/// Most rows of one message.
+pub const ROWS_MAX: usize = 1 << 18;
+/// Most bytes of text in the rows of one message.
+pub const ROWS_TEXT_BYTES_MAX: usize = 64 << 20;
+
+/// What became of a batch.
+#[derive(Debug)]
+pub struct Decoded {
+    /// Typed rows, ending in the hidden columns, in the messages' order.
+    pub rows: RecordBatch,
+    /// What was rejected, in the messages' order.
+    pub rejects: Vec<Reject>,
+    /// Messages that gave neither a row nor a reject.
+    pub filtered: u64,
+}
+
+/// Decodes batches of one normalizer. Keeps only buffers between batches.
+#[derive(Debug)]
+pub struct Decoder {
+    plan: Arc<Plan>,
+    tape: Tape,
+    found: Found,
+    output: Output,
+}
+
+/// The compiled topology entry.
+#[derive(Debug)]
+struct Plan {
+    /// The names of all conditions on messages.
+    shared: Place,
+    cases: Vec<Case>,
+    mode: MatchMode,
+    event_time: Option<EventTime>,
+}
+
+/// Where paths lead, refilled for every message and element.
+#[derive(Debug, Default)]
+struct Found {
+    shared: Vec<u32>,
+    message: Vec<u32>,
+    element: Vec<u32>,
+}
+
+/// Rows and rejects of the batch so far.
+#[derive(Debug)]
+struct Output {
+    model: Vec<model::Column>,
+    schema: SchemaRef,
+    columns: Vec<Column>,
+    offsets: Vec<i64>,
+    indices: Vec<i32>,
+    rejects: Vec<Reject>,
+}
+
+/// The whole message is at fault: its rows are taken back.
+struct WholeMessage(Problem);
+
+impl Decoder {
+    /// Compiles `normalizer`. An error names the expression or field and what to write instead.
+    pub fn new(normalizer: &model::Normalizer) -> Result<Self, Error> {
+        let config = |message: String| Error::new(Class::Config, message);
+        let mut shared = Place::default();
+        let mut cases = Vec::with_capacity(normalizer.cases.len());
+        for case in &normalizer.cases {
+            let compiled =
+                Case::compile(case, &mut shared).map_err(|message| match case.name.value.as_str() {
+                    "" => config(message),
+                    name => config(format!("case `{name}`: {message}")),
+                })?;
+            cases.push(compiled);
+        }
+        let event_time = match &normalizer.event_time {
+            Some(bounds) => Some(EventTime::new(bounds, &normalizer.columns).map_err(config)?),
+            None => None,
+        };
+        let plan = Arc::new(Plan { shared, cases, mode: normalizer.match_mode, event_time });
+        let output = Output::new(normalizer.columns.clone());
+        Ok(Self { plan, tape: Tape::default(), found: Found::default(), output })
+    }
+
+    /// Another decoder of the same plan, with nothing in its buffers.
+    pub fn fresh(&self) -> Self {
+        let output = Output::new(self.output.model.clone());
+        Self { plan: self.plan.clone(), tape: Tape::default(), found: Found::default(), output }
+    }
+
+    /// The schema of the rows.
+    pub fn schema(&self) -> SchemaRef {
+        self.output.schema.clone()
+    }
+
+    /// Decodes every message of `batch`.
+    pub fn decode(&mut self, batch: &Batch) -> Decoded {
+        let mut filtered = 0;
+        let texts = Texts::of(batch);
+        for index in 0..batch.raw.len() {
+            let record = Record::of(batch, index);
+            let before = (self.output.offsets.len(), self.output.rejects.len());
+            match texts.get(batch, index) {
+                Ok(Some(text)) => self.message(text, record),
+                Ok(None) => {}
+                Err(problem) => self.output.reject(record.offset, 0, problem),
+            }
+            filtered += u64::from(before == (self.output.offsets.len(), self.output.rejects.len()));
+        }
+        let (rows, rejects) = self.output.finish();
+        Decoded { rows, rejects, filtered }
+    }
+
+    fn message(&mut self, text: &str, record: Record<'_>) {
+        let Self { plan, tape, found, output } = self;
+        let problem = match tape.scan(text) {
+            Ok(()) => {
+                let document = Document::new(text, tape);
+                let rejects = output.rejects.len();
+                let rows = output.offsets.len();
+                let mut message =
+                    Message { plan, document: &document, record, output, next_row: 0, rejected: 0, found };
+                match message.decode() {
+                    Ok(()) => return message.finish(),
+                    Err(WholeMessage(problem)) => {
+                        output.rejects.truncate(rejects);
+                        output.truncate(rows);
+                        problem
+                    }
+                }
+            }
+            Err(fault) => match fault.kind {
+                FaultKind::Syntax(_) if text.is_empty() => {
+                    Problem::new(reject::EMPTY, "the message is empty")
+                }
+                FaultKind::Syntax(rule) => {
+                    Problem::new(reject::NOT_JSON, format!("at byte {}: {rule}", fault.at))
+                }
+                FaultKind::TooDeep => Problem::new(
+                    reject::TOO_DEEP,
+                    format!("at byte {}: more than {} levels", fault.at, crate::json::DEPTH_MAX),
+                ),
+                FaultKind::TooLarge => Problem::new(
+                    reject::TOO_LARGE,
+                    format!("{} bytes; at most {}", text.len(), crate::json::MESSAGE_BYTES_MAX),
+                ),
+            },
+        };
+        output.reject(record.offset, 0, problem);
+    }
+}
+
+/// One message on its way.
+struct Message<'d, 'o> {
+    plan: &'d Plan,
+    document: &'d Document<'d>,
+    record: Record<'d>,
+    found: &'o mut Found,
+    output: &'o mut Output,
+    /// Rows are numbered within their message whether they are kept or not.
+    next_row: i32,
+    rejected: u32,
+}
+
+impl<'d> Message<'d, '_> {
+    fn decode(&mut self) -> Result<(), WholeMessage> {
+        let root = self.document.node(0);
+        self.plan.shared.message.resolve(root, self.document, &mut self.found.shared);
+        for case in &self.plan.cases {
+            let row = Row {
+                sources: &self.plan.shared.sources,
+                document: self.document,
+                message: &self.found.shared,
+                element: &[],
+                item_key: Value::Null,
+                record: self.record,
+                columns: &[],
+                row: 0,
+            };
+            if case.when.as_ref().is_some_and(|when| !when.is_true(&row)) {
+                continue;
+            }
+            if case.message_select.iter().all(|select| select.is_true(&row)) {
+                if let Some((reason, _)) =
+                    case.message_require.iter().find(|(_, require)| !require.is_true(&row))
+                {
+                    let problem = Problem {
+                        reason: reason.clone(),
+                        detail: format!("`require` {reason} is not true of the message"),
+                    };
+                    self.reject_row(problem);
+                    self.next_row += 1;
+                } else {
+                    self.rows(case)?;
+                }
+            }
+            if self.plan.mode == MatchMode::First {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// The rows of one case.
+    fn rows(&mut self, case: &'d Case) -> Result<(), WholeMessage> {
+        let root = self.document.node(0);
+        let Some(explode) = case.explode else {
+            case.place.message.resolve(root, self.document, &mut self.found.element);
+            self.row(case, Value::Null);
+            return Ok(());
+        };
+        case.place.message.resolve(root, self.document, &mut self.found.message);
+        let exploded = match self.found.message[explode as usize] {
+            NONE => return Ok(()),
+            index => self.document.node(index),
+        };
+        match exploded.kind() {
+            Kind::Null => Ok(()),
+            Kind::Array | Kind::Object => self.elements(case, exploded),
+            _ => Err(WholeMessage(Problem::new(
+                reject::WRONG_TYPE,
+                format!("`explode` expects an array or object, found {}", quoted(exploded.source())),
+            ))),
+        }
+    }
+
+    fn elements(&mut self, case: &'d Case, exploded: NodeRef<'d>) -> Result<(), WholeMessage> {
+        let paths =
+            case.place.element.as_ref().expect("invariant: an exploded case has paths of its element");
+        let text_before = self.output.text_bytes();
+        for (index, (name, element)) in exploded.children().enumerate() {
+            if self.next_row as usize >= ROWS_MAX {
+                let detail = format!("`explode` gives more than {ROWS_MAX} rows");
+                return Err(WholeMessage(Problem::new(reject::TOO_LARGE, detail)));
+            }
+            paths.resolve(element, self.document, &mut self.found.element);
+            self.row(case, name.map_or(Value::Int(index as i64), Value::of));
+            if self.output.text_bytes() - text_before > ROWS_TEXT_BYTES_MAX {
+                let detail = format!("its rows hold more than {ROWS_TEXT_BYTES_MAX} bytes of text");
+                return Err(WholeMessage(Problem::new(reject::TOO_LARGE, detail)));
+            }
+        }
+        Ok(())
+    }
+
+    /// One row, whose element's paths have been found.
+    fn row(&mut self, case: &'d Case, item_key: Value<'d>) {
+        let at = self.output.offsets.len();
+        let kept = self.try_row(case, item_key, at);
+        match kept {
+            Ok(true) => {
+                self.output.offsets.push(self.record.offset);
+                self.output.indices.push(self.next_row);
+            }
+            Ok(false) => self.output.truncate(at),
+            Err(problem) => {
+                self.output.truncate(at);
+                self.reject_row(problem);
+            }
+        }
+        self.next_row += 1;
+    }
+
+    /// Writes the row; `false` = it is filtered.
+    fn try_row(&mut self, case: &'d Case, item_key: Value<'d>, at: usize) -> Result<bool, Problem> {
+        let (message, element) = match case.place.element {
+            Some(_) => (&self.found.message, &self.found.element),
+            None => (&self.found.element, &self.found.element),
+        };
+        let row = Row {
+            sources: &case.place.sources,
+            document: self.document,
+            message,
+            element,
+            item_key,
+            record: self.record,
+            columns: &[],
+            row: at,
+        };
+        if !case.item_select.iter().all(|select| select.is_true(&row)) {
+            return Ok(false);
+        }
+        for field in &case.fields {
+            let columns = &mut self.output.columns;
+            let node = |paths: &[u32], slot: u32| match paths[slot as usize] {
+                NONE => None,
+                index => Some(self.document.node(index)),
+            };
+            match &field.source {
+                Source::Element(slot) => field.read_node(node(element, *slot), &mut columns[field.column])?,
+                Source::Message(slot) => field.read_node(node(message, *slot), &mut columns[field.column])?,
+                Source::Constant(cell) => columns[field.column].push_cell(cell),
+                Source::Program(program, of_fields) => {
+                    let mut column = std::mem::take(&mut columns[field.column]);
+                    let row = if *of_fields { Row { columns, ..row.clone() } } else { row.clone() };
+                    let read = match program.value(&row) {
+                        Ok(value) => field.read(&value, &mut column),
+                        Err(fault) => {
+                            Err(Problem::new(reject::EXPRESSION, format!("field `{}`: {fault}", field.name)))
+                        }
+                    };
+                    columns[field.column] = column;
+                    read?;
+                }
+            }
+        }
+        let row = Row { columns: &self.output.columns, ..row };
+        if !case.row_select.iter().all(|select| select.is_true(&row)) {
+            return Ok(false);
+        }
+        if let Some(bounds) = &self.plan.event_time {
+            bounds.check(row.columns[bounds.column].time(at), self.record.time_ms)?;
+        }
+        match case.row_require.iter().find(|(_, require)| !require.is_true(&row)) {
+            Some((reason, _)) => Err(Problem {
+                reason: reason.clone(),
+                detail: format!(
+                    "`require` {reason} is not true of {}",
+                    describe(&self.output.model, row.columns, at)
+                ),
+            }),
+            None => Ok(true),
+        }
+    }
+
+    fn reject_row(&mut self, problem: Problem) {
+        self.rejected += 1;
+        if self.rejected <= REJECTED_ROWS_MAX {
+            self.output.reject(self.record.offset, self.next_row, problem);
+        }
+    }
+
+    /// One letter for all the rejected rows that have none of their own.
+    fn finish(self) {
+        if self.rejected > REJECTED_ROWS_MAX {
+            let detail =
+                format!("{} more rows of this record are rejected", self.rejected - REJECTED_ROWS_MAX);
+            let problem = Problem::new(reject::MORE_ROWS, detail);
+            self.output.reject(self.record.offset, self.next_row, problem);
+        }
+    }
+}
+
+fn describe(model: &[model::Column], columns: &[Column], row: usize) -> String {
+    let cells = model
+        .iter()
+        .zip(columns)
+        .map(|(column, values)| format!("{}: {}", column.name, quoted(&values.value(row).describe())));
+    cells.collect::<Vec<_>>().join(", ")
+}
+
+impl Output {
+    fn new(model: Vec<model::Column>) -> Self {
+        let schema = batch::with_hidden_columns(model.iter().map(arrow_field));
+        let columns = model.iter().map(|column| Column::new(column, 0)).collect();
+        Self { model, schema, columns, offsets: Vec::new(), indices: Vec::new(), rejects: Vec::new() }
+    }
+
+    fn truncate(&mut self, rows: usize) {
+        self.columns.iter_mut().for_each(|column| column.truncate(rows));
+        self.offsets.truncate(rows);
+        self.indices.truncate(rows);
+    }
+
+    fn text_bytes(&self) -> usize {
+        self.columns.iter().map(Column::text_bytes).sum()
+    }
+
+    #[cold]
+    fn reject(&mut self, offset: i64, row: i32, Problem { reason, detail }: Problem) {
+        self.rejects.push(Reject { offset, row, class: Class::Data, reason, detail });
+    }
+
+    fn finish(&mut self) -> (RecordBatch, Vec<Reject>) {
+        let count = self.offsets.len();
+        let next = (Vec::with_capacity(count), Vec::with_capacity(count));
+        let offsets = std::mem::replace(&mut self.offsets, next.0);
+        let indices = std::mem::replace(&mut self.indices, next.1);
+        let mut columns = Vec::with_capacity(self.columns.len() + 2);
+        for (column, model) in self.columns.iter_mut().zip(&self.model) {
+            columns.push(column.finish(model).expect("invariant: a column holds what its type allows"));
+        }
+        columns.extend(batch::hidden_columns(offsets, indices));
+        let options = RecordBatchOptions::new().with_row_count(Some(count));
+        let rows = RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)
+            .expect("invariant: the columns are of the schema, and equally long");
+        (rows, std::mem::take(&mut self.rejects))
+    }
+}
+
+/// The messages of a batch as text. UTF-8 is checked once for all of them if all of them are.
+struct Texts<'b> {
+    whole: Option<&'b str>,
+    start: usize,
+}
+
+impl<'b> Texts<'b> {
+    fn of(batch: &'b Batch) -> Self {
+        let values = &batch.raw.values;
+        let ends = values.value_offsets();
+        let (start, end) = (ends[0] as usize, ends[ends.len() - 1] as usize);
+        Self { whole: simdutf8::basic::from_utf8(&values.values()[start..end]).ok(), start }
+    }
+
+    /// The `index`th message without its byte order mark; `None` = a tombstone.
+    fn get(&self, batch: &'b Batch, index: usize) -> Result<Option<&'b str>, Problem> {
+        let Some(bytes) = batch.raw.value(index) else { return Ok(None) };
+        let ends = batch.raw.values.value_offsets();
+        let range = ends[index] as usize - self.start..ends[index + 1] as usize - self.start;
+        // Cutting text is refused within a character: then this message is not UTF-8 though all together are.
+        let text = match self.whole.and_then(|whole| whole.get(range)) {
+            Some(text) => text,
+            None => std::str::from_utf8(bytes).map_err(|error| {
+                let detail = format!("at byte {}: not UTF-8", error.valid_up_to());
+                Problem::new(reject::NOT_UTF8, detail)
+            })?,
+        };
+        Ok(Some(text.strip_prefix('\u{feff}').unwrap_or(text)))
+    }
+}

@@ -1,0 +1,72 @@
+//! What is wrong with a record or row, in a word for machines and a sentence for people.
+
+use aqueduct_engine::Class;
+use std::sync::Arc;
+
+/// The message is not UTF-8.
+pub const NOT_UTF8: &str = "not_utf8";
+/// The message is not JSON.
+pub const NOT_JSON: &str = "not_json";
+/// The message is empty (a tombstone, which has no value at all, is filtered instead).
+pub const EMPTY: &str = "empty";
+/// Its arrays and objects nest too deeply.
+pub const TOO_DEEP: &str = "too_deep";
+/// The message, its rows, or a text are larger than allowed.
+pub const TOO_LARGE: &str = "too_large";
+/// A required field is absent or null.
+pub const MISSING_FIELD: &str = "missing_field";
+/// The value is not of the field's type.
+pub const WRONG_TYPE: &str = "wrong_type";
+/// The value is of the type, but the type cannot hold it.
+pub const OUT_OF_RANGE: &str = "out_of_range";
+/// The text cannot be stored: U+0000 or a lone surrogate.
+pub const INVALID_TEXT: &str = "invalid_text";
+/// The field's `map` does not list the value.
+pub const UNMAPPED_VALUE: &str = "unmapped_value";
+/// An expression has no value: overflow, division by zero, a conversion that fails.
+pub const EXPRESSION: &str = "expression";
+/// The event time lies outside its bounds.
+pub const EVENT_TIME: &str = "event_time";
+/// Stands for the rejected rows of a record beyond the first [`REJECTED_ROWS_MAX`].
+pub const MORE_ROWS: &str = "more_rows";
+
+/// Letters of one record, apart from the one that counts the rest: each holds the record's bytes.
+pub const REJECTED_ROWS_MAX: u32 = 64;
+/// Characters of a value that a detail quotes.
+const QUOTED_CHARS_MAX: usize = 96;
+
+/// A rejected record, or a rejected row of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reject {
+    /// The record's offset.
+    pub offset: i64,
+    /// The row within it.
+    pub row: i32,
+    /// Always the record's own fault.
+    pub class: Class,
+    /// One of this module's words, or the name of a `require`.
+    pub reason: Arc<str>,
+    /// Where, what was found, what was expected.
+    pub detail: String,
+}
+
+/// Why a value is not what its field wants.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Problem {
+    pub(super) reason: Arc<str>,
+    pub(super) detail: String,
+}
+
+impl Problem {
+    pub(super) fn new(reason: &str, detail: impl Into<String>) -> Self {
+        Self { reason: reason.into(), detail: detail.into() }
+    }
+}
+
+/// `text`, cut where it gets long.
+pub(super) fn quoted(text: &str) -> String {
+    match text.char_indices().nth(QUOTED_CHARS_MAX) {
+        Some((cut, _)) => format!("{}.. ({} bytes)", &text[..cut], text.len()),
+        None => text.to_owned(),
+    }
+}

@@ -1,0 +1,162 @@
+//! The cache's own offsets: never past what is in Redis, told to the offset store at most once a second.
+//!
+//! They only say where the next start begins to heal this cache. So a store that is away delays nothing: what could not
+//! be told is told later, and a lower offset merely means rows that the guard refuses.
+
+use aqueduct_engine::clock::Instant;
+use aqueduct_engine::{Clock, Error, OffsetStore, Origin, PartitionKey};
+use futures::future::LocalBoxFuture;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The least time between two tellings.
+const INTERVAL: Duration = Duration::from_secs(1);
+/// The longest one may take.
+const TELL_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Epoch and next offset per partition.
+type Told = Vec<(PartitionKey, i64, i64)>;
+
+/// See the module.
+pub(crate) struct Positions {
+    store: Arc<dyn OffsetStore>,
+    sink: Arc<str>,
+    untold: BTreeMap<PartitionKey, (i64, i64)>,
+    telling: Option<LocalBoxFuture<'static, (Told, Result<(), Error>)>>,
+    due: Instant,
+}
+
+impl Positions {
+    /// Nothing to tell.
+    pub(crate) fn new(store: Arc<dyn OffsetStore>, sink: Arc<str>, clock: &Clock) -> Self {
+        Self { store, sink, untold: BTreeMap::new(), telling: None, due: clock.now() + INTERVAL }
+    }
+
+    /// Everything of `origin` is in Redis.
+    pub(crate) fn reached(&mut self, origin: &Origin) {
+        self.raise(origin.key.clone(), (origin.epoch, origin.next));
+    }
+
+    fn raise(&mut self, key: PartitionKey, to: (i64, i64)) {
+        let kept = self.untold.entry(key).or_insert(to);
+        *kept = (*kept).max(to);
+    }
+
+    /// Tells when it is time to, for ever. Dropping the future loses nothing.
+    pub(crate) async fn keep_telling(&mut self, clock: &Clock) {
+        loop {
+            if self.telling.is_none() {
+                if self.untold.is_empty() {
+                    return std::future::pending().await;
+                }
+                clock.sleep(self.due.saturating_duration_since(clock.now())).await;
+                self.begin(clock);
+            }
+            self.finish().await;
+        }
+    }
+
+    /// Tells everything now, once.
+    pub(crate) async fn tell_last(&mut self, clock: &Clock) {
+        self.finish().await;
+        if !self.untold.is_empty() {
+            self.begin(clock);
+            self.finish().await;
+        }
+    }
+
+    fn begin(&mut self, clock: &Clock) {
+        let told: Told = std::mem::take(&mut self.untold)
+            .into_iter()
+            .map(|(key, (epoch, next))| (key, epoch, next))
+            .collect();
+        let (store, sink, clock_) = (self.store.clone(), self.sink.clone(), clock.clone());
+        self.due = clock.now() + INTERVAL;
+        self.telling = Some(Box::pin(async move {
+            let result = match clock_.timeout(TELL_TIMEOUT, store.advance(&sink, &told)).await {
+                Ok(result) => result,
+                Err(timed_out) => Err(Error::new(aqueduct_engine::Class::Transient, timed_out.to_string())),
+            };
+            (told, result)
+        }));
+    }
+
+    async fn finish(&mut self) {
+        let Some(telling) = &mut self.telling else { return };
+        let (told, result) = telling.await;
+        self.telling = None;
+        if let Err(error) = result {
+            tracing::debug!(sink = %self.sink, %error, "the offsets of the cache could not be recorded; will try again");
+            for (key, epoch, next) in told {
+                self.raise(key, (epoch, next));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aqueduct_engine::{Claim, ClaimRequest, Class, Position};
+    use std::sync::Mutex;
+
+    /// A store that fails first.
+    #[derive(Default)]
+    struct Flaky {
+        told: Mutex<Vec<(i32, i64, i64)>>,
+        failures: Mutex<u32>,
+    }
+
+    impl OffsetStore for Flaky {
+        fn claim<'a>(&'a self, _: &'a [ClaimRequest]) -> LocalBoxFuture<'a, Result<Vec<Claim>, Error>> {
+            Box::pin(async { Ok(Vec::new()) })
+        }
+
+        fn positions<'a>(&'a self) -> LocalBoxFuture<'a, Result<Vec<Position>, Error>> {
+            Box::pin(async { Ok(Vec::new()) })
+        }
+
+        fn exactly_once(&self) -> bool {
+            true
+        }
+
+        fn advance<'a>(
+            &'a self,
+            _sink: &'a str,
+            positions: &'a [(PartitionKey, i64, i64)],
+        ) -> LocalBoxFuture<'a, Result<(), Error>> {
+            Box::pin(async {
+                let mut failures = self.failures.lock().unwrap();
+                if *failures > 0 {
+                    *failures -= 1;
+                    return Err(Error::new(Class::Transient, "away"));
+                }
+                let rows = positions.iter().map(|(key, epoch, next)| (key.partition, *epoch, *next));
+                self.told.lock().unwrap().extend(rows);
+                Ok(())
+            })
+        }
+    }
+
+    fn origin(partition: i32, epoch: i64, next: i64) -> Origin {
+        let key = PartitionKey { source: "s".into(), topic: "t".into(), partition };
+        Origin { key, epoch, first: 0, next }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_highest_offset_of_the_newest_epoch_is_told_again_until_it_is_heard() {
+        let clock = Clock::system();
+        let store = Arc::new(Flaky { failures: Mutex::new(1), ..Flaky::default() });
+        let mut positions = Positions::new(store.clone(), "cache".into(), &clock);
+        for (partition, epoch, next) in [(0, 1, 10), (0, 1, 30), (0, 1, 20), (1, 5, 900), (1, 6, 7)] {
+            positions.reached(&origin(partition, epoch, next));
+        }
+        let begun = clock.now();
+        let _ = clock.timeout(Duration::from_millis(1500), positions.keep_telling(&clock)).await;
+        assert!(store.told.lock().unwrap().is_empty(), "the first telling failed");
+        let _ = clock.timeout(Duration::from_millis(1500), positions.keep_telling(&clock)).await;
+        assert_eq!(*store.told.lock().unwrap(), [(0, 1, 30), (1, 6, 7)]);
+        assert_eq!(clock.now().duration_since(begun), Duration::from_secs(3));
+    }
+}

@@ -1,0 +1,103 @@
+//! What waits until values are in Redis: whole leases of a required cache, mere ranges of a best-effort one.
+//!
+//! A lease keeps its place on the link, so a required cache that cannot write holds up its source. A best-effort cache
+//! settles the lease at once and remembers the range: neighbours join, and the offsets of their rows are kept only up
+//! to a bound, so that an outage of any length costs little.
+
+use aqueduct_engine::{Lease, Origin};
+
+/// Most row offsets remembered with the ranges of one best-effort cache; beyond it a range keeps only its ends.
+pub(crate) const RANGE_OFFSETS_MAX: usize = 262_144;
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) enum Owed {
+    /// Of a required cache.
+    Lease(Lease),
+    /// Of a best-effort cache.
+    Range(Range),
+}
+
+/// Offsets of one partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Range {
+    /// From where to where.
+    pub(crate) origin: Origin,
+    /// The offsets that had rows, as far as remembered.
+    pub(crate) offsets: Vec<i64>,
+}
+
+/// Adds `range` to `owed`, joining it to what it continues.
+pub(crate) fn owe_range(owed: &mut Vec<Owed>, range: Range) {
+    let remembered: usize = owed
+        .iter()
+        .map(|owed| match owed {
+            Owed::Range(range) => range.offsets.len(),
+            Owed::Lease(_) => 0,
+        })
+        .sum();
+    let forget = remembered + range.offsets.len() > RANGE_OFFSETS_MAX;
+    let continued = owed.iter_mut().rev().find_map(|owed| match owed {
+        Owed::Range(last)
+            if last.origin.key == range.origin.key
+                && last.origin.epoch == range.origin.epoch
+                && last.origin.next == range.origin.first =>
+        {
+            Some(last)
+        }
+        _ => None,
+    });
+    match continued {
+        Some(last) => {
+            last.origin.next = range.origin.next;
+            if !forget {
+                last.offsets.extend(range.offsets);
+            }
+        }
+        None if forget => owed.push(Owed::Range(Range { offsets: Vec::new(), ..range })),
+        None => owed.push(Owed::Range(range)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aqueduct_engine::PartitionKey;
+
+    fn range(partition: i32, first: i64, next: i64) -> Range {
+        let key = PartitionKey { source: "s".into(), topic: "t".into(), partition };
+        Range { origin: Origin { key, epoch: 1, first, next }, offsets: (first..next).collect() }
+    }
+
+    fn ranges(owed: &[Owed]) -> Vec<(i32, i64, i64, usize)> {
+        owed.iter()
+            .map(|owed| match owed {
+                Owed::Range(range) => {
+                    let origin = &range.origin;
+                    (origin.key.partition, origin.first, origin.next, range.offsets.len())
+                }
+                Owed::Lease(_) => panic!("no lease here"),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn neighbours_join_and_gaps_do_not() {
+        let mut owed = Vec::new();
+        for range in [range(0, 0, 5), range(1, 0, 5), range(0, 5, 9), range(0, 10, 11)] {
+            owe_range(&mut owed, range);
+        }
+        assert_eq!(ranges(&owed), [(0, 0, 9, 9), (1, 0, 5, 5), (0, 10, 11, 1)]);
+    }
+
+    #[test]
+    fn a_long_outage_keeps_the_range_and_forgets_the_rows() {
+        let mut owed = Vec::new();
+        for part in 0..100 {
+            owe_range(&mut owed, range(0, part * 8192, (part + 1) * 8192));
+        }
+        let [(_, first, next, offsets)] = ranges(&owed)[..] else { panic!("one range") };
+        assert_eq!((first, next), (0, 819_200));
+        assert!(offsets <= RANGE_OFFSETS_MAX, "{offsets}");
+    }
+}

@@ -1,0 +1,344 @@
+//! The actor: takes batches in, keeps the newest values, writes them, settles what they came with.
+//!
+//! One flush is on its way at a time; what arrives meanwhile coalesces and leaves with the next. So a fast server gets
+//! small flushes at once, a slow one large ones, and one that is away nothing but attempts.
+
+use super::guard::{Fate, Guard};
+use super::meter::Meter;
+use super::pending::{Entry, Offer, Pending};
+use super::positions::Positions;
+use super::rows::{Layout, Winners};
+use super::server::{self, Server};
+use super::settle::{Owed, Range, owe_range};
+use aqueduct_engine::backoff::Backoff;
+use aqueduct_engine::clock::Instant;
+use aqueduct_engine::{Actor, Class, Context, Error, Lease, Letter, OffsetStore};
+use futures::future::LocalBoxFuture;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// Most keys that wait or are on their way. A required cache stops leasing there, a best-effort one skips new keys.
+pub(crate) const PENDING_KEYS_MAX: usize = 262_144;
+/// How long a best-effort cache may hold up a drain.
+pub(crate) const DRAIN_WAIT_MAX: Duration = Duration::from_secs(5);
+/// Batches taken in before the next flush is considered.
+const INTAKE_BATCHES_MAX: usize = 32;
+
+/// What every instance of one cache works by.
+pub(crate) struct Plan {
+    pub(crate) layout: Layout,
+    pub(crate) server: Server,
+    pub(crate) connections: u32,
+    pub(crate) best_effort: bool,
+    pub(crate) offsets: Arc<dyn OffsetStore>,
+    pub(crate) kept: Kept,
+}
+
+/// What a best-effort clone had taken off its link when it ended. Like the link, it outlives the instance.
+#[derive(Default)]
+pub(crate) struct Kept {
+    by_clone: Mutex<HashMap<u32, Pending<Owed>>>,
+}
+
+impl Kept {
+    fn take(&self, clone: u32) -> Pending<Owed> {
+        let kept = self.by_clone.lock().unwrap_or_else(PoisonError::into_inner).remove(&clone);
+        kept.unwrap_or_else(|| Pending::new(PENDING_KEYS_MAX))
+    }
+
+    fn give(&self, clone: u32, mut pending: Pending<Owed>) {
+        pending.turn_back();
+        self.by_clone.lock().unwrap_or_else(PoisonError::into_inner).insert(clone, pending);
+    }
+}
+
+/// See the module.
+pub(crate) struct Updater {
+    plan: Arc<Plan>,
+}
+
+impl Updater {
+    /// By that plan.
+    pub(crate) fn new(plan: Arc<Plan>) -> Self {
+        Self { plan }
+    }
+}
+
+impl Actor for Updater {
+    fn run<'a>(&'a mut self, cx: &'a mut Context) -> LocalBoxFuture<'a, Result<(), Error>> {
+        Box::pin(async move { Run::new(&self.plan, cx).until_done(cx).await })
+    }
+}
+
+/// What one flush came to.
+struct Landed {
+    writes: Arc<Vec<(Arc<str>, Entry)>>,
+    fates: Result<Vec<Fate>, Error>,
+    took: Duration,
+}
+
+enum Event {
+    Stop,
+    Flushed(Landed),
+    Retry,
+    DrainTimedOut,
+    Leased(Option<Lease>),
+}
+
+/// One life of the actor.
+struct Run<'p> {
+    plan: &'p Arc<Plan>,
+    clone: u32,
+    pending: Pending<Owed>,
+    pool: bb8::Pool<Server>,
+    guard: Arc<Guard>,
+    meter: Meter,
+    positions: Positions,
+    flight: Option<LocalBoxFuture<'static, Landed>>,
+    backoff: Backoff,
+    retry_at: Option<Instant>,
+    /// Set once the inputs have ended.
+    drain_until: Option<Instant>,
+}
+
+impl Drop for Run<'_> {
+    fn drop(&mut self) {
+        if self.plan.best_effort {
+            let pending = std::mem::replace(&mut self.pending, Pending::new(0));
+            self.plan.kept.give(self.clone, pending);
+        }
+    }
+}
+
+impl<'p> Run<'p> {
+    fn new(plan: &'p Arc<Plan>, cx: &Context) -> Self {
+        let clone = cx.identity.clone;
+        Self {
+            plan,
+            clone,
+            pending: plan.kept.take(clone),
+            pool: server::pool(&plan.server, plan.connections),
+            guard: Arc::new(Guard::new(plan.layout.fields())),
+            meter: Meter::new(&cx.identity),
+            positions: Positions::new(plan.offsets.clone(), cx.identity.id.clone(), &cx.clock),
+            flight: None,
+            backoff: Backoff::outage(),
+            retry_at: None,
+            drain_until: None,
+        }
+    }
+
+    async fn until_done(&mut self, cx: &mut Context) -> Result<(), Error> {
+        loop {
+            let idle = self.pending.settle_idle();
+            self.settle(idle, cx);
+            self.take_off(cx);
+            if self.drain_until.is_some() && self.pending.is_empty() {
+                self.positions.tell_last(&cx.clock).await;
+                return Ok(());
+            }
+            match self.next_event(cx).await {
+                Event::Stop => return Ok(()),
+                Event::Retry => self.retry_at = None,
+                Event::Flushed(landed) => self.land(landed, cx).await?,
+                Event::Leased(Some(lease)) => self.take_in(lease, cx).await?,
+                Event::Leased(None) if cx.status.stopping() => return Ok(()),
+                Event::Leased(None) => self.drain_until = Some(cx.clock.now() + DRAIN_WAIT_MAX),
+                Event::DrainTimedOut => {
+                    let keys = self.pending.keys();
+                    tracing::warn!(actor = %cx.identity.name, keys, "drained without Redis; the next start heals the cache");
+                    self.positions.tell_last(&cx.clock).await;
+                    return Ok(());
+                }
+            }
+            self.meter.pending_keys.set(self.pending.keys() as f64);
+        }
+    }
+
+    /// Sends off what waits, unless something is on its way or an attempt has just failed.
+    fn take_off(&mut self, cx: &Context) {
+        if self.retry_at.is_some() {
+            return;
+        }
+        let Some(writes) = self.pending.depart() else { return };
+        let (guard, pool, clock) = (self.guard.clone(), self.pool.clone(), cx.clock.clone());
+        let address = self.plan.server.address().to_owned();
+        self.flight = Some(Box::pin(async move {
+            let begun = clock.now();
+            let fates = guard.write(&pool, &clock, &address, &writes).await;
+            Landed { writes, fates, took: clock.now().duration_since(begun) }
+        }));
+    }
+
+    async fn next_event(&mut self, cx: &mut Context) -> Event {
+        let (clock, status) = (cx.clock.clone(), cx.status.clone());
+        let draining = self.drain_until.is_some();
+        let may_lease = !draining && (self.plan.best_effort || !self.pending.is_full());
+        let until =
+            |at: Option<Instant>| at.map(|at| at.saturating_duration_since(clock.now())).unwrap_or_default();
+        let (retry_in, drain_in) = (until(self.retry_at), until(self.drain_until));
+        tokio::select! {
+            biased;
+            () = status.stopped() => Event::Stop,
+            landed = flown(&mut self.flight) => Event::Flushed(landed),
+            () = clock.sleep(retry_in), if self.retry_at.is_some() => Event::Retry,
+            () = clock.sleep(drain_in), if draining && self.plan.best_effort => Event::DrainTimedOut,
+            () = self.positions.keep_telling(&clock) => unreachable!("telling never ends"),
+            lease = cx.lease(), if may_lease => Event::Leased(lease),
+        }
+    }
+
+    /// Takes in `lease` and what waits behind it.
+    async fn take_in(&mut self, lease: Lease, cx: &mut Context) -> Result<(), Error> {
+        let mut next = Some(lease);
+        for _ in 0..INTAKE_BATCHES_MAX {
+            let Some(lease) = next else { break };
+            self.coalesce(lease, cx).await?;
+            next = if self.pending.is_full() { None } else { cx.try_lease() };
+        }
+        if let Some(lease) = next {
+            self.coalesce(lease, cx).await?;
+        }
+        Ok(())
+    }
+
+    async fn coalesce(&mut self, lease: Lease, cx: &mut Context) -> Result<(), Error> {
+        let winners = self.plan.layout.winners(&lease, cx.clock.wall_us().div_euclid(1000))?;
+        self.meter.coalesced.increment(winners.coalesced);
+        self.meter.expired.increment(winners.expired);
+        self.reject_unplaced(&winners, &lease, cx).await;
+        for (key, entry) in winners.entries {
+            match self.pending.offer(&key, entry, !self.plan.best_effort) {
+                Offer::New => {}
+                Offer::Coalesced => self.meter.coalesced.increment(1),
+                Offer::Full => self.meter.skipped.increment(1),
+            }
+        }
+        if self.plan.best_effort {
+            let range = Range { origin: lease.origin.clone(), offsets: lease.row_offsets().to_vec() };
+            owe_range(self.pending.owed_mut(), range);
+            lease.settle();
+        } else {
+            self.pending.owe(Owed::Lease(lease));
+        }
+        Ok(())
+    }
+
+    async fn reject_unplaced(&self, winners: &Winners, lease: &Lease, cx: &mut Context) {
+        if winners.unplaced.is_empty() {
+            return;
+        }
+        if self.plan.best_effort {
+            self.meter.skipped.increment(winners.unplaced.len() as u64);
+            let first = &winners.unplaced[0].detail;
+            tracing::warn!(actor = %cx.identity.name, rows = winners.unplaced.len(), %first, "rows without a place in the cache");
+            return;
+        }
+        let letter = |row: &super::rows::Unplaced| {
+            let reason = (Class::Data, row.reason.into());
+            Letter::for_record(&cx.identity.name, lease, row.at, reason, row.detail.clone())
+        };
+        let letters = winners.unplaced.iter().map(letter).collect();
+        cx.reject(letters).await;
+    }
+
+    async fn land(&mut self, landed: Landed, cx: &mut Context) -> Result<(), Error> {
+        self.flight = None;
+        let fates = match landed.fates {
+            Ok(fates) => fates,
+            Err(error) => {
+                self.pending.turn_back();
+                return self.wait_or_fail(error, cx);
+            }
+        };
+        self.backoff.reset();
+        cx.status.running();
+        self.meter.flush_seconds.record(landed.took.as_secs_f64());
+        let settled = self.pending.land();
+        self.count(&landed.writes, &fates, cx);
+        self.reject_refused(&landed.writes, &fates, &settled, cx).await;
+        self.settle(settled, cx);
+        Ok(())
+    }
+
+    fn wait_or_fail(&mut self, error: Error, cx: &Context) -> Result<(), Error> {
+        match error.class {
+            Class::Transient | Class::Capacity | Class::Config => {
+                cx.status.waiting(&error);
+                self.retry_at = Some(cx.clock.now() + self.backoff.next_wait());
+                Ok(())
+            }
+            Class::Data | Class::Fenced | Class::Bug => Err(error),
+        }
+    }
+
+    fn count(&self, writes: &[(Arc<str>, Entry)], fates: &[Fate], cx: &Context) {
+        let with = |fate: &Fate| fates.iter().filter(|other| *other == fate).count() as u64;
+        self.meter.writes.increment(with(&Fate::Written));
+        self.meter.stale.increment(with(&Fate::Stale));
+        if let Some(newest) = self.plan.layout.newest_time_us(writes) {
+            let age_us = cx.clock.wall_us().saturating_sub(newest).max(0);
+            self.meter.age_seconds.set(age_us as f64 / 1e6);
+        }
+    }
+
+    /// Keys that cannot take their value: the record goes to the dead letter, or (best effort) is counted.
+    async fn reject_refused(
+        &self,
+        writes: &[(Arc<str>, Entry)],
+        fates: &[Fate],
+        settled: &[Owed],
+        cx: &mut Context,
+    ) {
+        let mut letters = Vec::new();
+        for ((key, entry), fate) in writes.iter().zip(fates) {
+            let Fate::Refused(why) = fate else { continue };
+            let origin = settled.iter().find_map(|owed| match owed {
+                Owed::Lease(lease) if self.plan.layout.came_from(entry, &lease.origin) => Some(lease),
+                _ => None,
+            });
+            match origin {
+                Some(lease) => letters.push(Letter::for_record(
+                    &cx.identity.name,
+                    lease,
+                    (entry.order.offset, entry.order.row),
+                    (Class::Data, "redis_refused".into()),
+                    format!("key `{key}`: {why}; delete the key, or choose another `key`"),
+                )),
+                None => {
+                    self.meter.skipped.increment(1);
+                    tracing::warn!(actor = %cx.identity.name, %key, %why, "a key of the cache cannot take its value");
+                }
+            }
+        }
+        if !letters.is_empty() {
+            cx.reject(letters).await;
+        }
+    }
+
+    fn settle(&mut self, settled: Vec<Owed>, cx: &mut Context) {
+        for owed in settled {
+            match owed {
+                Owed::Lease(lease) => {
+                    self.positions.reached(&lease.origin);
+                    cx.settle_written(lease);
+                }
+                Owed::Range(range) => {
+                    self.positions.reached(&range.origin);
+                    let sink = cx.sink.expect("invariant: only sinks settle in the ledger");
+                    cx.ledger.settled(sink, &range.origin, &range.offsets);
+                    cx.status.progressed();
+                }
+            }
+        }
+    }
+}
+
+/// What is on its way, once it has arrived; never while nothing is.
+async fn flown(flight: &mut Option<LocalBoxFuture<'static, Landed>>) -> Landed {
+    match flight {
+        Some(flight) => flight.await,
+        None => std::future::pending().await,
+    }
+}

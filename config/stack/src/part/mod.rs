@@ -1,0 +1,114 @@
+//! The parts of a stack, and what each needs to run: its files, its command, its signal to end, its health.
+
+pub(crate) mod kafka;
+pub(crate) mod redis;
+pub(crate) mod timescale;
+
+use std::ffi::OsString;
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use rustix::process::Signal;
+use serde::{Deserialize, Serialize};
+
+use crate::error::Error;
+use crate::launch::Launch;
+use crate::time::Deadline;
+
+/// One of the three servers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Part {
+    /// Apache Kafka, one process that is broker and controller.
+    Kafka,
+    /// PostgreSQL with TimescaleDB.
+    Timescale,
+    /// Redis.
+    Redis,
+}
+
+impl Part {
+    /// All parts, in the order they are shown.
+    pub const ALL: [Part; 3] = [Part::Kafka, Part::Timescale, Part::Redis];
+
+    /// The variable that names the part's address, as printed by `stack env` and read to replace the part.
+    #[must_use]
+    pub fn variable(self) -> &'static str {
+        match self {
+            Part::Kafka => "KAFKA_BOOTSTRAP",
+            Part::Timescale => "TIMESCALE_URL",
+            Part::Redis => "REDIS_URL",
+        }
+    }
+
+    /// The name in folders and messages.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Part::Kafka => "kafka",
+            Part::Timescale => "timescale",
+            Part::Redis => "redis",
+        }
+    }
+
+    /// The signal that makes the server save what it has and end, without waiting for its clients.
+    pub(crate) fn stop_signal(self) -> Signal {
+        match self {
+            Part::Timescale => Signal::INT,
+            Part::Kafka | Part::Redis => Signal::TERM,
+        }
+    }
+
+    /// Asks the server at `address` for a real answer.
+    pub(crate) fn check(self, address: &str, patience: Duration) -> Result<(), String> {
+        match self {
+            Part::Kafka => kafka::check(address, patience),
+            Part::Timescale => timescale::check(address, patience),
+            Part::Redis => redis::check(address, patience),
+        }
+    }
+
+    /// Writes the part's files, initialising its data if it has none. No process of the part lives meanwhile.
+    pub(crate) fn prepare(self, server: &Server, deadline: Deadline) -> Result<(), Error> {
+        match self {
+            Part::Kafka => kafka::prepare(server, deadline),
+            Part::Timescale => timescale::prepare(server, deadline),
+            Part::Redis => redis::prepare(server),
+        }
+    }
+
+    /// The server's command line.
+    pub(crate) fn command(self, server: &Server) -> Vec<OsString> {
+        match self {
+            Part::Kafka => kafka::command(server),
+            Part::Timescale => timescale::command(),
+            Part::Redis => redis::command(),
+        }
+    }
+
+    /// Whether a server that has just been started can be used: it answers, and holds what its users expect to find.
+    pub(crate) fn ready(self, address: &str, patience: Duration) -> Result<(), String> {
+        match self {
+            Part::Timescale => timescale::furnish(address, patience),
+            Part::Kafka | Part::Redis => self.check(address, patience),
+        }
+    }
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// One part of one instance, about to be started.
+#[derive(Debug, Clone)]
+pub(crate) struct Server {
+    pub(crate) launch: Launch,
+    /// Folder of the provisioned software: Kafka's jars, or the Debian root.
+    pub(crate) software: PathBuf,
+    pub(crate) port: u16,
+    pub(crate) controller_port: Option<u16>,
+    pub(crate) password: Option<String>,
+}

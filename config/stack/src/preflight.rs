@@ -1,0 +1,139 @@
+//! What this machine must have before anything is fetched or started: everything that is missing, in one message.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use crate::error::{Error, Missing};
+use crate::launch::path;
+use crate::options::Options;
+use crate::part::Part;
+use crate::provision::{self, apt, debian};
+
+const JAVA_MIN: u32 = 17;
+
+/// Checks for `parts`, the parts that this machine is to run itself.
+pub(crate) fn check(options: &Options, parts: &[Part]) -> Result<(), Error> {
+    let (fetch_kafka, fetch_debian) = provision::is_missing(&options.dir, parts);
+    let mut missing = Vec::new();
+    if !parts.is_empty() {
+        tools(&mut missing, &[("setsid", "util-linux"), ("setpriv", "util-linux"), ("flock", "util-linux")]);
+    }
+    if parts.contains(&Part::Kafka) {
+        java(&mut missing);
+        if fetch_kafka {
+            tools(&mut missing, &[("mvn", "maven")]);
+        }
+    }
+    if parts.iter().any(|part| *part != Part::Kafka) {
+        root_rights(&mut missing);
+        if fetch_debian {
+            bootstrap(&mut missing, options);
+        }
+    }
+    if missing.is_empty() { Ok(()) } else { Err(Error::Missing(missing)) }
+}
+
+fn tools(missing: &mut Vec<Missing>, wanted: &[(&str, &str)]) {
+    for (tool, package) in wanted.iter().filter(|(tool, _)| !exists(tool)) {
+        missing.push(Missing { what: format!("`{tool}`"), remedy: format!("apt-get install {package}") });
+    }
+}
+
+/// Whether the tool is on the search path.
+pub(crate) fn exists(tool: &str) -> bool {
+    path().split(':').any(|folder| Path::new(folder).join(tool).is_file())
+}
+
+fn java(missing: &mut Vec<Missing>) {
+    let remedy =
+        "apt-get install openjdk-17-jre-headless, or put a newer `java` first on the PATH".to_owned();
+    let output = Command::new("java").env("PATH", path()).arg("-version").stdin(Stdio::null()).output();
+    let Ok(output) = output else {
+        return missing.push(Missing { what: format!("`java` {JAVA_MIN} or later, for Kafka"), remedy });
+    };
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    match java_major(&text) {
+        Some(major) if major >= JAVA_MIN => {}
+        found => {
+            let found =
+                found.map_or_else(|| "of an unknown version".to_owned(), |major| format!("version {major}"));
+            let what = format!("`java` {JAVA_MIN} or later, for Kafka (the one here is {found})");
+            missing.push(Missing { what, remedy });
+        }
+    }
+}
+
+/// The major version in what `java -version` prints: `"17.0.15"` is 17, `"1.8.0_402"` is 8.
+fn java_major(text: &str) -> Option<u32> {
+    let mut numbers = text.split('"').nth(1)?.split(['.', '_', '-', '+']);
+    match numbers.next()?.parse().ok()? {
+        1 => numbers.next()?.parse().ok(),
+        major => Some(major),
+    }
+}
+
+/// TimescaleDB and Redis run inside a root of their own, which takes `chroot`, `mount` and `unshare`.
+fn root_rights(missing: &mut Vec<Missing>) {
+    tools(missing, &[("unshare", "util-linux"), ("mount", "mount"), ("chroot", "coreutils")]);
+    let own = "or set TIMESCALE_URL and REDIS_URL to servers of your own";
+    if !rustix::process::geteuid().is_root() {
+        let what = "root rights, for TimescaleDB and Redis in their own namespaces".to_owned();
+        return missing.push(Missing { what, remedy: format!("run the same command with sudo, {own}") });
+    }
+    let mut probe = Command::new("unshare");
+    probe.env("PATH", path()).args(["--mount", "--pid", "--fork", "--", "mount", "--make-rprivate", "/"]);
+    match probe.stdin(Stdio::null()).output() {
+        Ok(output) if output.status.success() => {}
+        Ok(output) => {
+            let why = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+            let what = format!("the right to make namespaces and mounts, for TimescaleDB and Redis ({why})");
+            missing.push(Missing {
+                what,
+                remedy: format!("in a container add the capability SYS_ADMIN, {own}"),
+            });
+        }
+        // Reported above as a missing tool.
+        Err(_) => {}
+    }
+}
+
+fn bootstrap(missing: &mut Vec<Missing>, options: &Options) {
+    tools(missing, &[("wget", "wget"), ("gpgv", "gpgv"), ("dpkg-deb", "dpkg")]);
+    if !Path::new("/usr/sbin/debootstrap").exists() {
+        tools(missing, &[("apt-get", "apt, or install the package debootstrap of your distribution")]);
+    }
+    if !Path::new(debian::KEYRING).exists() {
+        let what = format!("Debian's keyring `{}`", debian::KEYRING);
+        missing.push(Missing { what, remedy: "apt-get install debian-archive-keyring".into() });
+    }
+    if options.debian_mirror.is_none() && apt::mirror().is_none() {
+        let what = "a Debian mirror in the apt sources of this machine".to_owned();
+        missing.push(Missing {
+            what,
+            remedy: "export AQUEDUCT_DEBIAN_MIRROR=<address of a Debian mirror>".into(),
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn old_and_new_notations_of_java_versions_are_read() {
+        assert_eq!(java_major("openjdk version \"17.0.15\" 2025-04-15\n"), Some(17));
+        assert_eq!(java_major("openjdk version \"21\" 2023-09-19\n"), Some(21));
+        assert_eq!(java_major("openjdk version \"24-ea\" 2025\n"), Some(24));
+        assert_eq!(java_major("java version \"1.8.0_402\"\n"), Some(8));
+        assert_eq!(java_major("command not found"), None);
+    }
+
+    #[test]
+    fn all_that_is_missing_is_in_one_message_with_its_remedy() {
+        let mut missing = Vec::new();
+        tools(&mut missing, &[("sh", "dash"), ("no-such-tool", "one"), ("nor-this", "two")]);
+        let message = Error::Missing(missing).to_string();
+        assert!(message.contains("`no-such-tool`") && message.contains("apt-get install two"), "{message}");
+        assert!(!message.contains("dash"), "{message}");
+    }
+}

@@ -1,0 +1,497 @@
+//! A running stack: bringing it up, asking it, disturbing it, ending it.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use rdkafka::admin::AdminClient;
+use rdkafka::client::DefaultClientContext;
+use serde::Serialize;
+
+use crate::dir::{create, remove_tree};
+use crate::error::Error;
+use crate::instance::{Instance, sweep_private};
+use crate::lock::FileLock;
+use crate::options::{Lifetime, Options, PRIVATE};
+use crate::part::Part;
+use crate::preflight;
+use crate::progress::Progress;
+use crate::provision::{self, Software};
+use crate::state::{PartState, State, word};
+
+/// One health check of somebody else's server.
+const OWN_CHECK_MAX: Duration = Duration::from_secs(10);
+
+const TASK: &str = "stack";
+
+/// A stack whose parts have answered. Dropping it ends a private one; others live as their [`Lifetime`] says.
+pub struct Stack {
+    options: Options,
+    instance: Instance,
+    software: Software,
+    state: Mutex<State>,
+    /// Says that this process uses the instance; a shared or private one ends some time after the last such lock.
+    _user: FileLock,
+    pub(crate) admin: OnceLock<AdminClient<DefaultClientContext>>,
+}
+
+/// What `status` knows of one part.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PartStatus {
+    /// Which part.
+    pub part: Part,
+    /// The software's version; `None` for a server of the user's own.
+    pub version: Option<String>,
+    /// The server's process; `None` if it does not live or is the user's own.
+    pub pid: Option<u32>,
+    /// Its loopback port; `None` for a server of the user's own.
+    pub port: Option<u16>,
+    /// `running`, `paused`, `stopped`, or `own` for a server of the user's own.
+    pub state: &'static str,
+    /// Whether it answered just now.
+    pub healthy: bool,
+    /// When it was last started, RFC 3339 in UTC.
+    pub since: Option<String>,
+    /// Its data.
+    pub folder: Option<PathBuf>,
+    /// Its log.
+    pub log: Option<PathBuf>,
+}
+
+impl Stack {
+    /// Brings the stack up, fetching its software on first use, and returns when every part has answered.
+    ///
+    /// Parts that run and answer are left alone; dead or silent ones are cleaned up and started on their own data.
+    ///
+    /// # Errors
+    /// All that the machine lacks; a failed download; a part that does not start; an own server that does not answer.
+    pub fn up(options: &Options, progress: &dyn Progress) -> Result<Stack, Error> {
+        options.validate()?;
+        let ours = options.ours();
+        check_own(options)?;
+        preflight::check(options, &ours)?;
+        let software = provision::provision(&options.dir, &ours, options.debian_mirror.as_deref(), progress)?;
+        let (instance, user) = enter(options)?;
+        let waiting = || progress.note("another process is starting or ending this stack; waiting for it");
+        let _lock = instance.lock(waiting)?;
+
+        let mut state = State::load(&instance.state_path()).unwrap_or_else(|| State::new(None));
+        if state.redis_password != options.redis_password {
+            instance.stop(Part::Redis)?;
+            state.redis_password.clone_from(&options.redis_password);
+        }
+        if options.lifetime != Lifetime::Kept && !instance.any_alive() && instance.kept().exists() {
+            fs::remove_file(instance.kept()).map_err(Error::io("delete", &instance.kept()))?;
+        }
+        let started = start_missing(&instance, &ours, &state, &software, options, progress)?;
+        let news = !started.is_empty();
+        state.parts.extend(started);
+        state.save(&instance.state_path())?;
+        if options.lifetime == Lifetime::Kept {
+            crate::dir::write_whole(&instance.kept(), "")?;
+        }
+        if news {
+            progress.finish(TASK, "every part is healthy");
+        }
+        Ok(Stack {
+            options: options.clone(),
+            instance,
+            software,
+            state: Mutex::new(state),
+            _user: user,
+            admin: OnceLock::new(),
+        })
+    }
+
+    /// The running stack of that name, without starting or fetching anything; `None` if no part of it lives and none is
+    /// the user's own.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn attach(options: &Options) -> Result<Option<Stack>, Error> {
+        options.validate()?;
+        let instance = Instance::new(&options.dir, &options.name);
+        let own = Part::ALL.into_iter().any(|part| options.own.address(part).is_some());
+        let runs = instance.exists() && instance.any_alive();
+        if !(own || runs) {
+            return Ok(None);
+        }
+        create(&instance.folder)?;
+        let user = FileLock::shared(&instance.users())?;
+        let state = State::load(&instance.state_path()).unwrap_or_else(|| State::new(None));
+        let mut options = options.clone();
+        options.redis_password.clone_from(&state.redis_password);
+        // What was not brought up here is not taken down here.
+        if options.lifetime == Lifetime::Private {
+            options.lifetime = Lifetime::Shared;
+        }
+        options.parts.retain(|part| options.own.address(*part).is_some() || state.parts.contains_key(part));
+        let software = Software::present(&options.dir)?;
+        Ok(Some(Stack {
+            options,
+            instance,
+            software,
+            state: Mutex::new(state),
+            _user: user,
+            admin: OnceLock::new(),
+        }))
+    }
+
+    /// The instance's name; a private one's is unique.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.instance.name
+    }
+
+    /// The instance's folder, with data, logs and state.
+    #[must_use]
+    pub fn folder(&self) -> &std::path::Path {
+        &self.instance.folder
+    }
+
+    /// The address of a part: Kafka's `host:port`, or a URL with its password. `None` if the part was not asked for.
+    #[must_use]
+    pub fn address(&self, part: Part) -> Option<String> {
+        if let Some(own) = self.options.own.address(part) {
+            return self.options.parts.contains(&part).then(|| own.to_owned());
+        }
+        let state = self.state();
+        let recorded = state.parts.get(&part)?;
+        self.instance.address(part, recorded, state.redis_password.as_deref()).ok()
+    }
+
+    /// Kafka's `host:port`.
+    ///
+    /// # Panics
+    /// The stack was brought up without Kafka.
+    #[must_use]
+    pub fn kafka_bootstrap(&self) -> String {
+        self.address(Part::Kafka).expect("invariant: asked only of a stack with kafka")
+    }
+
+    /// `postgres://aqueduct:PASSWORD@127.0.0.1:PORT/aqueduct`, or the user's own.
+    ///
+    /// # Panics
+    /// The stack was brought up without TimescaleDB.
+    #[must_use]
+    pub fn timescale_url(&self) -> String {
+        self.address(Part::Timescale).expect("invariant: asked only of a stack with timescale")
+    }
+
+    /// `redis://127.0.0.1:PORT/0`, or the user's own.
+    ///
+    /// # Panics
+    /// The stack was brought up without Redis.
+    #[must_use]
+    pub fn redis_url(&self) -> String {
+        self.address(Part::Redis).expect("invariant: asked only of a stack with redis")
+    }
+
+    /// The variables that lead a program to this stack.
+    #[must_use]
+    pub fn env(&self) -> Vec<(String, String)> {
+        let variable = |part: Part| Some((part.variable().to_owned(), self.address(part)?));
+        Part::ALL.into_iter().filter_map(variable).collect()
+    }
+
+    /// Asks every part how it is.
+    #[must_use]
+    pub fn status(&self) -> Vec<PartStatus> {
+        let parts = Part::ALL.into_iter().filter(|part| self.options.parts.contains(part));
+        parts.map(|part| self.part_status(part)).collect()
+    }
+
+    fn part_status(&self, part: Part) -> PartStatus {
+        let own = self.options.own.address(part).is_some();
+        let processes = self.instance.processes(part);
+        let server = processes.server().filter(|_| !own);
+        let state = match server {
+            _ if own => "own",
+            Some(server) if server.stopped => "paused",
+            Some(_) => "running",
+            None => "stopped",
+        };
+        let healthy = matches!(state, "own" | "running")
+            && self.address(part).is_some_and(|address| part.check(&address, Duration::from_secs(5)).is_ok());
+        let recorded = self.state().parts.get(&part).filter(|_| !own).cloned();
+        PartStatus {
+            part,
+            version: if own { None } else { self.version(part) },
+            pid: server.and_then(|server| u32::try_from(server.pid).ok()),
+            port: recorded.as_ref().map(|recorded| recorded.port),
+            state,
+            healthy,
+            since: recorded.map(|recorded| recorded.since),
+            folder: (!own).then(|| self.instance.part_folder(part)),
+            log: (!own).then(|| self.instance.log(part)),
+        }
+    }
+
+    fn version(&self, part: Part) -> Option<String> {
+        let debian = self.software.debian.as_ref().map(|debian| &debian.versions);
+        match part {
+            Part::Kafka => Some(provision::kafka::VERSION.to_owned()),
+            Part::Timescale => {
+                debian.map(|found| format!("{} on PostgreSQL {}", found.timescaledb, found.postgresql))
+            }
+            Part::Redis => debian.map(|found| found.redis.clone()),
+        }
+    }
+
+    /// SIGKILL to all processes of the part at once; returns when none is left.
+    ///
+    /// # Errors
+    /// The part is the user's own.
+    pub fn kill(&self, part: Part) -> Result<(), Error> {
+        self.ours(part, "killed")?;
+        self.instance.processes(part).kill()
+    }
+
+    /// SIGSTOP to all processes of the part; returns when each has stopped. Its connections stay open and silent.
+    ///
+    /// # Errors
+    /// The part is the user's own, or does not run.
+    pub fn pause(&self, part: Part) -> Result<(), Error> {
+        self.ours(part, "paused")?;
+        self.instance.processes(part).pause()
+    }
+
+    /// Lets a paused part go on.
+    ///
+    /// # Errors
+    /// The part is the user's own.
+    pub fn resume(&self, part: Part) -> Result<(), Error> {
+        self.ours(part, "resumed")?;
+        self.instance.processes(part).resume();
+        Ok(())
+    }
+
+    /// Asks the part to save its data and end; kills it if it has not within 30 s.
+    ///
+    /// # Errors
+    /// The part is the user's own.
+    pub fn stop(&self, part: Part) -> Result<(), Error> {
+        self.ours(part, "stopped")?;
+        self.instance.stop(part)
+    }
+
+    /// Starts a part that was killed or stopped, on its former port and data; returns when it answers.
+    ///
+    /// # Errors
+    /// The part is the user's own, was not asked for, or its port is taken by somebody else now.
+    pub fn start(&self, part: Part) -> Result<(), Error> {
+        self.ours(part, "started")?;
+        let _lock = self.instance.lock(|| {})?;
+        let mut state = self.state().clone();
+        if self.instance.healthy(part, &state)? {
+            return Ok(());
+        }
+        self.instance.processes(part).kill()?;
+        let former = state.parts.get(&part).cloned();
+        let started = self.instance.start(part, former.as_ref(), &self.software, &self.options)?;
+        if let Some(former) = former.filter(|former| former.port != started.port) {
+            self.instance.processes(part).kill()?;
+            return Err(Error::Unusable(format!(
+                "{part} cannot be started again: its port {} was taken by another program; bring the stack down and up",
+                former.port
+            )));
+        }
+        state.parts.insert(part, started);
+        state.save(&self.instance.state_path())?;
+        *self.state() = state;
+        Ok(())
+    }
+
+    /// [`Stack::stop`], then [`Stack::start`].
+    ///
+    /// # Errors
+    /// Those of the two.
+    pub fn restart(&self, part: Part) -> Result<(), Error> {
+        self.stop(part)?;
+        self.start(part)
+    }
+
+    /// Ends every part in order; data and ports are kept. No process is left, hence no mount either.
+    ///
+    /// # Errors
+    /// A process that cannot be killed.
+    pub fn down(&self) -> Result<(), Error> {
+        let _lock = self.instance.lock(|| {})?;
+        self.instance.end(true)
+    }
+
+    /// Ends every part at once and deletes the instance's folder.
+    ///
+    /// # Errors
+    /// A process that cannot be killed, or a mount below the folder.
+    pub fn purge(&self) -> Result<(), Error> {
+        let _lock = self.instance.lock(|| {})?;
+        self.instance.end(false)?;
+        self.instance.delete()
+    }
+
+    /// The line for a shell that opens this stack's database with `psql`, for a person to paste.
+    #[must_use]
+    pub fn psql_command(&self) -> Option<String> {
+        let url = self.address(Part::Timescale)?;
+        Some(format!("{} '{url}'", self.client("psql", "/usr/lib/postgresql/17/bin/psql -P pager=off")))
+    }
+
+    /// The line for a shell that opens this stack's Redis with `redis-cli`, for a person to paste.
+    #[must_use]
+    pub fn redis_cli_command(&self) -> Option<String> {
+        let url = self.address(Part::Redis)?;
+        Some(format!("{} -u '{url}'", self.client("redis-cli", "/usr/bin/redis-cli")))
+    }
+
+    /// The machine's own client if it has one, else the one inside the Debian root.
+    fn client(&self, own: &str, inside: &str) -> String {
+        match &self.software.debian {
+            Some(debian) if !preflight::exists(own) => {
+                format!("sudo chroot '{}' {inside}", debian.root.display())
+            }
+            _ => own.to_owned(),
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn instance(&self) -> &Instance {
+        &self.instance
+    }
+
+    #[cfg(test)]
+    pub(crate) fn replace_user_lock(&mut self, lock: FileLock) {
+        self._user = lock;
+    }
+
+    fn ours(&self, part: Part, verb: &'static str) -> Result<(), Error> {
+        match self.options.own.address(part) {
+            Some(_) => Err(Error::NotOurs { part, variable: part.variable(), verb }),
+            None => Ok(()),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        if self.options.lifetime == Lifetime::Private {
+            // What cannot be ended now ends with the users' lock, and is deleted by the next private stack.
+            let _ = self.purge();
+        }
+    }
+}
+
+impl std::fmt::Debug for Stack {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Stack")
+            .field("name", &self.name())
+            .field("folder", &self.folder())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The user's own servers must answer before anything else is started.
+fn check_own(options: &Options) -> Result<(), Error> {
+    for part in Part::ALL.into_iter().filter(|part| options.parts.contains(part)) {
+        let Some(address) = options.own.address(part) else { continue };
+        part.check(address, OWN_CHECK_MAX).map_err(|why| Error::External {
+            part,
+            variable: part.variable(),
+            place: without_login(address),
+            why,
+        })?;
+    }
+    Ok(())
+}
+
+/// The address as it may be shown: user and password are left out.
+fn without_login(address: &str) -> String {
+    match (address.split_once("://"), address.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, place))) => format!("{scheme}://{place}"),
+        _ => address.to_owned(),
+    }
+}
+
+/// Opens the instance's folder and registers this process as its user.
+fn enter(options: &Options) -> Result<(Instance, FileLock), Error> {
+    if options.lifetime != Lifetime::Private {
+        let instance = Instance::new(&options.dir, &options.name);
+        instance.create()?;
+        if options.lifetime == Lifetime::Shared {
+            forget_former_users(&instance)?;
+        }
+        let user = FileLock::shared(&instance.users())?;
+        return Ok((instance, user));
+    }
+    let instances = options.dir.instances();
+    create(&instances)?;
+    // One at a time: a folder that nobody uses yet must not be swept away.
+    let _lock = FileLock::exclusive(&instances.join(".lock"), || {})?;
+    sweep_private(&options.dir)?;
+    let instance = Instance::new(&options.dir, &format!("{PRIVATE}{}-{}", options.name, word(8)));
+    instance.create()?;
+    let user = FileLock::shared(&instance.users())?;
+    Ok((instance, user))
+}
+
+/// The data of a shared instance end with its users: what earlier test runs have left would grow without end.
+fn forget_former_users(instance: &Instance) -> Result<(), Error> {
+    let _lock = instance.lock(|| {})?;
+    let unused = FileLock::try_exclusive(&instance.users())?.is_some();
+    if unused && !instance.any_alive() && !instance.kept().exists() {
+        for part in Part::ALL {
+            remove_tree(&instance.part_folder(part))?;
+        }
+    }
+    Ok(())
+}
+
+/// Starts, side by side, each of `parts` that does not answer.
+fn start_missing(
+    instance: &Instance,
+    parts: &[Part],
+    state: &State,
+    software: &Software,
+    options: &Options,
+    progress: &dyn Progress,
+) -> Result<BTreeMap<Part, PartState>, Error> {
+    let total = parts.len() as u64;
+    let done = std::sync::atomic::AtomicU64::new(0);
+    let start = |part: Part| {
+        if instance.healthy(part, state)? {
+            return Ok(None);
+        }
+        progress.step(TASK, done.load(std::sync::atomic::Ordering::Relaxed), total, "starting");
+        instance.processes(part).kill()?;
+        let started = instance.start(part, state.parts.get(&part), software, options)?;
+        let count = done.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1;
+        progress.step(TASK, count, total, &format!("{part} is healthy"));
+        Ok(Some((part, started)))
+    };
+    std::thread::scope(|scope| {
+        let start = &start;
+        let threads: Vec<_> = parts.iter().map(|&part| scope.spawn(move || start(part))).collect();
+        let outcomes =
+            threads.into_iter().map(|thread| thread.join().unwrap_or_else(|p| std::panic::resume_unwind(p)));
+        let outcomes: Vec<Result<_, Error>> = outcomes.collect();
+        outcomes.into_iter().filter_map(Result::transpose).collect()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_not_shown_in_a_message() {
+        assert_eq!(without_login("postgres://u:p@db.example:5432/x"), "postgres://db.example:5432/x");
+        assert_eq!(without_login("redis://:p@ss@h/0"), "redis://h/0");
+        assert_eq!(without_login("127.0.0.1:9092"), "127.0.0.1:9092");
+    }
+}

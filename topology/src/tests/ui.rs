@@ -1,0 +1,78 @@
+//! Every code: its page's example fails with it, exactly as the snapshot shows, and the page's cure is free of it.
+
+use super::{env, library};
+use crate::{Code, Source, load, to_text};
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+fn folder() -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/ui"))
+}
+
+fn files() -> Vec<(String, String)> {
+    let mut files: Vec<(String, String)> = std::fs::read_dir(folder())
+        .expect("the folder of examples")
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "yaml"))
+        .map(|path| {
+            let stem = path.file_stem().expect("a name").to_string_lossy().into_owned();
+            (stem, std::fs::read_to_string(&path).expect("a text"))
+        })
+        .collect();
+    files.sort();
+    files
+}
+
+/// The environment of the examples: everything but Redis, where a comment says so.
+fn codes_of(text: &str) -> BTreeSet<Code> {
+    let without_redis = text.contains("REDIS_URL is not set");
+    let env = |name: &str| env(name).filter(|_| !(without_redis && name == "REDIS_URL"));
+    load(&Source::new("topology.yaml", text), &env).1.iter().map(|diagnostic| diagnostic.code).collect()
+}
+
+#[test]
+fn findings_match_their_snapshots() {
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path(folder().join("snapshots"));
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(|| {
+        for (name, text) in files() {
+            let without_redis = text.contains("REDIS_URL is not set");
+            let env = |name: &str| env(name).filter(|_| !(without_redis && name == "REDIS_URL"));
+            let source = Source::new(format!("{name}.yaml"), text);
+            let (_, diagnostics) = load(&source, &env);
+            insta::assert_snapshot!(name, to_text(&source, &diagnostics, false));
+        }
+    });
+}
+
+#[test]
+fn every_code_has_an_example_that_fails_with_it_alone_and_a_cure() {
+    let files = files();
+    // Not UTF-8 cannot be written as text; `source` tests it.
+    for code in Code::ALL.iter().filter(|code| **code != Code::NotUtf8) {
+        let (_, text) = files
+            .iter()
+            .find(|(name, _)| name == code.id())
+            .unwrap_or_else(|| panic!("no {}.yaml", code.id()));
+        let found = codes_of(text);
+        assert!(found.contains(code), "{} is not among {found:?}", code.id());
+        let page = code.page();
+        assert!(
+            page.contains(&format!("```yaml\n{text}```")),
+            "the page of {} shows another example",
+            code.id()
+        );
+        let cure = page.split("## Cure").nth(1).and_then(|part| part.split("```yaml\n").nth(1));
+        let cure = cure.and_then(|part| part.split("```").next()).expect("a cure");
+        assert!(codes_of(cure).is_empty(), "the cure of {} gives {:?}", code.id(), codes_of(cure));
+    }
+}
+
+#[test]
+fn every_example_of_the_library_is_free_of_findings() {
+    for text in library::ALL {
+        assert!(codes_of(text).is_empty());
+    }
+}
