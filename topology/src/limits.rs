@@ -12,6 +12,9 @@ pub const ALIAS_NODES_MAX: usize = 1 << 16;
 pub const NAME_BYTES_MAX: usize = 128;
 /// Longest identifier of SQL; PostgreSQL cuts longer ones without a word.
 pub const IDENTIFIER_BYTES_MAX: usize = 63;
+/// Most operators, dots and brackets of an expression. Each may nest the tree by one, and whoever walks a tree stands on a
+/// stack of two megabytes.
+pub const EXPRESSION_STEPS_MAX: usize = 500;
 /// Longest expression.
 pub const EXPRESSION_BYTES_MAX: usize = 16 << 10;
 /// Most diagnostics of one run; further ones would not be read.

@@ -33,7 +33,9 @@ impl Recorded<'_> {
 
 /// FNV-1a: the same on every machine and in every version.
 fn hash(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+    bytes
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// How lines are read.
@@ -241,7 +243,8 @@ mod tests {
 
     #[test]
     fn a_key_stays_with_its_partition_and_the_rest_takes_turns() {
-        let recorded = |key: Option<&'static [u8]>| Recorded { key: key.map(Cow::Borrowed), ..Recorded::default() };
+        let recorded =
+            |key: Option<&'static [u8]>| Recorded { key: key.map(Cow::Borrowed), ..Recorded::default() };
         assert_eq!(recorded(Some(b"A")).partition(0, 4), recorded(Some(b"A")).partition(7, 4));
         let turns: Vec<usize> = (0..5).map(|number| recorded(None).partition(number, 4)).collect();
         assert_eq!(turns, [0, 1, 2, 3, 0]);

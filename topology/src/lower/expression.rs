@@ -4,7 +4,7 @@
 
 use super::{Context, locate};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::limits::EXPRESSION_BYTES_MAX;
+use crate::limits::{EXPRESSION_BYTES_MAX, EXPRESSION_STEPS_MAX};
 use crate::model::Expr;
 use crate::syntax::{Node, in_expression, shortened, tagged_expression};
 use crate::{Span, Spanned};
@@ -31,9 +31,11 @@ impl Context<'_> {
             return None;
         }
         let text = self.text(node)?;
-        if text.value.len() > EXPRESSION_BYTES_MAX {
-            let message = format!("an expression has at most {EXPRESSION_BYTES_MAX} bytes");
-            self.report(Diagnostic::error(Code::TooLarge, node.span, message));
+        if let Some(message) = too_large(&text.value) {
+            self.report(
+                Diagnostic::error(Code::TooLarge, node.span, message)
+                    .help("say it in several fields, or cases"),
+            );
             return None;
         }
         match parse(&text.value) {
@@ -65,6 +67,17 @@ impl Context<'_> {
             "it is CEL: `msg.price > 0 && msg.kind == \"trade\"`; the page on expressions has the functions",
         )
     }
+}
+
+/// Refuses what could exhaust the stack of the parser, or of a consumer's. Texts within the expression count too: where
+/// one ends is known only after parsing.
+fn too_large(text: &str) -> Option<String> {
+    if text.len() > EXPRESSION_BYTES_MAX {
+        return Some(format!("an expression has at most {EXPRESSION_BYTES_MAX} bytes"));
+    }
+    let steps = text.bytes().filter(|byte| b".[({?!+-*/%&|<=>,".contains(byte)).count();
+    (steps > EXPRESSION_STEPS_MAX)
+        .then(|| format!("an expression has at most {EXPRESSION_STEPS_MAX} operators, dots and brackets"))
 }
 
 struct Fault {
