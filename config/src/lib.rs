@@ -1,3 +1,7 @@
 //! Files of the product, embedded: node settings, migrations, topologies, samples.
 
 pub mod migrations;
+pub mod topologies;
+
+/// 503 recorded messages of 21 venues, a line each: `{"venue", "case", "msg"}`. Its licence lies beside it.
+pub const SAMPLE: &str = include_str!("../samples/crypto_msg_parser_2.9.2.jsonl");

@@ -1,28 +1,46 @@
 //! The actor runtime: links, supervisors, lifecycle, ledger, clock, telemetry, administration.
 
 pub mod actor;
+pub mod admin;
+pub mod application;
+mod assemble;
 pub mod backoff;
 pub mod batch;
 pub mod claim;
 pub mod class;
 pub mod clock;
+pub mod invariants;
+pub mod events;
 pub mod ledger;
 pub mod letter;
+pub mod lifecycle;
 pub mod limits;
 pub mod link;
+mod placement;
 pub mod port;
+pub mod registry;
+#[cfg(test)]
+mod scenarios;
 pub mod status;
+pub mod supervisor;
 pub mod task;
 pub mod telemetry;
 pub mod testing;
+mod watchdog;
 
 pub use actor::{Actor, ActorIdentity, Context, Factory};
+pub use application::{Builder, Handle, OrderError, RuntimeApplication, Settings};
+pub use assemble::Catalog;
 pub use batch::{Batch, Headers, Origin, PartitionKey, RawRecords};
 pub use claim::{Claim, ClaimRequest, Claims, LogRange, Loss, OffsetStore, Owner, Position, SinkIdentity};
 pub use class::{Class, Error};
 pub use clock::Clock;
-pub use ledger::{Ledger, SinkIndex};
+pub use ledger::{Ledger, SinkIndex, SinkSpec};
 pub use letter::{DeadLetterPort, Letter, LetterRequest};
+pub use lifecycle::{ManifestEntry, Outcome};
 pub use link::Lease;
+pub use placement::Placement;
+pub use registry::Registry;
 pub use status::{State, Status};
+pub use supervisor::exit::Exit;
 pub use telemetry::LagBoard;

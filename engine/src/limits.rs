@@ -8,6 +8,9 @@ pub const BATCH_RECORDS_MAX: usize = 8192;
 pub const BATCH_OFFSETS_SPAN_MAX: i64 = 65_536;
 /// Crashes of an actor's own making while it holds a batch, before the batch is put on probation.
 pub const DELIVERIES_MAX: u32 = 3;
+/// Records condemned in one probation before the crashes of that probation count again: an actor that most records kill
+/// is itself at fault.
+pub const CONDEMNED_MAX: u32 = 16;
 /// Requests that wait for the `dead_letter` actor.
 pub const LETTER_REQUESTS_MAX: usize = 64;
 /// How long a best-effort branch may hold up the others when its link is full; afterwards it is passed over until
@@ -15,9 +18,37 @@ pub const LETTER_REQUESTS_MAX: usize = 64;
 pub const BEST_EFFORT_WAIT_MAX: Duration = Duration::from_millis(50);
 /// Control messages that wait for one actor.
 pub const CONTROL_MESSAGES_MAX: usize = 64;
+/// Ranges a required sink has passed over that the ledger keeps in case it comes back to them; older ones stay
+/// unaccounted for good.
+pub const LEDGER_PASSED_RANGES_MAX: usize = 1024;
+/// Released epochs of one partition with a line of their own in the ledger; older ones share a line.
+pub const LEDGER_EPOCHS_KEPT_MAX: usize = 8;
 /// Events kept for `/api/events` and the page.
 pub const EVENTS_KEPT_MAX: usize = 1024;
+/// Exits and starts that wait for the conductor.
+pub const HOST_EVENTS_MAX: usize = 1024;
+/// Orders that wait for the conductor.
+pub const COMMANDS_MAX: usize = 64;
+/// How often the conductor looks at what nobody tells it: arbiters, progress, idleness.
+pub const CONDUCTOR_TICK: Duration = Duration::from_millis(200);
+/// How long a cut drain asks the offset store what will be replayed.
+pub const MANIFEST_WAIT_MAX: Duration = Duration::from_secs(2);
+/// How often stored offsets are read for lag.
+pub const LAG_PROBE_EVERY: Duration = Duration::from_secs(2);
+/// How long such a read may take.
+pub const LAG_PROBE_WAIT_MAX: Duration = Duration::from_secs(5);
+/// Partitions that get a series of their own; beyond, a source's are summed.
+pub const SERIES_PARTITIONS_MAX: usize = 1000;
+/// How often the recorder is tidied while nobody scrapes.
+pub const RECORDER_UPKEEP_EVERY: Duration = Duration::from_secs(5);
+/// Connections the admin endpoint serves at once.
+pub const ADMIN_CONNECTIONS_MAX: usize = 64;
+/// How long nothing may move on one of them.
+pub const ADMIN_IDLE_MAX: Duration = Duration::from_secs(30);
+/// How often an event stream says that it is there.
+pub const ADMIN_KEEP_ALIVE: Duration = Duration::from_secs(10);
 /// Different reasons an actor's dead letters are counted by; further ones count as `other`.
 pub const DEAD_LETTER_REASONS_MAX: usize = 64;
 
 const _: () = assert!(BATCH_RECORDS_MAX as i64 <= BATCH_OFFSETS_SPAN_MAX, "a full batch fits its range");
+const _: () = assert!(ADMIN_KEEP_ALIVE.as_secs() * 2 < ADMIN_IDLE_MAX.as_secs(), "a quiet stream is kept");

@@ -22,7 +22,10 @@ pub(crate) fn interpolate(node: &mut Node, env: &Env<'_>, diagnostics: &mut Vec<
         Value::Scalar(scalar) if scalar.text.contains("${") => {
             match replaced(&scalar.text, env) {
                 Ok(text) => scalar.text = text,
-                Err(refusal) => diagnostics.push(refusal.at(span)),
+                Err(refusal) => {
+                    diagnostics.push(refusal.at(span));
+                    scalar.refused = true;
+                }
             }
             scalar.interpolated = true;
         }

@@ -12,10 +12,15 @@ pub const ALIAS_NODES_MAX: usize = 1 << 16;
 pub const NAME_BYTES_MAX: usize = 128;
 /// Longest identifier of SQL; PostgreSQL cuts longer ones without a word.
 pub const IDENTIFIER_BYTES_MAX: usize = 63;
+/// Most operators, dots and brackets of an expression. Each may nest the tree by one, and whoever walks a tree stands on a
+/// stack of two megabytes.
+pub const EXPRESSION_STEPS_MAX: usize = 500;
 /// Longest expression.
 pub const EXPRESSION_BYTES_MAX: usize = 16 << 10;
 /// Most diagnostics of one run; further ones would not be read.
 pub const DIAGNOSTICS_MAX: usize = 500;
+/// More bytes than this on all links together are worth a warning.
+pub const LINKS_BYTES_USUAL: u64 = 1 << 30;
 /// Most clones of one actor.
 pub const PARALLELISM_MAX: i64 = 64;
 

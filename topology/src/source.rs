@@ -18,17 +18,18 @@ impl Source {
         Self { name: name.into(), text: text.into() }
     }
 
-    /// A file's bytes. What is not UTF-8 is refused; the source returned with the refusal has the text up to there.
-    pub fn from_bytes(name: impl Into<String>, bytes: Vec<u8>) -> Result<Self, (Self, Diagnostic)> {
-        String::from_utf8(bytes).map(|text| Self { name: name.into(), text }).or_else(|error| {
-            let valid = error.utf8_error().valid_up_to();
-            let text = String::from_utf8_lossy(&error.as_bytes()[..valid]).into_owned();
-            let diagnostic =
-                Diagnostic::error(Code::NotUtf8, Span::new(valid, valid), "the file is not UTF-8 text")
-                    .label(format!("byte {valid} begins no character"))
-                    .help("is this the right file? save it as UTF-8 without any other encoding");
-            Err((Self { name: String::new(), text }, diagnostic))
-        })
+    /// A file's bytes. What is not UTF-8 is refused; the source then has the text up to there.
+    pub fn from_bytes(name: impl Into<String>, bytes: Vec<u8>) -> (Self, Option<Diagnostic>) {
+        let error = match String::from_utf8(bytes) {
+            Ok(text) => return (Self::new(name, text), None),
+            Err(error) => error,
+        };
+        let valid = error.utf8_error().valid_up_to();
+        let text = String::from_utf8_lossy(&error.as_bytes()[..valid]).into_owned();
+        let refusal = Diagnostic::error(Code::NotUtf8, Span::new(valid, valid), "the file is not UTF-8 text")
+            .label(format!("byte {valid} begins no character"))
+            .help("is this the right file? save it as UTF-8");
+        (Self::new(name, text), Some(refusal))
     }
 }
 
@@ -96,8 +97,10 @@ mod tests {
 
     #[test]
     fn bytes_that_are_not_utf8_are_refused_at_their_place() {
-        let (source, refusal) = Source::from_bytes("x", b"ab\xff\xfe".to_vec()).expect_err("not UTF-8");
-        assert_eq!(source.text, "ab");
-        assert_eq!(refusal.span, Span::new(2, 2));
+        let (source, refusal) = Source::from_bytes("x", b"ab\xff\xfe".to_vec());
+        assert_eq!((source.name.as_str(), source.text.as_str()), ("x", "ab"));
+        let refusal = refusal.expect("not UTF-8");
+        assert_eq!((refusal.code, refusal.span), (Code::NotUtf8, Span::new(2, 2)));
+        assert_eq!(Source::from_bytes("x", "é".into()).1, None);
     }
 }

@@ -2,7 +2,7 @@
 
 use aqueduct_engine::LogRange;
 use aqueduct_topology::model::Start;
-use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use std::collections::BTreeMap;
@@ -103,4 +103,41 @@ pub fn exists<C: ConsumerContext>(
         }
         None => Ok(()),
     }
+}
+
+/// Tells the group that what lies below these offsets is done, and waits until it knows.
+pub fn commit<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    topic: &str,
+    offsets: &[(i32, i64)],
+) -> KafkaResult<()> {
+    let mut list = TopicPartitionList::with_capacity(offsets.len());
+    for (partition, offset) in offsets {
+        list.add_partition_offset(topic, *partition, Offset::Offset(*offset))?;
+    }
+    consumer.commit(&list, CommitMode::Sync)
+}
+
+/// What the group was told last; `None` = nothing for that partition.
+pub fn committed<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    partitions: &[(&str, i32)],
+    patience: Duration,
+) -> KafkaResult<Vec<Option<i64>>> {
+    let mut asked = TopicPartitionList::with_capacity(partitions.len());
+    for (topic, partition) in partitions {
+        asked.add_partition(topic, *partition);
+    }
+    let answered = consumer.committed_offsets(asked, patience)?;
+    let committed = |&(topic, partition): &(&str, i32)| {
+        let element = answered
+            .find_partition(topic, partition)
+            .ok_or(KafkaError::OffsetFetch(RDKafkaErrorCode::Partial))?;
+        element.error()?;
+        Ok(match element.offset() {
+            Offset::Offset(offset) => Some(offset),
+            _ => None,
+        })
+    };
+    partitions.iter().map(committed).collect()
 }

@@ -1,6 +1,6 @@
 //! One partition as the polling thread sees it: what is being gathered, what waits for room.
 
-use super::records::Gathering;
+use crate::kafka::records::Gathering;
 use super::talk::Grant;
 use aqueduct_engine::clock::Instant;
 use aqueduct_engine::port::Outputs;

@@ -4,17 +4,29 @@ use super::claiming::{ASK_MAX, Claimed, Claimer};
 use super::poll::REVOKE_MAX;
 use super::talk::{End, Order, Report};
 use crate::kafka::query;
-use aqueduct_engine::{Claim, Claims, Class, Clock, Context, Error, Ledger, LogRange, Status};
+use aqueduct_engine::claim::Loss;
+use aqueduct_engine::clock::Instant;
+use aqueduct_engine::{Claim, Claims, Class, Clock, Context, Error, Ledger, LogRange, State, Status};
 use futures::StreamExt;
 use futures::future::LocalBoxFuture;
 use futures::stream::FuturesUnordered;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
+/// How often the state is looked over, and what sinks ask for.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// How often the broker is asked where the logs end.
 const LAG_EVERY: Duration = Duration::from_secs(1);
+/// How often the group is told what is written, where that is only for tools.
+const MIRROR_EVERY: Duration = Duration::from_secs(5);
+/// How often where it is what a restart begins from.
+const COMMIT_EVERY: Duration = Duration::from_secs(1);
+/// A fenced partition is claimed anew after this or up to thrice as long.
+const FENCED_WAIT: Duration = Duration::from_millis(500);
+/// How long a drain waits for what is in flight before it leaves the group.
+const DRAIN_MAX: Duration = Duration::from_secs(10);
 /// The drain is cut a little before the polling thread would cut it.
 const IDLE_MAX: Duration = REVOKE_MAX.saturating_sub(Duration::from_millis(250));
 
@@ -32,7 +44,8 @@ pub(super) enum Outcome {
 /// Something that took time is done.
 enum Done {
     Claimed(Result<Vec<Claimed>, Error>),
-    Idle { partition: i32 },
+    Idle { partition: i32, written: Vec<(i32, i64)> },
+    Written(Result<Vec<(i32, i64)>, Error>),
     Logs(Result<BTreeMap<i32, LogRange>, Error>),
     Ranges(Result<BTreeMap<i32, LogRange>, Error>),
 }
@@ -47,13 +60,19 @@ pub(super) struct Session<'a> {
     orders: SyncSender<Order>,
     held: BTreeMap<i32, Claim>,
     jobs: FuturesUnordered<LocalBoxFuture<'static, Done>>,
+    /// Partitions somebody else has claimed while the group gives them to us.
+    fenced: BTreeSet<i32>,
     trouble: Option<Error>,
     member: bool,
     asking_logs: bool,
+    reading_positions: bool,
+    logs_asked: Instant,
+    committed: Instant,
 }
 
 impl<'a> Session<'a> {
     pub(super) fn new(cx: &'a mut Context, claimer: Claimer, orders: SyncSender<Order>) -> Self {
+        let now = cx.clock.now();
         Self {
             status: cx.status.clone(),
             clock: cx.clock.clone(),
@@ -64,9 +83,13 @@ impl<'a> Session<'a> {
             orders,
             held: BTreeMap::new(),
             jobs: FuturesUnordered::new(),
+            fenced: BTreeSet::new(),
             trouble: None,
             member: false,
             asking_logs: false,
+            reading_positions: false,
+            logs_asked: now,
+            committed: now,
         }
     }
 
@@ -75,7 +98,7 @@ impl<'a> Session<'a> {
         let status = self.status.clone();
         let clock = self.clock.clone();
         let (mut stopping, mut draining) = (false, false);
-        let mut tick = Box::pin(clock.sleep(LAG_EVERY));
+        let mut tick = Box::pin(clock.sleep(LOOK_EVERY));
         loop {
             self.show();
             tokio::select! {
@@ -91,28 +114,111 @@ impl<'a> Session<'a> {
                 report = reports.recv() => match report {
                     Some(Report::Ended { why, outputs }) => {
                         self.cx.outputs = outputs;
-                        return self.end(why);
+                        return self.end(why).await;
                     }
                     Some(report) => self.hear(report)?,
                     None => return Err(Error::bug("the polling thread panicked; the log has its message")),
                 },
                 Some(done) = self.jobs.next() => self.finish(done)?,
                 () = &mut tick => {
-                    tick = Box::pin(clock.sleep(LAG_EVERY));
-                    self.ask_logs();
+                    tick = Box::pin(clock.sleep(LOOK_EVERY));
+                    self.look()?;
                 }
             }
         }
     }
 
-    fn end(&mut self, why: End) -> Result<Outcome, Error> {
+    async fn end(&mut self, why: End) -> Result<Outcome, Error> {
         match why {
-            End::Told | End::Drained => Ok(Outcome::Finished),
+            End::Told => Ok(Outcome::Finished),
+            End::Drained => {
+                self.see_off().await;
+                Ok(Outcome::Finished)
+            }
             End::ClientGone(error) => Ok(Outcome::ClientGone(error)),
             End::FencedByName(error) => Ok(Outcome::FencedByName(error)),
             End::OutputClosed if self.status.stopping() => Ok(Outcome::Finished),
             End::OutputClosed => Err(Error::new(Class::Fenced, "the output is closed, or has a newer sender")),
         }
+    }
+
+    /// Everything read is handed on. We stay in the group until it is written, so that nobody claims what is in
+    /// flight, and tell the group how far that is.
+    async fn see_off(&mut self) {
+        self.cx.outputs.close();
+        let held: Vec<_> = self.held.values().map(|claim| (claim.key.clone(), claim.epoch)).collect();
+        let (ledger, status) = (&self.ledger, &self.status);
+        let idle = async {
+            for (key, epoch) in &held {
+                ledger.idle(key, *epoch).await;
+            }
+        };
+        let (idle, stopped) = (std::pin::pin!(idle), std::pin::pin!(status.stopped()));
+        let _ = self.clock.timeout(DRAIN_MAX, futures::future::select(idle, stopped)).await;
+        let partitions: Vec<i32> = self.held.keys().copied().collect();
+        let said = async {
+            let written = self.claimer.written(&partitions).await?;
+            self.claimer.say_written(written).await
+        };
+        match self.clock.timeout(ASK_MAX, said).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(actor = &*self.claimer.options.source, %error, "group offsets were not committed");
+            }
+            Err(_) => tracing::warn!(actor = &*self.claimer.options.source, "no answer to the last commit"),
+        }
+    }
+
+    /// What is looked after from time to time.
+    fn look(&mut self) -> Result<(), Error> {
+        let now = self.clock.now();
+        if now.duration_since(self.logs_asked) >= LAG_EVERY {
+            self.logs_asked = now;
+            self.ask_logs();
+        }
+        let exactly_once = self.claimer.options.offsets.exactly_once();
+        let commit_every = if exactly_once { MIRROR_EVERY } else { COMMIT_EVERY };
+        if now.duration_since(self.committed) >= commit_every {
+            self.committed = now;
+            self.read_positions();
+        }
+        self.claims
+            .take_rewinds(&self.claimer.options.source)
+            .into_iter()
+            .try_for_each(|(key, epoch, loss)| self.rewind(key.partition, epoch, loss))
+    }
+
+    /// A sink lost its claim: reading stops, and begins again from a new one.
+    fn rewind(&mut self, partition: i32, epoch: i64, loss: Loss) -> Result<(), Error> {
+        if self.held.get(&partition).is_none_or(|claim| claim.epoch != epoch) {
+            return Ok(());
+        }
+        tracing::warn!(actor = &*self.claimer.options.source, partition, epoch, ?loss, "claimed anew");
+        self.held.remove(&partition);
+        self.order(Order::Halt { partition })?;
+        let delay = match loss {
+            // Two owners must not take turns at fencing each other: whoever the group means will be alone soon.
+            Loss::Fenced => {
+                self.fenced.insert(partition);
+                FENCED_WAIT.mul_f64(1.0 + 2.0 * fastrand::f64())
+            }
+            Loss::WentBack => Duration::ZERO,
+        };
+        self.claim(vec![partition], delay);
+        Ok(())
+    }
+
+    fn read_positions(&mut self) {
+        if self.held.is_empty() || std::mem::replace(&mut self.reading_positions, true) {
+            return;
+        }
+        let (claimer, clock) = (self.claimer.clone(), self.clock.clone());
+        let partitions: Vec<i32> = self.held.keys().copied().collect();
+        self.jobs.push(Box::pin(async move {
+            let written = clock.timeout(ASK_MAX, claimer.written(&partitions)).await;
+            let late = |_| Err(Error::new(Class::Transient, "the offset store does not answer"));
+            Done::Written(written.unwrap_or_else(late))
+        }));
     }
 
     fn order(&self, order: Order) -> Result<(), Error> {
@@ -161,7 +267,20 @@ impl<'a> Session<'a> {
     fn finish(&mut self, done: Done) -> Result<(), Error> {
         match done {
             Done::Claimed(claimed) => claimed?.into_iter().try_for_each(|claimed| self.begin(claimed)),
-            Done::Idle { partition } => self.order(Order::Idle { partition }),
+            Done::Idle { partition, written } => {
+                self.order(Order::Commit(written))?;
+                self.order(Order::Idle { partition })
+            }
+            Done::Written(written) => {
+                self.reading_positions = false;
+                match written {
+                    Ok(written) => self.order(Order::Commit(written)),
+                    Err(error) => {
+                        tracing::debug!(actor = &*self.claimer.options.source, %error, "no positions to commit");
+                        Ok(())
+                    }
+                }
+            }
             Done::Logs(logs) => {
                 self.asking_logs = false;
                 match logs {
@@ -193,6 +312,7 @@ impl<'a> Session<'a> {
         if self.claimer.granted.borrow().get(&partition) != Some(&grant) {
             return Ok(());
         }
+        self.fenced.remove(&partition);
         self.claims.insert(claim.clone());
         self.held.insert(partition, claim.clone());
         self.status.lag().log(&claim.key.topic, partition, log.start, log.end);
@@ -207,11 +327,18 @@ impl<'a> Session<'a> {
     }
 
     fn drain_partition(&mut self, partition: i32, epoch: i64) {
-        let (ledger, clock, key) = (self.ledger.clone(), self.clock.clone(), self.claimer.options.key(partition));
+        let (ledger, clock, claimer) = (self.ledger.clone(), self.clock.clone(), self.claimer.clone());
+        let key = claimer.options.key(partition);
+        let last_word = !claimer.options.offsets.exactly_once();
         self.jobs.push(Box::pin(async move {
+            let drained = async {
+                ledger.idle(&key, epoch).await;
+                // The next owner begins where the group was told, if rows and offsets are not written together.
+                if last_word { claimer.written(&[partition]).await.unwrap_or_default() } else { Vec::new() }
+            };
             // Cut short, the rest is fenced by the next owner's claim.
-            let _ = clock.timeout(IDLE_MAX, ledger.idle(&key, epoch)).await;
-            Done::Idle { partition }
+            let written = clock.timeout(IDLE_MAX, drained).await.unwrap_or_default();
+            Done::Idle { partition, written }
         }));
     }
 
@@ -220,6 +347,7 @@ impl<'a> Session<'a> {
         for partition in partitions {
             self.claimer.granted.borrow_mut().remove(partition);
             self.held.remove(partition);
+            self.fenced.remove(partition);
             self.status.lag().remove(&topic, *partition);
         }
     }
@@ -266,6 +394,13 @@ impl<'a> Session<'a> {
     fn show(&self) {
         if let Some(error) = self.claimer.waiting.borrow().values().next() {
             self.status.waiting(error);
+        } else if !self.fenced.is_empty() {
+            let reason = format!(
+                "partitions {:?} have another owner in the offset store though the group gives them to us; \
+                 claiming them anew",
+                self.fenced
+            );
+            self.status.set(State::Fenced { reason });
         } else if let Some(error) = &self.trouble {
             self.status.waiting(error);
         } else if self.member {
@@ -275,6 +410,28 @@ impl<'a> Session<'a> {
 }
 
 impl Claimer {
+    /// How far every sink has come, of `partitions`: what the group may be told.
+    async fn written(&self, partitions: &[i32]) -> Result<Vec<(i32, i64)>, Error> {
+        let mut least: BTreeMap<i32, i64> = BTreeMap::new();
+        for position in self.options.offsets.positions().await? {
+            let key = &position.key;
+            if key.source == self.options.source && *key.topic == *self.options.kafka.topic.value {
+                let next = least.entry(key.partition).or_insert(position.next_offset);
+                *next = (*next).min(position.next_offset);
+            }
+        }
+        Ok(least.into_iter().filter(|(partition, _)| partitions.contains(partition)).collect())
+    }
+
+    /// Tells the group, and waits for its answer.
+    async fn say_written(&self, written: Vec<(i32, i64)>) -> Result<(), Error> {
+        if written.is_empty() {
+            return Ok(());
+        }
+        let topic = self.options.topic();
+        self.ask(move |client| query::commit(client, &topic, &written)).await
+    }
+
     /// Where the logs of `partitions` begin and end.
     async fn logs(&self, partitions: Vec<i32>) -> Result<BTreeMap<i32, LogRange>, Error> {
         let topic = self.options.topic();

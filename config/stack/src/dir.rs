@@ -76,20 +76,32 @@ pub(crate) fn write_whole(path: &Path, text: &str) -> Result<(), Error> {
 
 /// Deletes `path` and everything below it, unless something is mounted there.
 pub(crate) fn remove_tree(path: &Path) -> Result<(), Error> {
-    if !path.exists() {
-        return Ok(());
+    match fs::symlink_metadata(path) {
+        Err(_) => return Ok(()),
+        Ok(entry) if entry.is_symlink() => {
+            let what =
+                format!("`{}` is a link; it is not followed to delete what it leads to", path.display());
+            return Err(Error::Unusable(what));
+        }
+        Ok(_) => {}
     }
     let real = fs::canonicalize(path).map_err(Error::io("resolve", path))?;
+    refuse_mounts(&real)?;
+    fs::remove_dir_all(&real).map_err(Error::io("delete", &real))
+}
+
+/// An error if anything is mounted at or below `folder`, an absolute path without links.
+fn refuse_mounts(folder: &Path) -> Result<(), Error> {
     let table = fs::read_to_string("/proc/self/mountinfo")
         .map_err(Error::io("read", Path::new("/proc/self/mountinfo")))?;
-    if let Some(mount) = mounts_below(&table, &real).first() {
+    if let Some(mount) = mounts_below(&table, folder).first() {
         return Err(Error::Unusable(format!(
             "`{}` is not deleted: `{}` is mounted below it; `umount` it first",
-            path.display(),
+            folder.display(),
             mount.display()
         )));
     }
-    fs::remove_dir_all(&real).map_err(Error::io("delete", &real))
+    Ok(())
 }
 
 /// The mount points of a `mountinfo` table at or below `folder`.
@@ -125,9 +137,22 @@ mod tests {
     }
 
     #[test]
-    fn a_tree_that_is_a_mount_point_is_not_deleted() {
-        let refused = remove_tree(Path::new("/proc")).expect_err("/proc is mounted");
+    fn a_tree_with_a_mount_is_refused() {
+        let refused = refuse_mounts(Path::new("/proc")).expect_err("/proc is mounted");
         assert!(refused.to_string().contains("is mounted below it"), "{refused}");
+    }
+
+    #[test]
+    fn a_link_is_refused_and_what_it_leads_to_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let (target, link) = (dir.path().join("target"), dir.path().join("link"));
+        fs::create_dir(&target).unwrap();
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        assert!(remove_tree(&link).is_err());
+        assert!(target.exists());
+        remove_tree(&target).unwrap();
+        assert!(!target.exists());
+        remove_tree(&target).unwrap();
     }
 
     #[test]

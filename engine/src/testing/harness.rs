@@ -7,7 +7,7 @@ use crate::class::Error;
 use crate::clock::Clock;
 use crate::ledger::{Ledger, SinkIndex};
 use crate::letter::DeadLetterPort;
-use crate::link::{Bounds, Link};
+use crate::link::{Bounds, Link, Receiver};
 use crate::port::{Edge, Inputs, Outputs};
 use crate::status::Status;
 use futures::FutureExt;
@@ -84,9 +84,9 @@ impl HarnessBuilder {
             Some(required) => vec![(self.name.clone(), required)],
             None => (0..self.outputs).map(|output| (format!("output{output}").into(), true)).collect(),
         };
+        let receivers = output_links.iter().map(Link::receiver).collect();
         let shared = Shared {
             senders: input_links.iter().map(Link::sender).collect(),
-            receivers: output_links.iter().map(Link::receiver).collect(),
             input_links,
             output_links,
             ledger: Ledger::new("test".into(), sinks),
@@ -100,7 +100,7 @@ impl HarnessBuilder {
         };
         let probe = Probe { shared: Arc::new(shared) };
         let context = self.context(&probe);
-        Harness { context, probe, builder: self }
+        Harness { context, probe, receivers, builder: self }
     }
 
     /// New ends on the same links: what a restarted actor gets.
@@ -133,6 +133,8 @@ impl HarnessBuilder {
 pub struct Harness {
     context: Context,
     probe: Probe,
+    /// The far ends of the outputs.
+    receivers: Vec<Receiver>,
     builder: HarnessBuilder,
 }
 
@@ -199,7 +201,8 @@ impl Harness {
     ) -> (Result<(), Error>, T) {
         let probe = self.probe.clone();
         let (ended, value) = {
-            let outputs = join_all((0..self.builder.outputs).map(|output| probe.collect_output(output)));
+            let collect = |(output, receiver)| probe.collect_output(output, receiver);
+            let outputs = join_all(self.receivers.iter_mut().enumerate().map(collect));
             let letters = async {
                 match self.builder.letters_answered {
                     true => probe.collect_letters().await,
@@ -224,9 +227,9 @@ impl Harness {
         if well {
             self.context.outputs.close();
         }
-        for output in 0..self.builder.outputs {
+        for (output, receiver) in self.receivers.iter_mut().enumerate() {
             // One poll takes all there is: it waits only where the output is empty.
-            self.probe.collect_output(output).now_or_never();
+            self.probe.collect_output(output, receiver).now_or_never();
         }
         if !well {
             self.context = self.builder.context(&self.probe);

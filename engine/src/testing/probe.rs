@@ -22,7 +22,6 @@ pub(super) struct Shared {
     pub(super) input_links: Vec<Arc<Link>>,
     pub(super) output_links: Vec<Arc<Link>>,
     pub(super) senders: Vec<Sender>,
-    pub(super) receivers: Vec<Receiver>,
     pub(super) ledger: Ledger,
     pub(super) claims: Claims,
     pub(super) port: DeadLetterPort,
@@ -170,10 +169,10 @@ impl Probe {
     }
 
     /// Takes what comes out of one output until it is closed and empty.
-    pub(super) async fn collect_output(&self, output: usize) {
+    pub(super) async fn collect_output(&self, output: usize, receiver: &mut Receiver) {
         loop {
             self.until(|probe| !probe.shared.outputs_held.load(Ordering::Acquire)).await;
-            let Some(lease) = self.shared.receivers[output].lease().await else { return };
+            let Some(lease) = receiver.lease().await else { return };
             if self.shared.outputs_are_sinks {
                 self.shared.ledger.settled(SinkIndex(output), &lease.origin, lease.row_offsets());
             }

@@ -9,6 +9,7 @@ use crate::{Span, Spanned};
 use std::collections::HashMap;
 
 pub(super) fn check(cx: &Context<'_>, graph: &Graph<'_>) {
+    let found_before = cx.found();
     for draft in graph.drafts {
         presence(cx, draft);
         for from in &draft.from {
@@ -23,7 +24,10 @@ pub(super) fn check(cx: &Context<'_>, graph: &Graph<'_>) {
     if !circular {
         two_paths(cx, graph);
     }
-    unread(cx, graph);
+    // An edge that is wrong may have been meant for whom nobody reads.
+    if cx.found() == found_before {
+        unread(cx, graph);
+    }
 }
 
 fn port(draft: &Draft) -> Option<Port> {
@@ -141,7 +145,9 @@ fn cycles(cx: &Context<'_>, graph: &Graph<'_>) -> bool {
             path.push((start, 0));
         }
         while let Some((draft, done)) = path.pop() {
-            let Some(from) = draft.from.get(done) else {
+            // What a source reads is refused as such.
+            let from = draft.from.get(done).filter(|_| port(draft) != Some(Port::Source));
+            let Some(from) = from else {
                 colours.insert(&draft.name.value, Colour::Black);
                 continue;
             };
@@ -214,10 +220,6 @@ fn sources_above<'a>(graph: &Graph<'a>, draft: &'a Draft, found: &mut Vec<&'a st
 }
 
 fn unread(cx: &Context<'_>, graph: &Graph<'_>) {
-    // An edge that leads nowhere may have been meant for whom nobody reads.
-    if graph.drafts.iter().flat_map(|draft| &draft.from).any(|from| graph.get(&from.value).is_none()) {
-        return;
-    }
     let read: std::collections::HashSet<&str> =
         graph.drafts.iter().flat_map(|draft| &draft.from).map(|from| from.value.as_str()).collect();
     for draft in graph.drafts.iter().filter(|draft| !read.contains(draft.name.value.as_str())) {

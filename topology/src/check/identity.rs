@@ -2,6 +2,7 @@
 
 use super::Graph;
 use crate::diagnostic::{Code, Diagnostic};
+use crate::limits::LINKS_BYTES_USUAL;
 use crate::lower::{Context, DEAD_LETTER, Draft, File};
 use crate::model::{Actor, Kind, Policy, TemplatePart};
 use crate::{Span, Spanned};
@@ -15,6 +16,8 @@ pub(super) fn check(cx: &Context<'_>, graph: &Graph<'_>, file: &File) {
         elsewhere(cx, draft);
     }
     nothing_required(cx, graph);
+    read_twice(cx, graph);
+    large_links(cx, graph);
 }
 
 fn actors<'a>(graph: &Graph<'a>) -> impl Iterator<Item = &'a Actor> {
@@ -146,4 +149,53 @@ fn nothing_required(cx: &Context<'_>, graph: &Graph<'_>) {
         );
         cx.report(finding);
     }
+}
+
+/// The sources of a topology are one consumer group: two that read one topic would each get a part of it. And a topic
+/// that the topology also writes never comes to rest.
+fn read_twice(cx: &Context<'_>, graph: &Graph<'_>) {
+    let mut topics: HashMap<&str, &Spanned<String>> = HashMap::new();
+    for actor in actors(graph) {
+        let Kind::KafkaSource(source) = &actor.kind else { continue };
+        if source.topic.value.is_empty() {
+            continue;
+        }
+        if let Some(first) = topics.insert(&source.topic.value, &source.topic) {
+            let message = format!("the topic `{}` is read by two sources", source.topic.value);
+            let finding =
+                Diagnostic::error(Code::ReadTwice, source.topic.span, message).also(first.span, "the first");
+            cx.report(finding.help(
+                "both are one consumer group and would share it: let several actors read `from` one source",
+            ));
+        }
+    }
+    for actor in actors(graph) {
+        let Kind::KafkaSink(sink) = &actor.kind else { continue };
+        if let Some(read) = topics.get(sink.topic.value.as_str()) {
+            let message = format!(
+                "records would go round for ever: the topic `{}` is read and written",
+                sink.topic.value
+            );
+            let finding =
+                Diagnostic::error(Code::CyclicEdge, sink.topic.span, message).also(read.span, "read here");
+            cx.report(finding.help("write to another topic"));
+        }
+    }
+}
+
+/// What the links may hold together when everything stands still.
+fn large_links(cx: &Context<'_>, graph: &Graph<'_>) {
+    let bytes = |actor: &Actor| {
+        let links = actor.from.len() as u64 * u64::from(actor.parallelism.value);
+        actor.link.bytes.saturating_mul(links)
+    };
+    let total = actors(graph).fold(0_u64, |total, actor| total.saturating_add(bytes(actor)));
+    let Some(largest) = actors(graph).max_by_key(|actor| bytes(actor)).filter(|_| total > LINKS_BYTES_USUAL)
+    else {
+        return;
+    };
+    let message = format!("the links of this file may hold {} MiB together", total >> 20);
+    let finding =
+        Diagnostic::warning(Code::LargeLinks, largest.name.span, message).label("the largest part is here");
+    cx.report(finding.help("lower `link: { bytes }` or `parallelism`, unless the machine has the memory"));
 }

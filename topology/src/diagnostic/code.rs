@@ -67,6 +67,8 @@ codes! {
     SameIdentity "T030" "two actors with one identity",
     PolicyElsewhere "T031" "an option on an actor for which it means nothing",
     NothingRequired "T032" "a source none of whose sinks is required",
+    LargeLinks "T033" "links that may hold much memory",
+    ReadTwice "T034" "one topic read by two sources",
     // Supervision.
     UnknownChild "T035" "a supervisor's child that does not exist",
     ChildTwice "T036" "a child of two supervisors",

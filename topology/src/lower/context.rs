@@ -32,6 +32,11 @@ impl<'a> Context<'a> {
         self.found.borrow_mut().push(diagnostic);
     }
 
+    /// How many findings there are so far.
+    pub(crate) fn found(&self) -> usize {
+        self.found.borrow().len()
+    }
+
     /// Keeps a parsed expression for the checks.
     pub(crate) fn keep(&self, span: Span, expression: Expression) {
         self.expressions.borrow_mut().insert(span, Rc::new(expression));

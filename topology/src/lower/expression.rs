@@ -4,7 +4,7 @@
 
 use super::{Context, locate};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::limits::EXPRESSION_BYTES_MAX;
+use crate::limits::{EXPRESSION_BYTES_MAX, EXPRESSION_STEPS_MAX};
 use crate::model::Expr;
 use crate::syntax::{Node, in_expression, shortened, tagged_expression};
 use crate::{Span, Spanned};
@@ -31,9 +31,11 @@ impl Context<'_> {
             return None;
         }
         let text = self.text(node)?;
-        if text.value.len() > EXPRESSION_BYTES_MAX {
-            let message = format!("an expression has at most {EXPRESSION_BYTES_MAX} bytes");
-            self.report(Diagnostic::error(Code::TooLarge, node.span, message));
+        if let Some(message) = too_large(&text.value) {
+            self.report(
+                Diagnostic::error(Code::TooLarge, node.span, message)
+                    .help("say it in several fields, or cases"),
+            );
             return None;
         }
         match parse(&text.value) {
@@ -67,6 +69,17 @@ impl Context<'_> {
     }
 }
 
+/// Refuses what could exhaust the stack of the parser, or of a consumer's. Texts within the expression count too: where
+/// one ends is known only after parsing.
+fn too_large(text: &str) -> Option<String> {
+    if text.len() > EXPRESSION_BYTES_MAX {
+        return Some(format!("an expression has at most {EXPRESSION_BYTES_MAX} bytes"));
+    }
+    let steps = text.bytes().filter(|byte| b".[({?!+-*/%&|<=>,".contains(byte)).count();
+    (steps > EXPRESSION_STEPS_MAX)
+        .then(|| format!("an expression has at most {EXPRESSION_STEPS_MAX} operators, dots and brackets"))
+}
+
 struct Fault {
     /// Byte offset in the text, if known.
     at: Option<usize>,
@@ -79,14 +92,24 @@ fn parse(text: &str) -> Result<(IdedExpr, SourceInfo), Fault> {
         Ok(Ok(parsed)) => Ok(parsed),
         Ok(Err(errors)) => Err(errors.errors.first().map_or_else(
             || Fault { at: None, message: "no reason given".to_owned() },
-            |error| Fault { at: offset(text, error.pos), message: first_line(&error.msg) },
+            |error| Fault { at: offset(text, error.pos), message: in_plain_words(&error.msg) },
         )),
         Err(_) => Err(Fault { at: None, message: "the parser gave up".to_owned() }),
     }
 }
 
-fn first_line(message: &str) -> String {
-    message.lines().next().unwrap_or_default().to_owned()
+/// The generated parser speaks of its grammar; an author wants the character that is too much.
+fn in_plain_words(message: &str) -> String {
+    let message = message.lines().next().unwrap_or_default().trim_start_matches("Syntax error: ");
+    let token = message.split_once('\'').and_then(|(_, rest)| rest.split_once('\'')).map(|(token, _)| token);
+    match token {
+        Some("<EOF>") => "it ends too early".to_owned(),
+        Some(token) if message.starts_with("token recognition error") => {
+            format!("`{token}` is no part of CEL")
+        }
+        Some(token) if message.contains("input") => format!("`{token}` is not expected here"),
+        _ => message.to_owned(),
+    }
 }
 
 /// A line from 1 and a column from 1, in characters, as a byte offset.

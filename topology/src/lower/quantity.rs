@@ -30,7 +30,7 @@ impl Refusal {
 }
 
 /// One or more `<number><unit>`, the units falling.
-pub(super) fn duration(text: &str) -> Result<Duration, Refusal> {
+pub(crate) fn duration(text: &str) -> Result<Duration, Refusal> {
     const NO_UNIT: Refusal = Refusal::Unit(DURATION_UNITS);
     if text == "0" {
         return Ok(Duration::ZERO);

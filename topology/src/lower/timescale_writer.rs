@@ -7,7 +7,7 @@ use crate::catalog::{FLUSH, Place};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::limits::IDENTIFIER_BYTES_MAX;
 use crate::model::{Flush, Kind, TimescaleWriter};
-use crate::syntax::{Node, shortened};
+use crate::syntax::Node;
 use std::time::Duration;
 
 const FLUSH_DEFAULT: Flush = Flush { rows: 16_384, bytes: 8 << 20, interval: Duration::from_millis(50) };
@@ -31,7 +31,8 @@ fn table(cx: &Context<'_>, node: &Node) -> Option<Spanned<String>> {
                     "schema and table are letters, digits and `_`, at most 63 each, and begin with no digit"
                         .to_owned()
                 }
-                false => format!("write the schema too: `market.{}`", shortened(&text.value)),
+                false if fits(&text.value) => format!("write the schema too: `market.{}`", text.value),
+                false => "write `schema.table`, in letters, digits and `_`".to_owned(),
             };
             cx.report(Diagnostic::error(Code::NotATable, node.span, "a table is `schema.table`").help(help));
             None

@@ -22,6 +22,9 @@ impl Context<'_> {
     }
 
     pub(super) fn wrong_type<T>(&self, node: &Node, wanted: &str) -> Option<T> {
+        if node.scalar().is_some_and(|scalar| scalar.refused) {
+            return None;
+        }
         let message = format!("{wanted} is wanted here, not {}", node.describe());
         self.report(Diagnostic::error(Code::WrongType, node.span, message));
         None

@@ -7,7 +7,10 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::{Source, SourceMap, Span};
 
 /// Keys whose value is an expression.
-const EXPRESSION_KEYS: &[&str] = &["when", "select", "expr", "delete_when", "require"];
+const EXPRESSION_KEYS: &[&str] = &["when", "select", "expr", "delete_when"];
+
+/// What gives an expression away below other keys, such as the reasons of `require`.
+const EXPRESSION_SIGNS: &[&str] = &["msg.", "msg[", "item.", "item[", "==", "!=", "&&", "||", " ? "];
 
 /// What to say where the YAML parser gave up: the accident behind it if it is a known one.
 pub(crate) fn at_syntax_error(source: &Source, at: usize, reason: &str) -> Diagnostic {
@@ -79,19 +82,20 @@ fn bare_variable(line: &str, line_start: usize) -> Option<Diagnostic> {
     Some(finding)
 }
 
-/// The expression key nearest the line's end, and where its value begins.
+/// The key nearest the line's end whose value is an expression, and where that value begins.
 fn last_expression_key(line: &str) -> Option<(&str, usize)> {
     let mut found = None;
-    for key in EXPRESSION_KEYS {
-        for (at, _) in line.match_indices(key) {
-            let own = line[..at].chars().next_back().is_none_or(|c| matches!(c, ' ' | '{' | ','));
-            let after = &line[at + key.len()..];
-            if let Some(value) = after.strip_prefix(": ").filter(|_| own && !inside_quotes(&line[..at])) {
-                let value_at = line.len() - value.trim_start().len();
-                if !value.trim().is_empty() && found.is_none_or(|(_, best)| best < value_at) {
-                    found = Some((*key, value_at));
-                }
-            }
+    for (colon, _) in line.match_indices(": ") {
+        let before = &line[..colon];
+        let head = before.trim_end_matches(|c: char| c.is_ascii_alphanumeric() || c == '_');
+        let key = &before[head.len()..];
+        let opens = head.trim_end().chars().next_back().is_none_or(|c| matches!(c, '{' | ',' | '-'));
+        let value = line[colon + 2..].trim_start();
+        let known =
+            EXPRESSION_KEYS.contains(&key) || EXPRESSION_SIGNS.iter().any(|sign| value.contains(sign));
+        let is_mapping = value.starts_with('{');
+        if !key.is_empty() && opens && known && !value.is_empty() && !is_mapping && !inside_quotes(head) {
+            found = Some((key, line.len() - value.len()));
         }
     }
     found

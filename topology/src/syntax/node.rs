@@ -57,6 +57,8 @@ pub(crate) struct Scalar {
     pub(crate) style: Style,
     /// Whether part of the text came from the environment; such a text is never shown.
     pub(crate) interpolated: bool,
+    /// Whether it could not be interpolated, which is said already: it has no value, and nobody complains again.
+    pub(crate) refused: bool,
 }
 
 /// What a scalar is by the YAML 1.2 core schema.
@@ -72,6 +74,9 @@ pub(crate) enum Core<'a> {
 impl Scalar {
     /// Types a plain scalar; a quoted or block one is text.
     pub(crate) fn core(&self) -> Core<'_> {
+        if self.refused {
+            return Core::Null;
+        }
         if self.style != Style::Plain {
             return Core::Text(&self.text);
         }
@@ -126,7 +131,8 @@ impl Node {
 
     /// Nothing was written, or `null`. A lone tag is something.
     pub(crate) fn is_null(&self) -> bool {
-        self.tag.is_none() && self.scalar().is_some_and(|scalar| scalar.core() == Core::Null)
+        self.tag.is_none()
+            && self.scalar().is_some_and(|scalar| scalar.core() == Core::Null && !scalar.refused)
     }
 
     /// What it is, for a message.

@@ -138,7 +138,8 @@ impl<'a> Builder<'a> {
         };
         let written = self.source.text.get(span.start..span.end).unwrap_or_default();
         let end = span.start + written.trim_end().len();
-        let value = Value::Scalar(Scalar { text: text.to_owned(), style, interpolated: false });
+        let value =
+            Value::Scalar(Scalar { text: text.to_owned(), style, interpolated: false, refused: false });
         Node { span: Span::new(span.start, end), tag, value }
     }
 

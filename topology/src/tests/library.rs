@@ -3,9 +3,9 @@
 use super::clean;
 use crate::model::{FieldSource, FieldType, Kind, Normalizer, Policy, Strategy, TimeUnit, Topology};
 
-const MD_TRADES: &str = include_str!("../../../config/topologies/md-trades/topology.yaml");
+pub(super) const MD_TRADES: &str = include_str!("../../../config/topologies/md-trades/topology.yaml");
 const KRAKEN: &str = include_str!("../../../config/topologies/kraken/topology.yaml");
-const BOOKS: &str = include_str!("../../../config/topologies/books/topology.yaml");
+pub(super) const BOOKS: &str = include_str!("../../../config/topologies/books/topology.yaml");
 const PLANT: &str = include_str!("../../../config/topologies/plant/topology.yaml");
 const MARKET_DATA: &str = include_str!("../../tests/library/market-data.yaml");
 const QUOTES: &str = include_str!("../../../config/topologies/quotes/topology.yaml");

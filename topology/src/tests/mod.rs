@@ -1,5 +1,7 @@
 //! Whole files in, findings or topologies out.
 
+mod accidents;
+mod catalog;
 mod library;
 mod robust;
 mod ui;

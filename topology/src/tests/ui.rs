@@ -52,7 +52,10 @@ fn every_code_has_an_example_that_fails_with_it_alone_and_a_cure() {
     let files = files();
     // Not UTF-8 cannot be written as text; `source` tests it.
     for code in Code::ALL.iter().filter(|code| **code != Code::NotUtf8) {
-        let (_, text) = files.iter().find(|(name, _)| name == code.id()).expect(code.id());
+        let (_, text) = files
+            .iter()
+            .find(|(name, _)| name == code.id())
+            .unwrap_or_else(|| panic!("no {}.yaml", code.id()));
         let found = codes_of(text);
         assert!(found.contains(code), "{} is not among {found:?}", code.id());
         let page = code.page();

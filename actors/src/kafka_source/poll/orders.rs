@@ -1,7 +1,7 @@
 //! What the actor orders.
 
 use super::{End, Grant, Order, Poll, Reading, Report, TryRecvError};
-use crate::kafka_source::records::Gathering;
+use crate::kafka::records::Gathering;
 use aqueduct_engine::Claim;
 use rdkafka::consumer::{CommitMode, Consumer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};

@@ -8,7 +8,7 @@ mod checksums;
 pub(crate) mod debian;
 pub(crate) mod kafka;
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -63,14 +63,26 @@ pub(crate) fn provision(
         discard_partial(&dir.parts())?;
         let (kafka, debian) = is_missing(dir, parts);
         announce(dir, (kafka, debian), progress);
-        if kafka {
-            kafka::fetch(dir, progress)?;
-        }
-        if debian {
-            debian::fetch(dir, mirror, progress)?;
-        }
+        fetch(dir, (kafka, debian), mirror, progress)?;
     }
     Software::present(dir)
+}
+
+/// Fetches both side by side: one waits for the network while the other unpacks.
+fn fetch(
+    dir: &StackDir,
+    (kafka, debian): (bool, bool),
+    mirror: Option<&str>,
+    progress: &dyn Progress,
+) -> Result<(), Error> {
+    let result = |thread: thread::ScopedJoinHandle<'_, Result<(), Error>>| {
+        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    };
+    thread::scope(|scope| {
+        let kafka = scope.spawn(|| if kafka { kafka::fetch(dir, progress) } else { Ok(()) });
+        let debian = scope.spawn(|| if debian { debian::fetch(dir, mirror, progress) } else { Ok(()) });
+        result(kafka).and(result(debian))
+    })
 }
 
 /// Says what will be downloaded before the first byte is.
@@ -143,7 +155,9 @@ fn run(what: &str, mut command: Command, mut line: impl FnMut(&str)) -> Result<S
     Err(failed(format!("`{name}` failed ({status}):\n{tail}")))
 }
 
-/// Puts a complete folder in its place.
+/// Puts a complete folder in its place, once all of it is on the disk.
 fn publish(partial: &Path, folder: &Path) -> Result<(), Error> {
+    let disk = File::open(partial).map_err(Error::io("open", partial))?;
+    rustix::fs::syncfs(&disk).map_err(|error| Error::io("write", partial)(error.into()))?;
     fs::rename(partial, folder).map_err(Error::io("create", folder))
 }

@@ -1,0 +1,136 @@
+//! Offsets in Kafka itself, for topologies that write no TimescaleDB: at least once.
+//!
+//! Reading starts where the group was told; sinks say here how far they have come, and the source tells the group the
+//! least of that. A claim's epoch only orders the claims of one node: nothing fences another, hence the "at least".
+
+use super::class::{About, classify};
+use super::{config, query};
+use aqueduct_engine::{
+    Claim, ClaimRequest, Clock, Error, OffsetStore, Owner, PartitionKey, Position, SinkIdentity,
+};
+use aqueduct_topology::model::KafkaConnection;
+use futures::future::LocalBoxFuture;
+use rdkafka::consumer::BaseConsumer;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+const ASK_MAX: Duration = Duration::from_secs(10);
+
+/// How far one sink has come.
+type Positions = BTreeMap<(PartitionKey, Arc<str>), (i64, i64)>;
+
+/// An offset store that is the consumer group's own.
+pub struct KafkaOffsets {
+    connection: KafkaConnection,
+    group: String,
+    /// By the identity of the source.
+    sinks: BTreeMap<Arc<str>, Vec<SinkIdentity>>,
+    clock: Clock,
+    positions: Mutex<Positions>,
+    client: Mutex<Option<Arc<BaseConsumer>>>,
+}
+
+impl KafkaOffsets {
+    /// A store for the group `group`; `sinks` are those downstream of each source, by the source's identity.
+    pub fn new(
+        connection: KafkaConnection,
+        group: impl Into<String>,
+        sinks: BTreeMap<Arc<str>, Vec<SinkIdentity>>,
+        clock: Clock,
+    ) -> Self {
+        let (positions, client) = (Mutex::default(), Mutex::default());
+        Self { connection, group: group.into(), sinks, clock, positions, client }
+    }
+
+    /// A client that asks and never joins; made once, and again after it has failed.
+    fn client(&self) -> Result<Arc<BaseConsumer>, Error> {
+        let mut client = self.client.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = &*client {
+            return Ok(client.clone());
+        }
+        let client_id = format!("aqueduct-{}-offsets", self.group);
+        let config = config::inquirer(&self.connection, &client_id, &self.group)?;
+        let about = About { bootstrap: &self.connection.bootstrap.value, topic: "" };
+        let made: Arc<BaseConsumer> = Arc::new(config.create().map_err(|error| classify(&error, about))?);
+        *client = Some(made.clone());
+        Ok(made)
+    }
+
+    async fn claim_all(&self, requests: &[ClaimRequest]) -> Result<Vec<Claim>, Error> {
+        let Some(first) = requests.first() else { return Ok(Vec::new()) };
+        let client = self.client()?;
+        let asked: Vec<(Arc<str>, i32)> =
+            requests.iter().map(|request| (request.key.topic.clone(), request.key.partition)).collect();
+        let answer = tokio::task::spawn_blocking(move || {
+            let asked: Vec<(&str, i32)> = asked.iter().map(|(topic, number)| (&**topic, *number)).collect();
+            query::committed(&client, &asked, ASK_MAX)
+        });
+        let about = About { bootstrap: &self.connection.bootstrap.value, topic: &first.key.topic };
+        let committed = answer
+            .await
+            .map_err(|error| Error::bug(format!("a question to the broker ended badly: {error}")))?
+            .map_err(|error| classify(&error, about))?;
+        Ok(requests.iter().zip(committed).map(|(request, committed)| self.claim_one(request, committed)).collect())
+    }
+
+    fn claim_one(&self, request: &ClaimRequest, committed: Option<i64>) -> Claim {
+        let mut positions = self.positions.lock().unwrap_or_else(PoisonError::into_inner);
+        let start = committed.unwrap_or(request.log.initial);
+        let sinks = self.sinks.get(&request.key.source).map_or(&[][..], Vec::as_slice);
+        let place = |sink: &SinkIdentity| (request.key.clone(), sink.id.clone());
+        let before = sinks.iter().filter_map(|sink| positions.get(&place(sink))).map(|(epoch, _)| *epoch).max();
+        // Later than any claim of an earlier run of this process, by the clock.
+        let epoch = self.clock.wall_us().max(before.unwrap_or(0) + 1);
+        for sink in sinks {
+            positions.insert(place(sink), (epoch, start));
+        }
+        Claim {
+            key: request.key.clone(),
+            epoch,
+            owner: Owner::random(),
+            start,
+            sinks: sinks.iter().map(|sink| (sink.id.clone(), start)).collect(),
+            skipped: BTreeMap::new(),
+        }
+    }
+}
+
+impl OffsetStore for KafkaOffsets {
+    fn claim<'a>(&'a self, requests: &'a [ClaimRequest]) -> LocalBoxFuture<'a, Result<Vec<Claim>, Error>> {
+        Box::pin(self.claim_all(requests))
+    }
+
+    fn positions<'a>(&'a self) -> LocalBoxFuture<'a, Result<Vec<Position>, Error>> {
+        let positions = self.positions.lock().unwrap_or_else(PoisonError::into_inner);
+        let position = |((key, sink), (epoch, next_offset)): (&(PartitionKey, Arc<str>), &(i64, i64))| Position {
+            sink: sink.clone(),
+            key: key.clone(),
+            epoch: *epoch,
+            next_offset: *next_offset,
+        };
+        let positions = positions.iter().map(position).collect();
+        Box::pin(std::future::ready(Ok(positions)))
+    }
+
+    fn advance<'a>(
+        &'a self,
+        sink: &'a str,
+        advanced: &'a [(PartitionKey, i64, i64)],
+    ) -> LocalBoxFuture<'a, Result<(), Error>> {
+        let mut positions = self.positions.lock().unwrap_or_else(PoisonError::into_inner);
+        let sink: Arc<str> = sink.into();
+        for (key, epoch, next) in advanced {
+            if let Some(position) = positions.get_mut(&(key.clone(), sink.clone()))
+                && position.0 == *epoch
+            {
+                position.1 = position.1.max(*next);
+            }
+        }
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn exactly_once(&self) -> bool {
+        false
+    }
+}

@@ -1,0 +1,132 @@
+//! What the demo shows while it runs: repainted on a terminal, one line now and then elsewhere.
+
+use aqueduct_engine::application::Handle;
+use aqueduct_engine::ledger::LedgerRow;
+use aqueduct_engine::registry::ActorView;
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use std::fmt::Write as _;
+use std::io::{IsTerminal, Write as _};
+use std::time::Duration;
+
+/// How often a terminal is repainted.
+pub(super) const REPAINT: Duration = Duration::from_millis(500);
+/// How many repaints of a terminal one plain line stands for.
+const PLAIN_EVERY: u32 = 4;
+
+/// Sums over the ledger's lines.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Totals {
+    pub(super) read: u64,
+    pub(super) written: u64,
+    pub(super) dead_lettered: u64,
+    pub(super) filtered: u64,
+    pub(super) skipped: u64,
+    pub(super) in_flight: u64,
+    pub(super) unaccounted: i64,
+}
+
+impl Totals {
+    pub(super) fn of(rows: &[LedgerRow]) -> Self {
+        rows.iter().fold(Self::default(), |sum, row| Self {
+            read: sum.read + row.read,
+            written: sum.written + row.written,
+            dead_lettered: sum.dead_lettered + row.dead_lettered,
+            filtered: sum.filtered + row.filtered,
+            skipped: sum.skipped + row.skipped,
+            in_flight: sum.in_flight + row.in_flight,
+            unaccounted: sum.unaccounted + row.unaccounted,
+        })
+    }
+}
+
+/// The display; gone when dropped.
+pub(super) struct Screen {
+    terminal: Option<(MultiProgress, ProgressBar)>,
+    hints: Vec<String>,
+    before: Totals,
+    paints: u32,
+}
+
+impl Screen {
+    /// `hints` are the lines with which to look for oneself.
+    pub(super) fn new(hints: Vec<String>) -> Self {
+        let terminal = std::io::stderr().is_terminal().then(|| {
+            let all = MultiProgress::new();
+            let bar = all.add(ProgressBar::new_spinner());
+            bar.set_style(ProgressStyle::with_template("{msg}").expect("invariant: a fixed template"));
+            (all, bar)
+        });
+        Self { terminal, hints, before: Totals::default(), paints: 0 }
+    }
+
+    /// Shows how things stand.
+    pub(super) fn paint(&mut self, handle: &Handle, sent: u64) {
+        let registry = handle.registry();
+        let totals = Totals::of(&registry.ledger().rows());
+        let actors = registry.actors();
+        self.paints += 1;
+        if let Some((_, bar)) = &self.terminal {
+            let rate = rate(totals.written, self.before.written, 1);
+            self.before = totals;
+            bar.set_message(self.picture(&actors, totals, sent, rate, handle));
+        } else if self.paints.is_multiple_of(PLAIN_EVERY) {
+            let rate = rate(totals.written, self.before.written, PLAIN_EVERY);
+            self.before = totals;
+            let lag: i64 = actors.iter().flat_map(|actor| &actor.lag).map(|lag| lag.records).sum();
+            // Nobody may be reading any more; the demo goes on.
+            let _ = writeln!(std::io::stderr(), "{}  {rate} records/s written, lag {lag}", ledger_line(totals));
+        }
+    }
+
+    fn picture(&self, actors: &[ActorView], totals: Totals, sent: u64, rate: u64, handle: &Handle) -> String {
+        let mut out = String::new();
+        let page = handle.admin_address().map(|address| format!("http://{address}/")).unwrap_or_default();
+        let _ = writeln!(out, "\naqueduct demo   {page}   Ctrl-C drains\n");
+        for actor in actors {
+            let _ = writeln!(out, "  {:<12} {:<17} {:<9} {}", actor.name, actor.kind, actor.state, about(actor));
+        }
+        let _ = writeln!(out, "\n  sent {sent}   {}", ledger_line(totals));
+        let _ = writeln!(out, "  {rate} records/s written\n\n  look for yourself:");
+        for hint in &self.hints {
+            let _ = writeln!(out, "    {hint}");
+        }
+        out
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        if let Some((_, bar)) = &self.terminal {
+            bar.finish();
+        }
+    }
+}
+
+/// Records per second between two paints that lie `repaints` apart.
+fn rate(now: u64, before: u64, repaints: u32) -> u64 {
+    let seconds = (REPAINT * repaints).as_secs_f64();
+    (now.saturating_sub(before) as f64 / seconds) as u64
+}
+
+fn about(actor: &ActorView) -> String {
+    let mut parts = Vec::new();
+    if !actor.lag.is_empty() {
+        let records: i64 = actor.lag.iter().map(|lag| lag.records).sum();
+        let seconds = actor.lag.iter().map(|lag| lag.seconds).fold(0.0, f64::max);
+        parts.push(format!("lag {records} records, {seconds:.1} s"));
+    }
+    if actor.restarts > 0 {
+        parts.push(format!("{} restarts", actor.restarts));
+    }
+    parts.extend(actor.reason.clone());
+    parts.join("; ")
+}
+
+/// The ledger in one line.
+pub(super) fn ledger_line(totals: Totals) -> String {
+    let Totals { read, written, dead_lettered, filtered, skipped, in_flight, unaccounted } = totals;
+    format!(
+        "read {read} = written {written} + dead-lettered {dead_lettered} + filtered {filtered} + skipped {skipped} \
+         + in flight {in_flight}; unaccounted {unaccounted}"
+    )
+}

@@ -1,0 +1,69 @@
+//! What may be read: probes, metrics, and the registry as JSON. Counts and states, no payloads.
+
+use super::Desk;
+use crate::registry::Phase;
+use crate::telemetry;
+use axum::Json;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+use std::sync::Arc;
+
+/// `/metrics`.
+pub(super) async fn metrics(State(desk): State<Arc<Desk>>) -> Response {
+    let text = telemetry::render(desk.handle.registry());
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
+}
+
+/// `/livez`: 200 as long as the root supervisor is at work. An outage is no reason to be killed.
+pub(super) async fn livez(State(desk): State<Arc<Desk>>) -> Response {
+    if desk.handle.registry().is_alive() {
+        return (StatusCode::OK, Json(json!({ "alive": true }))).into_response();
+    }
+    (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "alive": false }))).into_response()
+}
+
+/// `/readyz`: 200 when every actor does its work, else who does not, why and since when. A draining node is not ready.
+pub(super) async fn readyz(State(desk): State<Arc<Desk>>) -> Response {
+    let registry = desk.handle.registry();
+    let (phase, not_ready) = (registry.phase(), registry.not_ready());
+    let ready = phase == Phase::Running && not_ready.is_empty();
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(json!({ "ready": ready, "phase": phase, "not_ready": not_ready }))).into_response()
+}
+
+/// `/api/topology`: the tree and the edges.
+pub(super) async fn topology(State(desk): State<Arc<Desk>>) -> Response {
+    let registry = desk.handle.registry();
+    let actors = registry.actors();
+    let edges: Vec<_> = actors
+        .iter()
+        .flat_map(|actor| actor.inputs.iter().map(|link| json!({ "from": link.from, "to": actor.name })))
+        .collect();
+    let brief: Vec<_> = actors
+        .iter()
+        .map(|actor| json!({ "name": actor.name, "id": actor.id, "kind": actor.kind, "role": actor.role }))
+        .collect();
+    Json(json!({
+        "topology": registry.topology(),
+        "node": registry.node(),
+        "version": env!("CARGO_PKG_VERSION"),
+        "phase": registry.phase(),
+        "started_us": registry.started_us(),
+        "supervisors": registry.supervisors(),
+        "actors": brief,
+        "edges": edges,
+    }))
+    .into_response()
+}
+
+/// `/api/actors`.
+pub(super) async fn actors(State(desk): State<Arc<Desk>>) -> Response {
+    Json(desk.handle.registry().actors()).into_response()
+}
+
+/// `/api/ledger`.
+pub(super) async fn ledger(State(desk): State<Arc<Desk>>) -> Response {
+    Json(desk.handle.registry().ledger().rows()).into_response()
+}

@@ -1,0 +1,74 @@
+//! The admin endpoint: probes, metrics, JSON, a page for people, and orders for those who hold the token.
+//!
+//! It is served on the main thread from the registry alone, so it answers while actors are busy or stuck. Deliberately
+//! absent: TLS and accounts; beyond loopback, put a proxy in front.
+
+mod api;
+mod door;
+mod listener;
+mod orders;
+mod page;
+mod stream;
+
+use crate::application::Handle;
+use crate::class::{Class, Error};
+use crate::task::{self, Task};
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{get, post};
+use listener::BoundedListener;
+use secrecy::SecretString;
+use std::future::IntoFuture;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// Where it listens and who may give orders.
+#[derive(Clone, Debug)]
+pub struct AdminSettings {
+    /// Port 0 = any.
+    pub listen: SocketAddr,
+    /// Orders need it; without it they are refused.
+    pub token: Option<SecretString>,
+}
+
+/// What every request sees.
+struct Desk {
+    handle: Handle,
+    token: Option<SecretString>,
+    /// Only this machine can reach it.
+    loopback: bool,
+}
+
+/// Binds and serves; the task ends with its owner.
+pub(crate) async fn serve(settings: AdminSettings, handle: Handle) -> Result<(SocketAddr, Task), Error> {
+    let listen = settings.listen;
+    let refused = |error: std::io::Error| {
+        Error::new(Class::Config, format!("cannot listen on {listen}: {error}; choose another admin address"))
+    };
+    let listener = BoundedListener::bind(listen).await.map_err(refused)?;
+    let address = listener.address().map_err(refused)?;
+    let desk = Desk { handle, token: settings.token, loopback: address.ip().is_loopback() };
+    let server = axum::serve(listener, router(Arc::new(desk)));
+    let task = task::spawn("admin", async move {
+        if let Err(error) = server.into_future().await {
+            tracing::error!(%error, "the admin endpoint ended");
+        }
+    });
+    Ok((address, task))
+}
+
+fn router(desk: Arc<Desk>) -> Router {
+    Router::new()
+        .route("/", get(page::page))
+        .route("/metrics", get(api::metrics))
+        .route("/livez", get(api::livez))
+        .route("/readyz", get(api::readyz))
+        .route("/api/topology", get(api::topology))
+        .route("/api/actors", get(api::actors))
+        .route("/api/ledger", get(api::ledger))
+        .route("/api/events", get(stream::events))
+        .route("/api/actors/{name}/{order}", post(orders::actor))
+        .route("/api/drain", post(orders::drain))
+        .layer(from_fn_with_state(desk.clone(), door::admit))
+        .with_state(desk)
+}

@@ -1,0 +1,294 @@
+//! From a topology to what the runtime needs: actors with their links, the supervision tree, the sinks of the ledger.
+//!
+//! One of two places in the engine that know `aqueduct-topology` (the other is reload): everything behind here speaks
+//! the runtime's own words. Deliberately absent: starting anything.
+
+use crate::actor::{ActorIdentity, Factory};
+use crate::class::{Class, Error};
+use crate::ledger::SinkIndex;
+use crate::link::{Bounds, Link};
+use crate::supervisor::host::{OutputEdge, Role};
+use crate::supervisor::spec::{
+    BackoffSpec, ChildSpec, Intensity, Restart, Shutdown, Strategy, SupervisorSpec,
+};
+use crate::supervisor::tree::{ChildRef, Node};
+use aqueduct_topology::model::{self, Kind, Policy, Topology};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Gives the factory of an actor of the topology. Its kinds live in another crate.
+pub type Catalog = Box<dyn Fn(&model::Actor) -> Result<Factory, Error>>;
+
+/// One clone of one actor.
+pub(crate) struct ActorPlan {
+    pub(crate) identity: ActorIdentity,
+    pub(crate) role: Role,
+    pub(crate) factory: Factory,
+    /// The links into it and who fills them.
+    pub(crate) inputs: Vec<(Arc<str>, Arc<Link>)>,
+    pub(crate) outputs: Vec<OutputEdge>,
+    pub(crate) sink: Option<SinkIndex>,
+    pub(crate) shutdown: Duration,
+    pub(crate) required: bool,
+    /// Steps from its sources.
+    pub(crate) depth: usize,
+}
+
+/// A sink of the ledger.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SinkPlan {
+    pub(crate) id: Arc<str>,
+    pub(crate) required: bool,
+    /// The identities of the sources whose records reach it.
+    pub(crate) sources: Vec<Arc<str>>,
+}
+
+/// A topology, ready to be started.
+pub(crate) struct Plan {
+    pub(crate) topology: Arc<str>,
+    pub(crate) actors: Vec<ActorPlan>,
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) sinks: Vec<SinkPlan>,
+}
+
+/// The plan of `topology`; the errors are those of the catalog, or name a hole the checks should have closed.
+pub(crate) fn assemble(topology: &Topology, catalog: &Catalog) -> Result<Plan, Error> {
+    let graph = Graph::new(topology)?;
+    let name: Arc<str> = topology.name.value.as_str().into();
+    let sinks = graph.sinks();
+    let mut actors = graph.actors(&name, &sinks, catalog)?;
+    graph.connect(&mut actors);
+    let nodes = graph.nodes(&actors)?;
+    Ok(Plan { topology: name, actors, nodes, sinks })
+}
+
+/// The topology's actors by position, and their edges.
+struct Graph<'a> {
+    topology: &'a Topology,
+    position: BTreeMap<&'a str, usize>,
+    /// For each actor, those that read from it.
+    readers: Vec<Vec<usize>>,
+    /// For each actor, where its clones begin in the plan's list.
+    first_clone: Vec<usize>,
+}
+
+impl<'a> Graph<'a> {
+    fn new(topology: &'a Topology) -> Result<Self, Error> {
+        let actors = &topology.actors;
+        let position: BTreeMap<_, _> =
+            actors.iter().enumerate().map(|(index, actor)| (actor.name.value.as_str(), index)).collect();
+        let mut readers = vec![Vec::new(); actors.len()];
+        for (index, actor) in actors.iter().enumerate() {
+            for from in &actor.from {
+                let writer = position.get(from.value.as_str()).ok_or_else(|| {
+                    let (actor, from) = (&actor.name.value, &from.value);
+                    Error::new(Class::Config, format!("actor `{actor}` reads from `{from}`, which is not there"))
+                })?;
+                readers[*writer].push(index);
+            }
+        }
+        let mut first_clone = Vec::with_capacity(actors.len());
+        let mut next = 0;
+        for actor in actors {
+            first_clone.push(next);
+            next += clones(actor) as usize;
+        }
+        Ok(Self { topology, position, readers, first_clone })
+    }
+
+    fn actor(&self, index: usize) -> &'a model::Actor {
+        &self.topology.actors[index]
+    }
+
+    /// Those that descend from `index`, itself included.
+    fn descendants(&self, index: usize) -> Vec<usize> {
+        let mut seen = vec![index];
+        let mut next = 0;
+        while next < seen.len() {
+            for &reader in &self.readers[seen[next]] {
+                if !seen.contains(&reader) {
+                    seen.push(reader);
+                }
+            }
+            next += 1;
+        }
+        seen
+    }
+
+    /// Whether some required sink descends from it; an actor without any sink below is as good as required.
+    fn is_required(&self, index: usize) -> bool {
+        let below = self.descendants(index);
+        let mut sinks = below.iter().map(|&below| self.actor(below)).filter(|actor| actor.kind.is_sink()).peekable();
+        sinks.peek().is_none() || sinks.any(|sink| sink.policy == Policy::Required)
+    }
+
+    /// Steps from its sources, along the longest way. Bounded by the number of actors, should there be a cycle.
+    fn depth(&self, index: usize, bound: usize) -> usize {
+        let froms = self.actor(index).from.iter().filter_map(|from| self.position.get(from.value.as_str()));
+        let above = |&from: &usize| if bound == 0 { 0 } else { 1 + self.depth(from, bound - 1) };
+        froms.map(above).max().unwrap_or(0)
+    }
+
+    fn sinks(&self) -> Vec<SinkPlan> {
+        let feeds = |sink: usize| {
+            let source = |&index: &usize| self.actor(index).kind.is_source() && self.descendants(index).contains(&sink);
+            let indices = (0..self.topology.actors.len()).filter(source);
+            indices.map(|index| Arc::from(self.actor(index).id.value.as_str())).collect()
+        };
+        let sinks = self.topology.actors.iter().enumerate().filter(|(_, actor)| actor.kind.is_sink());
+        sinks
+            .map(|(index, actor)| SinkPlan {
+                id: actor.id.value.as_str().into(),
+                required: actor.policy == Policy::Required,
+                sources: feeds(index),
+            })
+            .collect()
+    }
+
+    fn actors(&self, topology: &Arc<str>, sinks: &[SinkPlan], catalog: &Catalog) -> Result<Vec<ActorPlan>, Error> {
+        let mut plans = Vec::new();
+        for (index, actor) in self.topology.actors.iter().enumerate() {
+            let factory = catalog(actor)?;
+            let id: Arc<str> = actor.id.value.as_str().into();
+            let sink = sinks.iter().position(|sink| actor.kind.is_sink() && sink.id == id).map(SinkIndex);
+            for clone in 0..clones(actor) {
+                plans.push(ActorPlan {
+                    identity: ActorIdentity {
+                        topology: topology.clone(),
+                        name: clone_name(&actor.name.value, clone),
+                        id: id.clone(),
+                        kind: actor.kind.name(),
+                        clone,
+                    },
+                    role: role(&actor.kind),
+                    factory: factory.clone(),
+                    inputs: Vec::new(),
+                    outputs: Vec::new(),
+                    sink,
+                    shutdown: actor.shutdown,
+                    required: self.is_required(index),
+                    depth: self.depth(index, self.topology.actors.len()),
+                });
+            }
+        }
+        Ok(plans)
+    }
+
+    /// A link for each pair of clones along each edge.
+    fn connect(&self, plans: &mut [ActorPlan]) {
+        for (writer, readers) in self.readers.iter().enumerate() {
+            for &reader in readers {
+                let bounds = bounds(self.actor(reader).link);
+                for writer_clone in self.clones_of(writer) {
+                    let links: Vec<_> = self.clones_of(reader).map(|_| Link::new(bounds)).collect();
+                    let from = plans[writer_clone].identity.name.clone();
+                    for (reader_clone, link) in self.clones_of(reader).zip(&links) {
+                        plans[reader_clone].inputs.push((from.clone(), link.clone()));
+                    }
+                    let best_effort = !self.is_required(reader);
+                    plans[writer_clone].outputs.push(OutputEdge { links, best_effort });
+                }
+            }
+        }
+    }
+
+    fn clones_of(&self, index: usize) -> std::ops::Range<usize> {
+        let first = self.first_clone[index];
+        first..first + clones(self.actor(index)) as usize
+    }
+
+    fn nodes(&self, plans: &[ActorPlan]) -> Result<Vec<Node>, Error> {
+        let supervisors = &self.topology.supervisors;
+        let named: Vec<_> = supervisors.iter().flat_map(|supervisor| &supervisor.children).collect();
+        let mut nodes = Vec::new();
+        for supervisor in supervisors {
+            let mut children = Vec::new();
+            for child in &supervisor.children {
+                self.child(&child.value, plans, &mut children).ok_or_else(|| {
+                    let (name, child) = (&supervisor.name.value, &child.value);
+                    let message = format!("supervisor `{name}` names `{child}`, which is neither actor nor supervisor");
+                    Error::new(Class::Config, message)
+                })?;
+            }
+            nodes.push(Node { spec: spec(supervisor), children });
+        }
+        let root = nodes.first_mut().ok_or_else(|| Error::new(Class::Config, "the topology has no root supervisor"))?;
+        for actor in &self.topology.actors {
+            if !named.iter().any(|child| child.value == actor.name.value) {
+                self.child(&actor.name.value, plans, &mut root.children);
+            }
+        }
+        Ok(nodes)
+    }
+
+    fn child(
+        &self,
+        name: &str,
+        plans: &[ActorPlan],
+        children: &mut Vec<(ChildRef, Option<ChildSpec>)>,
+    ) -> Option<()> {
+        if let Some(&index) = self.position.get(name) {
+            for clone in self.clones_of(index) {
+                let spec = ChildSpec {
+                    name: plans[clone].identity.name.clone(),
+                    restart: restart(self.actor(index).restart),
+                    shutdown: Shutdown::After(plans[clone].shutdown),
+                };
+                children.push((ChildRef::Actor(clone), Some(spec)));
+            }
+            return Some(());
+        }
+        let supervisors = &self.topology.supervisors;
+        let supervisor = supervisors.iter().position(|supervisor| supervisor.name.value == name)?;
+        children.push((ChildRef::Supervisor(supervisor), None));
+        Some(())
+    }
+}
+
+fn clones(actor: &model::Actor) -> u32 {
+    actor.parallelism.value.max(1)
+}
+
+fn clone_name(name: &str, clone: u32) -> Arc<str> {
+    if clone == 0 { name.into() } else { format!("{name}#{}", clone + 1).into() }
+}
+
+fn role(kind: &Kind) -> Role {
+    match kind {
+        Kind::DeadLetter(_) => Role::DeadLetter,
+        kind if kind.is_source() => Role::Source,
+        kind if kind.is_sink() => Role::Sink,
+        _ => Role::Transform,
+    }
+}
+
+fn bounds(link: model::LinkBounds) -> Bounds {
+    Bounds { batches: link.batches as usize, bytes: usize::try_from(link.bytes).unwrap_or(usize::MAX) }
+}
+
+fn restart(restart: model::Restart) -> Restart {
+    match restart {
+        model::Restart::Permanent => Restart::Permanent,
+        model::Restart::Transient => Restart::Transient,
+        model::Restart::Temporary => Restart::Temporary,
+    }
+}
+
+fn spec(supervisor: &model::Supervisor) -> SupervisorSpec {
+    SupervisorSpec {
+        name: supervisor.name.value.as_str().into(),
+        strategy: match supervisor.strategy {
+            model::Strategy::OneForOne => Strategy::OneForOne,
+            model::Strategy::OneForAll => Strategy::OneForAll,
+            model::Strategy::RestForOne => Strategy::RestForOne,
+        },
+        intensity: Intensity { restarts: supervisor.intensity, period: supervisor.period },
+        backoff: BackoffSpec {
+            initial: supervisor.backoff.initial,
+            max: supervisor.backoff.max,
+            jitter: supervisor.backoff.jitter,
+        },
+        children: Vec::new(),
+    }
+}

@@ -1,0 +1,347 @@
+//! The fate of every record, per partition and epoch.
+//!
+//! `read = written + dead_lettered + filtered + skipped + in_flight`; the difference is `unaccounted`, 0 always.
+//!
+//! A record's fate is decided once every *deciding* sink (the required ones; all, if none is required) has settled the
+//! range in which it was read: dead-lettered if a required branch rejected any of its rows, else written if any of those
+//! sinks wrote a row of it, else filtered. Everything may be said twice: batches are redelivered.
+//!
+//! It costs a lock per batch and sink, and one bit per record at most. Deliberately absent: who may say what; a stale
+//! claim's words are about its own epoch, which nobody asks for any more.
+
+mod epoch;
+mod range;
+mod spans;
+#[cfg(test)]
+mod tests;
+
+use crate::batch::{Origin, PartitionKey, RawRecords};
+use crate::invariants;
+use crate::limits::LEDGER_EPOCHS_KEPT_MAX;
+use epoch::{EpochLedger, Place};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::Notify;
+
+/// The place of a sink in the ledger: its index in the list the ledger was made with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SinkIndex(pub usize);
+
+/// A sink as the ledger needs to know it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SinkSpec {
+    /// Its identity.
+    pub id: Arc<str>,
+    /// Whether a record counts as written only when this sink has it.
+    pub required: bool,
+    /// The sources whose records reach it; empty = all.
+    pub sources: Vec<Arc<str>>,
+}
+
+/// Records by fate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// Handed on by the source, or passed over by it.
+    pub read: u64,
+    /// Durable in every required sink.
+    pub written: u64,
+    /// Rejected by a required branch.
+    pub dead_lettered: u64,
+    /// Gave no row.
+    pub filtered: u64,
+    /// Gone from the log before they could be read; or, where no sink is required, passed over by a full branch.
+    pub skipped: u64,
+    /// Not decided yet.
+    pub in_flight: u64,
+}
+
+impl Counts {
+    /// What the sum lacks; anything but 0 is a bug worth an alarm.
+    pub fn unaccounted(&self) -> i64 {
+        invariants::unaccounted(
+            self.read,
+            [self.written, self.dead_lettered, self.filtered, self.skipped, self.in_flight],
+        )
+    }
+
+    fn add(&mut self, other: Self) {
+        self.read += other.read;
+        self.written += other.written;
+        self.dead_lettered += other.dead_lettered;
+        self.filtered += other.filtered;
+        self.skipped += other.skipped;
+        self.in_flight += other.in_flight;
+    }
+}
+
+/// One line of `/api/ledger`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LedgerRow {
+    /// The topology.
+    pub topology: Arc<str>,
+    /// The source actor.
+    pub source: Arc<str>,
+    /// The topic.
+    pub topic: Arc<str>,
+    /// The partition.
+    pub partition: i32,
+    /// The claim. Old ones are summed up under the newest of them.
+    pub epoch: i64,
+    /// Records the source handed on, or passed over. When a claim is released, what was not decided is taken back: it
+    /// is read again under the next.
+    pub read: u64,
+    /// Durable in every required sink.
+    pub written: u64,
+    /// Rejected by a required branch.
+    pub dead_lettered: u64,
+    /// Gave no row.
+    pub filtered: u64,
+    /// Passed over: gone from the log before it could be read.
+    pub skipped: u64,
+    /// Not decided yet.
+    pub in_flight: u64,
+    /// What the sum lacks; anything but 0 is a bug worth an alarm.
+    pub unaccounted: i64,
+}
+
+/// How far a sink has settled a partition without a gap.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SettledPosition {
+    /// Which sink.
+    pub sink: SinkIndex,
+    /// Which partition.
+    pub key: PartitionKey,
+    /// Under which claim.
+    pub epoch: i64,
+    /// One past the last offset of that run.
+    pub next: i64,
+}
+
+/// Shared by sources and sinks. Cloning shares it.
+#[derive(Clone, Debug)]
+pub struct Ledger {
+    inner: Arc<Mutex<Inner>>,
+    settlement: Arc<Notify>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    topology: Arc<str>,
+    sinks: Vec<SinkSpec>,
+    /// Records each sink was not given because its branch was full.
+    passed_over: Vec<u64>,
+    partitions: BTreeMap<PartitionKey, Partition>,
+}
+
+#[derive(Debug, Default)]
+struct Partition {
+    live: BTreeMap<i64, EpochLedger>,
+    released: BTreeMap<i64, Counts>,
+}
+
+impl Ledger {
+    /// A ledger for the sinks with these identities and whether each is required, every one fed by every source.
+    pub fn new(topology: Arc<str>, sinks: Vec<(Arc<str>, bool)>) -> Self {
+        let spec = |(id, required)| SinkSpec { id, required, sources: Vec::new() };
+        Self::with_sinks(topology, sinks.into_iter().map(spec).collect())
+    }
+
+    /// A ledger for these sinks.
+    pub fn with_sinks(topology: Arc<str>, sinks: Vec<SinkSpec>) -> Self {
+        let passed_over = vec![0; sinks.len()];
+        let inner = Inner { topology, sinks, passed_over, partitions: BTreeMap::new() };
+        Self { inner: Arc::new(Mutex::new(inner)), settlement: Arc::new(Notify::new()) }
+    }
+
+    /// The source hands on these records. Older epochs of the partition are released by it.
+    pub fn read(&self, origin: &Origin, raw: &RawRecords) {
+        let mut inner = self.lock();
+        let epoch = inner.epoch_entry(&origin.key, origin.epoch);
+        let first = epoch.end().map_or(origin.first, |end| end.max(origin.first));
+        if first > origin.next {
+            return;
+        }
+        let offsets = raw.offsets.values();
+        let known = offsets.partition_point(|&offset| offset < first);
+        epoch.read(first, origin.next, (offsets.len() - known) as u64);
+    }
+
+    /// A sink has made `origin.first..origin.next` durable. `written` are the offsets of its rows, ascending (repeats
+    /// allowed).
+    pub fn settled(&self, sink: SinkIndex, origin: &Origin, written: &[i64]) {
+        if let Some(epoch) = self.lock().epoch(&origin.key, origin.epoch) {
+            epoch.settled(sink, origin.first, origin.next, written);
+        }
+        self.settlement.notify_waiters();
+    }
+
+    /// A best-effort branch was full for too long: `sink` will never be given these records.
+    pub fn passed_over(&self, sink: SinkIndex, origin: &Origin, records: u64) {
+        let mut inner = self.lock();
+        if let Some(epoch) = inner.epoch(&origin.key, origin.epoch) {
+            epoch.passed_over(sink, origin.first, origin.next);
+        }
+        inner.passed_over[sink.0] += records;
+        drop(inner);
+        self.settlement.notify_waiters();
+    }
+
+    /// A required branch has rejected the record at `offset`, durably. Saying it twice is saying it once.
+    pub fn dead_lettered(&self, key: &PartitionKey, epoch: i64, offset: i64) {
+        if let Some(epoch) = self.lock().epoch(key, epoch) {
+            epoch.dead_lettered(offset);
+        }
+    }
+
+    /// The source passed over `count` records that the log no longer has.
+    pub fn skipped(&self, key: &PartitionKey, epoch: i64, count: u64) {
+        self.lock().epoch_entry(key, epoch).skip(count);
+    }
+
+    /// The claim is given up: its counts stay in the report, what was not decided is taken back, and later words about
+    /// it are ignored.
+    pub fn release(&self, key: &PartitionKey, epoch: i64) {
+        if let Some(partition) = self.lock().partitions.get_mut(key) {
+            partition.release_below(epoch + 1);
+        }
+        self.settlement.notify_waiters();
+    }
+
+    /// Completes once every record of that partition and epoch that was read is decided: settled by every required
+    /// sink. At once if nothing is known of that epoch.
+    pub async fn idle(&self, key: &PartitionKey, epoch: i64) {
+        self.until(|inner| inner.epoch(key, epoch).is_none_or(|epoch| epoch.is_idle())).await;
+    }
+
+    /// Like [`idle`](Self::idle), best-effort sinks included.
+    pub async fn idle_everywhere(&self, key: &PartitionKey, epoch: i64) {
+        self.until(|inner| inner.epoch(key, epoch).is_none_or(|epoch| epoch.is_idle_everywhere())).await;
+    }
+
+    /// Whether nothing at all is in flight, to best-effort sinks included.
+    pub fn is_idle(&self) -> bool {
+        let inner = self.lock();
+        let mut live = inner.partitions.values().flat_map(|partition| partition.live.values());
+        live.all(EpochLedger::is_idle_everywhere)
+    }
+
+    /// How far each sink has settled each partition it has read, under the claims not released.
+    pub fn positions(&self) -> Vec<SettledPosition> {
+        let inner = self.lock();
+        let mut positions = Vec::new();
+        for (key, partition) in &inner.partitions {
+            for (&epoch, ledger) in &partition.live {
+                let place = |(sink, next)| SettledPosition { sink, key: key.clone(), epoch, next };
+                positions.extend(ledger.positions().map(place));
+            }
+        }
+        positions
+    }
+
+    /// Records each sink was not given because its branch was full, by its identity.
+    pub fn passed_over_records(&self) -> Vec<(Arc<str>, u64)> {
+        let inner = self.lock();
+        inner.sinks.iter().zip(&inner.passed_over).map(|(sink, &count)| (sink.id.clone(), count)).collect()
+    }
+
+    /// Every line: partitions in order, epochs in order.
+    pub fn rows(&self) -> Vec<LedgerRow> {
+        let inner = self.lock();
+        let mut rows = Vec::new();
+        for (key, partition) in &inner.partitions {
+            let live = partition.live.iter().map(|(&epoch, ledger)| (epoch, ledger.counts()));
+            let all = partition.released.iter().map(|(&epoch, &counts)| (epoch, counts)).chain(live);
+            rows.extend(all.map(|(epoch, counts)| row(&inner.topology, key, epoch, counts)));
+        }
+        rows
+    }
+
+    /// The sum over all lines.
+    pub fn totals(&self) -> Counts {
+        let inner = self.lock();
+        let mut totals = Counts::default();
+        for partition in inner.partitions.values() {
+            partition.released.values().for_each(|&counts| totals.add(counts));
+            partition.live.values().for_each(|ledger| totals.add(ledger.counts()));
+        }
+        totals
+    }
+
+    /// Completes once `holds`; asked again after every settlement.
+    async fn until(&self, mut holds: impl FnMut(&mut Inner) -> bool) {
+        loop {
+            let settlement = self.settlement.notified();
+            tokio::pin!(settlement);
+            settlement.as_mut().enable();
+            if holds(&mut self.lock()) {
+                return;
+            }
+            settlement.await;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn epoch(&mut self, key: &PartitionKey, epoch: i64) -> Option<&mut EpochLedger> {
+        self.partitions.get_mut(key)?.live.get_mut(&epoch)
+    }
+
+    /// That epoch of the partition, begun if need be; older ones are released.
+    fn epoch_entry(&mut self, key: &PartitionKey, epoch: i64) -> &mut EpochLedger {
+        if !self.partitions.contains_key(key) {
+            self.partitions.insert(key.clone(), Partition::default());
+        }
+        let partition = self.partitions.get_mut(key).expect("invariant: just inserted");
+        if !partition.live.contains_key(&epoch) {
+            partition.release_below(epoch);
+        }
+        partition.live.entry(epoch).or_insert_with(|| EpochLedger::new(places(&self.sinks, &key.source)))
+    }
+}
+
+impl Partition {
+    /// Releases the epochs below `epoch`; sums up the oldest when there are too many.
+    fn release_below(&mut self, epoch: i64) {
+        let rest = self.live.split_off(&epoch);
+        for (epoch, ledger) in std::mem::replace(&mut self.live, rest) {
+            self.released.entry(epoch).or_default().add(ledger.release());
+        }
+        while self.released.len() > LEDGER_EPOCHS_KEPT_MAX {
+            let (_, oldest) = self.released.pop_first().expect("invariant: more than a few");
+            self.released.first_entry().expect("invariant: more than one").get_mut().add(oldest);
+        }
+    }
+}
+
+/// The sinks that records of `source` reach.
+fn places(sinks: &[SinkSpec], source: &Arc<str>) -> Vec<Place> {
+    let fed = |sink: &&SinkSpec| sink.sources.is_empty() || sink.sources.contains(source);
+    let any_required = sinks.iter().filter(fed).any(|sink| sink.required);
+    let place = |(index, sink): (usize, &SinkSpec)| Place {
+        sink: SinkIndex(index),
+        deciding: sink.required || !any_required,
+    };
+    sinks.iter().enumerate().filter(|(_, sink)| fed(sink)).map(place).collect()
+}
+
+fn row(topology: &Arc<str>, key: &PartitionKey, epoch: i64, counts: Counts) -> LedgerRow {
+    LedgerRow {
+        topology: topology.clone(),
+        source: key.source.clone(),
+        topic: key.topic.clone(),
+        partition: key.partition,
+        epoch,
+        read: counts.read,
+        written: counts.written,
+        dead_lettered: counts.dead_lettered,
+        filtered: counts.filtered,
+        skipped: counts.skipped,
+        in_flight: counts.in_flight,
+        unaccounted: counts.unaccounted(),
+    }
+}

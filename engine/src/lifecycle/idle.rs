@@ -1,0 +1,69 @@
+//! Whether there is nothing left to do, and for how long: every source has read everything it was assigned since its
+//! claim, nothing is in flight in any link, buffer or best-effort sink, and nothing moved meanwhile.
+
+use std::time::Duration;
+
+/// What is seen of the whole application.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Observation {
+    /// Every source is caught up or finished.
+    pub(crate) caught_up: bool,
+    /// The ledger and every link are empty.
+    pub(crate) empty: bool,
+    /// The sum of all progress.
+    pub(crate) progress: u64,
+}
+
+/// The watch for idleness.
+#[derive(Debug)]
+pub(crate) struct Idle {
+    /// How long it must last.
+    lasting: Duration,
+    since: Option<(Duration, u64)>,
+}
+
+impl Idle {
+    pub(crate) fn new(lasting: Duration) -> Self {
+        Self { lasting, since: None }
+    }
+
+    /// Whether it has lasted long enough at `now` (time since any fixed moment).
+    pub(crate) fn observe(&mut self, now: Duration, seen: Observation) -> bool {
+        if !seen.caught_up || !seen.empty {
+            self.since = None;
+            return false;
+        }
+        let (since, progress) = *self.since.get_or_insert((now, seen.progress));
+        if progress != seen.progress {
+            self.since = Some((now, seen.progress));
+            return self.lasting.is_zero();
+        }
+        now.saturating_sub(since) >= self.lasting
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const IDLE: Observation = Observation { caught_up: true, empty: true, progress: 3 };
+
+    fn first_idle_second(seen: impl Fn(u64) -> Observation) -> Option<u64> {
+        let mut idle = Idle::new(Duration::from_secs(5));
+        (0..30).find(|&second| idle.observe(Duration::from_secs(second), seen(second)))
+    }
+
+    #[test]
+    fn it_must_last() {
+        assert_eq!(first_idle_second(|_| IDLE), Some(5));
+    }
+
+    #[test]
+    fn anything_in_flight_behind_or_moving_begins_it_anew() {
+        let busy_at = |at: u64, busy: Observation| move |second: u64| if second == at { busy } else { IDLE };
+        assert_eq!(first_idle_second(busy_at(3, Observation { caught_up: false, ..IDLE })), Some(9));
+        assert_eq!(first_idle_second(busy_at(3, Observation { empty: false, ..IDLE })), Some(9));
+        let moved = |second| Observation { progress: 3 + u64::from(second >= 4), ..IDLE };
+        assert_eq!(first_idle_second(moved), Some(9));
+    }
+}

@@ -1,0 +1,126 @@
+//! The links into an actor: fair among them, strict about who may own what, patient on probation.
+
+use crate::claim::Claims;
+use crate::link::{Lease, Receiver};
+use crate::status::Status;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::{Context, Poll};
+
+/// The links into an actor.
+#[derive(Debug, Default)]
+pub struct Inputs {
+    receivers: Vec<Receiver>,
+    /// Who is asked first next time.
+    next: usize,
+}
+
+impl Inputs {
+    /// Inputs that lease from `receivers` in turn.
+    pub fn new(receivers: Vec<Receiver>) -> Self {
+        Self { receivers, next: 0 }
+    }
+
+    /// How many links.
+    pub fn len(&self) -> usize {
+        self.receivers.len()
+    }
+
+    /// Whether there is no link: a source's.
+    pub fn is_empty(&self) -> bool {
+        self.receivers.is_empty()
+    }
+
+    /// See [`crate::Context::lease`].
+    pub async fn lease(&mut self, claims: &Claims, status: &Status) -> Option<Lease> {
+        if status.stopping() {
+            return None;
+        }
+        if let Poll::Ready(found) = self.poll_each(claims, Receiver::poll_now) {
+            return found;
+        }
+        let mut stopped = pin!(status.stopped());
+        poll_fn(|cx| match stopped.as_mut().poll(cx) {
+            Poll::Ready(()) => Poll::Ready(None),
+            Poll::Pending => self.poll_lease(claims, cx),
+        })
+        .await
+    }
+
+    /// See [`crate::Context::try_lease`].
+    pub fn try_lease(&mut self, claims: &Claims) -> Option<Lease> {
+        match self.poll_each(claims, Receiver::poll_now) {
+            Poll::Ready(found) => found,
+            Poll::Pending => None,
+        }
+    }
+
+    fn poll_lease(&mut self, claims: &Claims, cx: &mut Context<'_>) -> Poll<Option<Lease>> {
+        // All of them, because a settlement on one may be what a probation on another waits for.
+        self.receivers.iter_mut().for_each(|receiver| receiver.listen(cx));
+        self.poll_each(claims, Receiver::poll_now)
+    }
+
+    /// Asks the links in turn. Ready with `None` once all have ended.
+    fn poll_each(
+        &mut self,
+        claims: &Claims,
+        mut poll: impl FnMut(&mut Receiver) -> Poll<Option<Lease>>,
+    ) -> Poll<Option<Lease>> {
+        if let Some(trial) = self.receivers.iter().position(|receiver| receiver.link().on_probation()) {
+            return self.poll_trial(trial, claims, poll);
+        }
+        let count = self.receivers.len();
+        let mut ended = 0;
+        for step in 0..count {
+            let index = (self.next + step) % count;
+            match fresh(&mut self.receivers[index], claims, &mut poll) {
+                Poll::Ready(Some(lease)) => {
+                    self.next = (index + 1) % count;
+                    return Poll::Ready(Some(lease));
+                }
+                Poll::Ready(None) => ended += 1,
+                Poll::Pending => {}
+            }
+        }
+        if ended == count { Poll::Ready(None) } else { Poll::Pending }
+    }
+
+    /// A suspect is delivered alone: nothing else may be on lease from any link, or a crash would prove nothing.
+    fn poll_trial(
+        &mut self,
+        trial: usize,
+        claims: &Claims,
+        mut poll: impl FnMut(&mut Receiver) -> Poll<Option<Lease>>,
+    ) -> Poll<Option<Lease>> {
+        if self.receivers.iter().any(|receiver| receiver.link().leased() > 0) {
+            return Poll::Pending;
+        }
+        match fresh(&mut self.receivers[trial], claims, &mut poll) {
+            // The last suspect was stale: the others may speak again.
+            Poll::Ready(None) | Poll::Pending if !self.receivers[trial].link().on_probation() => {
+                self.poll_each(claims, poll)
+            }
+            polled => polled,
+        }
+    }
+}
+
+/// The next batch of one link that is not of an epoch older than the newest claim.
+fn fresh(
+    receiver: &mut Receiver,
+    claims: &Claims,
+    mut poll: impl FnMut(&mut Receiver) -> Poll<Option<Lease>>,
+) -> Poll<Option<Lease>> {
+    loop {
+        let polled = poll(receiver);
+        match polled {
+            Poll::Ready(Some(lease)) if is_stale(&lease, claims) => lease.settle(),
+            polled => return polled,
+        }
+    }
+}
+
+fn is_stale(lease: &Lease, claims: &Claims) -> bool {
+    claims.get(&lease.origin.key).is_some_and(|newest| newest.epoch > lease.origin.epoch)
+}

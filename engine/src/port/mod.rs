@@ -1,0 +1,11 @@
+//! The ends of links as an actor sees them: inputs it leases from, outputs it pushes to.
+//!
+//! Everything here may be cancelled at any await: nothing is taken or lost by it.
+
+mod edge;
+mod inputs;
+mod outputs;
+
+pub use edge::{Edge, EdgeMeter};
+pub use inputs::Inputs;
+pub use outputs::Outputs;

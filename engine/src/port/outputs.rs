@@ -1,0 +1,70 @@
+//! The links out of an actor.
+
+use super::edge::{Edge, Offered};
+use crate::batch::Batch;
+use crate::class::Error;
+use crate::clock::Clock;
+use crate::link::TryPushError;
+use crate::status::Status;
+
+/// The links out of an actor. `Send`, so that a source's polling thread may push.
+#[derive(Debug, Default)]
+pub struct Outputs {
+    edges: Vec<Edge>,
+}
+
+impl Outputs {
+    /// Outputs that hand every batch to each of `edges`.
+    pub fn new(edges: Vec<Edge>) -> Self {
+        Self { edges }
+    }
+
+    /// How many edges.
+    pub fn len(&self) -> usize {
+        self.edges.len()
+    }
+
+    /// Whether there is no edge: a sink's.
+    pub fn is_empty(&self) -> bool {
+        self.edges.is_empty()
+    }
+
+    /// Hands `batch` to every edge that has room; gives it back if one had none. Push it again later, unchanged: the
+    /// edges that took it will know it. A best-effort edge keeps the caller waiting no longer than
+    /// [`BEST_EFFORT_WAIT_MAX`](crate::limits::BEST_EFFORT_WAIT_MAX) in all, then passes the batch over.
+    pub fn try_push(&mut self, batch: Batch) -> Result<(), TryPushError> {
+        let mut full = false;
+        for edge in &mut self.edges {
+            match edge.offer(batch.clone()) {
+                Ok(Offered::Done) => {}
+                Ok(Offered::Full(_)) => full = true,
+                Err(_) => return Err(TryPushError::Closed(batch)),
+            }
+        }
+        if full { Err(TryPushError::Full(batch)) } else { Ok(()) }
+    }
+
+    /// See [`crate::Context::push`].
+    pub async fn push(&mut self, batch: Batch, clock: &Clock, status: &Status) -> Result<(), Error> {
+        // First to all that have room, so that a full one delays no other.
+        let mut full = Vec::new();
+        let last = self.edges.len().saturating_sub(1);
+        let mut batch = Some(batch);
+        for (index, edge) in self.edges.iter_mut().enumerate() {
+            let offered = if index == last { batch.take() } else { batch.clone() };
+            let offered = offered.expect("invariant: only the last edge takes it away");
+            if let Offered::Full(batch) = edge.offer(offered)? {
+                full.push((index, batch));
+            }
+        }
+        for (index, batch) in full {
+            self.edges[index].send(batch, clock, status).await?;
+        }
+        Ok(())
+    }
+
+    /// No batch will follow.
+    pub fn close(&mut self) {
+        self.edges.iter_mut().for_each(Edge::close);
+    }
+}

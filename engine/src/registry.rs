@@ -1,0 +1,276 @@
+//! What is known of the running application, for probes, pages, metrics and the watchdog.
+//!
+//! Reading it takes short locks and no I/O, so it answers while actors are busy or stuck.
+
+use crate::actor::ActorIdentity;
+use crate::clock::Clock;
+use crate::events::Events;
+use crate::ledger::Ledger;
+use crate::link::Link;
+use crate::status::{State, Status};
+use crate::supervisor::exit::Exit;
+use crate::supervisor::host::Role;
+use crate::supervisor::spec::Strategy;
+use crate::telemetry::Lag;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A link as its reader sees it.
+#[derive(Clone, Debug)]
+pub(crate) struct InputLink {
+    pub(crate) from: Arc<str>,
+    pub(crate) link: Arc<Link>,
+}
+
+/// One actor.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) identity: ActorIdentity,
+    pub(crate) role: Role,
+    pub(crate) supervisor: Arc<str>,
+    pub(crate) status: Status,
+    pub(crate) inputs: Vec<InputLink>,
+    pub(crate) outputs: Vec<Arc<Link>>,
+    /// Whether a record counts as written only with what this actor does for it.
+    pub(crate) required: bool,
+    pub(crate) restarts: AtomicU64,
+    pub(crate) last_exit: Mutex<Option<Exit>>,
+}
+
+/// One supervisor, for people.
+#[derive(Clone, Debug, Serialize)]
+pub struct SupervisorView {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Who is restarted when a child ends.
+    pub strategy: &'static str,
+    /// More restarts than this ..
+    pub intensity: u32,
+    /// .. within so many seconds escalate.
+    pub period_seconds: f64,
+    /// Its children, in start order.
+    pub children: Vec<Arc<str>>,
+}
+
+/// How full a link is, for people.
+#[derive(Clone, Debug, Serialize)]
+pub struct LinkView {
+    /// The actor that fills it.
+    pub from: Arc<str>,
+    /// Batches in it, leased ones included.
+    pub batches: usize,
+    /// Their bytes.
+    pub bytes: usize,
+    /// The larger of both shares of its bounds, 0..=1.
+    pub ratio: f64,
+}
+
+/// One actor, for people.
+#[derive(Clone, Debug, Serialize)]
+pub struct ActorView {
+    /// Its name.
+    pub name: Arc<str>,
+    /// The identity of its offsets.
+    pub id: Arc<str>,
+    /// Its kind.
+    pub kind: &'static str,
+    /// Its place in the graph.
+    pub role: Role,
+    /// Its supervisor.
+    pub supervisor: Arc<str>,
+    /// A word of [`State::WORDS`].
+    pub state: &'static str,
+    /// Why it is in that state, where there is something to say.
+    pub reason: Option<String>,
+    /// Since when, microseconds since 1970 UTC.
+    pub since_us: i64,
+    /// Whether it does what it is there for.
+    pub ready: bool,
+    /// Starts after the first.
+    pub restarts: u64,
+    /// How its last start ended.
+    pub last_exit: Option<String>,
+    /// Batches read, handed on or settled.
+    pub progress: u64,
+    /// Seconds it was held up by full outputs.
+    pub blocked_seconds: f64,
+    /// The links into it.
+    pub inputs: Vec<LinkView>,
+    /// Records it rejected, by reason.
+    pub dead_letters: BTreeMap<String, u64>,
+    /// How far behind it is, if it is a source.
+    pub lag: Vec<Lag>,
+}
+
+/// Why somebody is not ready.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct NotReady {
+    /// Who.
+    pub actor: Arc<str>,
+    /// A word of [`State::WORDS`].
+    pub state: &'static str,
+    /// Why.
+    pub reason: String,
+    /// Since when, microseconds since 1970 UTC.
+    pub since_us: i64,
+}
+
+/// Where the application is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// Its actors are being started for the first time.
+    Starting,
+    /// At work.
+    Running,
+    /// Finishing what was read.
+    Draining,
+    /// Stopping its actors.
+    Stopping,
+    /// Over.
+    Ended,
+}
+
+/// What is known of one application. Shared.
+#[derive(Debug)]
+pub struct Registry {
+    pub(crate) topology: Arc<str>,
+    pub(crate) node: Arc<str>,
+    pub(crate) entries: Vec<Entry>,
+    pub(crate) supervisors: Vec<SupervisorView>,
+    pub(crate) ledger: Ledger,
+    pub(crate) events: Events,
+    pub(crate) clock: Clock,
+    pub(crate) phase: Mutex<Phase>,
+    /// Whether the root supervisor is at work (from the first start to its end).
+    pub(crate) alive: AtomicBool,
+    pub(crate) started_us: i64,
+}
+
+impl Registry {
+    /// The name of the topology.
+    pub fn topology(&self) -> &Arc<str> {
+        &self.topology
+    }
+
+    /// The name of this node.
+    pub fn node(&self) -> &Arc<str> {
+        &self.node
+    }
+
+    /// When the application was built, microseconds since 1970 UTC.
+    pub fn started_us(&self) -> i64 {
+        self.started_us
+    }
+
+    /// The supervision tree, root first.
+    pub fn supervisors(&self) -> &[SupervisorView] {
+        &self.supervisors
+    }
+
+    /// The fate of records.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// What happened lately.
+    pub fn events(&self) -> &Events {
+        &self.events
+    }
+
+    /// Where the application is in its life.
+    pub fn phase(&self) -> Phase {
+        *self.phase.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the root supervisor is at work.
+    pub fn is_alive(&self) -> bool {
+        self.alive.load(Ordering::Acquire)
+    }
+
+    /// Every actor.
+    pub fn actors(&self) -> Vec<ActorView> {
+        self.entries.iter().map(|entry| entry.view(&self.clock)).collect()
+    }
+
+    /// Who is not ready and why; empty = ready. A stop that an operator asked for is a reason too: work is not done.
+    pub fn not_ready(&self) -> Vec<NotReady> {
+        let unready = |entry: &Entry| {
+            let (state, since_us) = entry.status.state();
+            (!state.is_ready()).then(|| NotReady {
+                actor: entry.identity.name.clone(),
+                state: state.as_str(),
+                reason: reason_of(&state),
+                since_us,
+            })
+        };
+        self.entries.iter().filter_map(unready).collect()
+    }
+
+    pub(crate) fn position(&self, name: &str) -> Option<usize> {
+        self.entries.iter().position(|entry| &*entry.identity.name == name)
+    }
+
+    pub(crate) fn enter_phase(&self, phase: Phase) {
+        *self.phase.lock().unwrap_or_else(PoisonError::into_inner) = phase;
+    }
+}
+
+/// Why, in any state: those without a reason of their own say what they are.
+fn reason_of(state: &State) -> String {
+    match state {
+        State::Starting => "it has not been started yet".to_owned(),
+        State::Stopped => "it was stopped; POST /api/actors/{name}/start starts it".to_owned(),
+        state => state.reason().unwrap_or_default().to_owned(),
+    }
+}
+
+impl Entry {
+    fn view(&self, clock: &Clock) -> ActorView {
+        let (state, since_us) = self.status.state();
+        let link = |input: &InputLink| {
+            let fill = input.link.fill();
+            LinkView { from: input.from.clone(), batches: fill.batches, bytes: fill.bytes, ratio: fill.ratio }
+        };
+        let last_exit = self.last_exit.lock().unwrap_or_else(PoisonError::into_inner);
+        ActorView {
+            name: self.identity.name.clone(),
+            id: self.identity.id.clone(),
+            kind: self.identity.kind,
+            role: self.role,
+            supervisor: self.supervisor.clone(),
+            state: state.as_str(),
+            reason: state.reason().map(str::to_owned),
+            since_us,
+            ready: state.is_ready(),
+            restarts: self.restarts.load(Ordering::Relaxed),
+            last_exit: last_exit.as_ref().map(ToString::to_string),
+            progress: self.status.progress(),
+            blocked_seconds: self.status.blocked_total().as_secs_f64(),
+            inputs: self.inputs.iter().map(link).collect(),
+            dead_letters: self.status.dead_letters(),
+            lag: self.status.lag().lines(clock.wall_us()),
+        }
+    }
+
+    /// Whether anything waits on a link into it.
+    pub(crate) fn has_input(&self) -> bool {
+        self.inputs.iter().any(|input| input.link.fill().batches > 0)
+    }
+
+    /// Whether a link out of it is full.
+    pub(crate) fn has_full_output(&self) -> bool {
+        self.outputs.iter().any(|link| link.fill().ratio >= 1.0)
+    }
+}
+
+/// The word of the topology language.
+pub(crate) fn strategy_word(strategy: Strategy) -> &'static str {
+    match strategy {
+        Strategy::OneForOne => "one_for_one",
+        Strategy::OneForAll => "one_for_all",
+        Strategy::RestForOne => "rest_for_one",
+    }
+}

@@ -1,0 +1,295 @@
+//! The actix actor that hosts one of our actors: the control plane's end.
+//!
+//! A host lives on one arbiter for as long as that arbiter does. For each start it builds the actor from its factory
+//! and a context with fresh link ends, and runs it in a task of its own, so control messages overtake data. The exit is
+//! the result of that task and nothing else: actix runs `stopping` and `stopped` while a panicking actor unwinds, so
+//! they do nothing here. `ctx.wait` would block the mailbox, so it is not used.
+
+use super::core::Ended;
+use super::exit::Exit;
+use super::guard::{self, Panic, Polled};
+use crate::actor::{ActorIdentity, Context, Factory};
+use crate::class::Error;
+use crate::claim::Claims;
+use crate::clock::Clock;
+use crate::ledger::{Ledger, SinkIndex};
+use crate::letter::DeadLetterPort;
+use crate::link::Link;
+use crate::port::{Edge, Inputs, Outputs};
+use crate::status::{State, Status};
+use crate::task::{self, Task};
+use actix::{Actor, AsyncContext, Handler};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+
+/// The place of an actor in the graph.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Has no input.
+    Source,
+    /// Has both.
+    Transform,
+    /// Has no output.
+    Sink,
+    /// Has neither: rejected records reach it through the port.
+    DeadLetter,
+}
+
+/// The links from one actor to all clones of one reader.
+#[derive(Clone, Debug)]
+pub(crate) struct OutputEdge {
+    pub(crate) links: Vec<Arc<Link>>,
+    pub(crate) best_effort: bool,
+}
+
+/// Everything that is needed to start an actor, again and again, on any arbiter.
+pub(crate) struct Blueprint {
+    pub(crate) index: usize,
+    pub(crate) identity: ActorIdentity,
+    pub(crate) role: Role,
+    pub(crate) factory: Factory,
+    pub(crate) inputs: Vec<Arc<Link>>,
+    pub(crate) outputs: Vec<OutputEdge>,
+    pub(crate) clock: Clock,
+    pub(crate) ledger: Ledger,
+    pub(crate) sink: Option<SinkIndex>,
+    pub(crate) claims: Claims,
+    pub(crate) letters: DeadLetterPort,
+    /// The actor's status; each start gets a handle of its own.
+    pub(crate) status: Status,
+    pub(crate) shutdown: Duration,
+    /// The start that may speak; an abandoned arbiter that comes back is recognised by it.
+    pub(crate) run: AtomicU64,
+}
+
+impl Blueprint {
+    /// A context for one start. Fresh ends cut off those of the start before.
+    fn context(&self, status: Status) -> Context {
+        let edge = |edge: &OutputEdge| {
+            Edge::new(edge.links.iter().map(Link::sender).collect(), edge.best_effort)
+        };
+        Context {
+            identity: self.identity.clone(),
+            inputs: Inputs::new(self.inputs.iter().map(Link::receiver).collect()),
+            outputs: Outputs::new(self.outputs.iter().map(edge).collect()),
+            clock: self.clock.clone(),
+            ledger: self.ledger.clone(),
+            sink: self.sink,
+            claims: self.claims.clone(),
+            letters: self.letters.clone(),
+            status,
+        }
+    }
+
+    /// No batch will follow. Through the links themselves: a source may have moved its ends into a thread.
+    fn close_outputs(&self) {
+        for link in self.outputs.iter().flat_map(|edge| &edge.links) {
+            link.sender().close();
+        }
+    }
+
+    /// Whether no more data can come: it is a source, or every input is closed and empty.
+    fn data_ended(&self) -> bool {
+        match self.role {
+            Role::Source => true,
+            Role::Transform | Role::Sink => self.inputs.iter().all(|link| link.is_closed() && link.is_empty()),
+            Role::DeadLetter => false,
+        }
+    }
+
+    fn exit_of(&self, status: &Status, result: Result<Result<(), Error>, Panic>) -> Exit {
+        match result {
+            Err(Panic { message, location }) => Exit::Panicked { message, location },
+            Ok(_) if status.stopping() => Exit::Stopped,
+            Ok(Err(error)) => Exit::crashed(&error),
+            Ok(Ok(())) if self.data_ended() => Exit::Finished,
+            Ok(Ok(())) => Exit::Returned,
+        }
+    }
+}
+
+/// What a host tells the conductor.
+#[derive(Debug)]
+pub(crate) struct HostEvent {
+    pub(crate) actor: usize,
+    /// Which start it is about.
+    pub(crate) run: u64,
+    pub(crate) what: HostNews,
+}
+
+#[derive(Debug)]
+pub(crate) enum HostNews {
+    Started,
+    Exited(Exit, Ended),
+}
+
+/// Builds the actor and runs it.
+#[derive(actix::Message)]
+#[rtype(result = "()")]
+pub(crate) struct Start {
+    pub(crate) run: u64,
+    pub(crate) status: Status,
+}
+
+/// Asks the actor to stop.
+#[derive(actix::Message)]
+#[rtype(result = "()")]
+pub(crate) struct Stop;
+
+/// Drops the actor's future.
+#[derive(actix::Message)]
+#[rtype(result = "()")]
+pub(crate) struct Kill;
+
+/// Tells the actor that a drain is on.
+#[derive(actix::Message)]
+#[rtype(result = "()")]
+pub(crate) struct Drain;
+
+/// Tells the actor to make new connections, with the credentials there are now.
+#[derive(actix::Message)]
+#[rtype(result = "()")]
+pub(crate) struct Rotate;
+
+/// Answers with the start that runs here, if any: the arbiter is alive and its mailbox is served.
+#[derive(actix::Message)]
+#[rtype(result = "Option<u64>")]
+pub(crate) struct Observe;
+
+struct Running {
+    run: u64,
+    status: Status,
+    kill: Option<oneshot::Sender<()>>,
+    task: Task,
+}
+
+/// See the module's page.
+pub(crate) struct Host {
+    blueprint: Arc<Blueprint>,
+    events: mpsc::Sender<HostEvent>,
+    polled: Polled,
+    running: Option<Running>,
+}
+
+impl Host {
+    pub(crate) fn new(blueprint: Arc<Blueprint>, events: mpsc::Sender<HostEvent>, polled: Polled) -> Self {
+        Self { blueprint, events, polled, running: None }
+    }
+}
+
+impl Actor for Host {
+    type Context = actix::Context<Self>;
+
+    fn started(&mut self, cx: &mut Self::Context) {
+        cx.set_mailbox_capacity(crate::limits::CONTROL_MESSAGES_MAX);
+        let _ = cx.address();
+    }
+}
+
+impl Handler<Start> for Host {
+    type Result = ();
+
+    fn handle(&mut self, Start { run, status }: Start, _: &mut Self::Context) {
+        if self.blueprint.run.load(Ordering::Acquire) != run {
+            return;
+        }
+        let (kill, killed) = oneshot::channel();
+        let work = work(self.blueprint.clone(), status.clone(), run, killed, self.events.clone(), self.polled.clone());
+        let task = task::spawn("actor", work);
+        self.running = Some(Running { run, status, kill: Some(kill), task });
+    }
+}
+
+impl Handler<Stop> for Host {
+    type Result = ();
+
+    fn handle(&mut self, _: Stop, _: &mut Self::Context) {
+        if let Some(running) = &self.running {
+            running.status.ask_stop();
+        }
+    }
+}
+
+impl Handler<Kill> for Host {
+    type Result = ();
+
+    fn handle(&mut self, _: Kill, _: &mut Self::Context) {
+        if let Some(kill) = self.running.as_mut().and_then(|running| running.kill.take()) {
+            let _ = kill.send(());
+        }
+    }
+}
+
+impl Handler<Drain> for Host {
+    type Result = ();
+
+    fn handle(&mut self, _: Drain, _: &mut Self::Context) {
+        self.blueprint.status.ask_drain();
+    }
+}
+
+impl Handler<Rotate> for Host {
+    type Result = ();
+
+    fn handle(&mut self, _: Rotate, _: &mut Self::Context) {
+        if let Some(running) = &self.running {
+            running.status.request_discard();
+        }
+    }
+}
+
+impl Handler<Observe> for Host {
+    type Result = Option<u64>;
+
+    fn handle(&mut self, _: Observe, _: &mut Self::Context) -> Option<u64> {
+        self.running.as_ref().filter(|running| !running.task.is_finished()).map(|running| running.run)
+    }
+}
+
+/// One start, from factory to exit.
+async fn work(
+    blueprint: Arc<Blueprint>,
+    status: Status,
+    run: u64,
+    killed: oneshot::Receiver<()>,
+    events: mpsc::Sender<HostEvent>,
+    polled: Polled,
+) {
+    let tell = |what| events.send(HostEvent { actor: blueprint.index, run, what });
+    // A closed channel means that the engine has ended: nobody is left to tell.
+    let _ = tell(HostNews::Started).await;
+    let started = start(&blueprint, status.clone(), killed, polled.clone());
+    // The outer guard is for what unwinds while the actor is dropped.
+    let exit = match guard::catch(blueprint.index, polled, started).await {
+        Ok(exit) => exit,
+        Err(Panic { message, location }) => Exit::Panicked { message, location },
+    };
+    if exit == Exit::Finished {
+        blueprint.close_outputs();
+        status.set(State::Finished);
+    }
+    let ended = exit.ended();
+    let _ = tell(HostNews::Exited(exit, ended)).await;
+}
+
+async fn start(
+    blueprint: &Blueprint,
+    status: Status,
+    killed: oneshot::Receiver<()>,
+    polled: Polled,
+) -> Exit {
+    let mut cx = blueprint.context(status.clone());
+    status.running();
+    let life = guard::catch(blueprint.index, polled, async {
+        let mut actor = (blueprint.factory)();
+        actor.run(&mut cx).await
+    });
+    tokio::select! {
+        biased;
+        _ = killed => Exit::Killed { after: blueprint.shutdown },
+        result = life => blueprint.exit_of(&status, result),
+    }
+}

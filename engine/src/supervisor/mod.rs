@@ -1,0 +1,9 @@
+//! Supervision: the pure core (spec, intensity, core, tree) and the hosts that do what it says.
+
+pub mod core;
+pub mod exit;
+pub(crate) mod guard;
+pub(crate) mod host;
+pub mod intensity;
+pub mod spec;
+pub mod tree;

@@ -1,0 +1,58 @@
+//! Logs: one subscriber per process, as text for people or JSON for machines, to stderr.
+//!
+//! Secrets never get here: they are `SecretString`s, which print as nothing, and connection strings are not logged.
+
+use crate::class::{Class, Error};
+use tracing_subscriber::EnvFilter;
+
+/// How lines look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One object per line.
+    Json,
+}
+
+/// What is logged and how.
+#[derive(Clone, Debug)]
+pub struct LogSettings {
+    /// How lines look.
+    pub format: LogFormat,
+    /// `info`, or by target: `info,aqueduct_engine=debug`.
+    pub filter: String,
+    /// Colours; for terminals.
+    pub ansi: bool,
+}
+
+impl Default for LogSettings {
+    fn default() -> Self {
+        Self { format: LogFormat::Text, filter: "info".to_owned(), ansi: false }
+    }
+}
+
+/// Installs the subscriber. Refused when the filter cannot be read, or there is one already.
+pub fn install(settings: &LogSettings) -> Result<(), Error> {
+    let refused = |error: String| Error::new(Class::Config, error);
+    let filter = EnvFilter::try_new(&settings.filter)
+        .map_err(|error| refused(format!("log filter `{}` cannot be read: {error}", settings.filter)))?;
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(settings.ansi);
+    let installed = match settings.format {
+        LogFormat::Text => lines.try_init(),
+        LogFormat::Json => lines.json().flatten_event(true).try_init(),
+    };
+    installed.map_err(|error| refused(format!("cannot install the log: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_that_cannot_be_read_is_refused_with_its_text() {
+        let settings = LogSettings { filter: "aqueduct=loud".to_owned(), ..LogSettings::default() };
+        let error = install(&settings).unwrap_err();
+        assert!(error.message.contains("`aqueduct=loud`"), "{error}");
+    }
+}

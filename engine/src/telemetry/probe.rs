@@ -1,0 +1,41 @@
+//! Brings the stored offsets to the lag boards: the only I/O of telemetry, on its own beat, never at scrape time.
+
+use crate::claim::{OffsetStore, Position};
+use crate::limits::{LAG_PROBE_EVERY, LAG_PROBE_WAIT_MAX};
+use crate::registry::Registry;
+use crate::supervisor::host::Role;
+use crate::task::{self, Task};
+use crate::batch::PartitionKey;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Asks `offsets` again and again. An answer that fails leaves the boards as they are: lag goes on rising, which is
+/// what it does while the store is away.
+pub(crate) fn start(offsets: Arc<dyn OffsetStore>, registry: Arc<Registry>, required: Vec<Arc<str>>) -> Task {
+    task::spawn("lag probe", async move {
+        let clock = registry.clock.clone();
+        loop {
+            match clock.timeout(LAG_PROBE_WAIT_MAX, offsets.positions()).await {
+                Ok(Ok(positions)) => enter(&registry, &required, &positions),
+                Ok(Err(error)) => tracing::debug!(%error, "cannot read stored offsets"),
+                Err(timed_out) => tracing::debug!(%timed_out, "cannot read stored offsets"),
+            }
+            clock.sleep(LAG_PROBE_EVERY).await;
+        }
+    })
+}
+
+/// The furthest-behind required sink decides; a topology without one goes by all of them.
+fn enter(registry: &Registry, required: &[Arc<str>], positions: &[Position]) {
+    let mut next: BTreeMap<&PartitionKey, i64> = BTreeMap::new();
+    let counts = |position: &&Position| required.is_empty() || required.contains(&position.sink);
+    for position in positions.iter().filter(counts) {
+        let least = next.entry(&position.key).or_insert(position.next_offset);
+        *least = (*least).min(position.next_offset);
+    }
+    for entry in registry.entries.iter().filter(|entry| entry.role == Role::Source) {
+        for (key, next) in next.iter().filter(|(key, _)| key.source == entry.identity.id) {
+            entry.status.lag().stored(&key.topic, key.partition, *next);
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! Ended, frozen, joined and fenced while trades flow: each record is in the table once.
+
+use super::node::Node;
+use super::topologies::{START_MS, TRADES, trade};
+use super::world::{Sql, World};
+use super::{oracle, wait};
+use std::path::PathBuf;
+use std::time::Duration;
+
+const DRAIN_MAX: Duration = Duration::from_secs(90);
+
+/// A world with the trades' table, and its topology file.
+fn prepared(world: &World) -> (PathBuf, Sql) {
+    let file = world.write_topology(TRADES);
+    world.migrate(&file);
+    (file, world.sql())
+}
+
+/// Sends the trades `from..=to`.
+fn send(world: &World, from: u64, to: u64) {
+    let feed = world.feed();
+    for id in from..=to {
+        let (key, value, time) = trade(id);
+        feed.send(Some(key.as_bytes()), Some(value.as_bytes()), Some(time)).expect("send");
+    }
+    feed.flush().expect("flush");
+}
+
+fn written(sql: &Sql) -> i64 {
+    sql.integer("SELECT count(*) FROM market.trades")
+}
+
+#[test]
+fn twenty_kills_lose_and_double_nothing() {
+    const TRADES_SENT: u64 = 400_000;
+    const KILLS: u32 = 20;
+    let world = World::shared();
+    let (file, sql) = prepared(&world);
+    let seed = fastrand::u64(..);
+    eprintln!("seed {seed}");
+    let mut random = fastrand::Rng::with_seed(seed);
+    let chunk = TRADES_SENT / u64::from(KILLS);
+    for kill in 0..u64::from(KILLS) {
+        let node = Node::start(&world, &file, "crash", &[]);
+        send(&world, kill * chunk + 1, (kill + 1) * chunk);
+        let before = written(&sql);
+        let goal = before + random.i64(1..=chunk as i64 / 2);
+        wait::until("some rows before the kill", DRAIN_MAX, || (written(&sql) >= goal).then_some(()));
+        std::thread::sleep(Duration::from_millis(random.u64(0..80)));
+        node.kill();
+    }
+    let node = Node::start(&world, &file, "crash", &["--until-idle", "1s"]);
+    assert_eq!(node.exit_code(DRAIN_MAX), 0);
+    oracle::assert_exactly_once(&world, &sql, TRADES_SENT);
+    oracle::await_newest_in_cache(&world, TRADES_SENT);
+}
+
+#[test]
+fn a_second_node_joins_and_leaves() {
+    const SENT: u64 = 120_000;
+    let world = World::shared();
+    let (file, sql) = prepared(&world);
+    let first = Node::start(&world, &file, "first", &[]);
+    send(&world, 1, SENT / 3);
+    wait::until("the first rows", DRAIN_MAX, || (written(&sql) > 0).then_some(()));
+    let second = Node::start(&world, &file, "second", &[]);
+    send(&world, SENT / 3 + 1, 2 * SENT / 3);
+    wait::until("the second node to own a partition", DRAIN_MAX, || {
+        second
+            .get("/api/ledger")
+            .filter(|(status, body)| *status == 200 && body.contains("\"partition\""))
+            .map(|_| ())
+    });
+    second.terminate();
+    assert_eq!(second.exit_code(DRAIN_MAX), 0);
+    send(&world, 2 * SENT / 3 + 1, SENT);
+    oracle::await_drained(&world, &sql, SENT, DRAIN_MAX);
+    assert_eq!(first.ledger("unaccounted"), 0);
+    first.terminate();
+    assert_eq!(first.exit_code(DRAIN_MAX), 0);
+    oracle::assert_exactly_once(&world, &sql, SENT);
+    oracle::await_newest_in_cache(&world, SENT);
+}
+
+#[test]
+fn a_frozen_node_wakes_as_a_zombie_and_writes_nothing() {
+    const SENT: u64 = 60_000;
+    let world = World::shared();
+    let (file, sql) = prepared(&world);
+    let zombie = Node::start(&world, &file, "zombie", &[]);
+    send(&world, 1, SENT / 2);
+    wait::until("rows of the first node", DRAIN_MAX, || (written(&sql) > 0).then_some(()));
+    zombie.stop();
+    let heir = Node::start(&world, &file, "heir", &[]);
+    send(&world, SENT / 2 + 1, SENT);
+    oracle::await_drained(&world, &sql, SENT, DRAIN_MAX);
+    zombie.resume();
+    heir.terminate();
+    assert_eq!(heir.exit_code(DRAIN_MAX), 0);
+    zombie.terminate();
+    zombie.exit_code(DRAIN_MAX);
+    oracle::assert_exactly_once(&world, &sql, SENT);
+}
+
+#[test]
+fn a_writer_whose_epoch_was_raised_writes_no_row_under_the_old_one() {
+    const SENT: u64 = 20_000;
+    let world = World::shared();
+    let (file, sql) = prepared(&world);
+    let node = Node::start(&world, &file, "fenced", &[]);
+    send(&world, 1, SENT / 2);
+    oracle::await_drained(&world, &sql, SENT / 2, DRAIN_MAX);
+    sql.batch("UPDATE aqueduct.offsets SET epoch = epoch + 1000, owner = gen_random_uuid()");
+    let before = sql.integer("SELECT max(epoch) FROM aqueduct.offsets WHERE sink = 'history'");
+    send(&world, SENT / 2 + 1, SENT);
+    oracle::await_drained(&world, &sql, SENT, DRAIN_MAX);
+    let after = sql.integer("SELECT min(epoch) FROM aqueduct.offsets WHERE sink = 'history'");
+    assert!(after > before, "the rows came under a claim made after the raised epoch: {after} > {before}");
+    node.terminate();
+    assert_eq!(node.exit_code(DRAIN_MAX), 0);
+    oracle::assert_exactly_once(&world, &sql, SENT);
+}
+
+#[test]
+fn sigterm_drains_and_the_ledger_adds_up() {
+    const SENT: u64 = 30_000;
+    let world = World::shared();
+    let (file, sql) = prepared(&world);
+    send(&world, 1, SENT);
+    let feed = world.feed();
+    feed.send(Some(b"K00"), Some(b"not json"), Some(START_MS)).expect("send");
+    feed.flush().expect("flush");
+    let node = Node::start(&world, &file, "drained", &[]);
+    oracle::await_drained(&world, &sql, SENT + 1, DRAIN_MAX);
+    assert_eq!(node.ledger("read"), SENT as i64 + 1);
+    assert_eq!(node.ledger("written"), SENT as i64);
+    assert_eq!(node.ledger("dead_lettered"), 1);
+    assert_eq!(node.ledger("unaccounted"), 0);
+    node.terminate();
+    assert_eq!(node.exit_code(DRAIN_MAX), 0);
+    oracle::assert_exactly_once(&world, &sql, SENT + 1);
+}

@@ -1,0 +1,185 @@
+//! A node under test: the product's binary as a process of its own, watched from outside.
+
+use super::wait;
+use super::world::World;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::time::Duration;
+
+/// How long a node may take to answer at all.
+const START_MAX: Duration = Duration::from_secs(30);
+
+pub struct Node {
+    child: Child,
+    pub admin: SocketAddr,
+    log: std::path::PathBuf,
+}
+
+impl Node {
+    /// Starts `aqueduct run FILE` with further arguments.
+    pub fn start(world: &World, file: &Path, name: &str, arguments: &[&str]) -> Self {
+        Self::start_with(world, file, name, arguments, &[])
+    }
+
+    /// The same with further environment.
+    pub fn start_with(
+        world: &World,
+        file: &Path,
+        name: &str,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Self {
+        let admin = free_address();
+        let log = world.folder().join(format!("{name}.log"));
+        let to = std::fs::File::options().create(true).append(true).open(&log).expect("a log file");
+        let child = world
+            .aqueduct()
+            .arg("run")
+            .arg(file)
+            .args(arguments)
+            .env("AQUEDUCT_ADMIN_LISTEN", admin.to_string())
+            .env("AQUEDUCT_ADMIN_TOKEN", "test-token")
+            .env("AQUEDUCT_NODE", name)
+            .envs(environment.iter().copied())
+            .stdin(Stdio::null())
+            .stdout(to.try_clone().expect("a second handle"))
+            .stderr(to)
+            .spawn()
+            .expect("the binary starts");
+        Self { child, admin, log }
+    }
+
+    /// What it printed and logged so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// `/proc/<pid>/status` of the process.
+    pub fn proc_status(&self) -> String {
+        std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("the process runs")
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(self.child.id() as i32).expect("a process id");
+        kill_process(pid, signal).expect("the process is ours");
+    }
+
+    /// `kill -9`, and gone.
+    pub fn kill(mut self) {
+        self.child.kill().expect("kill");
+        self.child.wait().expect("wait");
+    }
+
+    pub fn terminate(&self) {
+        self.signal(Signal::TERM);
+    }
+
+    pub fn stop(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    pub fn resume(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    /// Waits for its end.
+    pub fn exit_code(mut self, bound: Duration) -> i32 {
+        let status = wait::until("the node's end", bound, || self.child.try_wait().expect("wait"));
+        status
+            .code()
+            .unwrap_or_else(|| panic!("the node was ended by a signal: {status}; log:\n{}", self.log()))
+    }
+
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().expect("wait").is_none()
+    }
+
+    /// The status and body of a GET; `None` while nobody answers.
+    pub fn get(&self, path: &str) -> Option<(u16, String)> {
+        request(self.admin, "GET", path, None)
+    }
+
+    pub fn post(&self, path: &str, token: Option<&str>) -> Option<(u16, String)> {
+        request(self.admin, "POST", path, token)
+    }
+
+    pub fn json(&self, path: &str) -> Value {
+        let (_, body) = wait::until(path, START_MAX, || self.get(path));
+        serde_json::from_str(&body).unwrap_or_else(|error| panic!("{path} is no JSON ({error}): {body}"))
+    }
+
+    /// Waits until `/readyz` answers with `status`; gives the body.
+    pub fn await_ready(&self, status: u16, bound: Duration) -> String {
+        let ask = || self.get("/readyz").filter(|(found, _)| *found == status);
+        let asked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            wait::until(&format!("/readyz {status}"), bound, ask)
+        }));
+        match asked {
+            Ok((_, body)) => body,
+            Err(_) => panic!(
+                "no /readyz {status} within {bound:?}, last {:?}; log:\n{}",
+                self.get("/readyz"),
+                self.log()
+            ),
+        }
+    }
+
+    /// The sum of one member over the ledger's lines.
+    pub fn ledger(&self, member: &str) -> i64 {
+        let lines = self.json("/api/ledger");
+        lines.as_array().expect("an array").iter().map(|line| line[member].as_i64().expect("a number")).sum()
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("--- log of the node at {}:\n{}", self.admin, self.log());
+        }
+    }
+}
+
+/// A loopback address nobody listens on.
+pub fn free_address() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port")
+}
+
+fn request(to: SocketAddr, method: &str, path: &str, token: Option<&str>) -> Option<(u16, String)> {
+    let mut stream = TcpStream::connect_timeout(&to, Duration::from_secs(1)).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
+    let token = token.map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
+    write!(
+        stream,
+        "{method} {path} HTTP/1.1\r\nHost: {to}\r\n{token}Content-Length: 0\r\nConnection: close\r\n\r\n"
+    )
+    .ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    let status = head.split_whitespace().nth(1)?.parse().ok()?;
+    let body = if head.to_ascii_lowercase().contains("transfer-encoding: chunked") {
+        unchunk(body)?
+    } else {
+        body.to_owned()
+    };
+    Some((status, body))
+}
+
+fn unchunk(mut body: &str) -> Option<String> {
+    let mut whole = String::new();
+    loop {
+        let (size, rest) = body.split_once("\r\n")?;
+        let size = usize::from_str_radix(size.trim(), 16).ok()?;
+        if size == 0 {
+            return Some(whole);
+        }
+        whole.push_str(rest.get(..size)?);
+        body = rest.get(size + 2..)?;
+    }
+}

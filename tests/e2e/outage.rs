@@ -1,0 +1,117 @@
+//! Parts that go away at full input: a state, not a crash. Then everything arrives.
+
+use super::node::Node;
+use super::topologies::{TRADES, trade};
+use super::world::{Sql, World};
+use super::{oracle, wait};
+use aqueduct_stack::Part;
+use std::time::Duration;
+
+const BOUND: Duration = Duration::from_secs(90);
+
+/// How long a part stays away: `AQUEDUCT_TEST_OUTAGE_SECONDS`, else short enough for every run.
+fn outage() -> Duration {
+    let seconds = std::env::var("AQUEDUCT_TEST_OUTAGE_SECONDS").ok().and_then(|text| text.parse().ok());
+    Duration::from_secs(seconds.unwrap_or(12))
+}
+
+/// Sends the trades `from..=to` in the background of the test.
+fn send(world: &World, from: u64, to: u64) {
+    let feed = world.feed();
+    for id in from..=to {
+        let (key, value, time) = trade(id);
+        feed.send(Some(key.as_bytes()), Some(value.as_bytes()), Some(time)).expect("send");
+    }
+    feed.flush().expect("flush");
+}
+
+fn restarts(node: &Node) -> i64 {
+    let actors = node.json("/api/actors");
+    let count = |actor: &serde_json::Value| actor["restarts"].as_i64().expect("a count");
+    actors.as_array().expect("an array").iter().map(count).sum()
+}
+
+fn peak_memory_mib(node_pid_status: &str) -> u64 {
+    let line = node_pid_status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak");
+    line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") / 1024
+}
+
+fn rows(sql: &Sql) -> i64 {
+    sql.integer("SELECT count(*) FROM market.trades")
+}
+
+#[test]
+fn postgres_away_is_waited_for() {
+    const SENT: u64 = 300_000;
+    let world = World::private();
+    let file = world.write_topology(TRADES);
+    world.migrate(&file);
+    let node = Node::start(&world, &file, "outage", &[]);
+    node.await_ready(200, BOUND);
+    send(&world, 1, 10_000);
+    oracle::await_drained(&world, &world.sql(), 10_000, BOUND);
+    world.stack().stop(Part::Timescale).expect("stop PostgreSQL");
+    send(&world, 10_001, SENT);
+    let body = node.await_ready(503, BOUND);
+    assert!(body.contains("history"), "the answer names the actor: {body}");
+    std::thread::sleep(outage());
+    assert_eq!(node.get("/livez").map(|(status, _)| status), Some(200));
+    assert_eq!(restarts(&node), 0, "an outage burns no restart");
+    assert!(peak_memory_mib(&node.proc_status()) < 512, "memory is bounded");
+    world.stack().start(Part::Timescale).expect("start PostgreSQL");
+    let sql = wait::until("PostgreSQL back", BOUND, || std::panic::catch_unwind(|| world.sql()).ok());
+    oracle::await_drained(&world, &sql, SENT, BOUND);
+    node.await_ready(200, BOUND);
+    assert_eq!(node.ledger("unaccounted"), 0);
+    node.terminate();
+    assert_eq!(node.exit_code(BOUND), 0);
+    oracle::assert_exactly_once(&world, &sql, SENT);
+    oracle::await_newest_in_cache(&world, SENT);
+}
+
+#[test]
+fn kafka_away_is_waited_for() {
+    const SENT: u64 = 60_000;
+    let world = World::private();
+    let file = world.write_topology(TRADES);
+    world.migrate(&file);
+    let node = Node::start(&world, &file, "outage", &[]);
+    send(&world, 1, SENT / 2);
+    let sql = world.sql();
+    oracle::await_drained(&world, &sql, SENT / 2, BOUND);
+    world.stack().kill(Part::Kafka).expect("kill the broker");
+    let body = node.await_ready(503, BOUND);
+    assert!(body.contains("ticks"), "the answer names the actor: {body}");
+    std::thread::sleep(outage());
+    assert_eq!(node.get("/livez").map(|(status, _)| status), Some(200));
+    assert_eq!(restarts(&node), 0, "an outage burns no restart");
+    world.stack().start(Part::Kafka).expect("start the broker");
+    send(&world, SENT / 2 + 1, SENT);
+    oracle::await_drained(&world, &sql, SENT, BOUND);
+    node.await_ready(200, BOUND);
+    node.terminate();
+    assert_eq!(node.exit_code(BOUND), 0);
+    oracle::assert_exactly_once(&world, &sql, SENT);
+}
+
+#[test]
+fn redis_away_does_not_slow_the_database() {
+    const SENT: u64 = 200_000;
+    let world = World::private();
+    let file = world.write_topology(TRADES);
+    world.migrate(&file);
+    let node = Node::start(&world, &file, "outage", &[]);
+    send(&world, 1, 5_000);
+    let sql = world.sql();
+    oracle::await_drained(&world, &sql, 5_000, BOUND);
+    world.stack().stop(Part::Redis).expect("stop Redis");
+    send(&world, 5_001, SENT);
+    oracle::await_drained(&world, &sql, SENT, BOUND);
+    assert_eq!(rows(&sql), SENT as i64, "the database has everything while Redis is away");
+    assert_eq!(restarts(&node), 0);
+    world.stack().start(Part::Redis).expect("start Redis");
+    oracle::await_newest_in_cache(&world, SENT);
+    node.terminate();
+    assert_eq!(node.exit_code(BOUND), 0);
+    oracle::assert_exactly_once(&world, &sql, SENT);
+}

@@ -1,0 +1,167 @@
+//! Where a test lives: real parts, with a database, a topic and a key prefix of its own.
+
+use aqueduct_stack::feed::Feed;
+use aqueduct_stack::{Database, Lifetime, Options, Stack, progress};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+use tokio_postgres::{Client, NoTls, Row, types::ToSql};
+
+/// Partitions of a test's topic.
+pub const PARTITIONS: u32 = 4;
+
+enum Parts {
+    Shared(&'static Stack),
+    Private(Box<Stack>),
+}
+
+pub struct World {
+    database: Database,
+    parts: Parts,
+    pub topic: String,
+    pub prefix: String,
+    folder: tempfile::TempDir,
+}
+
+fn shared() -> &'static Stack {
+    static SHARED: OnceLock<Stack> = OnceLock::new();
+    SHARED.get_or_init(|| bring_up("test", Lifetime::Shared))
+}
+
+fn bring_up(name: &str, lifetime: Lifetime) -> Stack {
+    let options = Options::from_env(name, lifetime).unwrap_or_else(|error| panic!("{error}"));
+    Stack::up(&options, &*progress::on_stderr())
+        .unwrap_or_else(|error| panic!("the stack cannot start: {error}"))
+}
+
+impl World {
+    /// On the parts that other tests use too: do not stop them.
+    pub fn shared() -> Self {
+        Self::on(Parts::Shared(shared()))
+    }
+
+    /// On parts of its own, to be paused, stopped and killed.
+    pub fn private() -> Self {
+        Self::on(Parts::Private(Box::new(bring_up("test", Lifetime::Private))))
+    }
+
+    fn on(parts: Parts) -> Self {
+        let stack = match &parts {
+            Parts::Shared(stack) => stack,
+            Parts::Private(stack) => stack,
+        };
+        Self {
+            database: stack.fresh_database().expect("a fresh database"),
+            topic: stack.fresh_topic(PARTITIONS).expect("a fresh topic"),
+            prefix: stack.fresh_key_prefix(),
+            folder: tempfile::tempdir().expect("a temporary folder"),
+            parts,
+        }
+    }
+
+    pub fn stack(&self) -> &Stack {
+        match &self.parts {
+            Parts::Shared(stack) => stack,
+            Parts::Private(stack) => stack,
+        }
+    }
+
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub fn database_url(&self) -> &str {
+        self.database.url()
+    }
+
+    /// A feed to the test's topic.
+    pub fn feed(&self) -> Feed {
+        Feed::new(&self.stack().kafka_bootstrap(), &self.topic).expect("a producer")
+    }
+
+    /// Writes the topology file; `{topic}` and `{prefix}` in the text become the test's own.
+    pub fn write_topology(&self, text: &str) -> PathBuf {
+        let file = self.folder().join("topology.yaml");
+        let text = text.replace("{topic}", &self.topic).replace("{prefix}", &self.prefix);
+        std::fs::write(&file, text).expect("write the topology");
+        file
+    }
+
+    /// The product's binary with the test's addresses in its environment.
+    pub fn aqueduct(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_aqueduct"));
+        command
+            .current_dir(self.folder())
+            .env("KAFKA_BOOTSTRAP", self.stack().kafka_bootstrap())
+            .env("TIMESCALE_URL", self.database_url())
+            .env("REDIS_URL", self.stack().redis_url())
+            .env_remove("AQUEDUCT_CONFIG")
+            .env_remove("AQUEDUCT_ADMIN_TOKEN");
+        command
+    }
+
+    /// Runs a command of the product to its end.
+    pub fn run(&self, arguments: &[&str]) -> Output {
+        self.aqueduct().args(arguments).output().expect("the binary starts")
+    }
+
+    /// Drafts and applies what the topology needs in the database.
+    pub fn migrate(&self, file: &Path) {
+        let file = file.to_str().expect("a plain path");
+        for step in ["new", "up"] {
+            let output = self.run(&["migrate", step, file]);
+            assert!(output.status.success(), "migrate {step}: {}", String::from_utf8_lossy(&output.stderr));
+        }
+    }
+
+    pub fn sql(&self) -> Sql {
+        Sql::connect(self.database_url())
+    }
+
+    pub fn redis(&self) -> bb8_redis::redis::Connection {
+        let client = bb8_redis::redis::Client::open(self.stack().redis_url()).expect("a Redis address");
+        client.get_connection().expect("connect to Redis")
+    }
+}
+
+/// A plain blocking connection.
+pub struct Sql {
+    runtime: tokio::runtime::Runtime,
+    client: Client,
+}
+
+impl Sql {
+    fn connect(url: &str) -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let (client, connection) =
+            runtime.block_on(tokio_postgres::connect(url, NoTls)).expect("connect to TimescaleDB");
+        runtime.spawn(async move {
+            // Its end shows as an error of the next query.
+            let _ = connection.await;
+        });
+        Self { runtime, client }
+    }
+
+    pub fn rows(&self, query: &str, parameters: &[&(dyn ToSql + Sync)]) -> Vec<Row> {
+        self.try_rows(query, parameters).unwrap_or_else(|error| panic!("{query}: {error:?}"))
+    }
+
+    pub fn try_rows(
+        &self,
+        query: &str,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, tokio_postgres::Error> {
+        self.runtime.block_on(self.client.query(query, parameters))
+    }
+
+    pub fn batch(&self, statements: &str) {
+        self.runtime
+            .block_on(self.client.batch_execute(statements))
+            .unwrap_or_else(|error| panic!("{error:?}"));
+    }
+
+    /// The one integer that a query gives.
+    pub fn integer(&self, query: &str) -> i64 {
+        self.rows(query, &[])[0].get(0)
+    }
+}
