@@ -1,1 +1,104 @@
-fn main() {}
+//! The command line: one file a command, joined here and nowhere else.
+//!
+//! Standard output is for what was asked, standard error for what is said about it. A reader that goes away early is no
+//! failure. Deliberately absent: anything that another program could want; that is in the crates.
+
+mod check;
+mod demo;
+mod environment;
+mod exit;
+mod explain;
+mod file;
+mod man;
+mod migrate;
+mod node;
+mod output;
+mod run;
+mod settings;
+mod stack;
+mod version;
+
+use clap::{CommandFactory, Parser, Subcommand};
+use exit::Exit;
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// A supervised stream engine: Kafka to TimescaleDB and Redis, each record with exactly one fate.
+#[derive(Parser)]
+#[command(name = "aqueduct", version = version::short(), long_version = version::long(), arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run a topology until it is told to stop.
+    Run(run::Arguments),
+    /// Say everything that is wrong with a topology, before anything runs.
+    Check(check::Arguments),
+    /// Explain a diagnostic code.
+    Explain(explain::Arguments),
+    /// Draft, apply and verify database migrations.
+    #[command(subcommand)]
+    Migrate(migrate::Command),
+    /// A private Kafka, TimescaleDB and Redis on this machine.
+    #[command(subcommand)]
+    Stack(stack::Command),
+    /// Watch recorded and synthetic trades flow from Kafka into TimescaleDB and Redis.
+    Demo(demo::Arguments),
+    /// Print the completions of a shell.
+    Completions {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
+    /// Write the man pages into a folder.
+    Man(man::Arguments),
+}
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help and version are errors to clap; a pipe that is gone is none to us.
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage.into() } else { ExitCode::SUCCESS };
+        }
+    };
+    match dispatch(arguments.command) {
+        Ok(exit) => exit.into(),
+        Err(error) if output::is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            exit::of(&error).into()
+        }
+    }
+}
+
+fn dispatch(command: Command) -> anyhow::Result<Exit> {
+    match command {
+        Command::Run(arguments) => run::run(&arguments),
+        Command::Check(arguments) => check::run(&arguments),
+        Command::Explain(arguments) => explain::run(&arguments),
+        Command::Migrate(command) => migrate::run(command),
+        Command::Stack(command) => stack::run(command),
+        Command::Demo(arguments) => demo::run(&arguments),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Arguments::command(), "aqueduct", &mut std::io::stdout());
+            Ok(Exit::Ok)
+        }
+        Command::Man(arguments) => man::run(&arguments, &Arguments::command()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+}

@@ -117,7 +117,10 @@ impl Builder {
     /// # Panics
     /// If the program was compiled with `panic = "abort"`: supervision needs to see a panic end one actor only.
     pub fn build(self) -> Result<RuntimeApplication, Error> {
-        assert!(cfg!(panic = "unwind"), "aqueduct needs panic = \"unwind\": a panic must end one actor, not the process");
+        assert!(
+            cfg!(panic = "unwind"),
+            "aqueduct needs panic = \"unwind\": a panic must end one actor, not the process"
+        );
         guard::install_hook();
         let Some(catalog) = &self.catalog else {
             return Err(Error::new(Class::Config, "an application needs a catalog of kinds"));
@@ -129,7 +132,8 @@ impl Builder {
 
     fn wire(self, plan: Plan, ledger: Ledger) -> RuntimeApplication {
         let depths = plan.actors.iter().map(|actor| (actor.depth, actor.identity.clone)).collect();
-        let required_sinks = plan.sinks.iter().filter(|sink| sink.required).map(|sink| sink.id.clone()).collect();
+        let required_sinks =
+            plan.sinks.iter().filter(|sink| sink.required).map(|sink| sink.id.clone()).collect();
         let supervisors = plan.nodes.iter().map(|node| SupervisorView {
             name: node.spec.name.clone(),
             strategy: strategy_word(node.spec.strategy),
@@ -150,7 +154,11 @@ impl Builder {
                 role: actor.role,
                 supervisor: tree.supervisor_of(index).clone(),
                 status: status.clone(),
-                inputs: actor.inputs.iter().map(|(from, link)| InputLink { from: from.clone(), link: link.clone() }).collect(),
+                inputs: actor
+                    .inputs
+                    .iter()
+                    .map(|(from, link)| InputLink { from: from.clone(), link: link.clone() })
+                    .collect(),
                 outputs: actor.outputs.iter().map(|edge| edge.meter.clone()).collect(),
                 required: actor.required,
                 restarts: AtomicU64::new(0),
@@ -246,7 +254,12 @@ impl RuntimeApplication {
             Ok((conductor, _side_tasks)) => conductor.run().await,
             Err(error) => {
                 tracing::error!(%error, "not started");
-                Outcome { exit_code: EXIT_CONFIG, ledger: Vec::new(), reasons: vec![error.to_string()], manifest: Vec::new() }
+                Outcome {
+                    exit_code: EXIT_CONFIG,
+                    ledger: Vec::new(),
+                    reasons: vec![error.to_string()],
+                    manifest: Vec::new(),
+                }
             }
         }
     }

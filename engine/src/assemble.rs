@@ -74,7 +74,10 @@ impl<'a> Graph<'a> {
             for from in &actor.from {
                 let writer = position.get(from.value.as_str()).ok_or_else(|| {
                     let (actor, from) = (&actor.name.value, &from.value);
-                    Error::new(Class::Config, format!("actor `{actor}` reads from `{from}`, which is not there"))
+                    Error::new(
+                        Class::Config,
+                        format!("actor `{actor}` reads from `{from}`, which is not there"),
+                    )
                 })?;
                 readers[*writer].push(index);
             }
@@ -110,7 +113,8 @@ impl<'a> Graph<'a> {
     /// Whether some required sink descends from it; an actor without any sink below is as good as required.
     fn is_required(&self, index: usize) -> bool {
         let below = self.descendants(index);
-        let mut sinks = below.iter().map(|&below| self.actor(below)).filter(|actor| actor.kind.is_sink()).peekable();
+        let mut sinks =
+            below.iter().map(|&below| self.actor(below)).filter(|actor| actor.kind.is_sink()).peekable();
         sinks.peek().is_none() || sinks.any(|sink| sink.policy == Policy::Required)
     }
 
@@ -123,7 +127,9 @@ impl<'a> Graph<'a> {
 
     fn sinks(&self) -> Vec<SinkSpec> {
         let feeds = |sink: usize| {
-            let source = |&index: &usize| self.actor(index).kind.is_source() && self.descendants(index).contains(&sink);
+            let source = |&index: &usize| {
+                self.actor(index).kind.is_source() && self.descendants(index).contains(&sink)
+            };
             let indices = (0..self.topology.actors.len()).filter(source);
             indices.map(|index| Arc::from(self.actor(index).id.value.as_str())).collect()
         };
@@ -137,7 +143,12 @@ impl<'a> Graph<'a> {
             .collect()
     }
 
-    fn actors(&self, topology: &Arc<str>, sinks: &[SinkSpec], catalog: &Catalog) -> Result<Vec<ActorPlan>, Error> {
+    fn actors(
+        &self,
+        topology: &Arc<str>,
+        sinks: &[SinkSpec],
+        catalog: &Catalog,
+    ) -> Result<Vec<ActorPlan>, Error> {
         let mut plans = Vec::new();
         for (index, actor) in self.topology.actors.iter().enumerate() {
             let factory = catalog(actor)?;
@@ -210,13 +221,16 @@ impl<'a> Graph<'a> {
             for child in &supervisor.children {
                 self.child(&child.value, plans, &mut children).ok_or_else(|| {
                     let (name, child) = (&supervisor.name.value, &child.value);
-                    let message = format!("supervisor `{name}` names `{child}`, which is neither actor nor supervisor");
+                    let message =
+                        format!("supervisor `{name}` names `{child}`, which is neither actor nor supervisor");
                     Error::new(Class::Config, message)
                 })?;
             }
             nodes.push(Node { spec: spec(supervisor), children });
         }
-        let root = nodes.first_mut().ok_or_else(|| Error::new(Class::Config, "the topology has no root supervisor"))?;
+        let root = nodes
+            .first_mut()
+            .ok_or_else(|| Error::new(Class::Config, "the topology has no root supervisor"))?;
         for actor in &self.topology.actors {
             if !named.iter().any(|child| child.value == actor.name.value) {
                 self.child(&actor.name.value, plans, &mut root.children);

@@ -31,5 +31,10 @@ pub use span::{Span, Spanned};
 /// The environment: the value of a variable, if it is set.
 pub type Env<'a> = dyn Fn(&str) -> Option<String> + 'a;
 
+/// A duration as the language writes it: `50ms`, `5s`, `1h30m`. For flags that take one.
+pub fn duration(text: &str) -> Option<std::time::Duration> {
+    lower::quantity::duration(text).ok()
+}
+
 #[cfg(test)]
 mod tests;

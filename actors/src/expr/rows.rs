@@ -68,7 +68,9 @@ impl<'a> Scope<'a> for Cells<'a> {
                 scale: u32::try_from(*scale).unwrap_or(0),
             }),
             DataType::Boolean => Value::Bool(column.as_boolean().value(row)),
-            DataType::Timestamp(..) => Value::Time(column.as_primitive::<TimestampMicrosecondType>().value(row)),
+            DataType::Timestamp(..) => {
+                Value::Time(column.as_primitive::<TimestampMicrosecondType>().value(row))
+            }
             _ => Value::Null,
         }
     }

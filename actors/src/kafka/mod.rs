@@ -1,8 +1,15 @@
-//! What every kind that speaks to Kafka shares: client configuration, error classes, and how a client ends.
+//! What every kind that speaks to Kafka shares: client configuration, error classes, how a client ends, questions to the
+//! broker, batches from messages, delivery. [`offsets`] and [`letters`] keep in Kafka what a topology without
+//! TimescaleDB cannot keep beside its rows.
 
 pub mod class;
 pub mod client;
 pub mod config;
+pub mod letters;
+#[cfg(test)]
+pub(crate) mod memory;
 pub mod offsets;
+pub mod producer;
 pub mod query;
+pub mod records;
 pub mod slot;

@@ -1,10 +1,254 @@
-//! Writes rows to a topic.
+//! Writes rows to a topic as JSON, at least once.
+//!
+//! A batch is settled when the broker has all of its rows (idempotent producer, `acks=all`); an outage is waited
+//! through. A row the broker refuses for itself (too large) is rejected to the dead letter. What a crash leaves between
+//! delivery and settling is sent again: readers see a record twice rather than never.
+//!
+//! A key that names a null field is null. Deliberately absent: transactions; they would give their readers exactly once
+//! only together with the offsets of a topology that keeps them elsewhere.
+
+mod json;
 
 use crate::Services;
-use aqueduct_engine::{Class, Error, Factory};
-use aqueduct_topology::model::{Actor, KafkaSink};
+use crate::kafka::class::{About, describe};
+use crate::kafka::producer::{Outgoing, Producer};
+use aqueduct_engine::{
+    Actor, Class, Context, Error, Factory, Headers, Lease, Letter, OffsetStore, PartitionKey,
+};
+use aqueduct_topology::model::{self, FieldType, KafkaConnection, KafkaSink, Kind, TemplatePart, Topology};
+use futures::future::LocalBoxFuture;
+use json::Rows;
+use rdkafka::error::RDKafkaErrorCode;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long one attempt at a batch may take: the client's own retries end before.
+const DELIVER_MAX: Duration = Duration::from_secs(45);
+/// How long the offset store may take.
+const ADVANCE_MAX: Duration = Duration::from_secs(30);
 
 /// The factory of one `kafka_sink`.
-pub fn factory(actor: &Actor, _options: &KafkaSink, _services: &Services) -> Result<Factory, Error> {
-    Err(Error::new(Class::Config, format!("actor `{}`: kind kafka_sink is not built yet", actor.name.value)))
+pub fn factory(actor: &model::Actor, options: &KafkaSink, services: &Services) -> Result<Factory, Error> {
+    let Some(connection) = services.topology.connections.kafka.clone() else {
+        return Err(Error::new(
+            Class::Config,
+            format!("actor `{}` needs connections.kafka (or KAFKA_BOOTSTRAP)", actor.name.value),
+        ));
+    };
+    let plan = Arc::new(Plan {
+        connection,
+        topic: options.topic.value.clone(),
+        key: options.key.as_ref().map(|key| key.value.clone()),
+        json: json_columns(actor, &services.topology),
+        offsets: services.offsets.clone(),
+    });
+    Ok(Arc::new(move || Box::new(Sink::new(plan.clone()))))
+}
+
+/// The columns of type `json` that reach `actor`: in a batch they look like text.
+fn json_columns(actor: &model::Actor, topology: &Topology) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let mut above: Vec<&str> = actor.from.iter().map(|from| from.value.as_str()).collect();
+    while let Some(actor) = above.pop().and_then(|name| topology.actor(name)) {
+        match &actor.kind {
+            Kind::Normalizer(normalizer) => {
+                let json = normalizer.columns.iter().filter(|column| column.kind == FieldType::Json);
+                found.extend(json.map(|column| column.name.clone()));
+            }
+            _ => above.extend(actor.from.iter().map(|from| from.value.as_str())),
+        }
+    }
+    found
+}
+
+/// What a sink is told.
+struct Plan {
+    connection: KafkaConnection,
+    topic: String,
+    key: Option<Vec<TemplatePart>>,
+    json: BTreeSet<String>,
+    offsets: Arc<dyn OffsetStore>,
+}
+
+struct Sink {
+    plan: Arc<Plan>,
+    producer: Option<Producer>,
+    /// How far each partition has come, where the store does not know yet: epoch and next offset.
+    advanced: BTreeMap<PartitionKey, (i64, i64)>,
+}
+
+/// The rows of a batch as messages.
+struct Encoded {
+    bytes: Vec<u8>,
+    /// Key and value of each row.
+    rows: Vec<(Option<Range<usize>>, Range<usize>)>,
+}
+
+impl Actor for Sink {
+    fn run<'a>(&'a mut self, cx: &'a mut Context) -> LocalBoxFuture<'a, Result<(), Error>> {
+        Box::pin(async move {
+            match self.work(cx).await {
+                Err(error) if cx.status.stopping() && error.class != Class::Bug => Ok(()),
+                ended => ended,
+            }
+        })
+    }
+}
+
+impl Sink {
+    fn new(plan: Arc<Plan>) -> Self {
+        Self { plan, producer: None, advanced: BTreeMap::new() }
+    }
+
+    async fn work(&mut self, cx: &mut Context) -> Result<(), Error> {
+        cx.status.running();
+        loop {
+            let lease = match cx.try_lease() {
+                Some(lease) => lease,
+                None => {
+                    // Between two bursts: the store is told once, not batch by batch.
+                    self.advance(cx).await?;
+                    match cx.lease().await {
+                        Some(lease) => lease,
+                        None => return self.advance(cx).await,
+                    }
+                }
+            };
+            self.write(cx, &lease).await?;
+            let (key, epoch, next) = (lease.origin.key.clone(), lease.origin.epoch, lease.origin.next);
+            cx.settle_written(lease);
+            self.advanced.insert(key, (epoch, next));
+            if self.advanced.len() >= ADVANCED_MAX {
+                self.advance(cx).await?;
+            }
+        }
+    }
+
+    /// Returns once the broker has every row, or a letter was made of it.
+    async fn write(&mut self, cx: &mut Context, lease: &Lease) -> Result<(), Error> {
+        let encoded = encode(&self.plan, lease)?;
+        let mut left: Vec<usize> = (0..encoded.rows.len()).collect();
+        let mut refused = Vec::new();
+        let (clock, client_id) =
+            (cx.clock.clone(), format!("aqueduct-{}-{}", cx.identity.topology, cx.identity.name));
+        cx.until_ok(DELIVER_MAX, async || {
+            if left.is_empty() {
+                return Ok(());
+            }
+            let producer = match self.producer.take() {
+                Some(producer) => producer,
+                None => Producer::new(&self.plan.connection, &client_id, clock.clone())?,
+            };
+            let messages = left.iter().map(|row| encoded.message(*row, lease));
+            // Cut short or of no more use, the client is dropped; the next attempt makes another.
+            let failed = producer.deliver(&self.plan.topic, messages).await?;
+            self.producer = Some(producer);
+            let mut again = None;
+            let mut kept = Vec::new();
+            for (index, code) in failed {
+                match code {
+                    RDKafkaErrorCode::MessageSizeTooLarge | RDKafkaErrorCode::InvalidRecord => {
+                        refused.push((left[index], code));
+                    }
+                    _ => {
+                        kept.push(left[index]);
+                        again.get_or_insert(code);
+                    }
+                }
+            }
+            left = kept;
+            match again {
+                None => Ok(()),
+                Some(code) => Err(self.plan.describe(code)),
+            }
+        })
+        .await?;
+        cx.reject(letters(cx, lease, &refused)).await;
+        Ok(())
+    }
+
+    /// Tells the store how far every partition has come.
+    async fn advance(&mut self, cx: &mut Context) -> Result<(), Error> {
+        if self.advanced.is_empty() {
+            return Ok(());
+        }
+        let advanced: Vec<_> = std::mem::take(&mut self.advanced)
+            .into_iter()
+            .map(|(key, (epoch, next))| (key, epoch, next))
+            .collect();
+        let (offsets, sink) = (self.plan.offsets.clone(), cx.identity.id.clone());
+        cx.until_ok(ADVANCE_MAX, async || offsets.advance(&sink, &advanced).await).await
+    }
+}
+
+/// Partitions whose progress waits to be told.
+const ADVANCED_MAX: usize = 1024;
+
+impl Plan {
+    fn describe(&self, code: RDKafkaErrorCode) -> Error {
+        describe(code, About { bootstrap: &self.connection.bootstrap.value, topic: &self.topic })
+    }
+}
+
+impl Encoded {
+    fn message<'a>(&'a self, row: usize, lease: &Lease) -> Outgoing<'a> {
+        let (key, value) = &self.rows[row];
+        let offset = lease.row_offsets()[row];
+        let time_ms = lease.raw.position(offset).and_then(|index| lease.raw.time_ms(index));
+        Outgoing {
+            key: key.clone().map(|key| &self.bytes[key]),
+            value: Some(&self.bytes[value.clone()]),
+            time_ms,
+            headers: Headers::new(),
+        }
+    }
+}
+
+fn encode(plan: &Plan, lease: &Lease) -> Result<Encoded, Error> {
+    let rows = Rows::new(&lease.rows, &plan.json)?;
+    let mut encoded = Encoded { bytes: Vec::new(), rows: Vec::with_capacity(lease.rows.num_rows()) };
+    for row in 0..lease.rows.num_rows() {
+        let key = match &plan.key {
+            Some(parts) => write_key(parts, &rows, row, &mut encoded.bytes)?,
+            None => None,
+        };
+        let start = encoded.bytes.len();
+        rows.write(row, &mut encoded.bytes);
+        encoded.rows.push((key, start..encoded.bytes.len()));
+    }
+    Ok(encoded)
+}
+
+fn write_key(
+    parts: &[TemplatePart],
+    rows: &Rows,
+    row: usize,
+    out: &mut Vec<u8>,
+) -> Result<Option<Range<usize>>, Error> {
+    let start = out.len();
+    for part in parts {
+        let there = match part {
+            TemplatePart::Text(text) => {
+                out.extend_from_slice(text.as_bytes());
+                true
+            }
+            TemplatePart::Field(field) => rows.write_as_text(&field.value, row, out)?,
+        };
+        if !there {
+            out.truncate(start);
+            return Ok(None);
+        }
+    }
+    Ok(Some(start..out.len()))
+}
+
+fn letters(cx: &Context, lease: &Lease, refused: &[(usize, RDKafkaErrorCode)]) -> Vec<Letter> {
+    let letter = |(row, code): &(usize, RDKafkaErrorCode)| {
+        let place = (lease.row_offsets()[*row], lease.row_indices()[*row]);
+        let detail = format!("the broker refuses the row: {code}; raise max.message.bytes of the topic");
+        Letter::for_record(&cx.identity.name, lease, place, (Class::Data, "refused".into()), detail)
+    };
+    refused.iter().map(letter).collect()
 }

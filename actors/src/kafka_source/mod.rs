@@ -20,7 +20,6 @@ mod claiming;
 mod context;
 mod partition;
 mod poll;
-mod records;
 mod session;
 mod source;
 mod talk;

@@ -1,73 +1,25 @@
 //! The source against librdkafka's own broker in this process.
 
 use super::{Source, SourceOptions};
+use crate::kafka::memory::MemoryOffsets;
 use crate::kafka::slot::FixedSlot;
 use aqueduct_engine::testing::{Harness, Probe};
-use aqueduct_engine::{
-    Batch, Claim, ClaimRequest, Class, Error, OffsetStore, Owner, PartitionKey, Position, State,
-};
+use aqueduct_engine::{Batch, PartitionKey, State};
 use aqueduct_topology::model::{GroupProtocol, KafkaConnection, KafkaSource, Membership, Start};
 use aqueduct_topology::{Span, Spanned};
-use futures::future::LocalBoxFuture;
 use rdkafka::ClientConfig;
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer};
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 type Cluster = MockCluster<'static, DefaultProducerContext>;
 
-/// Offsets in memory; the first `failures` claims fail.
-#[derive(Default)]
-struct Offsets {
-    next: Mutex<BTreeMap<i32, i64>>,
-    epochs: Mutex<BTreeMap<i32, i64>>,
-    failures: AtomicUsize,
-}
-
-impl OffsetStore for Offsets {
-    fn claim<'a>(&'a self, requests: &'a [ClaimRequest]) -> LocalBoxFuture<'a, Result<Vec<Claim>, Error>> {
-        Box::pin(async move {
-            let fail = |failures: usize| failures.checked_sub(1);
-            if self.failures.fetch_update(Ordering::SeqCst, Ordering::SeqCst, fail).is_ok() {
-                return Err(Error::new(Class::Transient, "the database is away"));
-            }
-            Ok(requests.iter().map(|request| self.claim_one(request)).collect())
-        })
-    }
-
-    fn positions<'a>(&'a self) -> LocalBoxFuture<'a, Result<Vec<Position>, Error>> {
-        Box::pin(async { Ok(Vec::new()) })
-    }
-
-    fn exactly_once(&self) -> bool {
-        true
-    }
-}
-
-impl Offsets {
-    fn claim_one(&self, request: &ClaimRequest) -> Claim {
-        let mut epochs = self.epochs.lock().unwrap();
-        let epoch = epochs.entry(request.key.partition).or_default();
-        *epoch += 1;
-        let stored = self.next.lock().unwrap().get(&request.key.partition).copied();
-        Claim {
-            key: request.key.clone(),
-            epoch: *epoch,
-            owner: Owner::random(),
-            start: stored.unwrap_or(request.log.initial),
-            sinks: BTreeMap::new(),
-            skipped: BTreeMap::new(),
-        }
-    }
-}
-
 struct World {
     cluster: Cluster,
     producer: BaseProducer,
-    offsets: Arc<Offsets>,
+    offsets: Arc<MemoryOffsets>,
 }
 
 impl World {
@@ -157,14 +109,15 @@ async fn every_message_comes_once_in_order_and_a_drain_ends_it() {
 async fn reading_begins_where_the_claim_says_and_waits_for_it() {
     let world = World::new(1);
     world.produce(0, 0..100);
-    world.offsets.next.lock().unwrap().insert(0, 90);
-    world.offsets.failures.store(2, Ordering::SeqCst);
+    world.offsets.store(0, 90);
+    world.offsets.fail(2);
     let mut harness = Harness::source("source");
     let probe = harness.probe();
     let status = probe.status().clone();
     let (ended, ()) = harness
         .run_while(world.source(|_| {}), async {
-            let waiting = |state: &State| matches!(state, State::Waiting { reason, .. } if reason.contains("away"));
+            let waiting =
+                |state: &State| matches!(state, State::Waiting { reason, .. } if reason.contains("away"));
             while !waiting(&status.state().0) {
                 tokio::task::yield_now().await;
             }

@@ -148,9 +148,9 @@ fn source(field: &model::Field, place: &mut Place) -> Result<(Source, Vec<usize>
 fn in_order(mut waiting: Vec<(Field, Vec<usize>)>) -> Result<Vec<Field>, String> {
     let mut ordered: Vec<Field> = Vec::with_capacity(waiting.len());
     while !waiting.is_empty() {
-        let (ready, rest): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|(_, uses)| {
-            uses.iter().all(|used| ordered.iter().any(|field| field.column == *used))
-        });
+        let (ready, rest): (Vec<_>, Vec<_>) = waiting
+            .into_iter()
+            .partition(|(_, uses)| uses.iter().all(|used| ordered.iter().any(|field| field.column == *used)));
         if ready.is_empty() {
             let names: Vec<_> = rest.iter().map(|(field, _)| format!("`{}`", field.name)).collect();
             return Err(format!("the fields {} are computed from each other", names.join(", ")));

@@ -10,16 +10,14 @@ use super::signal::Signals;
 use super::{Command, EXIT_CUT, EXIT_ESCALATED, EXIT_OK, Outcome};
 use crate::claim::Claims;
 use crate::clock::Instant;
-use crate::limits::CONDUCTOR_TICK;
 use crate::ledger::SinkIndex;
+use crate::limits::CONDUCTOR_TICK;
 use crate::placement::Seats;
 use crate::registry::{Phase, Registry};
 use crate::status::State;
 use crate::supervisor::core::{Ended, Order, Why};
 use crate::supervisor::exit::Exit;
-use crate::supervisor::host::{
-    self, Blueprint, Host, HostEvent, HostNews, Role,
-};
+use crate::supervisor::host::{self, Blueprint, Host, HostEvent, HostNews, Role};
 use crate::supervisor::tree::{Tree, TreeAction, TreeTimer};
 use crate::watchdog::{Observation, Remedy, Watchdog};
 use actix::Addr;
@@ -404,9 +402,8 @@ impl Conductor {
         let entries = &self.registry.entries;
         let mut sources = entries.iter().filter(|entry| entry.role == Role::Source);
         idle::Observation {
-            caught_up: sources.all(|entry| {
-                entry.status.is_caught_up() || entry.status.state().0 == State::Finished
-            }),
+            caught_up: sources
+                .all(|entry| entry.status.is_caught_up() || entry.status.state().0 == State::Finished),
             empty: self.registry.ledger.is_idle() && !entries.iter().any(|entry| entry.has_input()),
             progress: entries.iter().map(|entry| entry.status.progress()).sum(),
         }
@@ -505,7 +502,8 @@ impl Conductor {
     }
 
     fn everybody_finished(&self) -> bool {
-        let mut edged = self.registry.entries.iter().filter(|entry| entry.role != Role::DeadLetter).peekable();
+        let mut edged =
+            self.registry.entries.iter().filter(|entry| entry.role != Role::DeadLetter).peekable();
         edged.peek().is_some() && edged.all(|entry| entry.status.state().0 == State::Finished)
     }
 

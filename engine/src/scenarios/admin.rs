@@ -22,7 +22,10 @@ async fn request(address: SocketAddr, head: &str, headers: &str) -> (u16, String
 
 fn with_admin(token: Option<&str>) -> Settings {
     let token = token.map(|token| SecretString::from(token.to_owned()));
-    Settings { admin: Some(AdminSettings { listen: "127.0.0.1:0".parse().unwrap(), token }), ..Settings::default() }
+    Settings {
+        admin: Some(AdminSettings { listen: "127.0.0.1:0".parse().unwrap(), token }),
+        ..Settings::default()
+    }
 }
 
 fn waiting() -> Behaviour {
@@ -56,9 +59,13 @@ async fn a_waiting_actor_makes_the_node_unready_but_not_dead() {
         assert!(body["not_ready"][0]["since_us"].is_i64());
         assert_eq!(request(address, "GET /livez", "").await.0, 200);
         let (_, metrics) = request(address, "GET /metrics", "").await;
-        let line = r#"aqueduct_actor_state{topology="test",actor="history",kind="kafka_sink",state="waiting"} 1"#;
+        let line =
+            r#"aqueduct_actor_state{topology="test",actor="history",kind="kafka_sink",state="waiting"} 1"#;
         assert!(metrics.contains(line), "{metrics}");
-        assert!(metrics.contains(r#"aqueduct_restarts_total{topology="test",actor="history",kind="kafka_sink"} 0"#));
+        assert!(
+            metrics
+                .contains(r#"aqueduct_restarts_total{topology="test",actor="history",kind="kafka_sink"} 0"#)
+        );
         handle.stop().await;
     })
     .await;
@@ -133,7 +140,8 @@ async fn orders_need_the_token() {
         assert_eq!(handle.observe("ticks").unwrap().restarts, 0);
         assert_eq!(request(address, restart, "Authorization: Bearer s3cret\r\n").await.0, 202);
         until(&handle, "restarted", |handle| handle.observe("ticks").unwrap().restarts == 1).await;
-        let nobody = request(address, "POST /api/actors/nobody/stop", "Authorization: Bearer s3cret\r\n").await;
+        let nobody =
+            request(address, "POST /api/actors/nobody/stop", "Authorization: Bearer s3cret\r\n").await;
         assert_eq!(nobody, (404, r#"{"error":"no actor named `nobody`"}"#.to_owned()));
         assert_eq!(request(address, "POST /api/drain", "").await.0, 401);
         handle.stop().await;

@@ -87,7 +87,10 @@ async fn the_deadline_cuts_a_drain() {
     })
     .await;
     assert_eq!(outcome.exit_code, EXIT_CUT);
-    assert!(outcome.reasons.last().unwrap().contains("deadline passed before history finished"), "{outcome:?}");
+    assert!(
+        outcome.reasons.last().unwrap().contains("deadline passed before history finished"),
+        "{outcome:?}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -117,7 +120,8 @@ async fn idle_long_enough_drains_by_itself() {
     let world = World::line(source(10), pass(&journal), sink(&journal));
     let clock = crate::Clock::system();
     let before = clock.now();
-    let outcome = perform(world.builder().build().unwrap(), async |handle| handle.drain_when_idle(secs(5)).await).await;
+    let outcome =
+        perform(world.builder().build().unwrap(), async |handle| handle.drain_when_idle(secs(5)).await).await;
     assert_eq!(outcome.exit_code, EXIT_OK);
     assert!(clock.now().duration_since(before) >= secs(5));
     assert_eq!(journal.count("history 9"), 1);

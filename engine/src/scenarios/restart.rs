@@ -15,7 +15,9 @@ fn panics_on(offset: i64, times: u32, journal: &Journal) -> Behaviour {
             journal.note("history built");
             while let Some(lease) = cx.lease().await {
                 let again = lease.origin.first == offset
-                    && left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
+                    && left
+                        .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1))
+                        .is_ok();
                 assert!(!again, "cannot bear offset {offset}");
                 journal.note(format!("history {}", lease.origin.first));
                 cx.settle_written(lease);
@@ -90,7 +92,8 @@ async fn a_record_that_always_kills_its_actor_becomes_a_dead_letter() {
             })
         })
     };
-    let world = World::line(source(5), pass(&journal), panics_on(2, u32::MAX, &journal)).behaving("dead_letter", letters);
+    let world = World::line(source(5), pass(&journal), panics_on(2, u32::MAX, &journal))
+        .behaving("dead_letter", letters);
     let outcome = perform(world.builder().build().unwrap(), async |handle| {
         until(&handle, "the rest is written", |_| journal.count("history 4") == 1).await;
         handle.drain().await;
@@ -109,7 +112,9 @@ async fn one_crash_more_than_the_intensity_ends_with_70() {
     let outcome = perform(world.builder().build().unwrap(), async |handle| {
         for crash in 1..=4 {
             until(&handle, "up", |handle| {
-                handle.registry().is_alive() && journal.count("+ticks") == crash && state(handle, "ticks") == "running"
+                handle.registry().is_alive()
+                    && journal.count("+ticks") == crash
+                    && state(handle, "ticks") == "running"
             })
             .await;
             poke.notify_one();

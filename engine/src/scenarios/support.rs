@@ -3,8 +3,8 @@
 use crate::batch::{Batch, Origin, PartitionKey, RawRecords};
 use crate::{Actor, Builder, Clock, Context, Error, Factory, Handle, Outcome, RuntimeApplication};
 use aqueduct_topology::model::{
-    self, Backoff, Connections, DeadLetter, KafkaSink, Kind, LinkBounds, MatchMode, Normalizer, Policy, ReplayFormat,
-    ReplaySource, Restart, Strategy, Supervisor, TimeUnit, Topology,
+    self, Backoff, Connections, DeadLetter, KafkaSink, Kind, LinkBounds, MatchMode, Normalizer, Policy,
+    ReplayFormat, ReplaySource, Restart, Strategy, Supervisor, TimeUnit, Topology,
 };
 use aqueduct_topology::{Span, Spanned};
 use arrow_array::{BinaryArray, Int64Array};
@@ -159,13 +159,20 @@ fn supervisor(name: &str, children: &[&str]) -> Supervisor {
 impl World {
     /// A root and a dead letter.
     pub(super) fn new() -> Self {
-        let world = Self { actors: Vec::new(), supervisors: vec![supervisor("root", &[])], behaviours: BTreeMap::new() };
+        let world = Self {
+            actors: Vec::new(),
+            supervisors: vec![supervisor("root", &[])],
+            behaviours: BTreeMap::new(),
+        };
         world.actor("dead_letter", &[], Kind::DeadLetter(DeadLetter::default()), idle())
     }
 
     /// `ticks -> trades -> history`, of which only the behaviours are said.
     pub(super) fn line(ticks: Behaviour, trades: Behaviour, history: Behaviour) -> Self {
-        Self::new().source("ticks", ticks).transform("trades", "ticks", trades).sink("history", "trades", history)
+        Self::new()
+            .source("ticks", ticks)
+            .transform("trades", "ticks", trades)
+            .sink("history", "trades", history)
     }
 
     pub(super) fn actor(mut self, name: &str, from: &[&str], kind: Kind, run: Behaviour) -> Self {
@@ -232,7 +239,12 @@ impl World {
     }
 
     /// A supervisor below the root.
-    pub(super) fn supervisor(mut self, name: &str, children: &[&str], change: impl FnOnce(&mut Supervisor)) -> Self {
+    pub(super) fn supervisor(
+        mut self,
+        name: &str,
+        children: &[&str],
+        change: impl FnOnce(&mut Supervisor),
+    ) -> Self {
         let mut below = supervisor(name, children);
         change(&mut below);
         self.supervisors[0].children.push(spanned(name.to_owned()));
@@ -248,10 +260,12 @@ impl World {
             actors: self.actors,
         };
         let behaviours = self.behaviours;
-        RuntimeApplication::builder(Arc::new(topology)).clock(Clock::simulated(0)).catalog(Box::new(move |actor| {
-            let behaviour = behaviours[&actor.name.value].clone();
-            Ok(Arc::new(move || Box::new(Scripted(behaviour.clone())) as Box<dyn Actor>) as Factory)
-        }))
+        RuntimeApplication::builder(Arc::new(topology)).clock(Clock::simulated(0)).catalog(Box::new(
+            move |actor| {
+                let behaviour = behaviours[&actor.name.value].clone();
+                Ok(Arc::new(move || Box::new(Scripted(behaviour.clone())) as Box<dyn Actor>) as Factory)
+            },
+        ))
     }
 }
 

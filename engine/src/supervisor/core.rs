@@ -447,7 +447,6 @@ impl Core {
     }
 }
 
-
 #[cfg(test)]
 #[path = "core_tests.rs"]
 mod tests;

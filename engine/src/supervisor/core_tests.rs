@@ -48,9 +48,13 @@ impl Bench {
             match action {
                 Action::Start(child) => {
                     assert!(!self.up[child], "started twice");
-                    assert!(self.up[..child].iter().zip(&self.core.children).all(|(up, known)| {
-                        *up || known.held.is_some() || known.wait.is_some()
-                    }), "an earlier child is not up");
+                    assert!(
+                        self.up[..child]
+                            .iter()
+                            .zip(&self.core.children)
+                            .all(|(up, known)| { *up || known.held.is_some() || known.wait.is_some() }),
+                        "an earlier child is not up"
+                    );
                     self.up[child] = true;
                     self.log.push(format!("+{child}"));
                     self.tell(Event::Started(child));

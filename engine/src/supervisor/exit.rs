@@ -53,7 +53,9 @@ impl Exit {
         match self {
             Exit::Finished => Ended::Finished,
             Exit::Returned | Exit::Stopped => Ended::Normal,
-            Exit::Crashed { .. } | Exit::Panicked { .. } | Exit::Killed { .. } | Exit::Stuck { .. } => Ended::Abnormal,
+            Exit::Crashed { .. } | Exit::Panicked { .. } | Exit::Killed { .. } | Exit::Stuck { .. } => {
+                Ended::Abnormal
+            }
         }
     }
 

@@ -9,8 +9,8 @@ use super::core::Ended;
 use super::exit::Exit;
 use super::guard::{self, Panic, Polled};
 use crate::actor::{ActorIdentity, Context, Factory};
-use crate::class::{Class, Error};
 use crate::claim::Claims;
+use crate::class::{Class, Error};
 use crate::clock::Clock;
 use crate::ledger::{Ledger, SinkIndex};
 use crate::letter::{DeadLetterPort, Letter};
@@ -19,8 +19,8 @@ use crate::port::{Edge, EdgeMeter, Inputs, Outputs};
 use crate::status::{State, Status};
 use crate::task::{self, Task};
 use actix::{Actor, AsyncContext, Handler};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
@@ -103,7 +103,9 @@ impl Blueprint {
     fn data_ended(&self) -> bool {
         match self.role {
             Role::Source => true,
-            Role::Transform | Role::Sink => self.inputs.iter().all(|link| link.is_closed() && link.is_empty()),
+            Role::Transform | Role::Sink => {
+                self.inputs.iter().all(|link| link.is_closed() && link.is_empty())
+            }
             Role::DeadLetter => false,
         }
     }
@@ -232,7 +234,14 @@ impl Handler<Start> for Host {
             return;
         }
         let (kill, killed) = oneshot::channel();
-        let work = work(self.blueprint.clone(), status.clone(), run, killed, self.events.clone(), self.polled.clone());
+        let work = work(
+            self.blueprint.clone(),
+            status.clone(),
+            run,
+            killed,
+            self.events.clone(),
+            self.polled.clone(),
+        );
         let task = task::spawn("actor", work);
         self.running = Some(Running { run, status, kill: Some(kill), task });
     }
@@ -310,12 +319,7 @@ async fn work(
     let _ = tell(HostNews::Exited(exit, ended)).await;
 }
 
-async fn start(
-    blueprint: &Blueprint,
-    status: Status,
-    killed: oneshot::Receiver<()>,
-    polled: Polled,
-) -> Exit {
+async fn start(blueprint: &Blueprint, status: Status, killed: oneshot::Receiver<()>, polled: Polled) -> Exit {
     let mut cx = blueprint.context(status.clone());
     status.running();
     let life = guard::catch(blueprint.index, polled, async {

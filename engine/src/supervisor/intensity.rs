@@ -37,7 +37,10 @@ impl Window {
             self.restarts.pop_front();
         }
         self.restarts.push_back(now);
-        assert!(self.restarts.len() <= self.intensity.restarts as usize + 1, "a window outlived its escalation");
+        assert!(
+            self.restarts.len() <= self.intensity.restarts as usize + 1,
+            "a window outlived its escalation"
+        );
         if self.restarts.len() > self.intensity.restarts as usize {
             self.restarts.clear();
             return Verdict::Escalate;

@@ -16,7 +16,7 @@ mod keys;
 mod locate;
 mod normalizer;
 mod pointer;
-mod quantity;
+pub(crate) mod quantity;
 mod redis_cache;
 mod replay_source;
 mod root;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// Why a text is no quantity.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Refusal {
+pub(crate) enum Refusal {
     /// A bare number.
     NoUnit(String),
     /// A unit that is none; the units there are.
@@ -30,7 +30,7 @@ impl Refusal {
 }
 
 /// One or more `<number><unit>`, the units falling.
-pub(super) fn duration(text: &str) -> Result<Duration, Refusal> {
+pub(crate) fn duration(text: &str) -> Result<Duration, Refusal> {
     const NO_UNIT: Refusal = Refusal::Unit(DURATION_UNITS);
     if text == "0" {
         return Ok(Duration::ZERO);

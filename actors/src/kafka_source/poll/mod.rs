@@ -8,7 +8,7 @@
 //! No room: for [`HOLD_MAX`] the thread takes nothing and tries again (pausing throws away what the client has
 //! fetched); after that the partitions without room are paused, and polling goes on for the others and for the group.
 //!
-//! Memory: per partition one batch being gathered and at most two waiting ([`super::records::BATCH_BYTES_MAX`] each,
+//! Memory: per partition one batch being gathered and at most two waiting ([`crate::kafka::records::BATCH_BYTES_MAX`] each,
 //! or one larger message), beside the client's own queue ([`crate::kafka::config`]).
 //! Deliberately absent: databases, tasks, questions to the broker; the thread never blocks for longer than a poll.
 

@@ -1,7 +1,7 @@
 //! What the actor orders.
 
 use super::{End, Grant, Order, Poll, Reading, Report, TryRecvError};
-use crate::kafka_source::records::Gathering;
+use crate::kafka::records::Gathering;
 use aqueduct_engine::Claim;
 use rdkafka::consumer::{CommitMode, Consumer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
@@ -106,7 +106,8 @@ impl Poll {
         let mut list = TopicPartitionList::new();
         for (number, offset) in offsets {
             let held = self.partitions.get(number).is_some_and(|held| held.reading.is_some());
-            if held && list.add_partition_offset(&self.setup.topic, *number, Offset::Offset(*offset)).is_err() {
+            if held && list.add_partition_offset(&self.setup.topic, *number, Offset::Offset(*offset)).is_err()
+            {
                 return;
             }
         }

@@ -1,7 +1,7 @@
 //! Messages from the client into batches.
 
 use super::{End, Poll, Report};
-use crate::kafka_source::records::Record;
+use crate::kafka::records::Record;
 use aqueduct_engine::{Class, Headers};
 use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};

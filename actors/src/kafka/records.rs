@@ -10,26 +10,26 @@ use arrow_array::builder::{BinaryBuilder, Int64Builder};
 use std::sync::Arc;
 
 /// A batch is handed on once it holds so many bytes; a larger message travels alone.
-pub(super) const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
+pub const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// One message, borrowed from the client.
 #[derive(Clone, Debug)]
-pub(super) struct Record<'a> {
+pub struct Record<'a> {
     /// Its offset.
-    pub(super) offset: i64,
+    pub offset: i64,
     /// Its key.
-    pub(super) key: Option<&'a [u8]>,
+    pub key: Option<&'a [u8]>,
     /// Its value; `None` = tombstone.
-    pub(super) value: Option<&'a [u8]>,
+    pub value: Option<&'a [u8]>,
     /// Milliseconds since 1970 UTC.
-    pub(super) time_ms: Option<i64>,
+    pub time_ms: Option<i64>,
     /// Empty = none.
-    pub(super) headers: Headers,
+    pub headers: Headers,
 }
 
 /// The batch that is being gathered.
 #[derive(Debug)]
-pub(super) struct Gathering {
+pub struct Gathering {
     key: PartitionKey,
     epoch: i64,
     /// The first offset the batch covers.
@@ -50,7 +50,7 @@ pub(super) struct Gathering {
 
 impl Gathering {
     /// Begins at offset `start`.
-    pub(super) fn new(key: PartitionKey, epoch: i64, start: i64, rows_max: usize) -> Self {
+    pub fn new(key: PartitionKey, epoch: i64, start: i64, rows_max: usize) -> Self {
         Self {
             key,
             epoch,
@@ -69,23 +69,23 @@ impl Gathering {
     }
 
     /// The offset that is wanted next.
-    pub(super) fn next(&self) -> i64 {
+    pub fn next(&self) -> i64 {
         self.next
     }
 
     /// Whether no message waits.
-    pub(super) fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.offsets.is_empty()
     }
 
     /// Whether the batch should go now, whatever follows.
-    pub(super) fn is_full(&self) -> bool {
+    pub fn is_full(&self) -> bool {
         self.offsets.len() >= self.rows_max || self.bytes >= BATCH_BYTES_MAX
     }
 
     /// Takes `record`. Gives the batches that had to end before it: its neighbour is too far, or there was no room.
     /// What was seen already is passed over.
-    pub(super) fn add(&mut self, record: Record<'_>) -> [Option<Batch>; 2] {
+    pub fn add(&mut self, record: Record<'_>) -> [Option<Batch>; 2] {
         let mut ended = [None, None];
         if record.offset < self.next {
             return ended;
@@ -117,7 +117,7 @@ impl Gathering {
 
     /// Everything below `position` has been seen: markers of transactions hold no message. Gives a batch without
     /// messages if none waits; else the one that waits will cover them.
-    pub(super) fn pass(&mut self, position: i64) -> Option<Batch> {
+    pub fn pass(&mut self, position: i64) -> Option<Batch> {
         if position <= self.next {
             return None;
         }
@@ -126,7 +126,7 @@ impl Gathering {
     }
 
     /// The batch that waits, if any.
-    pub(super) fn finish(&mut self) -> Option<Batch> {
+    pub fn finish(&mut self) -> Option<Batch> {
         if self.is_empty() {
             return None;
         }
@@ -150,8 +150,7 @@ impl Gathering {
     }
 
     fn cut(&mut self, raw: RawRecords) -> Option<Batch> {
-        let origin =
-            Origin { key: self.key.clone(), epoch: self.epoch, first: self.first, next: self.next };
+        let origin = Origin { key: self.key.clone(), epoch: self.epoch, first: self.first, next: self.next };
         self.first = self.next;
         Some(Batch::raw(origin, raw))
     }

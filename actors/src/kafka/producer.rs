@@ -1,0 +1,192 @@
+//! Messages to a topic, awaited until the broker has them.
+//!
+//! The client retries by itself, idempotently, for as long as a message may take (`message.timeout.ms`); what has failed
+//! then is told by its place, so that the caller sends that part again. Bounded by the client's queue: where it is full,
+//! sending waits.
+
+use super::class::{About, classify};
+use super::config;
+use aqueduct_engine::{Clock, Error, Headers};
+use aqueduct_topology::model::KafkaConnection;
+use rdkafka::client::ClientContext;
+use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{DeliveryResult, Header, OwnedHeaders};
+use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::Notify;
+
+/// How long a full queue is left alone.
+const QUEUE_FULL_WAIT: Duration = Duration::from_millis(5);
+
+/// One message to send.
+#[derive(Clone, Debug, Default)]
+pub struct Outgoing<'a> {
+    /// Its key.
+    pub key: Option<&'a [u8]>,
+    /// Its value; `None` = tombstone.
+    pub value: Option<&'a [u8]>,
+    /// Milliseconds since 1970 UTC; the time of sending if absent.
+    pub time_ms: Option<i64>,
+    /// Its headers, in order.
+    pub headers: Headers,
+}
+
+/// What has become of the messages sent together.
+#[derive(Debug, Default)]
+struct Delivery {
+    left: AtomicUsize,
+    failed: Mutex<Vec<(usize, RDKafkaErrorCode)>>,
+    done: Notify,
+}
+
+impl Delivery {
+    fn settle(&self, index: usize, failure: Option<RDKafkaErrorCode>) {
+        if let Some(code) = failure {
+            self.failed.lock().unwrap_or_else(PoisonError::into_inner).push((index, code));
+        }
+        if self.left.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.done.notify_waiters();
+        }
+    }
+
+    async fn all(&self) {
+        loop {
+            let done = self.done.notified();
+            if self.left.load(Ordering::Acquire) == 0 {
+                return;
+            }
+            done.await;
+        }
+    }
+}
+
+/// Where a delivery report belongs.
+struct Place {
+    delivery: Arc<Delivery>,
+    index: usize,
+}
+
+#[derive(Clone, Debug)]
+struct Reports {
+    client_id: Arc<str>,
+}
+
+impl ClientContext for Reports {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        let client = &*self.client_id;
+        match level {
+            RDKafkaLogLevel::Debug | RDKafkaLogLevel::Info | RDKafkaLogLevel::Notice => {
+                tracing::debug!(target: "librdkafka", client, facility, "{message}");
+            }
+            _ => tracing::warn!(target: "librdkafka", client, facility, "{message}"),
+        }
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        // Every message tells its own fate.
+        tracing::debug!(target: "librdkafka", client = &*self.client_id, %error, "{reason}");
+    }
+}
+
+impl ProducerContext for Reports {
+    type DeliveryOpaque = Box<Place>;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, place: Box<Place>) {
+        let failure = result.as_ref().err().map(|(error, _)| code(error));
+        place.delivery.settle(place.index, failure);
+    }
+}
+
+fn code(error: &KafkaError) -> RDKafkaErrorCode {
+    error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail)
+}
+
+/// An idempotent producer with its own polling thread.
+pub struct Producer {
+    inner: Option<ThreadedProducer<Reports>>,
+    bootstrap: String,
+    clock: Clock,
+}
+
+impl Producer {
+    /// A producer for `connection`. Nothing is asked of the broker yet.
+    pub fn new(connection: &KafkaConnection, client_id: &str, clock: Clock) -> Result<Self, Error> {
+        let config = config::producer(connection, client_id)?;
+        let bootstrap = connection.bootstrap.value.clone();
+        let reports = Reports { client_id: client_id.into() };
+        let inner = ThreadedProducer::from_config_and_context(&config, reports)
+            .map_err(|error| classify(&error, About { bootstrap: &bootstrap, topic: "" }))?;
+        Ok(Self { inner: Some(inner), bootstrap, clock })
+    }
+
+    /// Sends `messages` to `topic` and returns once the broker has them, with the places and codes of those it has not.
+    /// An error: the client is of no more use.
+    pub async fn deliver(
+        &self,
+        topic: &str,
+        messages: impl ExactSizeIterator<Item = Outgoing<'_>>,
+    ) -> Result<Vec<(usize, RDKafkaErrorCode)>, Error> {
+        let delivery = Arc::new(Delivery::default());
+        delivery.left.store(messages.len(), Ordering::Release);
+        for (index, message) in messages.enumerate() {
+            let place = Box::new(Place { delivery: delivery.clone(), index });
+            self.enqueue(topic, &message, place).await;
+        }
+        delivery.all().await;
+        if let Some((code, reason)) = self.producer().client().fatal_error() {
+            let about = About { bootstrap: &self.bootstrap, topic };
+            let error = super::class::describe(code, about);
+            return Err(Error::new(error.class, format!("{error} ({reason})")));
+        }
+        let mut failed = std::mem::take(&mut *delivery.failed.lock().unwrap_or_else(PoisonError::into_inner));
+        failed.sort_unstable_by_key(|(index, _)| *index);
+        Ok(failed)
+    }
+
+    async fn enqueue(&self, topic: &str, message: &Outgoing<'_>, mut place: Box<Place>) {
+        loop {
+            let mut record = BaseRecord::<[u8], [u8], _>::with_opaque_to(topic, place);
+            (record.key, record.payload, record.timestamp) = (message.key, message.value, message.time_ms);
+            if !message.headers.is_empty() {
+                record.headers = Some(owned(&message.headers));
+            }
+            match self.producer().send(record) {
+                Ok(()) => return,
+                Err((error, record)) if code(&error) == RDKafkaErrorCode::QueueFull => {
+                    place = record.delivery_opaque;
+                    self.clock.sleep(QUEUE_FULL_WAIT).await;
+                }
+                Err((error, record)) => {
+                    let place = record.delivery_opaque;
+                    place.delivery.settle(place.index, Some(code(&error)));
+                    return;
+                }
+            }
+        }
+    }
+
+    fn producer(&self) -> &ThreadedProducer<Reports> {
+        self.inner.as_ref().expect("invariant: the producer is taken only by drop")
+    }
+}
+
+impl Drop for Producer {
+    fn drop(&mut self) {
+        // Ending a producer waits for its thread and for what is on its way: not on an arbiter.
+        let inner = self.inner.take();
+        if let Err(error) =
+            std::thread::Builder::new().name("kafka-producer-close".into()).spawn(move || drop(inner))
+        {
+            tracing::warn!(%error, "no thread to close the producer on");
+        }
+    }
+}
+
+fn owned(headers: &Headers) -> OwnedHeaders {
+    headers.iter().fold(OwnedHeaders::new_with_capacity(headers.len()), |owned, (key, value)| {
+        owned.insert(Header { key, value: value.as_deref() })
+    })
+}

@@ -1,0 +1,49 @@
+//! Exit codes: part of the contract, so scripts may branch on them.
+
+use std::process::ExitCode;
+
+/// How the program ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// 0: what was asked is done.
+    Ok,
+    /// 1: a check failed, or the command did.
+    Failed,
+    /// 64: the command line was wrong.
+    Usage,
+    /// 69: a dependency was unavailable at start, with `--fail-fast`.
+    Unavailable,
+    /// 78: the configuration was refused.
+    Refused,
+    /// As the runtime said (0, 70, 74, 78).
+    Runtime(u8),
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(match exit {
+            Exit::Ok => 0,
+            Exit::Failed => 1,
+            Exit::Usage => 64,
+            Exit::Unavailable => 69,
+            Exit::Refused => 78,
+            Exit::Runtime(code) => code,
+        })
+    }
+}
+
+/// The configuration was refused; what is wrong with it is the chain below, or was printed already.
+#[derive(Debug, thiserror::Error)]
+#[error("the configuration was refused")]
+pub(crate) struct RefusedConfiguration;
+
+/// The exit that an error asks for.
+pub(crate) fn of(error: &anyhow::Error) -> Exit {
+    let refused = error.chain().any(|cause| {
+        cause.is::<RefusedConfiguration>()
+            || cause
+                .downcast_ref::<aqueduct_engine::Error>()
+                .is_some_and(|error| error.class == aqueduct_engine::Class::Config)
+    });
+    if refused { Exit::Refused } else { Exit::Failed }
+}

@@ -1,0 +1,45 @@
+//! Reads a topology file and says what is wrong with it.
+
+use crate::environment::variable;
+use crate::exit::RefusedConfiguration;
+use crate::output;
+use anyhow::{Context, Result};
+use aqueduct_topology::model::Topology;
+use aqueduct_topology::{Diagnostic, Source, has_errors, load, to_text};
+use std::path::Path;
+
+/// A file, read: its text, what it means, and what is wrong with it.
+pub(crate) struct Loaded {
+    pub(crate) source: Source,
+    pub(crate) topology: Option<Topology>,
+    pub(crate) diagnostics: Vec<Diagnostic>,
+}
+
+/// Reads `file` with the process's environment.
+pub(crate) fn read(file: &Path) -> Result<Loaded> {
+    let bytes = std::fs::read(file).with_context(|| format!("cannot read `{}`", file.display()))?;
+    Ok(parse(&file.display().to_string(), bytes, &variable))
+}
+
+/// Reads a text called `name` with that environment.
+pub(crate) fn parse(name: &str, bytes: Vec<u8>, environment: &aqueduct_topology::Env<'_>) -> Loaded {
+    let (source, not_text) = Source::from_bytes(name, bytes);
+    if let Some(diagnostic) = not_text {
+        return Loaded { source, topology: None, diagnostics: vec![diagnostic] };
+    }
+    let (topology, diagnostics) = load(&source, environment);
+    Loaded { source, topology, diagnostics }
+}
+
+impl Loaded {
+    /// The topology, with warnings on standard error; errors refuse it.
+    pub(crate) fn accepted(self) -> Result<Topology> {
+        if !self.diagnostics.is_empty() {
+            eprint!("{}", to_text(&self.source, &self.diagnostics, output::colours()));
+        }
+        match self.topology {
+            Some(topology) if !has_errors(&self.diagnostics) => Ok(topology),
+            _ => Err(RefusedConfiguration.into()),
+        }
+    }
+}

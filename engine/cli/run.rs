@@ -1,0 +1,98 @@
+//! `aqueduct run FILE`.
+
+use crate::exit::Exit;
+use crate::node::Node;
+use crate::output::Format;
+use crate::settings::Flags;
+use crate::{file, output};
+use anyhow::Result;
+use aqueduct_engine::Outcome;
+use aqueduct_engine::application::Handle;
+use aqueduct_engine::telemetry::log;
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// With `--fail-fast`: how long dependencies may take to be there.
+const READY_MAX: Duration = Duration::from_secs(15);
+
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// The topology file.
+    file: PathBuf,
+    /// Drain and exit 0 once nothing has been left to do for so long, such as `5s`.
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    until_idle: Option<Duration>,
+    /// Exit 69 if a dependency is not available at start, instead of waiting for it.
+    #[arg(long)]
+    fail_fast: bool,
+    /// The form of the ledger that is printed at the end.
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+    #[command(flatten)]
+    flags: Flags,
+}
+
+/// `500ms`, `5s`, `1m`: as in a topology.
+fn duration(text: &str) -> Result<Duration, String> {
+    aqueduct_topology::duration(text).ok_or_else(|| format!("`{text}` is no duration; write 500ms, 5s or 1m"))
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<Exit> {
+    let settings = arguments.flags.settings()?;
+    log::install(&settings.log)?;
+    let topology = file::read(&arguments.file)?.accepted()?;
+    let node = Node::new(topology, &settings)?;
+    let handle = node.handle();
+    let unavailable = Arc::new(AtomicBool::new(false));
+    let (until_idle, fail_fast, given_up) = (arguments.until_idle, arguments.fail_fast, unavailable.clone());
+    let outcome = node.run(async move {
+        if let Some(lasting) = until_idle {
+            handle.drain_when_idle(lasting).await;
+        }
+        if fail_fast && !ready_in_time(&handle).await {
+            given_up.store(true, Ordering::Relaxed);
+            handle.abort().await;
+        }
+    });
+    report(&outcome, arguments.format)?;
+    Ok(if unavailable.load(Ordering::Relaxed) { Exit::Unavailable } else { Exit::Runtime(outcome.exit_code) })
+}
+
+/// Whether everything was ready once within the bound; says who was not.
+async fn ready_in_time(handle: &Handle) -> bool {
+    let clock = aqueduct_engine::Clock::system();
+    let deadline = clock.now() + READY_MAX;
+    loop {
+        clock.sleep(Duration::from_millis(100)).await;
+        let waiting = handle.registry().not_ready();
+        if waiting.is_empty() {
+            return true;
+        }
+        // What somebody must change does not come by waiting.
+        if clock.now() >= deadline {
+            for one in waiting {
+                eprintln!("error: {} is {}: {}", one.actor, one.state, one.reason);
+            }
+            return false;
+        }
+    }
+}
+
+/// Prints how it ended: the ledger on standard output, reasons and what will be replayed on standard error.
+pub(crate) fn report(outcome: &Outcome, format: Format) -> Result<()> {
+    for reason in &outcome.reasons {
+        eprintln!("{reason}");
+    }
+    for entry in &outcome.manifest {
+        eprintln!("will be replayed: {}", serde_json::to_string(entry)?);
+    }
+    let mut out = std::io::stdout().lock();
+    match format {
+        Format::Json => writeln!(out, "{}", serde_json::to_string_pretty(&outcome.ledger)?)?,
+        Format::Text => write!(out, "{}", output::ledger(&outcome.ledger))?,
+    }
+    Ok(())
+}
