@@ -12,6 +12,7 @@ mod oracle;
 mod outage;
 mod recorded;
 mod refused;
+mod timescale;
 mod topologies;
 mod wait;
 mod world;
