@@ -36,6 +36,31 @@ impl Program {
         }
     }
 
+    /// Slots without whose values the condition cannot be true.
+    pub fn needs(&self) -> Vec<u32> {
+        fn collect(node: &Node, slots: &mut Vec<u32>) {
+            match node {
+                Node::Slot(slot) | Node::Text { slot, .. } => slots.push(*slot),
+                Node::And(sides) => sides.iter().for_each(|side| collect(side, slots)),
+                Node::Compare(_, sides) => {
+                    slots.extend(sides.iter().filter_map(|side| match side {
+                        Node::Slot(slot) => Some(*slot),
+                        _ => None,
+                    }));
+                }
+                Node::Present { of, negated: false } | Node::Matches(of, _) => {
+                    if let Node::Slot(slot) = **of {
+                        slots.push(slot);
+                    }
+                }
+                _ => {}
+            }
+        }
+        let mut slots = Vec::new();
+        collect(&self.root, &mut slots);
+        slots
+    }
+
     /// Every slot it reads.
     pub fn slots(&self) -> Vec<u32> {
         let mut slots = Vec::new();

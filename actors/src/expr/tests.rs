@@ -247,3 +247,24 @@ fn what_cannot_work_is_refused_when_the_topology_is_built() {
         assert_eq!(error.text, text);
     }
 }
+
+#[test]
+fn a_condition_says_without_which_values_it_cannot_be_true() {
+    for (text, needed) in [
+        (r#"msg.a == "x" && msg.b != null"#, vec!["a", "b"]),
+        (r#"msg.a.startsWith("x") && msg.b > 1 && msg.c"#, vec!["a", "b", "c"]),
+        (r#"msg.a == "x" || msg.b == "y""#, vec![]),
+        (r#"!(msg.a == "x") && msg.b == null"#, vec![]),
+        (r#"(msg.a == "x" || msg.b == 1) && has(msg.c)"#, vec!["c"]),
+    ] {
+        let mut place = Place::default();
+        let program = compile(text, &mut place).unwrap();
+        let path = |slot: u32| place.slots[slot as usize].unwrap();
+        let found: Vec<u32> = program.needs().into_iter().map(path).collect();
+        let mut wanted = Vec::new();
+        for name in needed {
+            wanted.push(place.paths.slot(&[Step::Member(name.to_owned())]));
+        }
+        assert_eq!(found, wanted, "{text}");
+    }
+}

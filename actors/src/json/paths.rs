@@ -40,6 +40,8 @@ pub struct Paths {
 struct Branch {
     steps: Vec<(Step, u32)>,
     names: Vec<Name>,
+    /// One bit per name, by [`bit`]: most members nobody asked for are passed over by it.
+    wanted: u64,
     elements: Vec<(u32, u32)>,
 }
 
@@ -78,6 +80,7 @@ impl Paths {
         let branch = &mut self.nodes[parent as usize];
         branch.steps.push((step.clone(), child));
         if let Step::Member(name) | Step::Either(name, _) = step {
+            branch.wanted |= bit(head(name.as_bytes()));
             match branch.names.iter_mut().find(|known| *known.text == *name.as_bytes()) {
                 Some(known) => known.children.push(child),
                 None => branch.names.push(Name {
@@ -188,8 +191,16 @@ impl Branch {
         if self.names.get(expected).is_some_and(is) {
             return Some(expected);
         }
+        if self.wanted & bit(head) == 0 {
+            return None;
+        }
         self.names.iter().position(is)
     }
+}
+
+#[inline(always)]
+fn bit(head: u64) -> u64 {
+    1 << (head.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 58)
 }
 
 fn head(text: &[u8]) -> u64 {

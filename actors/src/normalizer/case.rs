@@ -14,6 +14,8 @@ const STEPS_MAX: usize = 64;
 #[derive(Clone, Debug)]
 pub(super) struct Case {
     pub(super) when: Option<Program>,
+    /// Paths of the message without which `when` cannot be true: most cases are passed over by these.
+    pub(super) needs: Vec<u32>,
     /// Conditions of the message alone.
     pub(super) message_select: Vec<Program>,
     pub(super) message_require: Vec<(Arc<str>, Program)>,
@@ -37,6 +39,12 @@ impl Case {
         let mut place = Place::of_case(name, case.explode.is_some(), columns);
         shared.of_message(name);
         let when = case.when.as_ref().map(|when| compile(&when.text, shared)).transpose()?;
+        let needs = when.as_ref().map_or_else(Vec::new, Program::needs).into_iter();
+        let needs = needs.filter_map(|slot| match shared.sources[slot as usize] {
+            names::Source::Message(path) => Some(path),
+            _ => None,
+        });
+        let needs = needs.collect();
         let explode = match &case.explode {
             Some(pointer) => Some(place.message.slot(&steps(pointer)?)),
             None => None,
@@ -65,6 +73,7 @@ impl Case {
         }
         Ok(Self {
             when,
+            needs,
             message_select,
             message_require,
             place,

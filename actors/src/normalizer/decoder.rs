@@ -206,7 +206,11 @@ impl<'d> Message<'d, '_> {
     fn next_case(&self, tried: &mut usize) -> Option<&'d Case> {
         let plan = self.plan;
         let row = self.scope(&plan.shared.sources, &self.found.shared);
-        let applies = |case: &Case| case.when.as_ref().is_none_or(|when| when.is_true(&row));
+        let shared = self.found.shared.as_slice();
+        let applies = |case: &Case| {
+            case.needs.iter().all(|&path| shared[path as usize] != NONE)
+                && case.when.as_ref().is_none_or(|when| when.is_true(&row))
+        };
         let found = plan.cases[*tried..].iter().position(applies)?;
         *tried += found + 1;
         Some(&plan.cases[*tried - 1])
