@@ -1,5 +1,6 @@
 //! What the factories of all kinds are built with.
 
+use crate::timescale::Timescale;
 use aqueduct_engine::{Claims, Clock, OffsetStore, SinkIdentity};
 use aqueduct_topology::model::Topology;
 use std::sync::Arc;
@@ -17,6 +18,8 @@ pub struct Services {
     pub claims: Claims,
     /// Where offsets live.
     pub offsets: Arc<dyn OffsetStore>,
+    /// The database, if the topology has one.
+    pub timescale: Option<Timescale>,
 }
 
 impl Services {

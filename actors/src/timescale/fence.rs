@@ -3,6 +3,7 @@
 use super::connect::Connection;
 use super::limits;
 use aqueduct_engine::{Claim, Error, Owner, PartitionKey};
+use std::sync::Arc;
 use tokio_postgres::Statement;
 
 /// The offset of one partition, moved by a sink.
@@ -127,6 +128,27 @@ pub async fn read_stored(
             Some(Stored { epoch: row.get(1), owner: owner_of_text(row.get(2)), next_offset: row.get(3) });
     }
     Ok(stored)
+}
+
+const REJECTED: &str = "\
+    SELECT \"offset\", reason FROM aqueduct.dead_letter \
+    WHERE topology = $1 AND actor = $2 AND source = $3 AND topic = $4 AND partition = $5 \
+      AND \"offset\" >= $6 AND \"offset\" < $7";
+
+/// The records of `range` that `sink` itself rejected, with the reason: stored beside rows whose commit was not seen.
+pub async fn rejected_offsets(
+    connection: &Connection,
+    (topology, sink): (&str, &str),
+    key: &PartitionKey,
+    range: std::ops::Range<i64>,
+) -> Result<Vec<(i64, Arc<str>)>, Error> {
+    let (source, topic) = (&*key.source, &*key.topic);
+    let params: [&(dyn tokio_postgres::types::ToSql + Sync); 7] =
+        [&topology, &sink, &source, &topic, &key.partition, &range.start, &range.end];
+    let rows = connection
+        .within("read dead letters", limits::STATEMENT_WAIT_MAX, connection.client().query(REJECTED, &params))
+        .await?;
+    Ok(rows.iter().map(|row| (row.get(0), row.get::<_, &str>(1).into())).collect())
 }
 
 /// A token as PostgreSQL reads a uuid.

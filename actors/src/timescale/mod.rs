@@ -9,7 +9,7 @@
 
 pub mod class;
 pub mod connect;
-mod fence;
+pub mod fence;
 pub mod identifier;
 pub mod letters;
 pub mod limits;

@@ -1,13 +1,277 @@
 //! Appends rows to a hypertable, exactly once.
+//!
+//! Batches of several partitions are merged into one transaction: COPY BINARY, then one compare-and-set of all their
+//! offsets, then COMMIT. What happens next follows from the error's class alone:
+//! - an outage, a full disk or a missing table is waited through, with the reason in the actor's state;
+//! - an offset that is not where we left it is read: an ambiguous commit had succeeded, or the claim does not hold and
+//!   the source is asked to claim anew; the other partitions go on without it;
+//! - a row the database refuses becomes a dead letter in the same transaction as its neighbours.
+//!
+//! Invariant: a lease is settled as written only after a COMMIT was answered or its offset was read back.
+//! Deliberately absent: upserts on the way of every row; `unique` goes through a staging table.
+
+mod bisect;
+mod encode;
+mod gather;
+mod numeric;
+mod positions;
+mod rows;
+mod session;
+mod table;
 
 use crate::Services;
-use aqueduct_engine::{Class, Error, Factory};
-use aqueduct_topology::model::{Actor, TimescaleWriter};
+use crate::timescale::{Identifier, TableName, Timescale, fence, limits};
+use aqueduct_engine::clock::Instant;
+use aqueduct_engine::{Actor, Claims, Class, Context, Error, Factory, PartitionKey};
+use aqueduct_topology::model::{self, Column, Flush, Kind, Policy, TimescaleWriter};
+use futures::FutureExt;
+use futures::future::LocalBoxFuture;
+use gather::Pending;
+use positions::{Held, Positions};
+use rows::Rows;
+use session::{Failure, Session, Target};
+use std::sync::Arc;
+
+/// Misses in a row before a transaction is tried again with a pause.
+const MISSES_MAX: usize = 3;
 
 /// The factory of one `timescale_writer`.
-pub fn factory(actor: &Actor, _options: &TimescaleWriter, _services: &Services) -> Result<Factory, Error> {
-    Err(Error::new(
-        Class::Config,
-        format!("actor `{}`: kind timescale_writer is not built yet", actor.name.value),
-    ))
+pub fn factory(
+    actor: &model::Actor,
+    options: &TimescaleWriter,
+    services: &Services,
+) -> Result<Factory, Error> {
+    let name = &actor.name.value;
+    let timescale = services.timescale.clone().ok_or_else(|| {
+        let message = format!("actor `{name}` writes to TimescaleDB: set `connections.timescale.url` or TIMESCALE_URL");
+        Error::new(Class::Config, message)
+    })?;
+    let unique = options.unique.iter().map(|column| Identifier::new(column)).collect::<Result<_, _>>()?;
+    let target = Target {
+        topology: services.topology.name.value.as_str().into(),
+        sink: actor.id.value.as_str().into(),
+        table: TableName::parse(&options.table)?,
+        columns: columns_of(&services.topology, actor)?,
+        unique,
+    };
+    let spec = Spec {
+        target,
+        flush: options.flush,
+        required: actor.policy == Policy::Required,
+        node: services.node.clone(),
+        timescale,
+    };
+    Ok(Arc::new(move || Box::new(Writer::new(spec.clone()))))
+}
+
+/// The row that reaches `actor`.
+pub(crate) fn columns_of(topology: &model::Topology, actor: &model::Actor) -> Result<Vec<Column>, Error> {
+    let input = actor.from.first().and_then(|from| topology.actor(from));
+    match input.map(|input| &input.kind) {
+        Some(Kind::Normalizer(normalizer)) => Ok(normalizer.columns.clone()),
+        _ => Err(Error::new(
+            Class::Config,
+            format!("actor `{}` needs rows: let it read from a normalizer", actor.name.value),
+        )),
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Spec {
+    target: Target,
+    flush: Flush,
+    required: bool,
+    node: Arc<str>,
+    timescale: Timescale,
+}
+
+#[derive(Debug)]
+struct Writer {
+    spec: Spec,
+    session: Option<Session>,
+    positions: Positions,
+}
+
+/// A record this sink rejected, durably.
+type Rejected = (PartitionKey, i64, i64, Arc<str>);
+
+impl Actor for Writer {
+    fn run<'a>(&'a mut self, cx: &'a mut Context) -> LocalBoxFuture<'a, Result<(), Error>> {
+        async move {
+            match self.work(cx).await {
+                // Told to stop while it waited through an outage: what it held will be delivered again.
+                Err(error) if cx.status.stopping() && error.class != Class::Bug => Ok(()),
+                ended => ended,
+            }
+        }
+        .boxed_local()
+    }
+}
+
+impl Writer {
+    fn new(spec: Spec) -> Self {
+        Self { spec, session: None, positions: Positions::default() }
+    }
+
+    async fn work(&mut self, cx: &mut Context) -> Result<(), Error> {
+        // A missing table is said before the first record comes.
+        let (session, spec) = (&mut self.session, &self.spec);
+        cx.until_ok(limits::ATTEMPT_WAIT_MAX, async || {
+            *session = Some(Session::open(&spec.timescale, &spec.target).await?);
+            Ok(())
+        })
+        .await?;
+        let mut pending = Pending::default();
+        let mut waiting_since = cx.clock.now();
+        loop {
+            let (lease, since) = match cx.try_lease() {
+                // It came while the last transaction ran.
+                Some(lease) => (Some(lease), waiting_since),
+                None => match Self::lease_until(cx, pending.due()).await {
+                    Some(lease) => (lease, cx.clock.now()),
+                    None => {
+                        waiting_since = self.flush(cx, &mut pending).await?;
+                        continue;
+                    }
+                },
+            };
+            let Some(lease) = lease else {
+                self.flush(cx, &mut pending).await?;
+                return Ok(());
+            };
+            match cx.claims.get(&lease.origin.key).filter(|claim| claim.epoch == lease.origin.epoch) {
+                Some(claim) if !self.positions.is_lost(&claim) => {
+                    pending.add(Held { lease, claim }, since, &self.spec.flush);
+                }
+                // Released, or claimed anew: it will be read again by whoever owns it.
+                _ => lease.settle(),
+            }
+            if pending.is_full(&self.spec.flush) {
+                waiting_since = self.flush(cx, &mut pending).await?;
+            }
+        }
+    }
+
+    /// The next lease, for which it waits until `due`; the outer `None` = it is time.
+    async fn lease_until(cx: &mut Context, due: Option<Instant>) -> Option<Option<aqueduct_engine::Lease>> {
+        let clock = cx.clock.clone();
+        match due {
+            None => Some(cx.lease().await),
+            Some(due) => clock.timeout(due.saturating_duration_since(clock.now()), cx.lease()).await.ok(),
+        }
+    }
+
+    /// Makes `pending` durable and settles it; says when it began.
+    async fn flush(&mut self, cx: &mut Context, pending: &mut Pending) -> Result<Instant, Error> {
+        let begun = cx.clock.now();
+        if pending.is_empty() {
+            return Ok(begun);
+        }
+        let claims = cx.claims.clone();
+        let rejected = cx.until_ok(limits::ATTEMPT_WAIT_MAX, async || self.attempt(&pending.held, &claims).await).await?;
+        let taken = cx.clock.now().duration_since(begun);
+        self.count(cx, pending.rows() - rejected.len().min(pending.rows()), taken);
+        for (key, epoch, offset, reason) in rejected {
+            cx.status.count_dead_letter(&reason);
+            if self.spec.required {
+                cx.ledger.dead_lettered(&key, epoch, offset);
+            }
+        }
+        for Held { lease, claim } in std::mem::take(pending).held {
+            if self.positions.is_lost(&claim) {
+                lease.settle();
+            } else {
+                cx.settle_written(lease);
+            }
+        }
+        Ok(begun)
+    }
+
+    /// One attempt to store what this sink lacks of `held`. Its connection is kept only if all is known to be well.
+    async fn attempt(&mut self, held: &[Held], claims: &Claims) -> Result<Vec<Rejected>, Error> {
+        let session = match self.session.take().filter(|session| !session.connection.is_broken()) {
+            Some(session) => session,
+            None => {
+                self.positions.doubt();
+                Session::open(&self.spec.timescale, &self.spec.target).await?
+            }
+        };
+        let mut rejected = Vec::new();
+        for _ in 0..MISSES_MAX {
+            self.verify(&session, held, claims, &mut rejected).await?;
+            let (pieces, advances) = self.positions.plan(held);
+            if advances.is_empty() {
+                self.session = Some(session);
+                return Ok(rejected);
+            }
+            let rows = Rows::new(pieces, &session.plan)?;
+            let (target, node) = (&self.spec.target, &self.spec.node);
+            let outcome = match session.write(target, &rows, &advances).await {
+                Err(Failure::Refused { .. }) => session.bisect(target, node, &rows, &advances).await,
+                outcome => outcome.map(|()| Vec::new()),
+            };
+            match outcome {
+                Ok(letters) => {
+                    self.positions.committed(&advances);
+                    self.session = Some(session);
+                    let fates = letters.into_iter().map(|letter| (letter.key, letter.epoch, letter.offset, letter.reason));
+                    rejected.extend(fates);
+                    return Ok(rejected);
+                }
+                Err(Failure::Missed) => self.positions.doubt(),
+                Err(Failure::Refused { refusal, .. }) => return Err(Error::bug(refusal.error.message)),
+                Err(Failure::Failed(error)) => return Err(error),
+            }
+        }
+        let message = format!("the offsets of sink `{}` keep moving under its own claim", self.spec.target.sink);
+        Err(Error::new(Class::Transient, message))
+    }
+
+    /// Reads the offsets in doubt. A claim that does not hold is reported to its source; rows that turn out to be
+    /// durable already bring the letters with them that were stored beside them.
+    async fn verify(
+        &mut self,
+        session: &Session,
+        held: &[Held],
+        claims: &Claims,
+        rejected: &mut Vec<Rejected>,
+    ) -> Result<(), Error> {
+        let doubtful = self.positions.doubtful(held);
+        if doubtful.is_empty() {
+            return Ok(());
+        }
+        let target = &self.spec.target;
+        let identity = (&*target.topology, &*target.sink);
+        let keys: Vec<&PartitionKey> = doubtful.iter().map(|batch| &batch.claim.key).collect();
+        let stored = fence::read_stored(&session.connection, identity, &keys).await?;
+        for (batch, stored) in doubtful.into_iter().zip(stored) {
+            let (key, epoch) = (&batch.claim.key, batch.claim.epoch);
+            match self.positions.learn(batch, stored.as_ref(), self.spec.required, &target.sink) {
+                Ok(next) if next > batch.lease.origin.first => {
+                    let range = batch.lease.origin.first..next;
+                    let letters = fence::rejected_offsets(&session.connection, identity, key, range).await?;
+                    rejected.extend(letters.into_iter().map(|(offset, reason)| (key.clone(), epoch, offset, reason)));
+                }
+                Ok(_) => {}
+                Err(loss) => {
+                    tracing::warn!(
+                        sink = &*target.sink, source = &*key.source, topic = &*key.topic, partition = key.partition,
+                        epoch, ?loss, ?stored, "the claim does not hold: nothing of it is written, its source claims anew"
+                    );
+                    claims.request_rewind(key, epoch, loss);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn count(&self, cx: &Context, rows: usize, taken: std::time::Duration) {
+        let labels = [
+            ("topology", cx.identity.topology.to_string()),
+            ("actor", cx.identity.name.to_string()),
+            ("kind", cx.identity.kind.to_owned()),
+        ];
+        metrics::histogram!("aqueduct_flush_seconds", &labels).record(taken.as_secs_f64());
+        metrics::counter!("aqueduct_rows_total", &labels).increment(rows as u64);
+    }
 }

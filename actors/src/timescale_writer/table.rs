@@ -8,7 +8,7 @@ use crate::timescale::types::{field_type, sql_type};
 use crate::timescale::{Connection, Identifier, TableName, limits, sql};
 use aqueduct_engine::{Class, Error};
 use aqueduct_topology::model::{Column, FieldType};
-use tokio_postgres::types::Type;
+use tokio_postgres::types::{ToSql, Type};
 
 /// How rows of the topology's columns are written into the table.
 #[derive(Clone, Debug, PartialEq)]
@@ -163,7 +163,8 @@ fn holds(modifier: i32, integer: i32, scale: u8) -> bool {
 async fn check_privileges(connection: &Connection, table: &TableName) -> Result<(), Error> {
     let (schema, name) = (table.schema.as_str(), table.table.as_str());
     let doing = format!("read the privileges on `{}`", table.plain());
-    let answer = connection.client().query_opt(sql::TABLE_PRIVILEGES, &[&schema, &name]);
+    let params: [&(dyn ToSql + Sync); 2] = [&schema, &name];
+    let answer = connection.client().query_opt(sql::TABLE_PRIVILEGES, &params);
     let row = connection.within(&doing, limits::STATEMENT_WAIT_MAX, answer).await?;
     let Some(row) = row else { return Ok(()) };
     let (usage, insert, user): (bool, bool, String) = (row.get(0), row.get(1), row.get(2));
@@ -179,7 +180,8 @@ async fn check_privileges(connection: &Connection, table: &TableName) -> Result<
 async fn check_unique(connection: &Connection, table: &TableName, unique: &[Identifier]) -> Result<(), Error> {
     let (schema, name) = (table.schema.as_str(), table.table.as_str());
     let doing = format!("read the unique indexes of `{}`", table.plain());
-    let answer = connection.client().query(sql::UNIQUE_KEYS, &[&schema, &name]);
+    let params: [&(dyn ToSql + Sync); 2] = [&schema, &name];
+    let answer = connection.client().query(sql::UNIQUE_KEYS, &params);
     let rows = connection.within(&doing, limits::STATEMENT_WAIT_MAX, answer).await?;
     let mut wanted: Vec<String> = unique.iter().map(|name| name.as_str().to_owned()).collect();
     wanted.sort();

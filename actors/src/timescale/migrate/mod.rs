@@ -1,0 +1,2 @@
+//! Versioned SQL files.
+pub struct Migrator;

@@ -1,0 +1,156 @@
+//! What a claim decides for one partition, from what is stored and what Kafka has. Pure.
+
+use crate::timescale::limits::HEAL_RECORDS_MAX;
+use aqueduct_engine::{Class, ClaimRequest, Error, SinkIdentity};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// One stored row of the partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Row {
+    pub(super) sink: String,
+    pub(super) epoch: i64,
+    pub(super) next_offset: i64,
+    pub(super) session: String,
+}
+
+/// What is decided.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Plan {
+    pub(super) epoch: i64,
+    pub(super) start: i64,
+    pub(super) sinks: BTreeMap<Arc<str>, i64>,
+    pub(super) skipped: BTreeMap<Arc<str>, i64>,
+}
+
+/// Decides. `rows` are those of this partition, sinks included that the topology does not have any more: their epochs
+/// count.
+pub(super) fn plan(request: &ClaimRequest, sinks: &[SinkIdentity], rows: &[Row]) -> Result<Plan, Error> {
+    let log = request.log;
+    let epoch = rows.iter().map(|row| row.epoch).max().unwrap_or(0) + 1;
+    let stored: BTreeMap<&str, i64> =
+        rows.iter().map(|row| (row.sink.as_str(), row.next_offset)).collect();
+    let known: Vec<(&SinkIdentity, i64)> =
+        sinks.iter().filter_map(|sink| Some((sink, *stored.get(&*sink.id)?))).collect();
+    if let Some((sink, offset)) = known.iter().find(|(_, offset)| *offset > log.end) {
+        return Err(beyond_the_end(request, sink, *offset));
+    }
+    let joining = known.iter().map(|(_, offset)| *offset).min().unwrap_or(log.initial);
+    let mut offsets: BTreeMap<Arc<str>, i64> = BTreeMap::new();
+    let mut skipped: BTreeMap<Arc<str>, i64> = BTreeMap::new();
+    for sink in sinks {
+        let offset = stored.get(&*sink.id).copied().unwrap_or(joining);
+        offsets.insert(sink.id.clone(), raise(offset, log.start, &sink.id, &mut skipped));
+    }
+    let required = sinks.iter().filter(|sink| sink.required).filter_map(|sink| offsets.get(&sink.id).copied()).min();
+    if let Some(required) = required {
+        for sink in sinks.iter().filter(|sink| !sink.required) {
+            let offset = offsets[&sink.id];
+            let healed = raise(offset, required - HEAL_RECORDS_MAX, &sink.id, &mut skipped);
+            offsets.insert(sink.id.clone(), healed);
+        }
+    }
+    let start = offsets.values().copied().min().unwrap_or(log.initial);
+    Ok(Plan { epoch, start, sinks: offsets, skipped })
+}
+
+/// `offset`, or `floor` if it lies below; what lies between is skipped.
+fn raise(offset: i64, floor: i64, sink: &Arc<str>, skipped: &mut BTreeMap<Arc<str>, i64>) -> i64 {
+    if offset >= floor {
+        return offset;
+    }
+    *skipped.entry(sink.clone()).or_default() += floor - offset;
+    floor
+}
+
+fn beyond_the_end(request: &ClaimRequest, sink: &SinkIdentity, offset: i64) -> Error {
+    let key = &request.key;
+    Error::new(
+        Class::Config,
+        format!(
+            "sink `{}` has stored offset {offset} of {}/{}, but the log ends at {}: was the topic created anew, or did \
+             Kafka lose data? Nothing is read until somebody decides: `aqueduct offsets reset FILE` starts it over",
+            sink.id, key.topic, key.partition, request.log.end
+        ),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aqueduct_engine::{LogRange, PartitionKey};
+
+    fn request(start: i64, end: i64, initial: i64) -> ClaimRequest {
+        let key = PartitionKey { source: "ticks".into(), topic: "md".into(), partition: 3 };
+        ClaimRequest { key, log: LogRange { start, end, initial } }
+    }
+
+    fn sink(id: &str, required: bool) -> SinkIdentity {
+        SinkIdentity { id: id.into(), adopts: None, target: id.into(), required }
+    }
+
+    fn row(sink: &str, epoch: i64, next_offset: i64) -> Row {
+        Row { sink: sink.into(), epoch, next_offset, session: String::new() }
+    }
+
+    fn offsets(plan: &Plan) -> Vec<(&str, i64)> {
+        plan.sinks.iter().map(|(id, offset)| (&**id, *offset)).collect()
+    }
+
+    #[test]
+    fn a_fresh_topology_starts_where_the_file_says() {
+        let plan = plan(&request(10, 90, 90), &[sink("a", true), sink("b", false)], &[]).unwrap();
+        assert_eq!((plan.epoch, plan.start), (1, 90));
+        assert_eq!(offsets(&plan), [("a", 90), ("b", 90)]);
+    }
+
+    #[test]
+    fn a_joining_sink_starts_at_the_least_of_the_others() {
+        let sinks = [sink("a", true), sink("b", true), sink("new", true)];
+        let plan = plan(&request(0, 90, 90), &sinks, &[row("a", 4, 50), row("b", 4, 40)]).unwrap();
+        assert_eq!(plan.epoch, 5);
+        assert_eq!(offsets(&plan), [("a", 50), ("b", 40), ("new", 40)]);
+        assert_eq!(plan.start, 40);
+    }
+
+    #[test]
+    fn the_epoch_rises_above_every_row_even_of_sinks_that_are_gone() {
+        let plan = plan(&request(0, 90, 0), &[sink("a", true)], &[row("a", 4, 50), row("gone", 9, 10)]).unwrap();
+        assert_eq!((plan.epoch, plan.start), (10, 50));
+    }
+
+    #[test]
+    fn what_the_log_no_longer_has_is_skipped_and_counted() {
+        let sinks = [sink("a", true), sink("b", true)];
+        let plan = plan(&request(60, 90, 60), &sinks, &[row("a", 1, 50), row("b", 1, 70)]).unwrap();
+        assert_eq!(offsets(&plan), [("a", 60), ("b", 70)]);
+        assert_eq!(plan.skipped, BTreeMap::from([("a".into(), 10)]));
+    }
+
+    #[test]
+    fn a_best_effort_sink_is_healed_only_so_far() {
+        let ahead = 5 * HEAL_RECORDS_MAX;
+        let sinks = [sink("a", true), sink("cache", false)];
+        let rows = [row("a", 1, ahead), row("cache", 1, 7)];
+        let plan = plan(&request(0, ahead, 0), &sinks, &rows).unwrap();
+        assert_eq!(offsets(&plan), [("a", ahead), ("cache", ahead - HEAL_RECORDS_MAX)]);
+        assert_eq!(plan.start, ahead - HEAL_RECORDS_MAX);
+        assert_eq!(plan.skipped, BTreeMap::from([("cache".into(), ahead - HEAL_RECORDS_MAX - 7)]));
+    }
+
+    #[test]
+    fn a_required_sink_is_never_clamped_to_others() {
+        let ahead = 5 * HEAL_RECORDS_MAX;
+        let rows = [row("a", 1, ahead), row("b", 1, 7)];
+        let plan = plan(&request(0, ahead, 0), &[sink("a", true), sink("b", true)], &rows).unwrap();
+        assert_eq!((plan.start, plan.skipped.len()), (7, 0));
+    }
+
+    #[test]
+    fn an_offset_beyond_the_end_waits_for_somebody() {
+        let error = plan(&request(0, 20, 0), &[sink("a", true)], &[row("a", 1, 21)]).unwrap_err();
+        assert_eq!(error.class, Class::Config);
+        assert!(error.message.contains("offset 21 of md/3") && error.message.contains("offsets reset"), "{error}");
+        assert!(plan(&request(0, 20, 0), &[sink("a", true)], &[row("a", 1, 20)]).is_ok(), "the end itself is fine");
+    }
+}

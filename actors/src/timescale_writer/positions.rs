@@ -1,0 +1,115 @@
+//! How far this sink has come in each partition, as far as we know, and what follows for batches that wait.
+//!
+//! Invariant: an offset is moved only from a value that was read or written under our claim on this connection; after
+//! any doubt (a miss, a new connection) it is read again first.
+
+use super::rows::Piece;
+use crate::timescale::fence::{Verdict, judge};
+use crate::timescale::{Advance, Stored};
+use aqueduct_engine::{Claim, Lease, Loss, PartitionKey};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A batch on lease, and the claim it was read under.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub(super) lease: Lease,
+    pub(super) claim: Arc<Claim>,
+}
+
+#[derive(Debug)]
+struct Position {
+    epoch: i64,
+    /// Everything below was committed.
+    durable: i64,
+    /// Read or written since the last doubt.
+    certain: bool,
+}
+
+/// Of one writer. Lost with it; its successor reads them anew.
+#[derive(Debug, Default)]
+pub(super) struct Positions {
+    known: BTreeMap<PartitionKey, Position>,
+    /// Partitions whose claim of that epoch does not hold.
+    lost: BTreeMap<PartitionKey, i64>,
+}
+
+impl Positions {
+    /// Nothing is certain any more.
+    pub(super) fn doubt(&mut self) {
+        for position in self.known.values_mut() {
+            position.certain = false;
+        }
+    }
+
+    /// Whether the claim is known not to hold.
+    pub(super) fn is_lost(&self, claim: &Claim) -> bool {
+        self.lost.get(&claim.key).is_some_and(|epoch| claim.epoch <= *epoch)
+    }
+
+    /// The first batch of each partition whose offset must be read before it is moved.
+    pub(super) fn doubtful<'a>(&self, held: &'a [Held]) -> Vec<&'a Held> {
+        let mut first: BTreeMap<&PartitionKey, &Held> = BTreeMap::new();
+        for batch in held.iter().filter(|batch| !self.is_lost(&batch.claim)) {
+            let known = self.known.get(&batch.claim.key);
+            if !known.is_some_and(|position| position.certain && position.epoch == batch.claim.epoch) {
+                first.entry(&batch.claim.key).or_insert(batch);
+            }
+        }
+        first.into_values().collect()
+    }
+
+    /// Takes in what is stored for the partition of `batch`, the first that waits. `Err`: its claim does not hold.
+    pub(super) fn learn(&mut self, batch: &Held, stored: Option<&Stored>, required: bool, sink: &str) -> Result<i64, Loss> {
+        let claim = &batch.claim;
+        let known = self.known.get(&claim.key).filter(|position| position.epoch == claim.epoch);
+        let durable = known.map_or(claim.sinks.get(sink).copied().unwrap_or(claim.start), |known| known.durable);
+        let verdict = match judge(stored, claim, durable) {
+            // A successor knows nothing its predecessor committed; what is missing before its first batch betrays it.
+            Verdict::Ours(next) if required && known.is_none() && batch.lease.origin.first > next => Verdict::WentBack,
+            verdict => verdict,
+        };
+        let loss = match verdict {
+            Verdict::Ours(next) => {
+                let position = Position { epoch: claim.epoch, durable: next, certain: true };
+                self.known.insert(claim.key.clone(), position);
+                return Ok(next);
+            }
+            Verdict::Fenced => Loss::Fenced,
+            Verdict::WentBack | Verdict::ClaimLost => Loss::WentBack,
+        };
+        self.known.remove(&claim.key);
+        self.lost.insert(claim.key.clone(), claim.epoch);
+        Err(loss)
+    }
+
+    /// What of `held` is still to be written, and how the offsets move with it.
+    pub(super) fn plan<'a>(&self, held: &'a [Held]) -> (Vec<Piece<'a>>, Vec<Advance>) {
+        let mut pieces = Vec::with_capacity(held.len());
+        let mut advances: BTreeMap<&PartitionKey, Advance> = BTreeMap::new();
+        for Held { lease, claim } in held.iter().filter(|batch| !self.is_lost(&batch.claim)) {
+            let durable = self.known.get(&claim.key).map_or(claim.start, |position| position.durable);
+            let advance = advances.entry(&claim.key).or_insert_with(|| Advance {
+                key: claim.key.clone(),
+                epoch: claim.epoch,
+                owner: claim.owner,
+                previous: durable,
+                next: durable,
+            });
+            let offsets = lease.row_offsets();
+            let start = offsets.partition_point(|offset| *offset < advance.next);
+            pieces.push(Piece { batch: lease, start, length: offsets.len() - start });
+            advance.next = advance.next.max(lease.origin.next);
+        }
+        let moved = advances.into_values().filter(|advance| advance.next > advance.previous).collect();
+        (pieces, moved)
+    }
+
+    /// They were committed.
+    pub(super) fn committed(&mut self, advances: &[Advance]) {
+        for advance in advances {
+            let position = Position { epoch: advance.epoch, durable: advance.next, certain: true };
+            self.known.insert(advance.key.clone(), position);
+        }
+    }
+}
