@@ -7,6 +7,7 @@
 
 mod bad_messages;
 mod crash;
+mod migrations;
 mod node;
 mod oracle;
 mod outage;
