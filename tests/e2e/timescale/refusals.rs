@@ -91,7 +91,7 @@ fn the_engines_own_tables_are_missed_by_name() {
     on_arbiter(async {
         let base = Base::empty("");
         base.sql_batch(&draft(&base.topology).expect("a draft")).await;
-        let mend = async || { base.migrator().up(|_| {}).await.expect("migrated"); };
+        let mend = async || { base.migrator().up(&|_| {}).await.expect("migrated"); };
         let reason = waits_then(&base, &base.topology, mend).await;
         assert!(reason.contains("aqueduct.offsets") && reason.contains("aqueduct migrate up FILE"), "{reason}");
     });
