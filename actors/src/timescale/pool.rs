@@ -93,6 +93,11 @@ impl Timescale {
         self.connector.session()
     }
 
+    /// The time.
+    pub fn clock(&self) -> &Clock {
+        self.connector.clock()
+    }
+
     /// A connection of the caller's own.
     pub async fn connect(&self) -> Result<Connection, Error> {
         self.connector.connect().await
