@@ -11,6 +11,7 @@ mod node;
 mod oracle;
 mod outage;
 mod recorded;
+mod redis;
 mod refused;
 mod topologies;
 mod wait;
