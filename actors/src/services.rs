@@ -1,8 +1,11 @@
 //! What the factories of all kinds are built with.
 
+use crate::kafka::offsets::KafkaOffsets;
 use crate::timescale::Timescale;
-use aqueduct_engine::{Claims, Clock, OffsetStore, SinkIdentity};
-use aqueduct_topology::model::Topology;
+use crate::timescale::offsets::TimescaleOffsets;
+use aqueduct_engine::{Claims, Class, Clock, Error, OffsetStore, SinkIdentity};
+use aqueduct_topology::model::{Kind, Topology};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// One per runtime, shared by every factory.
@@ -23,41 +26,76 @@ pub struct Services {
 }
 
 impl Services {
+    /// The services of `topology` on this node; connects to nothing yet.
+    ///
+    /// Offsets live beside the rows where a `timescale_writer` writes some, else in Kafka (at least once).
+    pub fn new(topology: Arc<Topology>, node: Arc<str>, clock: Clock, claims: Claims) -> Result<Self, Error> {
+        let name: Arc<str> = topology.name.value.as_str().into();
+        let timescale = match &topology.connections.timescale {
+            Some(connection) => Some(Timescale::new(connection, &name, &node, clock.clone())?),
+            None => None,
+        };
+        let sinks = sinks_by_source(&topology);
+        let writes_rows = topology.actors.iter().any(|actor| matches!(actor.kind, Kind::TimescaleWriter(_)));
+        let offsets: Arc<dyn OffsetStore> = match (&timescale, &topology.connections.kafka) {
+            (Some(timescale), _) if writes_rows => {
+                Arc::new(TimescaleOffsets::new(timescale.clone(), name, node.clone(), sinks))
+            }
+            (_, Some(kafka)) => Arc::new(KafkaOffsets::new(kafka.clone(), &*name, sinks, clock.clone())),
+            (_, None) => {
+                let message =
+                    "offsets have no place: give the topology a timescale_writer or a kafka connection";
+                return Err(Error::new(Class::Config, message));
+            }
+        };
+        Ok(Self { topology, node, clock, claims, offsets, timescale })
+    }
+
     /// The sinks that take part in the claims of `source`: every sink downstream of it.
     pub fn sinks_of(&self, source: &str) -> Vec<SinkIdentity> {
-        use aqueduct_topology::model::{Actor, Kind, Policy, TemplatePart};
-        let mut reached = vec![source.to_owned()];
-        let mut sinks: Vec<&Actor> = Vec::new();
-        while let Some(name) = reached.pop() {
-            for reader in self.topology.readers(&name) {
-                if reader.kind.is_sink() {
-                    sinks.push(reader);
-                } else {
-                    reached.push(reader.name.value.clone());
-                }
+        sinks_of(&self.topology, source)
+    }
+}
+
+/// The sinks downstream of each source, by the source's identity.
+fn sinks_by_source(topology: &Topology) -> BTreeMap<Arc<str>, Vec<SinkIdentity>> {
+    let sources = topology.actors.iter().filter(|actor| actor.kind.is_source());
+    sources.map(|source| (source.id.value.as_str().into(), sinks_of(topology, &source.name.value))).collect()
+}
+
+fn sinks_of(topology: &Topology, source: &str) -> Vec<SinkIdentity> {
+    use aqueduct_topology::model::{Actor, Policy, TemplatePart};
+    let mut reached = vec![source.to_owned()];
+    let mut sinks: Vec<&Actor> = Vec::new();
+    while let Some(name) = reached.pop() {
+        for reader in topology.readers(&name) {
+            if reader.kind.is_sink() {
+                sinks.push(reader);
+            } else {
+                reached.push(reader.name.value.clone());
             }
         }
-        let target = |kind: &Kind| match kind {
-            Kind::TimescaleWriter(writer) => writer.table.value.clone(),
-            Kind::RedisCache(cache) => cache
-                .key
-                .iter()
-                .map(|part| match part {
-                    TemplatePart::Text(text) => text.clone(),
-                    TemplatePart::Field(field) => format!("{{{}}}", field.value),
-                })
-                .collect(),
-            Kind::KafkaSink(sink) => sink.topic.value.clone(),
-            _ => unreachable!("only sinks are asked for their target"),
-        };
-        sinks
-            .into_iter()
-            .map(|sink| SinkIdentity {
-                id: sink.id.value.as_str().into(),
-                adopts: sink.adopts.as_ref().map(|id| id.value.as_str().into()),
-                target: target(&sink.kind).into(),
-                required: sink.policy == Policy::Required,
-            })
-            .collect()
     }
+    let target = |kind: &Kind| match kind {
+        Kind::TimescaleWriter(writer) => writer.table.value.clone(),
+        Kind::RedisCache(cache) => cache
+            .key
+            .iter()
+            .map(|part| match part {
+                TemplatePart::Text(text) => text.clone(),
+                TemplatePart::Field(field) => format!("{{{}}}", field.value),
+            })
+            .collect(),
+        Kind::KafkaSink(sink) => sink.topic.value.clone(),
+        _ => unreachable!("only sinks are asked for their target"),
+    };
+    sinks
+        .into_iter()
+        .map(|sink| SinkIdentity {
+            id: sink.id.value.as_str().into(),
+            adopts: sink.adopts.as_ref().map(|id| id.value.as_str().into()),
+            target: target(&sink.kind).into(),
+            required: sink.policy == Policy::Required,
+        })
+        .collect()
 }

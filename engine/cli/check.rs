@@ -20,7 +20,7 @@ enum Format {
 }
 
 #[derive(clap::Args)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// The topology file.
     file: PathBuf,
     /// The form of the findings.
@@ -28,14 +28,19 @@ pub struct Arguments {
     format: Format,
 }
 
-pub fn run(arguments: &Arguments) -> Result<Exit> {
+pub(crate) fn run(arguments: &Arguments) -> Result<Exit> {
     let loaded = file::read(&arguments.file)?;
     let mut out = std::io::stdout().lock();
     match arguments.format {
         Format::Text => {
             eprint!("{}", to_text(&loaded.source, &loaded.diagnostics, output::colours()));
             if let Some(topology) = &loaded.topology {
-                writeln!(out, "{}: {} actors, nothing wrong", arguments.file.display(), topology.actors.len())?;
+                writeln!(
+                    out,
+                    "{}: {} actors, nothing wrong",
+                    arguments.file.display(),
+                    topology.actors.len()
+                )?;
             }
         }
         Format::Json => writeln!(out, "{}", to_json(&loaded.source, &loaded.diagnostics))?,

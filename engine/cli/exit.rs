@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 /// How the program ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Exit {
+pub(crate) enum Exit {
     /// 0: what was asked is done.
     Ok,
     /// 1: a check failed, or the command did.
@@ -35,13 +35,15 @@ impl From<Exit> for ExitCode {
 /// The configuration was refused; what is wrong with it is the chain below, or was printed already.
 #[derive(Debug, thiserror::Error)]
 #[error("the configuration was refused")]
-pub struct RefusedConfiguration;
+pub(crate) struct RefusedConfiguration;
 
 /// The exit that an error asks for.
-pub fn of(error: &anyhow::Error) -> Exit {
+pub(crate) fn of(error: &anyhow::Error) -> Exit {
     let refused = error.chain().any(|cause| {
         cause.is::<RefusedConfiguration>()
-            || cause.downcast_ref::<aqueduct_engine::Error>().is_some_and(|error| error.class == aqueduct_engine::Class::Config)
+            || cause
+                .downcast_ref::<aqueduct_engine::Error>()
+                .is_some_and(|error| error.class == aqueduct_engine::Class::Config)
     });
     if refused { Exit::Refused } else { Exit::Failed }
 }

@@ -6,12 +6,12 @@ use aqueduct_topology::Code;
 use std::io::Write;
 
 #[derive(clap::Args)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// Such as `T012`.
     code: String,
 }
 
-pub fn run(arguments: &Arguments) -> Result<Exit> {
+pub(crate) fn run(arguments: &Arguments) -> Result<Exit> {
     let wanted = arguments.code.to_uppercase();
     let Some(code) = Code::ALL.iter().find(|code| code.id() == wanted) else {
         let (first, last) = (Code::ALL[0].id(), Code::ALL[Code::ALL.len() - 1].id());

@@ -9,20 +9,20 @@ use aqueduct_topology::{Diagnostic, Source, has_errors, load, to_text};
 use std::path::Path;
 
 /// A file, read: its text, what it means, and what is wrong with it.
-pub struct Loaded {
-    pub source: Source,
-    pub topology: Option<Topology>,
-    pub diagnostics: Vec<Diagnostic>,
+pub(crate) struct Loaded {
+    pub(crate) source: Source,
+    pub(crate) topology: Option<Topology>,
+    pub(crate) diagnostics: Vec<Diagnostic>,
 }
 
 /// Reads `file` with the process's environment.
-pub fn read(file: &Path) -> Result<Loaded> {
+pub(crate) fn read(file: &Path) -> Result<Loaded> {
     let bytes = std::fs::read(file).with_context(|| format!("cannot read `{}`", file.display()))?;
     Ok(parse(&file.display().to_string(), bytes, &variable))
 }
 
 /// Reads a text called `name` with that environment.
-pub fn parse(name: &str, bytes: Vec<u8>, environment: &aqueduct_topology::Env<'_>) -> Loaded {
+pub(crate) fn parse(name: &str, bytes: Vec<u8>, environment: &aqueduct_topology::Env<'_>) -> Loaded {
     let (source, not_text) = Source::from_bytes(name, bytes);
     if let Some(diagnostic) = not_text {
         return Loaded { source, topology: None, diagnostics: vec![diagnostic] };
@@ -33,7 +33,7 @@ pub fn parse(name: &str, bytes: Vec<u8>, environment: &aqueduct_topology::Env<'_
 
 impl Loaded {
     /// The topology, with warnings on standard error; errors refuse it.
-    pub fn accepted(self) -> Result<Topology> {
+    pub(crate) fn accepted(self) -> Result<Topology> {
         if !self.diagnostics.is_empty() {
             eprint!("{}", to_text(&self.source, &self.diagnostics, output::colours()));
         }

@@ -5,7 +5,7 @@ use std::io::{ErrorKind, IsTerminal};
 
 /// The form of an answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum Format {
+pub(crate) enum Format {
     /// For people.
     #[default]
     Text,
@@ -14,7 +14,7 @@ pub enum Format {
 }
 
 /// Whether the reader of our output went away.
-pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
+pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
     let io = |cause: &(dyn std::error::Error + 'static)| {
         cause.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
     };
@@ -22,16 +22,33 @@ pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
 }
 
 /// Whether standard error takes colours: a terminal, and `NO_COLOR` unset.
-pub fn colours() -> bool {
+pub(crate) fn colours() -> bool {
     std::io::stderr().is_terminal() && crate::environment::variable("NO_COLOR").is_none()
 }
 
 /// The ledger as a table, with a line of sums.
-pub fn ledger(rows: &[LedgerRow]) -> String {
-    let heads = ["source", "topic", "partition", "epoch", "read", "written", "dead", "filtered", "skipped", "in flight", "unaccounted"];
+pub(crate) fn ledger(rows: &[LedgerRow]) -> String {
+    let heads = [
+        "source",
+        "topic",
+        "partition",
+        "epoch",
+        "read",
+        "written",
+        "dead",
+        "filtered",
+        "skipped",
+        "in flight",
+        "unaccounted",
+    ];
     let line = |row: &LedgerRow| {
         let LedgerRow { read, written, dead_lettered, filtered, skipped, in_flight, unaccounted, .. } = row;
-        let mut cells = vec![row.source.to_string(), row.topic.to_string(), row.partition.to_string(), row.epoch.to_string()];
+        let mut cells = vec![
+            row.source.to_string(),
+            row.topic.to_string(),
+            row.partition.to_string(),
+            row.epoch.to_string(),
+        ];
         cells.extend([read, written, dead_lettered, filtered, skipped, in_flight].map(ToString::to_string));
         cells.push(unaccounted.to_string());
         cells
@@ -52,10 +69,12 @@ pub fn ledger(rows: &[LedgerRow]) -> String {
         sum(|row| row.in_flight),
         rows.iter().map(|row| row.unaccounted).sum::<i64>().to_string(),
     ]);
-    let widths: Vec<usize> = (0..heads.len()).map(|column| table.iter().map(|row| row[column].len()).max().unwrap_or(0)).collect();
+    let widths: Vec<usize> =
+        (0..heads.len()).map(|column| table.iter().map(|row| row[column].len()).max().unwrap_or(0)).collect();
     let mut text = String::new();
     for row in &table {
-        let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:>width$}")).collect();
+        let cells: Vec<String> =
+            row.iter().zip(&widths).map(|(cell, width)| format!("{cell:>width$}")).collect();
         text.push_str(cells.join("  ").trim_end());
         text.push('\n');
     }

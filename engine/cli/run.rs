@@ -19,7 +19,7 @@ use std::time::Duration;
 const READY_MAX: Duration = Duration::from_secs(15);
 
 #[derive(clap::Args)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// The topology file.
     file: PathBuf,
     /// Drain and exit 0 once nothing has been left to do for so long, such as `5s`.
@@ -40,9 +40,9 @@ fn duration(text: &str) -> Result<Duration, String> {
     aqueduct_topology::duration(text).ok_or_else(|| format!("`{text}` is no duration; write 500ms, 5s or 1m"))
 }
 
-pub fn run(arguments: &Arguments) -> Result<Exit> {
+pub(crate) fn run(arguments: &Arguments) -> Result<Exit> {
     let settings = arguments.flags.settings()?;
-    log::install(settings.file.log.format == aqueduct_topology::settings::LogFormat::Json, settings.log_filter.as_deref());
+    log::install(&settings.log)?;
     let topology = file::read(&arguments.file)?.accepted()?;
     let node = Node::new(topology, &settings)?;
     let handle = node.handle();
@@ -82,7 +82,7 @@ async fn ready_in_time(handle: &Handle) -> bool {
 }
 
 /// Prints how it ended: the ledger on standard output, reasons and what will be replayed on standard error.
-pub fn report(outcome: &Outcome, format: Format) -> Result<()> {
+pub(crate) fn report(outcome: &Outcome, format: Format) -> Result<()> {
     for reason in &outcome.reasons {
         eprintln!("{reason}");
     }

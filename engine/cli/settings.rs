@@ -5,7 +5,8 @@ use crate::exit::RefusedConfiguration;
 use crate::output;
 use anyhow::{Context, Result};
 use aqueduct_engine::admin::AdminSettings;
-use aqueduct_topology::{NodeSettings, Source, load_settings, to_text};
+use aqueduct_engine::telemetry::log::{LogFormat, LogSettings};
+use aqueduct_topology::{NodeSettings, Source, load_settings, settings, to_text};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -14,7 +15,7 @@ const PLACES: [&str; 2] = ["engine.yaml", "/etc/aqueduct/engine.yaml"];
 
 /// Flags that every command which runs a node takes.
 #[derive(Clone, Debug, Default, clap::Args)]
-pub struct Flags {
+pub(crate) struct Flags {
     /// The node's settings [env: AQUEDUCT_CONFIG] [default: ./engine.yaml, then /etc/aqueduct/engine.yaml].
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -28,28 +29,29 @@ pub struct Flags {
 
 /// What a node goes by.
 #[derive(Debug)]
-pub struct Settings {
-    pub node: String,
-    pub admin: AdminSettings,
-    pub arbiters: usize,
-    pub file: NodeSettings,
-    pub log_filter: Option<String>,
+pub(crate) struct Settings {
+    pub(crate) node: String,
+    pub(crate) admin: AdminSettings,
+    pub(crate) arbiters: usize,
+    pub(crate) log: LogSettings,
 }
 
 impl Flags {
     /// Whether somebody said where the admin endpoint is to listen.
-    pub fn names_admin(&self) -> bool {
+    pub(crate) fn names_admin(&self) -> bool {
         self.admin_listen.is_some() || variable("AQUEDUCT_ADMIN_LISTEN").is_some()
     }
 
     /// Reads file and environment, and lays the flags over them.
-    pub fn settings(&self) -> Result<Settings> {
+    pub(crate) fn settings(&self) -> Result<Settings> {
         let file = self.read_file()?;
         let listen = match (self.admin_listen, variable("AQUEDUCT_ADMIN_LISTEN")) {
             (Some(listen), _) => listen,
             (None, Some(text)) => text
                 .parse()
-                .with_context(|| format!("AQUEDUCT_ADMIN_LISTEN=`{text}` is no address; write 127.0.0.1:9464"))
+                .with_context(|| {
+                    format!("AQUEDUCT_ADMIN_LISTEN=`{text}` is no address; write 127.0.0.1:9464")
+                })
                 .context(RefusedConfiguration)?,
             (None, None) => file.admin.listen,
         };
@@ -60,11 +62,24 @@ impl Flags {
         };
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Ok(Settings {
-            node: self.node.clone().or_else(|| variable("AQUEDUCT_NODE")).or_else(|| file.node.clone()).unwrap_or_else(host_name),
+            node: self
+                .node
+                .clone()
+                .or_else(|| variable("AQUEDUCT_NODE"))
+                .or_else(|| file.node.clone())
+                .unwrap_or_else(host_name),
             admin: AdminSettings { listen, token: token.map(Into::into) },
             arbiters: file.arbiters.unwrap_or(cores),
-            log_filter: variable("AQUEDUCT_LOG").or_else(|| file.log.filter.clone()),
-            file,
+            log: LogSettings {
+                format: match file.log.format {
+                    settings::LogFormat::Text => LogFormat::Text,
+                    settings::LogFormat::Json => LogFormat::Json,
+                },
+                filter: variable("AQUEDUCT_LOG")
+                    .or_else(|| file.log.filter.clone())
+                    .unwrap_or_else(|| "info".to_owned()),
+                ansi: output::colours(),
+            },
         })
     }
 

@@ -6,7 +6,7 @@ use anyhow::Result;
 use aqueduct_stack::{DEFAULT_NAME, Lifetime, Options, commands, progress};
 
 #[derive(clap::Args)]
-pub struct Which {
+pub(crate) struct Which {
     /// Which stack, where there are several.
     #[arg(long, default_value = DEFAULT_NAME)]
     name: String,
@@ -16,7 +16,7 @@ pub struct Which {
 }
 
 #[derive(clap::Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// Fetch what is missing, start what does not run, return when everything answers.
     Up(Which),
     /// End it; its data stay.
@@ -46,7 +46,7 @@ impl Which {
     }
 }
 
-pub fn run(command: Command) -> Result<Exit> {
+pub(crate) fn run(command: Command) -> Result<Exit> {
     let mut out = std::io::stdout().lock();
     match command {
         Command::Up(which) => {

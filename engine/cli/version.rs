@@ -1,12 +1,17 @@
 //! `aqueduct --version`.
 
+use std::sync::LazyLock;
+
 /// The version and the commit.
-pub fn short() -> &'static str {
+pub(crate) fn short() -> &'static str {
     concat!(env!("CARGO_PKG_VERSION"), " (", env!("AQUEDUCT_COMMIT"), ")")
 }
 
 /// The same with the versions of what matters for compatibility.
-pub fn long() -> String {
-    let (_, librdkafka) = rdkafka::util::get_rdkafka_version();
-    format!("{}\nlibrdkafka {librdkafka}", short())
+pub(crate) fn long() -> &'static str {
+    static LONG: LazyLock<String> = LazyLock::new(|| {
+        let (_, librdkafka) = rdkafka::util::get_rdkafka_version();
+        format!("{}\nlibrdkafka {librdkafka}", short())
+    });
+    &LONG
 }

@@ -117,20 +117,23 @@ impl Builder {
     /// # Panics
     /// If the program was compiled with `panic = "abort"`: supervision needs to see a panic end one actor only.
     pub fn build(self) -> Result<RuntimeApplication, Error> {
-        assert!(cfg!(panic = "unwind"), "aqueduct needs panic = \"unwind\": a panic must end one actor, not the process");
+        assert!(
+            cfg!(panic = "unwind"),
+            "aqueduct needs panic = \"unwind\": a panic must end one actor, not the process"
+        );
         guard::install_hook();
         let Some(catalog) = &self.catalog else {
             return Err(Error::new(Class::Config, "an application needs a catalog of kinds"));
         };
         let plan = assemble::assemble(&self.topology, catalog)?;
-        let sinks = plan.sinks.iter().map(|sink| (sink.id.clone(), sink.required)).collect();
-        let ledger = Ledger::new(plan.topology.clone(), sinks);
+        let ledger = Ledger::with_sinks(plan.topology.clone(), plan.sinks.clone());
         Ok(self.wire(plan, ledger))
     }
 
     fn wire(self, plan: Plan, ledger: Ledger) -> RuntimeApplication {
         let depths = plan.actors.iter().map(|actor| (actor.depth, actor.identity.clone)).collect();
-        let required_sinks = plan.sinks.iter().filter(|sink| sink.required).map(|sink| sink.id.clone()).collect();
+        let required_sinks =
+            plan.sinks.iter().filter(|sink| sink.required).map(|sink| sink.id.clone()).collect();
         let supervisors = plan.nodes.iter().map(|node| SupervisorView {
             name: node.spec.name.clone(),
             strategy: strategy_word(node.spec.strategy),
@@ -151,8 +154,12 @@ impl Builder {
                 role: actor.role,
                 supervisor: tree.supervisor_of(index).clone(),
                 status: status.clone(),
-                inputs: actor.inputs.iter().map(|(from, link)| InputLink { from: from.clone(), link: link.clone() }).collect(),
-                outputs: actor.outputs.iter().flat_map(|edge| edge.links.clone()).collect(),
+                inputs: actor
+                    .inputs
+                    .iter()
+                    .map(|(from, link)| InputLink { from: from.clone(), link: link.clone() })
+                    .collect(),
+                outputs: actor.outputs.iter().map(|edge| edge.meter.clone()).collect(),
                 required: actor.required,
                 restarts: AtomicU64::new(0),
                 last_exit: Mutex::new(None),
@@ -171,6 +178,7 @@ impl Builder {
                 letters: self.letters.clone(),
                 status,
                 shutdown: actor.shutdown,
+                condemned: Mutex::new(Vec::new()),
                 run: AtomicU64::new(0),
             }));
         }
@@ -179,6 +187,7 @@ impl Builder {
             node: self.settings.node.clone(),
             entries,
             supervisors,
+            required_sinks: plan.sinks.iter().map(|sink| sink.required).collect(),
             ledger,
             events: Events::new(self.clock.clone()),
             phase: Mutex::new(Phase::Starting),
@@ -245,7 +254,12 @@ impl RuntimeApplication {
             Ok((conductor, _side_tasks)) => conductor.run().await,
             Err(error) => {
                 tracing::error!(%error, "not started");
-                Outcome { exit_code: EXIT_CONFIG, ledger: Vec::new(), reasons: vec![error.to_string()], manifest: Vec::new() }
+                Outcome {
+                    exit_code: EXIT_CONFIG,
+                    ledger: Vec::new(),
+                    reasons: vec![error.to_string()],
+                    manifest: Vec::new(),
+                }
             }
         }
     }
@@ -279,7 +293,6 @@ impl RuntimeApplication {
                 stalled: self.settings.stalled_after,
                 stuck: self.settings.stuck_after,
             },
-            offsets: self.offsets,
             claims: self.claims,
         });
         Ok((conductor, side_tasks))

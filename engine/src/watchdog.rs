@@ -80,7 +80,9 @@ mod tests {
     /// What is done when `seen(second)` is seen each second, with a patience of three.
     fn remedies(seconds: u64, seen: impl Fn(u64) -> Observation) -> Vec<(u64, Remedy)> {
         let mut watchdog = Watchdog::new(1, Duration::from_secs(3));
-        let remedy = |second| watchdog.observe(Duration::from_secs(second), 0, seen(second)).map(|done| (second, done));
+        let remedy = |second| {
+            watchdog.observe(Duration::from_secs(second), 0, seen(second)).map(|done| (second, done))
+        };
         (0..seconds).filter_map(remedy).collect()
     }
 

@@ -13,6 +13,7 @@ mod outage;
 mod recorded;
 mod redis;
 mod refused;
+mod timescale;
 mod topologies;
 mod wait;
 mod world;

@@ -42,14 +42,18 @@ fn node(expr: &Expr, names: &mut dyn Names) -> Compiled {
         }
         Expr::Call(call) if call.func_name == operators::INDEX => chain(expr, names),
         Expr::Call(call) => self::call(call, names),
-        Expr::List(list) => {
-            Ok(Node::List(list.elements.iter().map(|item| node(&item.expr, names)).collect::<Result<_, _>>()?))
-        }
-        Expr::Comprehension(_) => Err("the macros all, exists, exists_one, map and filter are not available; \
+        Expr::List(list) => Ok(Node::List(
+            list.elements.iter().map(|item| node(&item.expr, names)).collect::<Result<_, _>>()?,
+        )),
+        Expr::Comprehension(_) => {
+            Err("the macros all, exists, exists_one, map and filter are not available; \
                                        `explode` gives one row per element"
-            .to_owned()),
+                .to_owned())
+        }
         Expr::Map(_) => Err("a map literal is not available".to_owned()),
-        Expr::Struct(structure) => Err(format!("the message literal `{}` is not available", structure.type_name)),
+        Expr::Struct(structure) => {
+            Err(format!("the message literal `{}` is not available", structure.type_name))
+        }
         Expr::Unspecified => Err("the expression is incomplete".to_owned()),
     }
 }
@@ -60,7 +64,8 @@ fn constant(literal: &LiteralValue) -> Result<Constant, String> {
         LiteralValue::Boolean(value) => Constant::Bool(*value.inner()),
         LiteralValue::Int(value) => Constant::Int(*value.inner()),
         LiteralValue::UInt(value) => Constant::Int(
-            i64::try_from(*value.inner()).map_err(|_| format!("{}u is beyond 64 signed bits", value.inner()))?,
+            i64::try_from(*value.inner())
+                .map_err(|_| format!("{}u is beyond 64 signed bits", value.inner()))?,
         ),
         LiteralValue::Double(value) if value.inner().is_finite() => {
             Constant::Number(value.inner().to_string().into())
@@ -140,7 +145,8 @@ fn call(call: &CallExpr, names: &mut dyn Names) -> Compiled {
     }
     let name = call.func_name.as_str();
     let mut arguments = Vec::with_capacity(call.args.len() + 1);
-    for argument in call.target.iter().map(|target| &target.expr).chain(call.args.iter().map(|arg| &arg.expr)) {
+    for argument in call.target.iter().map(|target| &target.expr).chain(call.args.iter().map(|arg| &arg.expr))
+    {
         arguments.push(node(argument, names)?);
     }
     if name == "matches" {
@@ -171,7 +177,8 @@ fn operator(call: &CallExpr, names: &mut dyn Names) -> Result<Option<Node>, Stri
         call.args.iter().map(|argument| node(&argument.expr, names)).collect()
     };
     let mut pair = || -> Result<Box<[Node; 2]>, String> {
-        let both: [Node; 2] = arguments()?.try_into().map_err(|_| "an operator needs two sides".to_owned())?;
+        let both: [Node; 2] =
+            arguments()?.try_into().map_err(|_| "an operator needs two sides".to_owned())?;
         Ok(Box::new(both))
     };
     Ok(Some(match call.func_name.as_str() {

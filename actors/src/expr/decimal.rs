@@ -43,7 +43,11 @@ impl Decimal {
         }
         if exponent < 0 {
             let scale = u32::try_from(-exponent).map_err(|_| NumberFault::Inexact)?;
-            return if scale > SCALE_MAX { Err(NumberFault::Inexact) } else { Ok(Self { units: digits, scale }) };
+            return if scale > SCALE_MAX {
+                Err(NumberFault::Inexact)
+            } else {
+                Ok(Self { units: digits, scale })
+            };
         }
         let units = shifted(digits, exponent).ok_or(NumberFault::Inexact)?;
         Ok(Self { units, scale: 0 })

@@ -66,7 +66,8 @@ const PIECES_MAX: usize = 4096;
 impl Function {
     /// The function called `name` with so many arguments.
     pub(super) fn named(name: &str, method: bool, arguments: usize) -> Result<Self, String> {
-        let Some(&(_, function, methods, calls, least, most)) = TABLE.iter().find(|entry| entry.0 == name) else {
+        let Some(&(_, function, methods, calls, least, most)) = TABLE.iter().find(|entry| entry.0 == name)
+        else {
             let known: Vec<_> = TABLE.iter().map(|entry| entry.0).collect();
             return Err(format!("unknown function `{name}`; there are matches, {}", known.join(", ")));
         };
@@ -164,7 +165,8 @@ impl Function {
                 part(text, |text| &text[range])
             }
             Function::Split => {
-                let limit = number(1)?.map_or(PIECES_MAX, |limit| usize::try_from(limit).unwrap_or(PIECES_MAX));
+                let limit =
+                    number(1)?.map_or(PIECES_MAX, |limit| usize::try_from(limit).unwrap_or(PIECES_MAX));
                 split(text, argument(0)?, limit.min(PIECES_MAX))
             }
             Function::IndexOf => {
@@ -251,9 +253,7 @@ fn decimal<'a>(of: &Value<'a>) -> Evaluated<'a> {
             NumberFault::Malformed => unable("a decimal", of),
             NumberFault::Inexact => unable("a decimal without losing digits", of),
         })?,
-        Value::Double(number) => {
-            Decimal::parse(&number.to_string()).map_err(|_| unable("a decimal", of))?
-        }
+        Value::Double(number) => Decimal::parse(&number.to_string()).map_err(|_| unable("a decimal", of))?,
         _ => of.to_decimal().ok_or_else(|| unable("a decimal", of))?,
     };
     Ok(Value::Decimal(found))

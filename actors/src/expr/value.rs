@@ -90,7 +90,9 @@ impl<'a> Value<'a> {
             Value::Double(number) => Cow::Owned(number.to_string()),
             Value::Decimal(number) => Cow::Owned(number.to_string()),
             Value::Time(time) => Cow::Owned(super::time::format_iso(*time)),
-            Value::Duration(micros) => Cow::Owned(format!("{}s", Decimal { units: i128::from(*micros), scale: 6 })),
+            Value::Duration(micros) => {
+                Cow::Owned(format!("{}s", Decimal { units: i128::from(*micros), scale: 6 }))
+            }
             Value::Null | Value::Node(_) | Value::List(_) => return None,
         })
     }

@@ -214,8 +214,18 @@ mod tests {
 
     #[test]
     fn members_elements_and_both() {
-        let text = r#"{"a":{"b":[10,[20,21],{"c":30}]},"0":"zero","longer_than_eight":1,"longer_than_nine":2,"":3}"#;
-        let pointers = ["/a/b/0", "/a/b/1/1", "/a/b/2/c", "/a/b/3", "/0", "/longer_than_eight", "/longer_than_nine", "/"];
+        let text =
+            r#"{"a":{"b":[10,[20,21],{"c":30}]},"0":"zero","longer_than_eight":1,"longer_than_nine":2,"":3}"#;
+        let pointers = [
+            "/a/b/0",
+            "/a/b/1/1",
+            "/a/b/2/c",
+            "/a/b/3",
+            "/0",
+            "/longer_than_eight",
+            "/longer_than_nine",
+            "/",
+        ];
         assert_eq!(found(text, &pointers), ["10", "21", "30", "-", "\"zero\"", "1", "2", "3"]);
         assert_eq!(found(text, &["/a/b/00", "/a/b/c", "/a/x", "/0/1", ""]), ["-", "-", "-", "-", text]);
     }

@@ -67,7 +67,9 @@ pub fn describe(code: Code, About { bootstrap, topic }: About<'_>) -> Error {
             format!("not allowed to use topic `{topic}` at {bootstrap}; grant this user an ACL on it")
         }
         Code::GroupAuthorizationFailed => {
-            format!("not allowed to join the consumer group at {bootstrap}; grant this user READ on the group")
+            format!(
+                "not allowed to join the consumer group at {bootstrap}; grant this user READ on the group"
+            )
         }
         Code::SaslAuthenticationFailed | Code::Authentication => {
             format!("{bootstrap} refused user or password; correct connections.kafka.sasl")
@@ -77,10 +79,13 @@ pub fn describe(code: Code, About { bootstrap, topic }: About<'_>) -> Error {
             format!("no broker of {bootstrap} answers ({code})")
         }
         Code::FencedInstanceId => {
-            "fenced_by_name: another member of the group took our name; give each node its own AQUEDUCT_NODE".into()
+            "fenced_by_name: another member of the group took our name; give each node its own AQUEDUCT_NODE"
+                .into()
         }
         Code::UnreleasedInstanceId => {
-            format!("the group at {bootstrap} still knows our name from before; it frees it when the session ends")
+            format!(
+                "the group at {bootstrap} still knows our name from before; it frees it when the session ends"
+            )
         }
         _ => format!("kafka at {bootstrap}, topic `{topic}`: {code}"),
     };
@@ -97,12 +102,17 @@ mod tests {
     fn a_missing_topic_names_the_command_that_creates_it() {
         let error = classify(&KafkaError::MessageConsumption(Code::UnknownTopicOrPartition), ABOUT);
         assert_eq!(error.class, Class::Config);
-        assert!(error.message.contains("kafka-topics.sh --bootstrap-server b:9092 --create --topic t"), "{error}");
+        assert!(
+            error.message.contains("kafka-topics.sh --bootstrap-server b:9092 --create --topic t"),
+            "{error}"
+        );
     }
 
     #[test]
     fn outages_are_waited_through_and_refusals_are_somebodys_to_change() {
-        for code in [Code::AllBrokersDown, Code::BrokerTransportFailure, Code::NotLeaderForPartition, Code::Resolve] {
+        for code in
+            [Code::AllBrokersDown, Code::BrokerTransportFailure, Code::NotLeaderForPartition, Code::Resolve]
+        {
             assert_eq!(describe(code, ABOUT).class, Class::Transient, "{code:?}");
         }
         for code in [Code::TopicAuthorizationFailed, Code::SaslAuthenticationFailed, Code::SSL] {

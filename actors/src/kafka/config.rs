@@ -77,7 +77,11 @@ pub fn client(connection: &KafkaConnection, client_id: &str) -> Result<ClientCon
 }
 
 /// Settings of a consumer that is told where to read: it neither commits nor chooses offsets by itself.
-pub fn consumer(connection: &KafkaConnection, client_id: &str, member: &Member) -> Result<ClientConfig, Error> {
+pub fn consumer(
+    connection: &KafkaConnection,
+    client_id: &str,
+    member: &Member,
+) -> Result<ClientConfig, Error> {
     let mut config = client(connection, client_id)?;
     config
         .set("group.id", &member.group)
@@ -133,7 +137,9 @@ fn readable(file: &Path) -> Result<&str, Error> {
     })?;
     match std::fs::File::open(file) {
         Ok(_) => Ok(name),
-        Err(error) => Err(Error::new(Class::Config, format!("cannot read {name} (connections.kafka.tls): {error}"))),
+        Err(error) => {
+            Err(Error::new(Class::Config, format!("cannot read {name} (connections.kafka.tls): {error}")))
+        }
     }
 }
 

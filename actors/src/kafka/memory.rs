@@ -1,8 +1,6 @@
 //! An offset store for tests: in memory, with one sink, and as strict as a database.
 
-use aqueduct_engine::{
-    Batch, Claim, ClaimRequest, Class, Error, OffsetStore, Owner, PartitionKey, Position,
-};
+use aqueduct_engine::{Batch, Claim, ClaimRequest, Class, Error, OffsetStore, Owner, PartitionKey, Position};
 use futures::future::LocalBoxFuture;
 use std::collections::BTreeMap;
 use std::sync::Mutex;

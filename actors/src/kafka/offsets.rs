@@ -71,7 +71,11 @@ impl KafkaOffsets {
             .await
             .map_err(|error| Error::bug(format!("a question to the broker ended badly: {error}")))?
             .map_err(|error| classify(&error, about))?;
-        Ok(requests.iter().zip(committed).map(|(request, committed)| self.claim_one(request, committed)).collect())
+        Ok(requests
+            .iter()
+            .zip(committed)
+            .map(|(request, committed)| self.claim_one(request, committed))
+            .collect())
     }
 
     fn claim_one(&self, request: &ClaimRequest, committed: Option<i64>) -> Claim {
@@ -79,7 +83,8 @@ impl KafkaOffsets {
         let start = committed.unwrap_or(request.log.initial);
         let sinks = self.sinks.get(&request.key.source).map_or(&[][..], Vec::as_slice);
         let place = |sink: &SinkIdentity| (request.key.clone(), sink.id.clone());
-        let before = sinks.iter().filter_map(|sink| positions.get(&place(sink))).map(|(epoch, _)| *epoch).max();
+        let before =
+            sinks.iter().filter_map(|sink| positions.get(&place(sink))).map(|(epoch, _)| *epoch).max();
         // Later than any claim of an earlier run of this process, by the clock.
         let epoch = self.clock.wall_us().max(before.unwrap_or(0) + 1);
         for sink in sinks {
@@ -103,11 +108,8 @@ impl OffsetStore for KafkaOffsets {
 
     fn positions<'a>(&'a self) -> LocalBoxFuture<'a, Result<Vec<Position>, Error>> {
         let positions = self.positions.lock().unwrap_or_else(PoisonError::into_inner);
-        let position = |((key, sink), (epoch, next_offset)): (&(PartitionKey, Arc<str>), &(i64, i64))| Position {
-            sink: sink.clone(),
-            key: key.clone(),
-            epoch: *epoch,
-            next_offset: *next_offset,
+        let position = |((key, sink), (epoch, next_offset)): (&(PartitionKey, Arc<str>), &(i64, i64))| {
+            Position { sink: sink.clone(), key: key.clone(), epoch: *epoch, next_offset: *next_offset }
         };
         let positions = positions.iter().map(position).collect();
         Box::pin(std::future::ready(Ok(positions)))

@@ -85,7 +85,11 @@ fn offsets<C: ConsumerContext>(
         };
         found.insert(element.partition(), offset);
     }
-    if found.len() == partitions.len() { Ok(found) } else { Err(KafkaError::OffsetFetch(RDKafkaErrorCode::Partial)) }
+    if found.len() == partitions.len() {
+        Ok(found)
+    } else {
+        Err(KafkaError::OffsetFetch(RDKafkaErrorCode::Partial))
+    }
 }
 
 /// Fails unless the topic is there and may be read.

@@ -150,8 +150,7 @@ impl Gathering {
     }
 
     fn cut(&mut self, raw: RawRecords) -> Option<Batch> {
-        let origin =
-            Origin { key: self.key.clone(), epoch: self.epoch, first: self.first, next: self.next };
+        let origin = Origin { key: self.key.clone(), epoch: self.epoch, first: self.first, next: self.next };
         self.first = self.next;
         Some(Batch::raw(origin, raw))
     }

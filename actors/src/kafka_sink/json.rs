@@ -40,9 +40,11 @@ impl Rows {
     /// The columns of `rows`; `json` names those that hold JSON.
     pub(super) fn new(rows: &RecordBatch, json: &BTreeSet<String>) -> Result<Self, Error> {
         let schema = rows.schema();
-        let visible = schema.fields().iter().zip(rows.columns()).filter(|(field, _)| {
-            field.name() != OFFSET_COLUMN && field.name() != ROW_COLUMN
-        });
+        let visible = schema
+            .fields()
+            .iter()
+            .zip(rows.columns())
+            .filter(|(field, _)| field.name() != OFFSET_COLUMN && field.name() != ROW_COLUMN);
         let column = |(field, array): (&arrow_schema::FieldRef, &ArrayRef)| {
             let kind = match field.data_type() {
                 DataType::Utf8 if json.contains(field.name()) => Kind::Json,
@@ -157,7 +159,8 @@ fn quoted(quoted: bool, out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
 mod tests {
     use super::*;
     use arrow_array::{
-        BooleanArray, Decimal128Array, Float64Array, Int32Array, Int64Array, StringArray, TimestampMicrosecondArray,
+        BooleanArray, Decimal128Array, Float64Array, Int32Array, Int64Array, StringArray,
+        TimestampMicrosecondArray,
     };
     use std::sync::Arc;
 
@@ -178,7 +181,8 @@ mod tests {
             (
                 "t",
                 Arc::new(
-                    TimestampMicrosecondArray::from(vec![Some(1_723_107_600_000_001), None]).with_timezone("UTC"),
+                    TimestampMicrosecondArray::from(vec![Some(1_723_107_600_000_001), None])
+                        .with_timezone("UTC"),
                 ),
             ),
             (OFFSET_COLUMN, Arc::new(Int64Array::from(vec![1, 2]))),

@@ -8,6 +8,8 @@
 //! only together with the offsets of a topology that keeps them elsewhere.
 
 mod json;
+#[cfg(test)]
+mod tests;
 
 use crate::Services;
 use crate::kafka::class::{About, describe};
@@ -131,7 +133,8 @@ impl Sink {
         let encoded = encode(&self.plan, lease)?;
         let mut left: Vec<usize> = (0..encoded.rows.len()).collect();
         let mut refused = Vec::new();
-        let (clock, client_id) = (cx.clock.clone(), format!("aqueduct-{}-{}", cx.identity.topology, cx.identity.name));
+        let (clock, client_id) =
+            (cx.clock.clone(), format!("aqueduct-{}-{}", cx.identity.topology, cx.identity.name));
         cx.until_ok(DELIVER_MAX, async || {
             if left.is_empty() {
                 return Ok(());

@@ -92,7 +92,8 @@ impl Claimer {
             let partition = claim.key.partition;
             Some(Claimed { grant: *wanted.get(&partition)?, log: *logs.get(&partition)?, claim })
         };
-        if claims.iter().any(|claim| logs.get(&claim.key.partition).is_some_and(|log| log.end < claim.start)) {
+        if claims.iter().any(|claim| logs.get(&claim.key.partition).is_some_and(|log| log.end < claim.start))
+        {
             // The former owner may have read on between the question and the claim.
             logs = self.ranges(wanted.keys().copied().collect()).await?;
         }

@@ -84,12 +84,7 @@ impl ClientContext for SourceContext {
 }
 
 impl ConsumerContext for SourceContext {
-    fn rebalance(
-        &self,
-        consumer: &BaseConsumer<Self>,
-        event: RDKafkaRespErr,
-        list: &mut TopicPartitionList,
-    ) {
+    fn rebalance(&self, consumer: &BaseConsumer<Self>, event: RDKafkaRespErr, list: &mut TopicPartitionList) {
         let assign = event == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
         if self.0.closing.load(Ordering::Acquire) {
             answer_while_closing(consumer, assign, list);
@@ -117,9 +112,9 @@ impl ConsumerContext for SourceContext {
 fn answer_while_closing(consumer: &BaseConsumer<SourceContext>, assign: bool, list: &TopicPartitionList) {
     let answered = match (consumer.rebalance_protocol(), assign) {
         (RebalanceProtocol::Cooperative, true) => consumer.incremental_assign(&TopicPartitionList::new()),
-        (RebalanceProtocol::Cooperative, false) => consumer
-            .incremental_unassign(&assigned_of(consumer, list))
-            .or_else(|_| consumer.unassign()),
+        (RebalanceProtocol::Cooperative, false) => {
+            consumer.incremental_unassign(&assigned_of(consumer, list)).or_else(|_| consumer.unassign())
+        }
         _ => consumer.unassign(),
     };
     if let Err(error) = answered {

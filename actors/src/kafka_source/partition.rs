@@ -1,10 +1,10 @@
 //! One partition as the polling thread sees it: what is being gathered, what waits for room.
 
-use crate::kafka::records::Gathering;
 use super::talk::Grant;
+use crate::kafka::records::Gathering;
 use aqueduct_engine::clock::Instant;
-use aqueduct_engine::port::Outputs;
 use aqueduct_engine::link::TryPushError;
+use aqueduct_engine::port::Outputs;
 use aqueduct_engine::{Batch, Ledger, Status};
 use std::collections::VecDeque;
 

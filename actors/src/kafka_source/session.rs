@@ -138,7 +138,9 @@ impl<'a> Session<'a> {
             End::ClientGone(error) => Ok(Outcome::ClientGone(error)),
             End::FencedByName(error) => Ok(Outcome::FencedByName(error)),
             End::OutputClosed if self.status.stopping() => Ok(Outcome::Finished),
-            End::OutputClosed => Err(Error::new(Class::Fenced, "the output is closed, or has a newer sender")),
+            End::OutputClosed => {
+                Err(Error::new(Class::Fenced, "the output is closed, or has a newer sender"))
+            }
         }
     }
 
@@ -225,7 +227,9 @@ impl<'a> Session<'a> {
         match self.orders.try_send(order) {
             // An ended thread has reported why, or its panic is about to show.
             Ok(()) | Err(std::sync::mpsc::TrySendError::Disconnected(_)) => Ok(()),
-            Err(std::sync::mpsc::TrySendError::Full(_)) => Err(Error::bug("the polling thread takes no orders")),
+            Err(std::sync::mpsc::TrySendError::Full(_)) => {
+                Err(Error::bug("the polling thread takes no orders"))
+            }
         }
     }
 
@@ -321,7 +325,12 @@ impl<'a> Session<'a> {
         }
         let start = claim.start.max(log.start);
         tracing::info!(
-            actor = &*self.claimer.options.source, partition, epoch = claim.epoch, start, end = log.end, "reading"
+            actor = &*self.claimer.options.source,
+            partition,
+            epoch = claim.epoch,
+            start,
+            end = log.end,
+            "reading"
         );
         self.order(Order::Read { grant, claim, start })
     }
@@ -355,7 +364,10 @@ impl<'a> Session<'a> {
     fn count_skipped(&self, partition: i32, epoch: i64, from: i64, to: i64) {
         let key = self.claimer.options.key(partition);
         tracing::error!(
-            actor = &*self.claimer.options.source, partition, from, to,
+            actor = &*self.claimer.options.source,
+            partition,
+            from,
+            to,
             "records {from}..{to} were gone from the log before they could be read: skipped; raise the topic's retention"
         );
         self.ledger.skipped(&key, epoch, (to - from) as u64);

@@ -91,7 +91,8 @@ impl Source {
     async fn one_client(&self, cx: &mut Context) -> Result<Outcome, Error> {
         let options = self.options.clone();
         let slot = cx.until_ok(OPEN_MAX, async || lease_slot(&options).await).await?;
-        let (client, notes, _closed) = cx.until_ok(OPEN_MAX, async || open(&options, slot.as_ref()).await).await?;
+        let (client, notes, _closed) =
+            cx.until_ok(OPEN_MAX, async || open(&options, slot.as_ref()).await).await?;
         let (orders, obeyed) = sync_channel(TALK_MAX);
         let (reported, reports) = mpsc::channel(TALK_MAX);
         let setup = Setup {
@@ -159,5 +160,7 @@ async fn open(
         client.subscribe(&[about.topic]).map_err(|error| class::classify(&error, about))?;
         Ok((client, notes, closed))
     });
-    opened.await.unwrap_or_else(|error| Err(Error::new(Class::Bug, format!("making a client ended badly: {error}"))))
+    opened
+        .await
+        .unwrap_or_else(|error| Err(Error::new(Class::Bug, format!("making a client ended badly: {error}"))))
 }

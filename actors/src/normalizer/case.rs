@@ -1,6 +1,6 @@
 //! A compiled case: what must hold before it, and how its rows are found.
 
-use super::field::{Field, Source};
+use super::field::{Field, Reader, Source};
 use super::names::{self, Place};
 use crate::expr::{self, Program};
 use crate::json::Step;
@@ -134,6 +134,11 @@ fn source(field: &model::Field, place: &mut Place) -> Result<(Source, Vec<usize>
             _ => {}
         }
     }
+    if let Some(constant) = program.as_constant().filter(|_| field.map.is_empty())
+        && let Some(text) = constant.value().written()
+    {
+        return Ok((Source::Constant(Reader::new(field)?.constant(field, &text)?), Vec::new()));
+    }
     let columns: Vec<usize> = used
         .iter()
         .filter_map(|source| match source {
@@ -148,9 +153,9 @@ fn source(field: &model::Field, place: &mut Place) -> Result<(Source, Vec<usize>
 fn in_order(mut waiting: Vec<(Field, Vec<usize>)>) -> Result<Vec<Field>, String> {
     let mut ordered: Vec<Field> = Vec::with_capacity(waiting.len());
     while !waiting.is_empty() {
-        let (ready, rest): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|(_, uses)| {
-            uses.iter().all(|used| ordered.iter().any(|field| field.column == *used))
-        });
+        let (ready, rest): (Vec<_>, Vec<_>) = waiting
+            .into_iter()
+            .partition(|(_, uses)| uses.iter().all(|used| ordered.iter().any(|field| field.column == *used)));
         if ready.is_empty() {
             let names: Vec<_> = rest.iter().map(|(field, _)| format!("`{}`", field.name)).collect();
             return Err(format!("the fields {} are computed from each other", names.join(", ")));

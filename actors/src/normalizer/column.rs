@@ -8,7 +8,7 @@ use crate::expr::decimal::Decimal;
 use aqueduct_topology::model::{self, FieldType};
 use arrow_array::types::{Decimal128Type, Float64Type, Int64Type, TimestampMicrosecondType};
 use arrow_array::{ArrayRef, BooleanArray, PrimitiveArray, StringArray};
-use arrow_buffer::{Buffer, BooleanBufferBuilder, NullBuffer, NullBufferBuilder, OffsetBuffer, ScalarBuffer};
+use arrow_buffer::{BooleanBufferBuilder, Buffer, NullBuffer, NullBufferBuilder, OffsetBuffer, ScalarBuffer};
 use arrow_schema::{ArrowError, DataType, Field, TimeUnit};
 use std::sync::Arc;
 
@@ -192,9 +192,7 @@ impl Column {
             return Value::Null;
         }
         match &self.data {
-            Data::Text { text, ends } => {
-                Value::Text(text[ends[row] as usize..ends[row + 1] as usize].into())
-            }
+            Data::Text { text, ends } => Value::Text(text[ends[row] as usize..ends[row + 1] as usize].into()),
             Data::Int(values) => Value::Int(values[row]),
             Data::Float(values) => Value::Double(values[row]),
             Data::Decimal { units, scale, .. } => {
@@ -231,7 +229,8 @@ impl Column {
             ),
             Data::Bool(mut values) => Arc::new(BooleanArray::new(values.finish(), nulls)),
             Data::Time(values) => Arc::new(
-                PrimitiveArray::<TimestampMicrosecondType>::try_new(values.into(), nulls)?.with_timezone("UTC"),
+                PrimitiveArray::<TimestampMicrosecondType>::try_new(values.into(), nulls)?
+                    .with_timezone("UTC"),
             ),
         })
     }

@@ -82,10 +82,11 @@ impl Decoder {
         let mut shared = Place::default();
         let mut cases = Vec::with_capacity(normalizer.cases.len());
         for case in &normalizer.cases {
-            let compiled = Case::compile(case, &mut shared).map_err(|message| match case.name.value.as_str() {
-                "" => config(message),
-                name => config(format!("case `{name}`: {message}")),
-            })?;
+            let compiled =
+                Case::compile(case, &mut shared).map_err(|message| match case.name.value.as_str() {
+                    "" => config(message),
+                    name => config(format!("case `{name}`: {message}")),
+                })?;
             cases.push(compiled);
         }
         let event_time = match &normalizer.event_time {
@@ -145,7 +146,9 @@ impl Decoder {
                 }
             }
             Err(fault) => match fault.kind {
-                FaultKind::Syntax(_) if text.is_empty() => Problem::new(reject::EMPTY, "the message is empty"),
+                FaultKind::Syntax(_) if text.is_empty() => {
+                    Problem::new(reject::EMPTY, "the message is empty")
+                }
                 FaultKind::Syntax(rule) => {
                     Problem::new(reject::NOT_JSON, format!("at byte {}: {rule}", fault.at))
                 }
@@ -194,7 +197,8 @@ impl<'d> Message<'d, '_> {
                 continue;
             }
             if case.message_select.iter().all(|select| select.is_true(&row)) {
-                if let Some((reason, _)) = case.message_require.iter().find(|(_, require)| !require.is_true(&row))
+                if let Some((reason, _)) =
+                    case.message_require.iter().find(|(_, require)| !require.is_true(&row))
                 {
                     let problem = Problem {
                         reason: reason.clone(),
@@ -237,7 +241,8 @@ impl<'d> Message<'d, '_> {
     }
 
     fn elements(&mut self, case: &'d Case, exploded: NodeRef<'d>) -> Result<(), WholeMessage> {
-        let paths = case.place.element.as_ref().expect("invariant: an exploded case has paths of its element");
+        let paths =
+            case.place.element.as_ref().expect("invariant: an exploded case has paths of its element");
         let text_before = self.output.text_bytes();
         for (index, (name, element)) in exploded.children().enumerate() {
             if self.next_row as usize >= ROWS_MAX {
@@ -325,7 +330,10 @@ impl<'d> Message<'d, '_> {
         match case.row_require.iter().find(|(_, require)| !require.is_true(&row)) {
             Some((reason, _)) => Err(Problem {
                 reason: reason.clone(),
-                detail: format!("`require` {reason} is not true of {}", describe(&self.output.model, row.columns, at)),
+                detail: format!(
+                    "`require` {reason} is not true of {}",
+                    describe(&self.output.model, row.columns, at)
+                ),
             }),
             None => Ok(true),
         }
@@ -341,7 +349,8 @@ impl<'d> Message<'d, '_> {
     /// One letter for all the rejected rows that have none of their own.
     fn finish(self) {
         if self.rejected > REJECTED_ROWS_MAX {
-            let detail = format!("{} more rows of this record are rejected", self.rejected - REJECTED_ROWS_MAX);
+            let detail =
+                format!("{} more rows of this record are rejected", self.rejected - REJECTED_ROWS_MAX);
             let problem = Problem::new(reject::MORE_ROWS, detail);
             self.output.reject(self.record.offset, self.next_row, problem);
         }

@@ -50,9 +50,7 @@ impl Field {
     /// The field of `column`, whose value is at `source`.
     pub(super) fn new(field: &model::Field, column: usize, source: Source) -> Result<Self, String> {
         let reader = Reader::new(field)?;
-        let cell = |text: &str| {
-            reader.literal(text).map_err(|problem| format!("field `{}`: {}", field.name.value, problem.detail))
-        };
+        let cell = |text: &str| reader.constant(field, text);
         let map = field.map.iter().map(|(from, to)| Ok((from.as_str().into(), cell(to)?)));
         let map = map.collect::<Result<Vec<_>, String>>()?;
         let absent = match &field.default {
@@ -67,7 +65,11 @@ impl Field {
     pub(super) fn read_node(&self, node: Option<NodeRef<'_>>, column: &mut Column) -> Result<(), Problem> {
         match node {
             Some(node) if self.reader.kind == FieldType::Json && self.map.is_empty() => {
-                if node.kind() == Kind::Null { self.read_absent(column) } else { self.read_json(node, column) }
+                if node.kind() == Kind::Null {
+                    self.read_absent(column)
+                } else {
+                    self.read_json(node, column)
+                }
             }
             Some(node) => self.read(&Value::of(node), column),
             None => self.read_absent(column),
@@ -133,7 +135,8 @@ impl Field {
     }
 
     fn locate(&self, problem: Problem, value: &Value<'_>) -> Problem {
-        let detail = format!("field `{}`: {}, found {}", self.name, problem.detail, quoted(&value.describe()));
+        let detail =
+            format!("field `{}`: {}, found {}", self.name, problem.detail, quoted(&value.describe()));
         Problem { detail, ..problem }
     }
 }
@@ -143,7 +146,10 @@ impl Reader {
         let name = &field.name.value;
         let zone = match &field.zone {
             Some(zone) => Some(TimeZone::get(&zone.value).map_err(|_| {
-                format!("field `{name}`: there is no time zone `{}`; write an IANA name such as Asia/Seoul", zone.value)
+                format!(
+                    "field `{name}`: there is no time zone `{}`; write an IANA name such as Asia/Seoul",
+                    zone.value
+                )
             })?),
             None => None,
         };
@@ -157,23 +163,33 @@ impl Reader {
         Ok(Self { kind: field.kind, max_bytes, unit: field.unit, zone, divided: field.scale })
     }
 
-    /// The cell that a text in the topology file stands for.
-    pub(super) fn literal(&self, text: &str) -> Result<Cell, Problem> {
+    /// The cell that a text in the topology file stands for; an error names the field.
+    pub(super) fn constant(&self, field: &model::Field, text: &str) -> Result<Cell, String> {
+        self.literal(text).map_err(|problem| format!("field `{}`: {}", field.name.value, problem.detail))
+    }
+
+    /// The cell that a text stands for.
+    fn literal(&self, text: &str) -> Result<Cell, Problem> {
         Ok(match self.kind {
             FieldType::Text => {
                 self.check_text(text)?;
                 Cell::Text(text.into())
             }
             FieldType::Json => {
-                Tape::default()
-                    .scan(text)
-                    .map_err(|_| Problem::new(reject::WRONG_TYPE, format!("expected JSON, found `{text}`")))?;
+                Tape::default().scan(text).map_err(|_| {
+                    Problem::new(reject::WRONG_TYPE, format!("expected JSON, found `{text}`"))
+                })?;
                 Cell::Text(text.into())
             }
             FieldType::Bool => match text {
                 "true" => Cell::Bool(true),
                 "false" => Cell::Bool(false),
-                _ => return Err(Problem::new(reject::WRONG_TYPE, format!("expected true or false, found `{text}`"))),
+                _ => {
+                    return Err(Problem::new(
+                        reject::WRONG_TYPE,
+                        format!("expected true or false, found `{text}`"),
+                    ));
+                }
             },
             FieldType::Int64 => Cell::Int(int(text)?),
             FieldType::Float64 => Cell::Float(self.float(text)?),
@@ -190,7 +206,10 @@ impl Reader {
                 self.check_text(text)?;
                 column.push_text(text);
             }
-            (FieldType::Decimal { precision, scale }, Value::Text(Cow::Borrowed(text)) | Value::Number(text)) => {
+            (
+                FieldType::Decimal { precision, scale },
+                Value::Text(Cow::Borrowed(text)) | Value::Number(text),
+            ) => {
                 column.push_units(self.decimal(text, precision, scale)?);
             }
             (FieldType::Int64, Value::Int(number)) => column.push_int(*number),
@@ -233,7 +252,10 @@ impl Reader {
                 self.check_text(&text)?;
                 column.push_text(&text);
             }
-            (FieldType::Decimal { .. } | FieldType::Float64, Value::Int(_) | Value::Decimal(_) | Value::Text(_))
+            (
+                FieldType::Decimal { .. } | FieldType::Float64,
+                Value::Int(_) | Value::Decimal(_) | Value::Text(_),
+            )
             | (FieldType::Decimal { .. }, Value::Double(_))
             | (FieldType::Int64, Value::Decimal(_))
             | (FieldType::Timestamp, Value::Int(_) | Value::Decimal(_)) => {
@@ -324,7 +346,9 @@ impl Reader {
             },
         };
         found.map_err(|fault| match fault {
-            TimeFault::Malformed => Problem::new(reject::WRONG_TYPE, format!("expected {}", self.expected_time())),
+            TimeFault::Malformed => {
+                Problem::new(reject::WRONG_TYPE, format!("expected {}", self.expected_time()))
+            }
             TimeFault::NoZone => {
                 Problem::new(reject::WRONG_TYPE, "expected a time with its offset, or a `zone` on the field")
             }

@@ -25,7 +25,7 @@ use aqueduct_topology::model::{self, ReplaySource};
 use futures::future::LocalBoxFuture;
 use pace::Pace;
 use reader::Lines;
-use record::{Recorded, Reading};
+use record::{Reading, Recorded};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,7 +44,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// The factory of one `replay_source`.
 pub fn factory(actor: &model::Actor, options: &ReplaySource, services: &Services) -> Result<Factory, Error> {
     if options.partitions == 0 {
-        return Err(Error::new(Class::Config, format!("actor `{}`: partitions must be 1 or more", actor.name.value)));
+        return Err(Error::new(
+            Class::Config,
+            format!("actor `{}`: partitions must be 1 or more", actor.name.value),
+        ));
     }
     let plan = Arc::new(Plan {
         source: actor.id.value.as_str().into(),
@@ -244,7 +247,8 @@ impl Run {
     /// Whether a sink has lost the claim of any partition. All of them begin again: the file is read as one.
     fn lost(&self, cx: &Context) -> Option<Loss> {
         let lost = cx.claims.take_rewinds(&self.plan.source);
-        let ours = |(key, epoch, _): &&(PartitionKey, i64, Loss)| self.epochs.get(&key.partition) == Some(epoch);
+        let ours =
+            |(key, epoch, _): &&(PartitionKey, i64, Loss)| self.epochs.get(&key.partition) == Some(epoch);
         lost.iter().find(ours).map(|(_, _, loss)| *loss)
     }
 

@@ -90,7 +90,10 @@ impl Lines {
         line.clear();
         loop {
             let room = LINE_BYTES_MAX.saturating_sub(line.len() as u64);
-            let read = (&mut self.from).take(room).read_until(b'\n', line).map_err(|error| self.unreadable(&error))?;
+            let read = (&mut self.from)
+                .take(room)
+                .read_until(b'\n', line)
+                .map_err(|error| self.unreadable(&error))?;
             if line.len() as u64 >= LINE_BYTES_MAX {
                 return Err(self.error(format!("line {} is longer than {LINE_BYTES_MAX} bytes", self.next)));
             }

@@ -33,7 +33,9 @@ impl Recorded<'_> {
 
 /// FNV-1a: the same on every machine and in every version.
 fn hash(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+    bytes
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// How lines are read.
@@ -76,8 +78,9 @@ impl<'o> Reading<'o> {
         let mut recorded = match self.options.format {
             ReplayFormat::Jsonl => plain(Cow::Borrowed(line)),
             ReplayFormat::Csv => plain(Cow::Owned(super::line::to_json(line, header))),
-            ReplayFormat::Envelope => serde_json::from_slice::<Envelope<'a>>(line)
-                .ok()
+            ReplayFormat::Envelope => Some(line)
+                .filter(|line| line.trim_ascii_start().starts_with(b"{"))
+                .and_then(|line| serde_json::from_slice::<Envelope<'a>>(line).ok())
                 .map_or_else(|| plain(Cow::Borrowed(line)), |envelope| self.unwrap(envelope)),
         };
         self.look_inside(&mut recorded);
@@ -240,7 +243,8 @@ mod tests {
 
     #[test]
     fn a_key_stays_with_its_partition_and_the_rest_takes_turns() {
-        let recorded = |key: Option<&'static [u8]>| Recorded { key: key.map(Cow::Borrowed), ..Recorded::default() };
+        let recorded =
+            |key: Option<&'static [u8]>| Recorded { key: key.map(Cow::Borrowed), ..Recorded::default() };
         assert_eq!(recorded(Some(b"A")).partition(0, 4), recorded(Some(b"A")).partition(7, 4));
         let turns: Vec<usize> = (0..5).map(|number| recorded(None).partition(number, 4)).collect();
         assert_eq!(turns, [0, 1, 2, 3, 0]);

@@ -62,7 +62,8 @@ fn find_io(error: &tokio_postgres::Error) -> bool {
     let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(error) = source {
         if let Some(io) = error.downcast_ref::<std::io::Error>() {
-            return io.kind() != std::io::ErrorKind::InvalidData && io.kind() != std::io::ErrorKind::InvalidInput;
+            return io.kind() != std::io::ErrorKind::InvalidData
+                && io.kind() != std::io::ErrorKind::InvalidInput;
         }
         source = error.source();
     }
@@ -144,7 +145,10 @@ mod tests {
     #[test]
     fn every_state_of_the_protocol_has_its_class() {
         let table = [
-            (Class::Transient, "08000 08006 57P01 57P02 57P03 40001 40P01 55P03 25006 53300 57014 25P03 XX000"),
+            (
+                Class::Transient,
+                "08000 08006 57P01 57P02 57P03 40001 40P01 55P03 25006 53300 57014 25P03 XX000",
+            ),
             (Class::Capacity, "53000 53100 53200 53400 58030"),
             (Class::Data, "22001 22003 22008 22021 22P02 23502 23505 23514 21000 54000 P0001"),
             (Class::Config, "42P01 42703 42804 28P01 28000 3D000 42501 0A000 42883 3F000 57P04 XX001 TS001"),

@@ -107,7 +107,8 @@ impl Connector {
         let (_, check) = tls::mode(self.sslmode.as_deref(), tls)?;
         let opened = async {
             if config.get_ssl_mode() == SslMode::Disable {
-                let (client, driver) = config.connect(NoTls).await.map_err(|error| classify(&doing, &error))?;
+                let (client, driver) =
+                    config.connect(NoTls).await.map_err(|error| classify(&doing, &error))?;
                 Ok((client, drive(driver)))
             } else {
                 let connector = tls::connector(check, tls)?;
@@ -317,20 +318,28 @@ mod tests {
     fn the_token_survives_the_limit_of_application_names() {
         let name = session_name("a topology with a very long name", "node-0123456789.example.org", 0xab);
         assert!(name.len() <= limits::APPLICATION_NAME_BYTES_MAX, "{name}");
-        assert!(name.starts_with("aqueduct/a_topology_with_a_v/node-") && name.ends_with("/000000ab"), "{name}");
+        assert!(
+            name.starts_with("aqueduct/a_topology_with_a_v/node-") && name.ends_with("/000000ab"),
+            "{name}"
+        );
     }
 
     #[test]
     fn sslmode_leaves_the_url_and_the_rest_stays() {
-        let (url, mode) = without_sslmode("postgres://u@h/d?connect_timeout=3&sslmode=verify-full&keepalives=1");
-        assert_eq!((url.as_str(), mode.as_deref()), ("postgres://u@h/d?connect_timeout=3&keepalives=1", Some("verify-full")));
+        let (url, mode) =
+            without_sslmode("postgres://u@h/d?connect_timeout=3&sslmode=verify-full&keepalives=1");
+        assert_eq!(
+            (url.as_str(), mode.as_deref()),
+            ("postgres://u@h/d?connect_timeout=3&keepalives=1", Some("verify-full"))
+        );
         assert_eq!(without_sslmode("postgres://u@h/d?sslmode=disable").0, "postgres://u@h/d");
     }
 
     #[test]
     fn a_wrong_url_is_refused_without_its_password() {
-        let error = Connector::new(&connection("postgres://u:geheim@h/d?nonsense=1"), "t", "n", Clock::system())
-            .expect_err("an unknown option");
+        let error =
+            Connector::new(&connection("postgres://u:geheim@h/d?nonsense=1"), "t", "n", Clock::system())
+                .expect_err("an unknown option");
         assert_eq!(error.class, Class::Config);
         assert!(error.message.contains("nonsense") && !error.message.contains("geheim"), "{error}");
     }
@@ -339,7 +348,8 @@ mod tests {
     fn a_password_file_is_read_at_every_connect() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("password");
-        let with_file = TimescaleConnection { password_file: Some(file.clone()), ..connection("postgres://u@h/d") };
+        let with_file =
+            TimescaleConnection { password_file: Some(file.clone()), ..connection("postgres://u@h/d") };
         let connector = Connector::new(&with_file, "t", "n", Clock::system()).unwrap();
         assert_eq!(connector.config().unwrap_err().class, Class::Config);
         for password in ["first", "second"] {

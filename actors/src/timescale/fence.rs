@@ -184,7 +184,11 @@ mod tests {
         assert_eq!(judge(Some(stored(5, 7, 140))), Verdict::Ours(140), "an ambiguous commit had succeeded");
         assert_eq!(judge(Some(stored(5, 7, 99))), Verdict::WentBack);
         assert_eq!(judge(Some(stored(6, 7, 100))), Verdict::Fenced);
-        assert_eq!(judge(Some(stored(5, 8, 100))), Verdict::Fenced, "same epoch, claimed on the other side of a failover");
+        assert_eq!(
+            judge(Some(stored(5, 8, 100))),
+            Verdict::Fenced,
+            "same epoch, claimed on the other side of a failover"
+        );
         assert_eq!(judge(Some(stored(4, 7, 100))), Verdict::ClaimLost);
         assert_eq!(judge(None), Verdict::ClaimLost);
     }

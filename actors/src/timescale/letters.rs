@@ -145,8 +145,22 @@ pub async fn insert(
         let headers: Vec<Value> = chunk.iter().map(|letter| headers_json(&letter.headers)).collect();
         let times: Vec<Option<i64>> = chunk.iter().map(|letter| record_time(letter.record_time_ms)).collect();
         let params: [&(dyn ToSql + Sync); 16] = [
-            &topology, &node, &actors, &sources, &topics, &partitions, &offsets, &rows, &epochs, &classes,
-            &reasons, &details, &keys, &payloads, &headers, &times,
+            &topology,
+            &node,
+            &actors,
+            &sources,
+            &topics,
+            &partitions,
+            &offsets,
+            &rows,
+            &epochs,
+            &classes,
+            &reasons,
+            &details,
+            &keys,
+            &payloads,
+            &headers,
+            &times,
         ];
         let inserted = connection.client().execute(INSERT, &params);
         connection
@@ -170,7 +184,8 @@ fn chunks<'a, 'l>(letters: &'a [&'l Letter]) -> Vec<&'a [&'l Letter]> {
     let mut chunks = Vec::new();
     let (mut start, mut bytes) = (0, 0);
     for (index, letter) in letters.iter().enumerate() {
-        let size = letter.payload.as_ref().map_or(0, Vec::len) + letter.record_key.as_ref().map_or(0, Vec::len);
+        let size =
+            letter.payload.as_ref().map_or(0, Vec::len) + letter.record_key.as_ref().map_or(0, Vec::len);
         if index > start && bytes + size > limits::LETTER_STATEMENT_BYTES_MAX {
             chunks.push(&letters[start..index]);
             (start, bytes) = (index, 0);
@@ -201,7 +216,8 @@ fn base64(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for group in bytes.chunks(3) {
-        let bits = group.iter().fold(0u32, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - group.len()));
+        let bits =
+            group.iter().fold(0u32, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - group.len()));
         for index in 0..4 {
             let digit = DIGITS[(bits >> (18 - 6 * index) & 63) as usize];
             text.push(if index <= group.len() { char::from(digit) } else { '=' });
@@ -227,7 +243,9 @@ mod tests {
 
     #[test]
     fn base64_is_the_one_everybody_reads() {
-        for (bytes, text) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")] {
+        for (bytes, text) in
+            [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")]
+        {
             assert_eq!(base64(bytes.as_bytes()), text);
         }
         assert_eq!(base64(&[0xff, 0xfe, 0x00]), "//4A");

@@ -38,5 +38,6 @@ pub const HEAL_RECORDS_MAX: i64 = 1_000_000;
 /// Longest application name PostgreSQL keeps.
 pub const APPLICATION_NAME_BYTES_MAX: usize = 63;
 
-const _: () = assert!(LOCK_WAIT_MAX.as_secs() < STATEMENT_WAIT_MAX.as_secs(), "the server's answer comes first");
+const _: () =
+    assert!(LOCK_WAIT_MAX.as_secs() < STATEMENT_WAIT_MAX.as_secs(), "the server's answer comes first");
 const _: () = assert!(CLAIM_LOCK_WAIT_MAX.as_secs() < LOCK_WAIT_MAX.as_secs(), "a claim gives way sooner");

@@ -31,7 +31,10 @@ impl ManageConnection for Opener {
         );
         let read_only: bool = connection.within(doing, limits::STATEMENT_WAIT_MAX, answer).await?.get(0);
         if read_only {
-            return Err(Error::new(Class::Transient, "the server is read-only: a standby, or a demoted primary"));
+            return Err(Error::new(
+                Class::Transient,
+                "the server is read-only: a standby, or a demoted primary",
+            ));
         }
         Ok(())
     }
@@ -88,6 +91,11 @@ impl Timescale {
     /// The name of this process's sessions.
     pub fn session(&self) -> &Arc<str> {
         self.connector.session()
+    }
+
+    /// The time.
+    pub fn clock(&self) -> &Clock {
+        self.connector.clock()
     }
 
     /// A connection of the caller's own.

@@ -111,10 +111,7 @@ mod tests {
     fn names_are_quoted_wherever_they_stand() {
         let table = TableName::parse("m.t\"").unwrap();
         let columns = [Identifier::new("ts").unwrap(), Identifier::new("order").unwrap()];
-        assert_eq!(
-            copy_in(&table, &columns),
-            r#"COPY "m"."t""" ("ts", "order") FROM STDIN (FORMAT binary)"#
-        );
+        assert_eq!(copy_in(&table, &columns), r#"COPY "m"."t""" ("ts", "order") FROM STDIN (FORMAT binary)"#);
         assert_eq!(
             insert_staged(&table, &columns, &columns[..1]),
             r#"INSERT INTO "m"."t""" ("ts", "order") SELECT "ts", "order" FROM pg_temp.aqueduct_staging ORDER BY "ts" ON CONFLICT ("ts") DO NOTHING"#

@@ -83,7 +83,10 @@ fn web_pki(tls: Option<&Tls>, provider: Arc<CryptoProvider>) -> Result<Arc<WebPk
         }
     }
     WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build().map_err(|error| {
-        Error::new(Class::Config, format!("tls: no authority to check the database by ({error}); set `tls.ca_file`"))
+        Error::new(
+            Class::Config,
+            format!("tls: no authority to check the database by ({error}); set `tls.ca_file`"),
+        )
     })
 }
 

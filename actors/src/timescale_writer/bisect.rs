@@ -78,7 +78,9 @@ impl Session {
 /// Every row was taken on its own, yet the whole is refused: nothing we could reject.
 fn after_all(error: Error) -> Error {
     match error.class {
-        Class::Data => Error::new(Class::Config, format!("{error}; a deferred trigger refuses the transaction")),
+        Class::Data => {
+            Error::new(Class::Config, format!("{error}; a deferred trigger refuses the transaction"))
+        }
         _ => error,
     }
 }
@@ -127,7 +129,14 @@ mod tests {
 
     #[test]
     fn every_cut_is_smaller_and_loses_nothing() {
-        for (range, row) in [(10..20, Some(3)), (10..20, Some(0)), (10..20, Some(9)), (10..20, Some(10)), (10..12, None), (10..13, None)] {
+        for (range, row) in [
+            (10..20, Some(3)),
+            (10..20, Some(0)),
+            (10..20, Some(9)),
+            (10..20, Some(10)),
+            (10..12, None),
+            (10..13, None),
+        ] {
             let parts = cut(range.clone(), row);
             assert!(parts.iter().all(|part| part.len() < range.len()), "{parts:?}");
             let all: Vec<usize> = parts.into_iter().flatten().collect();

@@ -33,7 +33,9 @@ pub(super) enum Encoding {
     /// Microseconds since 2000.
     Timestamptz,
     /// A scaled integer.
-    Numeric { scale: u8 },
+    Numeric {
+        scale: u8,
+    },
 }
 
 /// One column of one batch, ready to be read by row.
@@ -69,7 +71,9 @@ impl<'a> Cells<'a> {
             Encoding::Jsonb => array.as_string_opt().map(Values::Jsonb),
             Encoding::Int8 => int64().map(Values::Int8),
             Encoding::Int8AsNumeric => int64().map(Values::Int8AsNumeric),
-            Encoding::Float8 => array.as_primitive_opt::<Float64Type>().map(|array| Values::Float8(array.values())),
+            Encoding::Float8 => {
+                array.as_primitive_opt::<Float64Type>().map(|array| Values::Float8(array.values()))
+            }
             Encoding::Bool => array.as_boolean_opt().map(Values::Bool),
             Encoding::Timestamptz => array
                 .as_primitive_opt::<TimestampMicrosecondType>()
@@ -132,7 +136,12 @@ fn put_eight(out: &mut Vec<u8>, bytes: [u8; 8]) {
 }
 
 /// Appends rows until `out` holds `bytes_max`; says how far it came.
-pub(super) fn put_rows(cells: &[Cells<'_>], rows: Range<usize>, bytes_max: usize, out: &mut Vec<u8>) -> usize {
+pub(super) fn put_rows(
+    cells: &[Cells<'_>],
+    rows: Range<usize>,
+    bytes_max: usize,
+    out: &mut Vec<u8>,
+) -> usize {
     let columns = (cells.len() as i16).to_be_bytes();
     for row in rows.clone() {
         if out.len() >= bytes_max {
@@ -149,13 +158,12 @@ pub(super) fn put_rows(cells: &[Cells<'_>], rows: Range<usize>, bytes_max: usize
 #[cfg(test)]
 mod tests {
     use super::*;
-    use arrow_array::{
-        BooleanArray, Decimal128Array, Float64Array, Int64Array, TimestampMicrosecondArray,
-    };
+    use arrow_array::{BooleanArray, Decimal128Array, Float64Array, Int64Array, TimestampMicrosecondArray};
     use std::sync::Arc;
 
     fn every_type() -> RecordBatch {
-        let times = TimestampMicrosecondArray::from(vec![Some(EPOCH_SHIFT_US + 1), None]).with_timezone("UTC");
+        let times =
+            TimestampMicrosecondArray::from(vec![Some(EPOCH_SHIFT_US + 1), None]).with_timezone("UTC");
         let prices = Decimal128Array::from(vec![Some(12_345), None]).with_precision_and_scale(18, 2).unwrap();
         RecordBatch::try_from_iter_with_nullable([
             ("ts", Arc::new(times) as Arc<dyn Array>, true),

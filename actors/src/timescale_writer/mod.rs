@@ -43,7 +43,8 @@ pub fn factory(
 ) -> Result<Factory, Error> {
     let name = &actor.name.value;
     let timescale = services.timescale.clone().ok_or_else(|| {
-        let message = format!("actor `{name}` writes to TimescaleDB: set `connections.timescale.url` or TIMESCALE_URL");
+        let message =
+            format!("actor `{name}` writes to TimescaleDB: set `connections.timescale.url` or TIMESCALE_URL");
         Error::new(Class::Config, message)
     })?;
     let unique = options.unique.iter().map(|column| Identifier::new(column)).collect::<Result<_, _>>()?;
@@ -168,7 +169,9 @@ impl Writer {
             return Ok(begun);
         }
         let claims = cx.claims.clone();
-        let rejected = cx.until_ok(limits::ATTEMPT_WAIT_MAX, async || self.attempt(&pending.held, &claims).await).await?;
+        let rejected = cx
+            .until_ok(limits::ATTEMPT_WAIT_MAX, async || self.attempt(&pending.held, &claims).await)
+            .await?;
         let taken = cx.clock.now().duration_since(begun);
         self.count(cx, pending.rows() - rejected.len().min(pending.rows()), taken);
         for (key, epoch, offset, reason) in rejected {
@@ -214,7 +217,9 @@ impl Writer {
                 Ok(letters) => {
                     self.positions.committed(&advances);
                     self.session = Some(session);
-                    let fates = letters.into_iter().map(|letter| (letter.key, letter.epoch, letter.offset, letter.reason));
+                    let fates = letters
+                        .into_iter()
+                        .map(|letter| (letter.key, letter.epoch, letter.offset, letter.reason));
                     rejected.extend(fates);
                     return Ok(rejected);
                 }
@@ -223,7 +228,8 @@ impl Writer {
                 Err(Failure::Failed(error)) => return Err(error),
             }
         }
-        let message = format!("the offsets of sink `{}` keep moving under its own claim", self.spec.target.sink);
+        let message =
+            format!("the offsets of sink `{}` keep moving under its own claim", self.spec.target.sink);
         Err(Error::new(Class::Transient, message))
     }
 
@@ -250,13 +256,21 @@ impl Writer {
                 Ok(next) if next > batch.lease.origin.first => {
                     let range = batch.lease.origin.first..next;
                     let letters = fence::rejected_offsets(&session.connection, identity, key, range).await?;
-                    rejected.extend(letters.into_iter().map(|(offset, reason)| (key.clone(), epoch, offset, reason)));
+                    rejected.extend(
+                        letters.into_iter().map(|(offset, reason)| (key.clone(), epoch, offset, reason)),
+                    );
                 }
                 Ok(_) => {}
                 Err(loss) => {
                     tracing::warn!(
-                        sink = &*target.sink, source = &*key.source, topic = &*key.topic, partition = key.partition,
-                        epoch, ?loss, ?stored, "the claim does not hold: nothing of it is written, its source claims anew"
+                        sink = &*target.sink,
+                        source = &*key.source,
+                        topic = &*key.topic,
+                        partition = key.partition,
+                        epoch,
+                        ?loss,
+                        ?stored,
+                        "the claim does not hold: nothing of it is written, its source claims anew"
                     );
                     claims.request_rewind(key, epoch, loss);
                 }

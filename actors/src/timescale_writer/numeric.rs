@@ -103,7 +103,8 @@ mod tests {
             let digit = i128::from(word(12 + 2 * usize::from(index)));
             assert!(digit < 10_000 && ((index != 0 && index + 1 != count) || digit != 0), "stripped");
             let power = i32::from(scale) + 4 * (i32::from(weight) - i32::from(index));
-            value += if power >= 0 { digit * 10i128.pow(power as u32) } else { digit / 10i128.pow(-power as u32) };
+            value +=
+                if power >= 0 { digit * 10i128.pow(power as u32) } else { digit / 10i128.pow(-power as u32) };
         }
         (if sign == NEGATIVE { -value } else { value }, scale as u8)
     }

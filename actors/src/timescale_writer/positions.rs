@@ -60,13 +60,22 @@ impl Positions {
     }
 
     /// Takes in what is stored for the partition of `batch`, the first that waits. `Err`: its claim does not hold.
-    pub(super) fn learn(&mut self, batch: &Held, stored: Option<&Stored>, required: bool, sink: &str) -> Result<i64, Loss> {
+    pub(super) fn learn(
+        &mut self,
+        batch: &Held,
+        stored: Option<&Stored>,
+        required: bool,
+        sink: &str,
+    ) -> Result<i64, Loss> {
         let claim = &batch.claim;
         let known = self.known.get(&claim.key).filter(|position| position.epoch == claim.epoch);
-        let durable = known.map_or(claim.sinks.get(sink).copied().unwrap_or(claim.start), |known| known.durable);
+        let durable =
+            known.map_or(claim.sinks.get(sink).copied().unwrap_or(claim.start), |known| known.durable);
         let verdict = match judge(stored, claim, durable) {
             // A successor knows nothing its predecessor committed; what is missing before its first batch betrays it.
-            Verdict::Ours(next) if required && known.is_none() && batch.lease.origin.first > next => Verdict::WentBack,
+            Verdict::Ours(next) if required && known.is_none() && batch.lease.origin.first > next => {
+                Verdict::WentBack
+            }
             verdict => verdict,
         };
         let loss = match verdict {

@@ -193,10 +193,7 @@ impl Session {
     async fn merge(&self, doing: &str) -> Result<(), Failure> {
         let Some(statement) = &self.staged else { return Ok(()) };
         let merged = self.connection.client().execute(statement, &[]);
-        self.connection
-            .within_raw(doing, limits::COPY_WAIT_MAX, merged)
-            .await
-            .map_err(Failure::of)?;
+        self.connection.within_raw(doing, limits::COPY_WAIT_MAX, merged).await.map_err(Failure::of)?;
         self.execute("empty the staging table", sql::EMPTY_STAGING).await?;
         Ok(())
     }

@@ -177,7 +177,11 @@ async fn check_privileges(connection: &Connection, table: &TableName) -> Result<
     )))
 }
 
-async fn check_unique(connection: &Connection, table: &TableName, unique: &[Identifier]) -> Result<(), Error> {
+async fn check_unique(
+    connection: &Connection,
+    table: &TableName,
+    unique: &[Identifier],
+) -> Result<(), Error> {
     let (schema, name) = (table.schema.as_str(), table.table.as_str());
     let doing = format!("read the unique indexes of `{}`", table.plain());
     let params: [&(dyn ToSql + Sync); 2] = [&schema, &name];
@@ -226,8 +230,11 @@ mod tests {
     fn columns_are_matched_by_name_in_the_rows_order() {
         let table = TableName::parse("m.t").unwrap();
         let columns = [column("ts", FieldType::Timestamp), column("price", PRICE)];
-        let live =
-            [live("price", Type::NUMERIC, modifier(18, 8)), live("note", Type::TEXT, -1), live("ts", Type::TIMESTAMPTZ, -1)];
+        let live = [
+            live("price", Type::NUMERIC, modifier(18, 8)),
+            live("note", Type::TEXT, -1),
+            live("ts", Type::TIMESTAMPTZ, -1),
+        ];
         let plan = compare(&table, &columns, &live).unwrap();
         assert_eq!(plan.encodings, [(0, Encoding::Timestamptz), (1, Encoding::Numeric { scale: 8 })]);
     }
@@ -235,7 +242,8 @@ mod tests {
     #[test]
     fn a_mismatch_names_table_column_both_types_and_the_remedy() {
         let table = TableName::parse("m.t").unwrap();
-        let error = compare(&table, &[column("price", PRICE)], &[live("price", Type::FLOAT8, -1)]).unwrap_err();
+        let error =
+            compare(&table, &[column("price", PRICE)], &[live("price", Type::FLOAT8, -1)]).unwrap_err();
         assert_eq!(error.class, Class::Config);
         for word in ["`m.t`", "`price`", "float8", "decimal(18,8)", "make the column numeric(18,8)"] {
             assert!(error.message.contains(word), "{error} lacks {word}");

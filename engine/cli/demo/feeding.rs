@@ -42,7 +42,8 @@ impl Feeding {
             feed.flush()?;
             Ok(())
         };
-        let thread = std::thread::Builder::new().name("demo-feed".into()).spawn(body).context("start the feed")?;
+        let thread =
+            std::thread::Builder::new().name("demo-feed".into()).spawn(body).context("start the feed")?;
         Ok(Self { stop, sent, thread: Some(thread) })
     }
 

@@ -50,7 +50,11 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments) -> Result<Exit> {
     let mut settings = arguments.flags.settings()?;
-    log::install(false, Some(settings.log_filter.as_deref().unwrap_or("warn")));
+    // The display is the demo's voice; the log keeps to what went wrong unless somebody asks for more.
+    if variable("AQUEDUCT_LOG").is_none() {
+        settings.log.filter = "error".to_owned();
+    }
+    log::install(&settings.log)?;
     if !arguments.flags.names_admin() && std::net::TcpListener::bind(settings.admin.listen).is_err() {
         // Somebody else has the usual port; the page is shown with its address anyway.
         settings.admin.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
@@ -67,7 +71,8 @@ pub fn run(arguments: &Arguments) -> Result<Exit> {
 
 /// Topic, tables, and the topology with the stack's addresses.
 fn prepare(stack: &Stack) -> Result<Topology> {
-    let example = aqueduct_config::topologies::example(EXAMPLE).context("the example is part of the binary")?;
+    let example =
+        aqueduct_config::topologies::example(EXAMPLE).context("the example is part of the binary")?;
     // The recorded messages are years old, and retention counts from a record's time.
     if let Err(error) = stack.create_topic(TOPIC, PARTITIONS, &[("retention.ms", "-1")]) {
         eprintln!("topic {TOPIC} is used as it is: {error}");
@@ -77,7 +82,8 @@ fn prepare(stack: &Stack) -> Result<Topology> {
         let own = addresses.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
         own.or_else(|| variable(name))
     };
-    let topology = file::parse("md-trades/topology.yaml", example.text.as_bytes().to_vec(), &environment).accepted()?;
+    let topology =
+        file::parse("md-trades/topology.yaml", example.text.as_bytes().to_vec(), &environment).accepted()?;
     migrate::up_example(&topology, &example)?;
     Ok(topology)
 }

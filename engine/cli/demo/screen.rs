@@ -74,7 +74,8 @@ impl Screen {
             self.before = totals;
             let lag: i64 = actors.iter().flat_map(|actor| &actor.lag).map(|lag| lag.records).sum();
             // Nobody may be reading any more; the demo goes on.
-            let _ = writeln!(std::io::stderr(), "{}  {rate} records/s written, lag {lag}", ledger_line(totals));
+            let _ =
+                writeln!(std::io::stderr(), "{}  {rate} records/s written, lag {lag}", ledger_line(totals));
         }
     }
 
@@ -83,7 +84,8 @@ impl Screen {
         let page = handle.admin_address().map(|address| format!("http://{address}/")).unwrap_or_default();
         let _ = writeln!(out, "\naqueduct demo   {page}   Ctrl-C drains\n");
         for actor in actors {
-            let _ = writeln!(out, "  {:<12} {:<17} {:<9} {}", actor.name, actor.kind, actor.state, about(actor));
+            let _ =
+                writeln!(out, "  {:<12} {:<17} {:<9} {}", actor.name, actor.kind, actor.state, about(actor));
         }
         let _ = writeln!(out, "\n  sent {sent}   {}", ledger_line(totals));
         let _ = writeln!(out, "  {rate} records/s written\n\n  look for yourself:");

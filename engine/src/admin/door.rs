@@ -36,10 +36,15 @@ fn is_loopback(host: &str) -> bool {
 /// Lets an order pass if it carries the token; else the answer to give.
 pub(super) fn order(desk: &Desk, headers: &HeaderMap) -> Result<(), (StatusCode, &'static str)> {
     let Some(token) = &desk.token else {
-        return Err((StatusCode::FORBIDDEN, "orders are off: this node has no admin token; set AQUEDUCT_ADMIN_TOKEN\n"));
+        return Err((
+            StatusCode::FORBIDDEN,
+            "orders are off: this node has no admin token; set AQUEDUCT_ADMIN_TOKEN\n",
+        ));
     };
     let given = headers.get(header::AUTHORIZATION).and_then(|given| given.to_str().ok());
-    let given = given.and_then(|given| given.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+    let given = given
+        .and_then(|given| given.split_once(' '))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
     match given {
         Some((_, given)) if same(given.trim().as_bytes(), token.expose_secret().as_bytes()) => Ok(()),
         _ => Err((StatusCode::UNAUTHORIZED, "this needs the header `Authorization: Bearer <admin token>`\n")),
@@ -69,7 +74,9 @@ mod tests {
         for host in ["localhost", "LOCALHOST:9464", "127.0.0.1:9464", "127.1.2.3", "[::1]:9464"] {
             assert!(is_loopback(host), "{host}");
         }
-        for host in ["", "evil.example:9464", "localhost.evil.example", "127.0.0.1.evil.example", "10.0.0.1", "[::2]"] {
+        for host in
+            ["", "evil.example:9464", "localhost.evil.example", "127.0.0.1.evil.example", "10.0.0.1", "[::2]"]
+        {
             assert!(!is_loopback(host), "{host}");
         }
     }

@@ -21,7 +21,9 @@ mod tests {
 
     #[test]
     fn the_page_needs_nothing_from_elsewhere_and_never_writes_markup() {
-        for foreign in ["http://", "https://", "src=", "@import", "innerHTML", "insertAdjacentHTML", "document.write"] {
+        for foreign in
+            ["http://", "https://", "src=", "@import", "innerHTML", "insertAdjacentHTML", "document.write"]
+        {
             assert!(!PAGE.contains(foreign), "the page must not hold `{foreign}`");
         }
     }

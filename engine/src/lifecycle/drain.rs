@@ -50,7 +50,9 @@ pub(crate) fn verdict(actors: &[Seen<'_>], left: Duration) -> Verdict {
         return Verdict::Done { left_behind };
     }
     if left.is_zero() {
-        return Verdict::Cut { reason: format!("the drain deadline passed before {} finished", unfinished.join(", ")) };
+        return Verdict::Cut {
+            reason: format!("the drain deadline passed before {} finished", unfinished.join(", ")),
+        };
     }
     Verdict::Wait
 }
@@ -90,7 +92,11 @@ mod tests {
         let cut = verdict(&[seen("history", waiting(), 5, true)], LONG);
         let reason = "`history` is waiting: no answer from the database".to_owned();
         assert_eq!(cut, Verdict::Cut { reason });
-        assert_eq!(verdict(&[seen("history", waiting(), 0, true)], LONG), Verdict::Wait, "a blip is no outage");
+        assert_eq!(
+            verdict(&[seen("history", waiting(), 0, true)], LONG),
+            Verdict::Wait,
+            "a blip is no outage"
+        );
     }
 
     #[test]

@@ -13,7 +13,8 @@ impl Signals {
     /// Listens from now on.
     pub(crate) fn install() -> Result<Self, Error> {
         let listen = |kind| {
-            signal(kind).map_err(|error| Error::new(Class::Config, format!("cannot listen for signals: {error}")))
+            signal(kind)
+                .map_err(|error| Error::new(Class::Config, format!("cannot listen for signals: {error}")))
         };
         Ok(Self { streams: Some((listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?)) })
     }

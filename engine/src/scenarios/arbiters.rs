@@ -50,7 +50,11 @@ fn a_handler_that_never_yields_is_abandoned_and_its_neighbours_move() {
         let exit = handle.observe("history").unwrap().last_exit.unwrap();
         assert!(exit.contains("did not yield"), "{exit}");
         let exits = handle.registry().events().after(0);
-        assert_eq!(exits.iter().filter(|event| event.what == "exited").count(), 1, "only the stuck one ended");
+        assert_eq!(
+            exits.iter().filter(|event| event.what == "exited").count(),
+            1,
+            "only the stuck one ended"
+        );
         assert!(exits.iter().any(|event| event.what == "displaced" && &*event.subject == "trades"));
         *gate.0.lock().unwrap() = true;
         gate.1.notify_all();

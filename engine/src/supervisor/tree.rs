@@ -103,7 +103,8 @@ impl Tree {
             cores.push(Core::new(node.spec));
             children.push(node.children.into_iter().map(|(child, _)| child).collect());
         }
-        let actors = of_actor.into_iter().map(|place| place.expect("invariant: an actor has a supervisor")).collect();
+        let actors =
+            of_actor.into_iter().map(|place| place.expect("invariant: an actor has a supervisor")).collect();
         Self { cores, children, above, actors }
     }
 

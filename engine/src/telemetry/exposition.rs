@@ -70,7 +70,8 @@ mod tests {
     #[test]
     fn labels_cannot_break_the_format() {
         let mut page = Exposition::default();
-        page.metric(names::RESTARTS_TOTAL, Type::Counter).value(&[("actor", "a\"b\\c\nd"), ("kind", "k")], 2.0);
+        page.metric(names::RESTARTS_TOTAL, Type::Counter)
+            .value(&[("actor", "a\"b\\c\nd"), ("kind", "k")], 2.0);
         let expected = "# HELP aqueduct_restarts_total Starts of an actor after its first.\n\
             # TYPE aqueduct_restarts_total counter\n\
             aqueduct_restarts_total{actor=\"a\\\"b\\\\c\\nd\",kind=\"k\"} 2\n";

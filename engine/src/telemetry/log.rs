@@ -37,7 +37,10 @@ pub fn install(settings: &LogSettings) -> Result<(), Error> {
     let refused = |error: String| Error::new(Class::Config, error);
     let filter = EnvFilter::try_new(&settings.filter)
         .map_err(|error| refused(format!("log filter `{}` cannot be read: {error}", settings.filter)))?;
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(settings.ansi);
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(settings.ansi);
     let installed = match settings.format {
         LogFormat::Text => lines.try_init(),
         LogFormat::Json => lines.json().flatten_event(true).try_init(),

@@ -1,11 +1,11 @@
 //! Brings the stored offsets to the lag boards: the only I/O of telemetry, on its own beat, never at scrape time.
 
+use crate::batch::PartitionKey;
 use crate::claim::{OffsetStore, Position};
 use crate::limits::{LAG_PROBE_EVERY, LAG_PROBE_WAIT_MAX};
 use crate::registry::Registry;
 use crate::supervisor::host::Role;
 use crate::task::{self, Task};
-use crate::batch::PartitionKey;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

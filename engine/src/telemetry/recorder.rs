@@ -21,7 +21,8 @@ pub fn install() -> Result<(), Error> {
     if RECORDER.get().is_some() {
         return Ok(());
     }
-    let bug = |error: String| Error::new(Class::Config, format!("cannot install the metrics recorder: {error}"));
+    let bug =
+        |error: String| Error::new(Class::Config, format!("cannot install the metrics recorder: {error}"));
     let recorder = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Full(names::FLUSH_SECONDS.name.to_owned()), &FLUSH_BUCKETS)
         .map_err(|error| bug(error.to_string()))?
@@ -29,7 +30,11 @@ pub fn install() -> Result<(), Error> {
     let handle = recorder.handle();
     metrics::set_global_recorder(recorder).map_err(|error| bug(error.to_string()))?;
     let _ = RECORDER.set(handle);
-    metrics::describe_histogram!(names::FLUSH_SECONDS.name, metrics::Unit::Seconds, names::FLUSH_SECONDS.help);
+    metrics::describe_histogram!(
+        names::FLUSH_SECONDS.name,
+        metrics::Unit::Seconds,
+        names::FLUSH_SECONDS.help
+    );
     Ok(())
 }
 

@@ -113,10 +113,12 @@ fn render_ledger(page: &mut Exposition, topology: &str, actors: &[ActorView], ro
     let sums = sum(&rows);
     let line = |key: &(Arc<str>, Arc<str>, String)| {
         let actor = actors.iter().find(|actor| actor.id == key.0);
-        let (name, kind) = actor.map_or((key.0.to_string(), ""), |actor| (actor.name.to_string(), actor.kind));
+        let (name, kind) =
+            actor.map_or((key.0.to_string(), ""), |actor| (actor.name.to_string(), actor.kind));
         (name, kind)
     };
-    let each = |series: &mut super::exposition::Series<'_>, value: &dyn Fn(&Fates) -> Vec<(Option<&'static str>, f64)>| {
+    let each = |series: &mut super::exposition::Series<'_>,
+                value: &dyn Fn(&Fates) -> Vec<(Option<&'static str>, f64)>| {
         for (key, fates) in &sums {
             let (name, kind) = line(key);
             for (fate, value) in value(fates) {
@@ -129,10 +131,16 @@ fn render_ledger(page: &mut Exposition, topology: &str, actors: &[ActorView], ro
             }
         }
     };
-    let by_fate = |fates: &Fates| FATES.iter().zip(fates.by_fate).map(|(fate, count)| (Some(*fate), count as f64)).collect();
+    let by_fate = |fates: &Fates| {
+        FATES.iter().zip(fates.by_fate).map(|(fate, count)| (Some(*fate), count as f64)).collect()
+    };
     each(&mut page.metric(names::RECORDS_TOTAL, Type::Counter), &by_fate);
-    each(&mut page.metric(names::IN_FLIGHT_RECORDS, Type::Gauge), &|fates| vec![(None, fates.in_flight as f64)]);
-    each(&mut page.metric(names::UNACCOUNTED_RECORDS, Type::Gauge), &|fates| vec![(None, fates.unaccounted as f64)]);
+    each(&mut page.metric(names::IN_FLIGHT_RECORDS, Type::Gauge), &|fates| {
+        vec![(None, fates.in_flight as f64)]
+    });
+    each(&mut page.metric(names::UNACCOUNTED_RECORDS, Type::Gauge), &|fates| {
+        vec![(None, fates.unaccounted as f64)]
+    });
 }
 
 /// Keyed by source, topic, partition; the last two empty above the budget.
@@ -140,8 +148,11 @@ fn sum(rows: &[LedgerRow]) -> BTreeMap<(Arc<str>, Arc<str>, String), Fates> {
     let detailed = rows.len() <= SERIES_PARTITIONS_MAX;
     let mut sums: BTreeMap<_, Fates> = BTreeMap::new();
     for row in rows {
-        let (topic, partition) =
-            if detailed { (row.topic.clone(), row.partition.to_string()) } else { ("".into(), String::new()) };
+        let (topic, partition) = if detailed {
+            (row.topic.clone(), row.partition.to_string())
+        } else {
+            ("".into(), String::new())
+        };
         let fates = sums.entry((row.source.clone(), topic, partition)).or_default();
         let counts = [row.read, row.written, row.dead_lettered, row.filtered, row.skipped];
         fates.by_fate.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// Why a text is no quantity.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Refusal {
+pub(crate) enum Refusal {
     /// A bare number.
     NoUnit(String),
     /// A unit that is none; the units there are.

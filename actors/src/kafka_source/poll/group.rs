@@ -69,7 +69,8 @@ impl Poll {
             waiting.push(*number);
             self.outbox.push_back(Report::Revoking { partition: *number, epoch: reading.epoch });
         }
-        self.revocation = Some(Revocation { partitions, waiting, until: self.setup.clock.now() + REVOKE_MAX });
+        self.revocation =
+            Some(Revocation { partitions, waiting, until: self.setup.clock.now() + REVOKE_MAX });
     }
 
     fn end_revocation(&mut self) {

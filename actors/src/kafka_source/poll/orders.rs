@@ -106,7 +106,8 @@ impl Poll {
         let mut list = TopicPartitionList::new();
         for (number, offset) in offsets {
             let held = self.partitions.get(number).is_some_and(|held| held.reading.is_some());
-            if held && list.add_partition_offset(&self.setup.topic, *number, Offset::Offset(*offset)).is_err() {
+            if held && list.add_partition_offset(&self.setup.topic, *number, Offset::Offset(*offset)).is_err()
+            {
                 return;
             }
         }

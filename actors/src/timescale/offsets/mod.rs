@@ -55,7 +55,11 @@ impl TimescaleOffsets {
         }
     }
 
-    async fn claim_once(&self, connection: &Connection, requests: &[ClaimRequest]) -> Result<Vec<Claim>, Refused> {
+    async fn claim_once(
+        &self,
+        connection: &Connection,
+        requests: &[ClaimRequest],
+    ) -> Result<Vec<Claim>, Refused> {
         let outcome = self.claim_within(connection, requests).await;
         if outcome.is_err() && !connection.is_broken() {
             // Its own failure shows as a broken connection.
@@ -64,7 +68,11 @@ impl TimescaleOffsets {
         outcome
     }
 
-    async fn claim_within(&self, connection: &Connection, requests: &[ClaimRequest]) -> Result<Vec<Claim>, Refused> {
+    async fn claim_within(
+        &self,
+        connection: &Connection,
+        requests: &[ClaimRequest],
+    ) -> Result<Vec<Claim>, Refused> {
         execute(connection, "begin a claim", BEGIN_CLAIM).await?;
         self.query(connection, "serialize claims", LOCK_TOPOLOGY, &[&&*self.topology]).await?;
         self.adopt(connection).await?;
@@ -107,7 +115,11 @@ impl TimescaleOffsets {
     }
 
     /// What is stored for each request, locked against every writer and every other claim.
-    async fn lock_rows(&self, connection: &Connection, requests: &[ClaimRequest]) -> Result<Vec<Vec<Row>>, Refused> {
+    async fn lock_rows(
+        &self,
+        connection: &Connection,
+        requests: &[ClaimRequest],
+    ) -> Result<Vec<Vec<Row>>, Refused> {
         let [inputs, topics] = names(requests.iter().map(|request| &request.key));
         let partitions: Vec<i32> = requests.iter().map(|request| request.key.partition).collect();
         let params: [&(dyn ToSql + Sync); 4] = [&&*self.topology, &inputs, &topics, &partitions];
@@ -121,7 +133,11 @@ impl TimescaleOffsets {
     }
 
     /// A table fed under an identity that the topology does not have any more would be fed twice.
-    async fn refuse_taken_targets(&self, connection: &Connection, requests: &[ClaimRequest]) -> Result<(), Refused> {
+    async fn refuse_taken_targets(
+        &self,
+        connection: &Connection,
+        requests: &[ClaimRequest],
+    ) -> Result<(), Refused> {
         let sources: BTreeSet<&Arc<str>> = requests.iter().map(|request| &request.key.source).collect();
         let claiming = sources.into_iter().filter_map(|source| self.sinks.get(source)).flatten();
         let targets: BTreeMap<&str, &str> = claiming.map(|sink| (&*sink.target, &*sink.id)).collect();
@@ -160,8 +176,19 @@ impl TimescaleOffsets {
         let [inputs, topics] = names(keys.iter().copied());
         let partitions: Vec<i32> = keys.iter().map(|key| key.partition).collect();
         let params: [&(dyn ToSql + Sync); 13] = [
-            &&*self.topology, &&*self.node, &&**self.timescale.session(), &sinks, &inputs, &topics, &partitions,
-            &epochs, &owners, &offsets, &targets, &required, &skipped,
+            &&*self.topology,
+            &&*self.node,
+            &&**self.timescale.session(),
+            &sinks,
+            &inputs,
+            &topics,
+            &partitions,
+            &epochs,
+            &owners,
+            &offsets,
+            &targets,
+            &required,
+            &skipped,
         ];
         self.query(connection, "store the claim", STORE, &params).await?;
         Ok(())
@@ -174,13 +201,18 @@ impl TimescaleOffsets {
         let partitions: Vec<i32> = claims.iter().map(|claim| claim.key.partition).collect();
         let starts: Vec<i64> = claims.iter().map(|claim| claim.start).collect();
         let params: [&(dyn ToSql + Sync); 5] = [&&*self.topology, &inputs, &topics, &partitions, &starts];
-        self.query(connection, "delete dead letters that will be judged again", FORGET_LETTERS, &params).await?;
+        self.query(connection, "delete dead letters that will be judged again", FORGET_LETTERS, &params)
+            .await?;
         Ok(())
     }
 
     /// Ends the open transactions of former owners that own nothing any more: after this claim, whatever they still do
     /// would hit no row, and it holds locks.
-    async fn end_ownerless(&self, connection: &Connection, mut former: BTreeSet<String>) -> Result<(), Refused> {
+    async fn end_ownerless(
+        &self,
+        connection: &Connection,
+        mut former: BTreeSet<String>,
+    ) -> Result<(), Refused> {
         former.remove(&**self.timescale.session());
         if former.is_empty() {
             return Ok(());
@@ -207,7 +239,11 @@ impl TimescaleOffsets {
     }
 
     /// Who holds the rows of `requests` at present.
-    async fn former_sessions(&self, connection: &Connection, requests: &[ClaimRequest]) -> Result<BTreeSet<String>, Error> {
+    async fn former_sessions(
+        &self,
+        connection: &Connection,
+        requests: &[ClaimRequest],
+    ) -> Result<BTreeSet<String>, Error> {
         let [inputs, topics] = names(requests.iter().map(|request| &request.key));
         let partitions: Vec<i32> = requests.iter().map(|request| request.key.partition).collect();
         let params: [&(dyn ToSql + Sync); 4] = [&&*self.topology, &inputs, &topics, &partitions];

@@ -1,7 +1,7 @@
 //! What a claim decides for one partition, from what is stored and what Kafka has. Pure.
 
 use crate::timescale::limits::HEAL_RECORDS_MAX;
-use aqueduct_engine::{Class, ClaimRequest, Error, SinkIdentity};
+use aqueduct_engine::{ClaimRequest, Class, Error, SinkIdentity};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -28,8 +28,7 @@ pub(super) struct Plan {
 pub(super) fn plan(request: &ClaimRequest, sinks: &[SinkIdentity], rows: &[Row]) -> Result<Plan, Error> {
     let log = request.log;
     let epoch = rows.iter().map(|row| row.epoch).max().unwrap_or(0) + 1;
-    let stored: BTreeMap<&str, i64> =
-        rows.iter().map(|row| (row.sink.as_str(), row.next_offset)).collect();
+    let stored: BTreeMap<&str, i64> = rows.iter().map(|row| (row.sink.as_str(), row.next_offset)).collect();
     let known: Vec<(&SinkIdentity, i64)> =
         sinks.iter().filter_map(|sink| Some((sink, *stored.get(&*sink.id)?))).collect();
     if let Some((sink, offset)) = known.iter().find(|(_, offset)| *offset > log.end) {
@@ -42,7 +41,8 @@ pub(super) fn plan(request: &ClaimRequest, sinks: &[SinkIdentity], rows: &[Row])
         let offset = stored.get(&*sink.id).copied().unwrap_or(joining);
         offsets.insert(sink.id.clone(), raise(offset, log.start, &sink.id, &mut skipped));
     }
-    let required = sinks.iter().filter(|sink| sink.required).filter_map(|sink| offsets.get(&sink.id).copied()).min();
+    let required =
+        sinks.iter().filter(|sink| sink.required).filter_map(|sink| offsets.get(&sink.id).copied()).min();
     if let Some(required) = required {
         for sink in sinks.iter().filter(|sink| !sink.required) {
             let offset = offsets[&sink.id];
@@ -115,7 +115,8 @@ mod tests {
 
     #[test]
     fn the_epoch_rises_above_every_row_even_of_sinks_that_are_gone() {
-        let plan = plan(&request(0, 90, 0), &[sink("a", true)], &[row("a", 4, 50), row("gone", 9, 10)]).unwrap();
+        let plan =
+            plan(&request(0, 90, 0), &[sink("a", true)], &[row("a", 4, 50), row("gone", 9, 10)]).unwrap();
         assert_eq!((plan.epoch, plan.start), (10, 50));
     }
 
@@ -150,7 +151,13 @@ mod tests {
     fn an_offset_beyond_the_end_waits_for_somebody() {
         let error = plan(&request(0, 20, 0), &[sink("a", true)], &[row("a", 1, 21)]).unwrap_err();
         assert_eq!(error.class, Class::Config);
-        assert!(error.message.contains("offset 21 of md/3") && error.message.contains("offsets reset"), "{error}");
-        assert!(plan(&request(0, 20, 0), &[sink("a", true)], &[row("a", 1, 20)]).is_ok(), "the end itself is fine");
+        assert!(
+            error.message.contains("offset 21 of md/3") && error.message.contains("offsets reset"),
+            "{error}"
+        );
+        assert!(
+            plan(&request(0, 20, 0), &[sink("a", true)], &[row("a", 1, 20)]).is_ok(),
+            "the end itself is fine"
+        );
     }
 }
