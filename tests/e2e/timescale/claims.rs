@@ -1,6 +1,7 @@
 //! Who owns a partition, and from where it is read.
 
 use super::*;
+use super::letters::StoreLetters;
 use aqueduct_engine::{Class, SinkIdentity};
 use bytes::Bytes;
 use std::collections::BTreeMap;

@@ -91,7 +91,7 @@ fn a_missing_table_is_waited_for_and_named_with_its_remedy() {
     on_arbiter(async {
         let base = Base::without_table("").await;
         let reason = waits_then(&base, &base.topology, async || {
-            base.sql_batch(&draft(&base.topology).expect("a draft")).await
+            base.sql_batch(&drafted(&base.topology)).await
         })
         .await;
         assert!(
@@ -118,7 +118,7 @@ fn a_column_of_another_type_is_waited_for_and_named_with_both_types() {
 fn the_engines_own_tables_are_missed_by_name() {
     on_arbiter(async {
         let base = Base::empty("");
-        base.sql_batch(&draft(&base.topology).expect("a draft")).await;
+        base.sql_batch(&drafted(&base.topology)).await;
         let mend = async || {
             base.migrator().up(&|_| {}).await.expect("migrated");
         };
