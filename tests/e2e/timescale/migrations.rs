@@ -48,7 +48,10 @@ fn a_file_that_fails_leaves_nothing_and_names_itself() {
 fn statements_that_cannot_run_in_a_transaction_do() {
     on_arbiter(async {
         let base = Base::empty("");
-        let index = ("0002_index.sql", "-- no-transaction\nCREATE INDEX CONCURRENTLY IF NOT EXISTS a_n ON a (n); -- ;\nVACUUM a;\n");
+        let index = (
+            "0002_index.sql",
+            "-- no-transaction\nCREATE INDEX CONCURRENTLY IF NOT EXISTS a_n ON a (n); -- ;\nVACUUM a;\n",
+        );
         migrator(&base, &[A, index]).up(|_| {}).await.expect("migrated");
         assert_eq!(base.integer("SELECT count(*) FROM pg_indexes WHERE indexname = 'a_n'").await, 1);
     });
@@ -72,7 +75,8 @@ fn a_file_changed_after_it_was_applied_is_noticed_and_stops_the_next() {
 fn the_draft_makes_a_hypertable_the_writer_can_write() {
     on_arbiter(async {
         let base = Base::new().await;
-        let hypertables = "SELECT hypertable_schema || '.' || hypertable_name FROM timescaledb_information.hypertables";
+        let hypertables =
+            "SELECT hypertable_schema || '.' || hypertable_name FROM timescaledb_information.hypertables";
         assert_eq!(base.texts(hypertables).await, ["m.trades"]);
         // It may be applied again.
         base.sql_batch(&draft(&base.topology).expect("a draft")).await;
@@ -80,8 +84,10 @@ fn the_draft_makes_a_hypertable_the_writer_can_write() {
                        FROM information_schema.columns WHERE table_schema = 'm' AND table_name = 'trades'";
         assert_eq!(
             base.texts(columns).await,
-            ["ts timestamp with time zone NO, symbol text NO, price numeric NO, qty double precision NO, id bigint NO, \
-              buy boolean YES, extra jsonb YES"]
+            [
+                "ts timestamp with time zone NO, symbol text NO, price numeric NO, qty double precision NO, id bigint NO, \
+              buy boolean YES, extra jsonb YES"
+            ]
         );
     });
 }

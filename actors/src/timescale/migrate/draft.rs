@@ -11,7 +11,14 @@ use std::fmt::Write;
 /// It may be run again.
 pub fn draft(topology: &Topology) -> Result<String, Error> {
     let mut sql = String::from("-- ");
-    push(&mut sql, &[&"The tables of topology `", &topology.name.value.replace('\n', " "), &"`. Review before applying: types are those of the\n"]);
+    push(
+        &mut sql,
+        &[
+            &"The tables of topology `",
+            &topology.name.value.replace('\n', " "),
+            &"`. Review before applying: types are those of the\n",
+        ],
+    );
     sql.push_str("-- fields, the chunk interval and the indexes depend on your rate and your queries.\n");
     let mut schemas = BTreeSet::new();
     let mut tables = BTreeSet::new();
@@ -28,7 +35,8 @@ pub fn draft(topology: &Topology) -> Result<String, Error> {
         push_table(&mut sql, &table, normalizer, writer)?;
     }
     if tables.is_empty() {
-        let message = format!("topology `{}` has no timescale_writer: no table is needed", topology.name.value);
+        let message =
+            format!("topology `{}` has no timescale_writer: no table is needed", topology.name.value);
         return Err(Error::new(Class::Config, message));
     }
     push_grants(&mut sql, &schemas, &tables);
@@ -39,7 +47,10 @@ fn normalizer_of<'a>(topology: &'a Topology, writer: &Actor) -> Result<&'a Norma
     let input = writer.from.first().and_then(|from| topology.actor(from));
     match input.map(|input| &input.kind) {
         Some(Kind::Normalizer(normalizer)) => Ok(normalizer),
-        _ => Err(Error::new(Class::Config, format!("actor `{}` needs rows: let it read from a normalizer", writer.name.value))),
+        _ => Err(Error::new(
+            Class::Config,
+            format!("actor `{}` needs rows: let it read from a normalizer", writer.name.value),
+        )),
     }
 }
 
@@ -50,8 +61,10 @@ fn push_table(
     writer: &TimescaleWriter,
 ) -> Result<(), Error> {
     let columns = &normalizer.columns;
-    let names: Vec<String> =
-        columns.iter().map(|column| Ok(Identifier::new(&column.name)?.to_string())).collect::<Result<_, Error>>()?;
+    let names: Vec<String> = columns
+        .iter()
+        .map(|column| Ok(Identifier::new(&column.name)?.to_string()))
+        .collect::<Result<_, Error>>()?;
     let width = names.iter().map(String::len).max().unwrap_or(0);
     push(sql, &[&"\nCREATE TABLE IF NOT EXISTS ", table, &" (\n"]);
     for (index, (column, name)) in columns.iter().zip(&names).enumerate() {
@@ -60,8 +73,11 @@ fn push_table(
         push(sql, &[&"    ", &format_args!("{name:width$} "), &sql_type(column.kind), &null, &comma, &"\n"]);
     }
     if !writer.unique.is_empty() {
-        let unique: Vec<String> =
-            writer.unique.iter().map(|name| Ok(Identifier::new(name)?.to_string())).collect::<Result<_, Error>>()?;
+        let unique: Vec<String> = writer
+            .unique
+            .iter()
+            .map(|name| Ok(Identifier::new(name)?.to_string()))
+            .collect::<Result<_, Error>>()?;
         push(sql, &[&"    UNIQUE (", &unique.join(", "), &")\n"]);
     }
     sql.push_str(");\n");
@@ -75,22 +91,43 @@ fn event_time(normalizer: &Normalizer) -> Option<&str> {
     named.or_else(|| first().map(|column| column.name.as_str()))
 }
 
-fn push_hypertable(sql: &mut String, table: &TableName, time: Option<&str>, columns: &[Column]) -> Result<(), Error> {
+fn push_hypertable(
+    sql: &mut String,
+    table: &TableName,
+    time: Option<&str>,
+    columns: &[Column],
+) -> Result<(), Error> {
     let Some(time) = time else {
         sql.push_str("-- It has no timestamp, so it stays a plain table: no chunks, no retention by time.\n");
         return Ok(());
     };
     let column = Identifier::new(time)?;
-    push(sql, &[
-        &"\n-- A chunk should fit in a quarter of the memory: a day suits up to some hundred million rows a day.\n",
-        &"SELECT create_hypertable(", &literal(&table.to_string()), &", by_range(", &literal(time),
-        &", INTERVAL '1 day'),\n                         if_not_exists => TRUE, create_default_indexes => TRUE);\n",
-    ]);
+    push(
+        sql,
+        &[
+            &"\n-- A chunk should fit in a quarter of the memory: a day suits up to some hundred million rows a day.\n",
+            &"SELECT create_hypertable(",
+            &literal(&table.to_string()),
+            &", by_range(",
+            &literal(time),
+            &", INTERVAL '1 day'),\n                         if_not_exists => TRUE, create_default_indexes => TRUE);\n",
+        ],
+    );
     if let Some(text) = columns.iter().find(|column| column.kind == FieldType::Text) {
-        push(sql, &[
-            &"-- For queries of one ", &text.name.replace('\n', " "), &" over time, at about a quarter of the write rate:\n-- CREATE INDEX ON ",
-            &table.to_string().replace('\n', " "), &" (", &Identifier::new(&text.name)?.to_string().replace('\n', " "), &", ", &column, &" DESC);\n",
-        ]);
+        push(
+            sql,
+            &[
+                &"-- For queries of one ",
+                &text.name.replace('\n', " "),
+                &" over time, at about a quarter of the write rate:\n-- CREATE INDEX ON ",
+                &table.to_string().replace('\n', " "),
+                &" (",
+                &Identifier::new(&text.name)?.to_string().replace('\n', " "),
+                &", ",
+                &column,
+                &" DESC);\n",
+            ],
+        );
     }
     Ok(())
 }

@@ -43,7 +43,8 @@ impl File {
     pub fn new(name: &str, sql: &str) -> Result<Self, Error> {
         let digits = name.split('_').next().unwrap_or_default();
         let version = digits.parse::<i32>().ok().filter(|version| *version > 0);
-        let Some(version) = version.filter(|_| name.ends_with(".sql") && name.len() > digits.len() + 5) else {
+        let Some(version) = version.filter(|_| name.ends_with(".sql") && name.len() > digits.len() + 5)
+        else {
             let message = format!("migration `{name}`: call it like `0001_what_it_does.sql`");
             return Err(Error::new(Class::Config, message));
         };
@@ -73,8 +74,11 @@ impl Folder {
     pub fn new(scope: &str, files: impl IntoIterator<Item = File>) -> Result<Self, Error> {
         let mut files: Vec<File> = files.into_iter().collect();
         files.sort_by_key(|file| file.version);
-        if let Some([one, other]) = files.windows(2).find(|pair| pair[0].version == pair[1].version).map(|pair| [&pair[0], &pair[1]]) {
-            let message = format!("migrations `{}` and `{}` have one number: renumber the newer", one.name, other.name);
+        if let Some([one, other]) =
+            files.windows(2).find(|pair| pair[0].version == pair[1].version).map(|pair| [&pair[0], &pair[1]])
+        {
+            let message =
+                format!("migrations `{}` and `{}` have one number: renumber the newer", one.name, other.name);
             return Err(Error::new(Class::Config, message));
         }
         Ok(Self { scope: scope.to_owned(), files })
@@ -188,7 +192,11 @@ impl Migrator {
                 None => State::Pending,
             },
         };
-        Ok(self.folders.iter().flat_map(|folder| folder.files.iter().map(move |file| line(folder, file))).collect())
+        Ok(self
+            .folders
+            .iter()
+            .flat_map(|folder| folder.files.iter().map(move |file| line(folder, file)))
+            .collect())
     }
 
     /// Where files and table disagree; empty = all is well.
@@ -202,7 +210,8 @@ impl Migrator {
     pub async fn up(&self, mut progress: impl FnMut(&File)) -> Result<Vec<File>, Error> {
         let connection = self.timescale.connect().await?;
         within(&connection, "set up migrations", limits::STATEMENT_WAIT_MAX, SETTINGS).await?;
-        within(&connection, "wait for another node's migrations", limits::MIGRATION_LOCK_WAIT_MAX, LOCK).await?;
+        within(&connection, "wait for another node's migrations", limits::MIGRATION_LOCK_WAIT_MAX, LOCK)
+            .await?;
         within(&connection, "create the table of migrations", limits::STATEMENT_WAIT_MAX, BOOTSTRAP).await?;
         let log = read_log(&connection).await?;
         if let Some(drift) = verify::drifts(&self.folders, &log).into_iter().next() {
@@ -269,7 +278,8 @@ async fn read_log(connection: &Connection) -> Result<Log, Error> {
 }
 
 /// A migration may take its time; it gives way to nobody for ever.
-const SETTINGS: &str = "SET lock_timeout = '5min'; SET statement_timeout = 0; SET client_min_messages = warning";
+const SETTINGS: &str =
+    "SET lock_timeout = '5min'; SET statement_timeout = 0; SET client_min_messages = warning";
 
 const LOCK: &str =
     "SELECT pg_catalog.pg_advisory_lock(pg_catalog.hashtextextended('aqueduct migrations', 0))";

@@ -70,7 +70,8 @@ fn end_of_comment(bytes: &[u8], mut at: usize) -> usize {
 /// `E'..'` knows backslashes.
 fn is_escape_string(bytes: &[u8], at: usize) -> bool {
     let before = |back: usize| at.checked_sub(back).map(|index| bytes[index]);
-    matches!(before(1), Some(b'e' | b'E')) && !before(2).is_some_and(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+    matches!(before(1), Some(b'e' | b'E'))
+        && !before(2).is_some_and(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
 fn end_of_quote(bytes: &[u8], open: usize, quote: u8, escapes: bool) -> usize {
@@ -95,7 +96,8 @@ fn end_of_dollar_quote(sql: &str, at: usize) -> Option<usize> {
     let length = sql[at + 1..].find('$')?;
     let tag = &sql[at..at + length + 2];
     let inner = &tag[1..tag.len() - 1];
-    let is_tag = inner.chars().all(|c| c.is_alphanumeric() || c == '_') && !inner.starts_with(|c: char| c.is_ascii_digit());
+    let is_tag = inner.chars().all(|c| c.is_alphanumeric() || c == '_')
+        && !inner.starts_with(|c: char| c.is_ascii_digit());
     if !is_tag {
         return None;
     }

@@ -40,7 +40,10 @@ impl fmt::Display for Drift {
                 "migration `{name}` of `{scope}` was changed after it was applied: restore it, and say what changes in a new file"
             ),
             Drift::Missing { scope, name } => {
-                write!(formatter, "migration `{name}` of `{scope}` was applied, but its file is gone: restore it")
+                write!(
+                    formatter,
+                    "migration `{name}` of `{scope}` was applied, but its file is gone: restore it"
+                )
             }
             Drift::Gap { scope, name, applied } => write!(
                 formatter,
@@ -102,7 +105,9 @@ mod tests {
     #[test]
     fn each_disagreement_is_named() {
         let applied = [file("1_a.sql", "a"), file("2_b.sql", "b"), file("4_d.sql", "d")];
-        let folder = Folder::new("t", [file("1_a.sql", "changed"), file("3_c.sql", "c"), file("4_d.sql", "d")]).unwrap();
+        let folder =
+            Folder::new("t", [file("1_a.sql", "changed"), file("3_c.sql", "c"), file("4_d.sql", "d")])
+                .unwrap();
         let scope = || "t".to_owned();
         assert_eq!(
             drifts(&[folder], &log(&applied)),
