@@ -8,6 +8,8 @@
 //! only together with the offsets of a topology that keeps them elsewhere.
 
 mod json;
+#[cfg(test)]
+mod tests;
 
 use crate::Services;
 use crate::kafka::class::{About, describe};

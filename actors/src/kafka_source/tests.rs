@@ -3,6 +3,8 @@
 use super::{Source, SourceOptions};
 use crate::kafka::memory::MemoryOffsets;
 use crate::kafka::slot::FixedSlot;
+use aqueduct_engine::claim::Loss;
+use aqueduct_engine::link::Bounds;
 use aqueduct_engine::testing::{Harness, Probe};
 use aqueduct_engine::{Batch, PartitionKey, State};
 use aqueduct_topology::model::{GroupProtocol, KafkaConnection, KafkaSource, Membership, Start};
@@ -116,11 +118,9 @@ async fn reading_begins_where_the_claim_says_and_waits_for_it() {
     let status = probe.status().clone();
     let (ended, ()) = harness
         .run_while(world.source(|_| {}), async {
-            let waiting =
+            let away =
                 |state: &State| matches!(state, State::Waiting { reason, .. } if reason.contains("away"));
-            while !waiting(&status.state().0) {
-                tokio::task::yield_now().await;
-            }
+            until_state(&probe, away).await;
             probe.until(|probe| count(probe) == 10).await;
             assert_eq!(status.state().0, State::Running);
             status.ask_stop();
@@ -129,4 +129,100 @@ async fn reading_begins_where_the_claim_says_and_waits_for_it() {
     ended.unwrap();
     assert_eq!(values(&probe.received())[&0], (90..100).collect::<Vec<_>>());
     assert_eq!(probe.received()[0].origin.epoch, 1);
+}
+
+#[tokio::test]
+async fn full_links_pause_their_partitions_and_nothing_is_lost() {
+    let world = World::new(2);
+    (0..2).for_each(|partition| world.produce(partition, 0..5000));
+    let bounds = Bounds { batches: 2, bytes: 1 << 20 };
+    let mut harness = Harness::builder("source").inputs(0).bounds(bounds).build();
+    let probe = harness.probe();
+    probe.hold_outputs(true);
+    let script = async {
+        // Longer than the thread holds its breath, so that the partitions are paused.
+        while probe.status().blocked_total() < Duration::from_millis(100) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        assert!(probe.output_link(0).fill().batches <= 2);
+        probe.hold_outputs(false);
+        probe.until(|probe| count(probe) == 10_000).await;
+        probe.status().ask_drain();
+    };
+    let source = world.source(|kafka| kafka.batch_rows = 100);
+    harness.run_while(source, script).await.0.unwrap();
+    let values = values(&probe.received());
+    assert!(values.values().all(|values| *values == (0..5000).collect::<Vec<_>>()));
+}
+
+#[tokio::test]
+async fn a_lost_claim_is_claimed_anew_and_read_from_its_start() {
+    for (loss, state) in [(Loss::WentBack, "running"), (Loss::Fenced, "fenced")] {
+        let world = World::new(1);
+        world.produce(0, 0..100);
+        let mut harness = Harness::source("source");
+        let probe = harness.probe();
+        let script = async {
+            probe.until(|probe| count(probe) == 100).await;
+            let claim = probe.claims().all()[0].clone();
+            world.offsets.store(0, 40);
+            probe.claims().request_rewind(&claim.key, claim.epoch, loss);
+            while probe.claims().all()[0].epoch == 1 {
+                let now = probe.status().state().0;
+                assert!(["running", state].contains(&now.as_str()), "{now:?}");
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            probe.until(|probe| count(probe) == 160).await;
+            probe.status().ask_drain();
+        };
+        harness.run_while(world.source(|_| {}), script).await.0.unwrap();
+        let anew: Vec<Batch> = probe.received().into_iter().filter(|batch| batch.origin.epoch == 2).collect();
+        assert_eq!(values(&anew)[&0], (40..100).collect::<Vec<_>>());
+    }
+}
+
+#[tokio::test]
+async fn a_broker_that_goes_away_and_comes_back_is_waited_for() {
+    let world = World::new(1);
+    world.produce(0, 0..10);
+    let mut harness = Harness::source("source");
+    let probe = harness.probe();
+    let script = async {
+        probe.until(|probe| count(probe) == 10).await;
+        world.cluster.broker_down(1).unwrap();
+        until_state(&probe, |state| matches!(state, State::Waiting { class: "transient", .. })).await;
+        world.cluster.broker_up(1).unwrap();
+        world.produce(0, 10..20);
+        probe.until(|probe| count(probe) == 20).await;
+        until_state(&probe, |state| *state == State::Running).await;
+        probe.status().ask_drain();
+    };
+    harness.run_while(world.source(|_| {}), script).await.0.unwrap();
+    assert_eq!(values(&probe.received())[&0], (0..20).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn an_offset_beyond_the_end_waits_for_somebody_to_look() {
+    let world = World::new(1);
+    world.produce(0, 0..10);
+    world.offsets.store(0, 25);
+    let mut harness = Harness::source("source");
+    let probe = harness.probe();
+    let script = async {
+        let beyond = |state: &State| matches!(state, State::Waiting { class: "config", reason } if reason.contains("beyond"));
+        until_state(&probe, beyond).await;
+        assert_eq!(count(&probe), 0);
+        world.offsets.store(0, 5);
+        probe.until(|probe| count(probe) == 5).await;
+        probe.status().ask_drain();
+    };
+    harness.run_while(world.source(|_| {}), script).await.0.unwrap();
+    assert_eq!(values(&probe.received())[&0], (5..10).collect::<Vec<_>>());
+}
+
+async fn until_state(probe: &Probe, wanted: impl Fn(&State) -> bool) {
+    while !wanted(&probe.status().state().0) {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }

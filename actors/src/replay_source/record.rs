@@ -78,8 +78,9 @@ impl<'o> Reading<'o> {
         let mut recorded = match self.options.format {
             ReplayFormat::Jsonl => plain(Cow::Borrowed(line)),
             ReplayFormat::Csv => plain(Cow::Owned(super::line::to_json(line, header))),
-            ReplayFormat::Envelope => serde_json::from_slice::<Envelope<'a>>(line)
-                .ok()
+            ReplayFormat::Envelope => Some(line)
+                .filter(|line| line.trim_ascii_start().starts_with(b"{"))
+                .and_then(|line| serde_json::from_slice::<Envelope<'a>>(line).ok())
                 .map_or_else(|| plain(Cow::Borrowed(line)), |envelope| self.unwrap(envelope)),
         };
         self.look_inside(&mut recorded);

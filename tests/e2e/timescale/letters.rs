@@ -134,7 +134,7 @@ fn letters_wait_through_an_outage_instead_of_being_lost() {
             let mending = async {
                 until(async || matches!(probe.status().state().0, aqueduct_engine::State::Waiting { .. }))
                     .await;
-                base.migrator().up(|_| {}).await.expect("migrated");
+                base.migrator().up(&|_| {}).await.expect("migrated");
                 claim(&offsets(&base, "a"), 0).await.expect("a claim");
             };
             futures::join!(storing, mending);

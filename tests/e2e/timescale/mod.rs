@@ -2,14 +2,14 @@
 
 mod claims;
 mod letters;
-mod migrations;
 mod proxy;
 mod refusals;
 mod writes;
 
 use super::world::{Sql, World};
-use aqueduct_actors::timescale::migrate::{File, Folder, draft};
-use aqueduct_actors::timescale::{Migrator, Timescale, TimescaleOffsets};
+use aqueduct_actors::timescale::draft::draft;
+use aqueduct_actors::timescale::migrate::MigrationSet;
+use aqueduct_actors::timescale::{Connector, Migrator, Timescale, TimescaleOffsets};
 use aqueduct_actors::{Services, timescale_writer};
 use aqueduct_engine::batch::{hidden_columns, with_hidden_columns};
 use aqueduct_engine::testing::{Harness, Probe, RecordsBuilder};
@@ -60,13 +60,13 @@ impl Base {
 
     async fn with_writer(options: &str) -> Self {
         let base = Self::without_table(options).await;
-        base.sql_batch(&draft(&base.topology).expect("a draft")).await;
+        base.sql_batch(&drafted(&base.topology)).await;
         base
     }
 
     async fn without_table(options: &str) -> Self {
         let base = Self::empty(options);
-        base.migrator().up(|_| {}).await.expect("the engine's migrations");
+        base.migrator().up(&|_| {}).await.expect("the engine's migrations");
         base
     }
 
@@ -78,9 +78,10 @@ impl Base {
 
     fn migrator(&self) -> Migrator {
         let files = aqueduct_config::migrations::all();
-        let files = files.iter().map(|file| File::new(file.name, file.sql).expect("a numbered file"));
-        let folder = Folder::new("aqueduct", files).expect("the engine's files");
-        Migrator::new(self.timescale("migrator"), vec![folder], "migrator")
+        let files = files.iter().map(|file| (file.name, file.sql));
+        let set = MigrationSet::engine(files).expect("the engine's files");
+        let connector = Connector::new(self.connection(), "unit", "migrator", Clock::system());
+        Migrator::new(connector.expect("a connection as configured"), vec![set])
     }
 
     fn connection(&self) -> &TimescaleConnection {
@@ -122,6 +123,12 @@ impl Base {
         let query = query.to_owned();
         blocking(move || Sql::connect(&url).rows(&query, &[]).iter().map(|row| row.get(0)).collect()).await
     }
+}
+
+/// What `migrate new` writes for a topology without migrations.
+fn drafted(topology: &Topology) -> String {
+    let none = MigrationSet::topology("unit", "nowhere", []).expect("no files");
+    draft(topology, &none).expect("a draft").expect("a table is missing").sql
 }
 
 /// `Sql` has a runtime of its own, which must not run inside another.

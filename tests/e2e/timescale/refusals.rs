@@ -90,10 +90,8 @@ fn what_text_and_time_cannot_hold_is_rejected_alone() {
 fn a_missing_table_is_waited_for_and_named_with_its_remedy() {
     on_arbiter(async {
         let base = Base::without_table("").await;
-        let reason = waits_then(&base, &base.topology, async || {
-            base.sql_batch(&draft(&base.topology).expect("a draft")).await
-        })
-        .await;
+        let reason =
+            waits_then(&base, &base.topology, async || base.sql_batch(&drafted(&base.topology)).await).await;
         assert!(
             reason.contains("`m.trades` does not exist") && reason.contains("aqueduct migrate new FILE"),
             "{reason}"
@@ -118,9 +116,9 @@ fn a_column_of_another_type_is_waited_for_and_named_with_both_types() {
 fn the_engines_own_tables_are_missed_by_name() {
     on_arbiter(async {
         let base = Base::empty("");
-        base.sql_batch(&draft(&base.topology).expect("a draft")).await;
+        base.sql_batch(&drafted(&base.topology)).await;
         let mend = async || {
-            base.migrator().up(|_| {}).await.expect("migrated");
+            base.migrator().up(&|_| {}).await.expect("migrated");
         };
         let reason = waits_then(&base, &base.topology, mend).await;
         assert!(
