@@ -90,10 +90,8 @@ fn what_text_and_time_cannot_hold_is_rejected_alone() {
 fn a_missing_table_is_waited_for_and_named_with_its_remedy() {
     on_arbiter(async {
         let base = Base::without_table("").await;
-        let reason = waits_then(&base, &base.topology, async || {
-            base.sql_batch(&drafted(&base.topology)).await
-        })
-        .await;
+        let reason =
+            waits_then(&base, &base.topology, async || base.sql_batch(&drafted(&base.topology)).await).await;
         assert!(
             reason.contains("`m.trades` does not exist") && reason.contains("aqueduct migrate new FILE"),
             "{reason}"
