@@ -74,18 +74,26 @@ impl Context {
     /// The next batch on lease, fair among the inputs. `None`: the inputs have ended or a stop was asked; finish what
     /// is begun and return. Batches of an epoch older than the newest claim are dropped here.
     pub async fn lease(&mut self) -> Option<Lease> {
-        self.inputs.lease(&self.claims, &self.status).await
+        let lease = self.inputs.lease(&self.claims, &self.status).await;
+        self.status.progressed();
+        lease
     }
 
     /// A batch that already waits.
     pub fn try_lease(&mut self) -> Option<Lease> {
-        self.inputs.try_lease(&self.claims)
+        let lease = self.inputs.try_lease(&self.claims);
+        if lease.is_some() {
+            self.status.progressed();
+        }
+        lease
     }
 
     /// Hands `batch` to every output; waits for room (best-effort branches only briefly).
     /// An error means the stop was asked or an output was closed: return it from `run`.
     pub async fn push(&mut self, batch: Batch) -> Result<(), Error> {
-        self.outputs.push(batch, &self.clock, &self.status).await
+        self.outputs.push(batch, &self.clock, &self.status).await?;
+        self.status.progressed();
+        Ok(())
     }
 
     /// Makes rejected records durable and enters them in the ledger. Await it before the batch advances.

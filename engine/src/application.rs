@@ -126,8 +126,7 @@ impl Builder {
             return Err(Error::new(Class::Config, "an application needs a catalog of kinds"));
         };
         let plan = assemble::assemble(&self.topology, catalog)?;
-        let sinks = plan.sinks.iter().map(|sink| (sink.id.clone(), sink.required)).collect();
-        let ledger = Ledger::new(plan.topology.clone(), sinks);
+        let ledger = Ledger::with_sinks(plan.topology.clone(), plan.sinks.clone());
         Ok(self.wire(plan, ledger))
     }
 
@@ -160,7 +159,7 @@ impl Builder {
                     .iter()
                     .map(|(from, link)| InputLink { from: from.clone(), link: link.clone() })
                     .collect(),
-                outputs: actor.outputs.iter().flat_map(|edge| edge.links.clone()).collect(),
+                outputs: actor.outputs.iter().map(|edge| edge.meter.clone()).collect(),
                 required: actor.required,
                 restarts: AtomicU64::new(0),
                 last_exit: Mutex::new(None),
@@ -179,6 +178,7 @@ impl Builder {
                 letters: self.letters.clone(),
                 status,
                 shutdown: actor.shutdown,
+                condemned: Mutex::new(Vec::new()),
                 run: AtomicU64::new(0),
             }));
         }
@@ -187,6 +187,7 @@ impl Builder {
             node: self.settings.node.clone(),
             entries,
             supervisors,
+            required_sinks: plan.sinks.iter().map(|sink| sink.required).collect(),
             ledger,
             events: Events::new(self.clock.clone()),
             phase: Mutex::new(Phase::Starting),
@@ -292,7 +293,6 @@ impl RuntimeApplication {
                 stalled: self.settings.stalled_after,
                 stuck: self.settings.stuck_after,
             },
-            offsets: self.offsets,
             claims: self.claims,
         });
         Ok((conductor, side_tasks))

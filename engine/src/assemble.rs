@@ -5,7 +5,7 @@
 
 use crate::actor::{ActorIdentity, Factory};
 use crate::class::{Class, Error};
-use crate::ledger::SinkIndex;
+use crate::ledger::{SinkIndex, SinkSpec};
 use crate::link::{Bounds, Link};
 use crate::supervisor::host::{OutputEdge, Role};
 use crate::supervisor::spec::{
@@ -35,21 +35,12 @@ pub(crate) struct ActorPlan {
     pub(crate) depth: usize,
 }
 
-/// A sink of the ledger.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct SinkPlan {
-    pub(crate) id: Arc<str>,
-    pub(crate) required: bool,
-    /// The identities of the sources whose records reach it.
-    pub(crate) sources: Vec<Arc<str>>,
-}
-
 /// A topology, ready to be started.
 pub(crate) struct Plan {
     pub(crate) topology: Arc<str>,
     pub(crate) actors: Vec<ActorPlan>,
     pub(crate) nodes: Vec<Node>,
-    pub(crate) sinks: Vec<SinkPlan>,
+    pub(crate) sinks: Vec<SinkSpec>,
 }
 
 /// The plan of `topology`; the errors are those of the catalog, or name a hole the checks should have closed.
@@ -58,7 +49,7 @@ pub(crate) fn assemble(topology: &Topology, catalog: &Catalog) -> Result<Plan, E
     let name: Arc<str> = topology.name.value.as_str().into();
     let sinks = graph.sinks();
     let mut actors = graph.actors(&name, &sinks, catalog)?;
-    graph.connect(&mut actors);
+    graph.connect(&mut actors, &sinks);
     let nodes = graph.nodes(&actors)?;
     Ok(Plan { topology: name, actors, nodes, sinks })
 }
@@ -134,7 +125,7 @@ impl<'a> Graph<'a> {
         froms.map(above).max().unwrap_or(0)
     }
 
-    fn sinks(&self) -> Vec<SinkPlan> {
+    fn sinks(&self) -> Vec<SinkSpec> {
         let feeds = |sink: usize| {
             let source = |&index: &usize| {
                 self.actor(index).kind.is_source() && self.descendants(index).contains(&sink)
@@ -144,7 +135,7 @@ impl<'a> Graph<'a> {
         };
         let sinks = self.topology.actors.iter().enumerate().filter(|(_, actor)| actor.kind.is_sink());
         sinks
-            .map(|(index, actor)| SinkPlan {
+            .map(|(index, actor)| SinkSpec {
                 id: actor.id.value.as_str().into(),
                 required: actor.policy == Policy::Required,
                 sources: feeds(index),
@@ -155,7 +146,7 @@ impl<'a> Graph<'a> {
     fn actors(
         &self,
         topology: &Arc<str>,
-        sinks: &[SinkPlan],
+        sinks: &[SinkSpec],
         catalog: &Catalog,
     ) -> Result<Vec<ActorPlan>, Error> {
         let mut plans = Vec::new();
@@ -186,8 +177,18 @@ impl<'a> Graph<'a> {
         Ok(plans)
     }
 
+    /// The best-effort sinks at or below `index`.
+    fn best_effort_sinks(&self, index: usize, sinks: &[SinkSpec]) -> Vec<SinkIndex> {
+        let below = self.descendants(index);
+        let below = below.into_iter().map(|below| self.actor(below)).filter(|actor| actor.kind.is_sink());
+        let place = |actor: &model::Actor| {
+            sinks.iter().position(|sink| *sink.id == *actor.id.value && !sink.required).map(SinkIndex)
+        };
+        below.filter_map(place).collect()
+    }
+
     /// A link for each pair of clones along each edge.
-    fn connect(&self, plans: &mut [ActorPlan]) {
+    fn connect(&self, plans: &mut [ActorPlan], sinks: &[SinkSpec]) {
         for (writer, readers) in self.readers.iter().enumerate() {
             for &reader in readers {
                 let bounds = bounds(self.actor(reader).link);
@@ -198,7 +199,9 @@ impl<'a> Graph<'a> {
                         plans[reader_clone].inputs.push((from.clone(), link.clone()));
                     }
                     let best_effort = !self.is_required(reader);
-                    plans[writer_clone].outputs.push(OutputEdge { links, best_effort });
+                    let sinks = self.best_effort_sinks(reader, sinks);
+                    let meter = Arc::default();
+                    plans[writer_clone].outputs.push(OutputEdge { links, best_effort, sinks, meter });
                 }
             }
         }

@@ -37,3 +37,34 @@ impl Backoff {
         self.attempt = 0;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn waits_double_up_to_the_bound_and_stray_no_further_than_the_jitter(
+            initial_ms in 1u64..5_000, max_ms in 1u64..60_000, jitter in 0.0f64..=1.0, attempts in 1usize..80,
+        ) {
+            let (initial, max) = (Duration::from_millis(initial_ms), Duration::from_millis(max_ms));
+            let mut backoff = Backoff::new(initial, max, jitter);
+            for attempt in 0..attempts {
+                let ideal = initial.saturating_mul(2u32.saturating_pow(attempt as u32)).min(max).as_secs_f64();
+                let wait = backoff.next_wait().as_secs_f64();
+                prop_assert!(wait >= ideal * (1.0 - jitter) - 1e-6, "{wait} is shorter than {ideal} allows");
+                prop_assert!(wait <= ideal * (1.0 + jitter) + 1e-6, "{wait} is longer than {ideal} allows");
+            }
+            backoff.reset();
+            let first = backoff.next_wait().as_secs_f64();
+            prop_assert!(first <= initial.min(max).as_secs_f64() * (1.0 + jitter) + 1e-6);
+        }
+    }
+
+    #[test]
+    fn many_waits_do_not_wait_alike() {
+        let waits: std::collections::BTreeSet<_> = (0..32).map(|_| Backoff::outage().next_wait()).collect();
+        assert!(waits.len() > 16, "jitter spreads those who failed together");
+    }
+}

@@ -68,6 +68,14 @@ impl Letter {
     }
 }
 
+impl Letter {
+    /// A letter for the record at `offset` of `batch`, which kills `actor`: found on probation, see
+    /// [`Link::receiver_crashed`](crate::link::protocol::Link::receiver_crashed). `message` is what the crash said.
+    pub fn crashed_actor(actor: &Arc<str>, batch: &Batch, offset: i64, message: String) -> Self {
+        Self::for_record(actor, batch, (offset, 0), (Class::Bug, "crashed_actor".into()), message)
+    }
+}
+
 /// Letters to store, and whom to tell once they are durable.
 #[derive(Debug)]
 pub struct LetterRequest {

@@ -31,8 +31,6 @@ pub const HOST_EVENTS_MAX: usize = 1024;
 pub const COMMANDS_MAX: usize = 64;
 /// How often the conductor looks at what nobody tells it: arbiters, progress, idleness.
 pub const CONDUCTOR_TICK: Duration = Duration::from_millis(200);
-/// How long a cut drain asks the offset store what will be replayed.
-pub const MANIFEST_WAIT_MAX: Duration = Duration::from_secs(2);
 /// How often stored offsets are read for lag.
 pub const LAG_PROBE_EVERY: Duration = Duration::from_secs(2);
 /// How long such a read may take.

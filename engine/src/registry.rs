@@ -7,6 +7,7 @@ use crate::clock::Clock;
 use crate::events::Events;
 use crate::ledger::Ledger;
 use crate::link::Link;
+use crate::port::EdgeMeter;
 use crate::status::{State, Status};
 use crate::supervisor::exit::Exit;
 use crate::supervisor::host::Role;
@@ -16,6 +17,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 /// A link as its reader sees it.
 #[derive(Clone, Debug)]
@@ -32,7 +34,7 @@ pub(crate) struct Entry {
     pub(crate) supervisor: Arc<str>,
     pub(crate) status: Status,
     pub(crate) inputs: Vec<InputLink>,
-    pub(crate) outputs: Vec<Arc<Link>>,
+    pub(crate) outputs: Vec<Arc<EdgeMeter>>,
     /// Whether a record counts as written only with what this actor does for it.
     pub(crate) required: bool,
     pub(crate) restarts: AtomicU64,
@@ -140,6 +142,8 @@ pub struct Registry {
     pub(crate) node: Arc<str>,
     pub(crate) entries: Vec<Entry>,
     pub(crate) supervisors: Vec<SupervisorView>,
+    /// By their place in the ledger.
+    pub(crate) required_sinks: Vec<bool>,
     pub(crate) ledger: Ledger,
     pub(crate) events: Events,
     pub(crate) clock: Clock,
@@ -248,7 +252,7 @@ impl Entry {
             restarts: self.restarts.load(Ordering::Relaxed),
             last_exit: last_exit.as_ref().map(ToString::to_string),
             progress: self.status.progress(),
-            blocked_seconds: self.status.blocked_total().as_secs_f64(),
+            blocked_seconds: self.blocked(clock).as_secs_f64(),
             inputs: self.inputs.iter().map(link).collect(),
             dead_letters: self.status.dead_letters(),
             lag: self.status.lag().lines(clock.wall_us()),
@@ -260,9 +264,16 @@ impl Entry {
         self.inputs.iter().any(|input| input.link.fill().batches > 0)
     }
 
-    /// Whether a link out of it is full.
-    pub(crate) fn has_full_output(&self) -> bool {
-        self.outputs.iter().any(|link| link.fill().ratio >= 1.0)
+    /// Whether a full output holds it up.
+    pub(crate) fn is_blocked(&self) -> bool {
+        self.status.is_blocked() || self.outputs.iter().any(|edge| edge.is_blocked())
+    }
+
+    /// How long full outputs have held it up. Edges wait at the same time, and a source that pushes from its own thread
+    /// says so itself: the longest of them counts, not the sum.
+    fn blocked(&self, clock: &Clock) -> Duration {
+        let edges = self.outputs.iter().map(|edge| edge.blocked(clock.now())).max();
+        self.status.blocked_total().max(edges.unwrap_or_default())
     }
 }
 

@@ -7,11 +7,14 @@
 
 mod bad_messages;
 mod crash;
+mod kafka;
+mod migrations;
 mod node;
 mod oracle;
 mod outage;
 mod recorded;
 mod refused;
+mod timescale;
 mod topologies;
 mod wait;
 mod world;

@@ -131,7 +131,7 @@ pub struct Sql {
 }
 
 impl Sql {
-    fn connect(url: &str) -> Self {
+    pub fn connect(url: &str) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let (client, connection) =
             runtime.block_on(tokio_postgres::connect(url, NoTls)).expect("connect to TimescaleDB");

@@ -5,6 +5,7 @@
 //! not answered when it crashed is asked again.
 
 use crate::Services;
+use crate::kafka::letters::KafkaLetters;
 use crate::timescale::{LetterStore, TimescaleLetters, limits};
 use aqueduct_engine::{Actor, Class, Context, Error, Factory, Letter, LetterRequest};
 use aqueduct_topology::model::{self, DeadLetter};
@@ -13,15 +14,28 @@ use futures::future::{Either, LocalBoxFuture, select};
 use std::pin::pin;
 use std::sync::Arc;
 
-/// The factory of one `dead_letter`.
-pub fn factory(actor: &model::Actor, _options: &DeadLetter, services: &Services) -> Result<Factory, Error> {
-    let Some(timescale) = services.timescale.clone() else {
-        let message = format!("actor `{}`: no place for letters", actor.name.value);
-        return Err(Error::new(Class::Config, message));
+/// The factory of one `dead_letter`: letters lie beside the rows, or in a topic where there is no database.
+pub fn factory(actor: &model::Actor, options: &DeadLetter, services: &Services) -> Result<Factory, Error> {
+    let topology: Arc<str> = services.topology.name.value.as_str().into();
+    let store: Arc<dyn LetterStore> = match (&services.timescale, &services.topology.connections.kafka) {
+        (Some(timescale), _) => {
+            let guarded = services.offsets.exactly_once();
+            Arc::new(TimescaleLetters::new(timescale.clone(), topology, services.node.clone(), guarded))
+        }
+        (None, Some(kafka)) => {
+            let named = options.topic.as_ref().map(|topic| topic.value.clone());
+            let topic = named.unwrap_or_else(|| format!("{topology}.dead_letter"));
+            Arc::new(KafkaLetters::new(kafka.clone(), topic, services.clock.clone()))
+        }
+        (None, None) => {
+            let message = format!(
+                "actor `{}` has no place for letters: give the topology a timescale or a kafka connection",
+                actor.name.value
+            );
+            return Err(Error::new(Class::Config, message));
+        }
     };
-    let topology = services.topology.name.value.as_str().into();
-    let guarded = services.offsets.exactly_once();
-    Ok(keeper(Arc::new(TimescaleLetters::new(timescale, topology, services.node.clone(), guarded))))
+    Ok(keeper(store))
 }
 
 /// A `dead_letter` that keeps its letters in `store`.

@@ -17,6 +17,8 @@ mod eval;
 mod functions;
 mod program;
 pub mod rows;
+#[cfg(test)]
+mod tests;
 pub mod time;
 mod value;
 

@@ -5,8 +5,8 @@ use super::{Scope, Value};
 use crate::expr::decimal::Decimal;
 use crate::json::Step;
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Decimal128Type, Float64Type, Int64Type, TimestampMicrosecondType};
-use arrow_array::{Array, RecordBatch};
+use arrow_array::types::{Decimal128Type, Float64Type, Int32Type, Int64Type, TimestampMicrosecondType};
+use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_schema::{DataType, Schema};
 
 /// A condition on the columns of one schema, such as `qty == 0`.
@@ -55,23 +55,26 @@ struct Cells<'a> {
 
 impl<'a> Scope<'a> for Cells<'a> {
     fn value(&self, slot: u32) -> Value<'a> {
-        let (column, row) = (self.rows.column(self.columns[slot as usize]), self.row);
-        if column.is_null(row) {
-            return Value::Null;
-        }
-        match column.data_type() {
-            DataType::Utf8 => Value::Text(column.as_string::<i32>().value(row).into()),
-            DataType::Int64 => Value::Int(column.as_primitive::<Int64Type>().value(row)),
-            DataType::Float64 => Value::Double(column.as_primitive::<Float64Type>().value(row)),
-            DataType::Decimal128(_, scale) => Value::Decimal(Decimal {
-                units: column.as_primitive::<Decimal128Type>().value(row),
-                scale: u32::try_from(*scale).unwrap_or(0),
-            }),
-            DataType::Boolean => Value::Bool(column.as_boolean().value(row)),
-            DataType::Timestamp(..) => {
-                Value::Time(column.as_primitive::<TimestampMicrosecondType>().value(row))
-            }
-            _ => Value::Null,
-        }
+        cell(self.rows.column(self.columns[slot as usize]), self.row)
+    }
+}
+
+/// The value of one cell of a normalizer's rows.
+pub fn cell(column: &ArrayRef, row: usize) -> Value<'_> {
+    if column.is_null(row) {
+        return Value::Null;
+    }
+    match column.data_type() {
+        DataType::Utf8 => Value::Text(column.as_string::<i32>().value(row).into()),
+        DataType::Int32 => Value::Int(i64::from(column.as_primitive::<Int32Type>().value(row))),
+        DataType::Int64 => Value::Int(column.as_primitive::<Int64Type>().value(row)),
+        DataType::Float64 => Value::Double(column.as_primitive::<Float64Type>().value(row)),
+        DataType::Decimal128(_, scale) => Value::Decimal(Decimal {
+            units: column.as_primitive::<Decimal128Type>().value(row),
+            scale: u32::try_from(*scale).unwrap_or(0),
+        }),
+        DataType::Boolean => Value::Bool(column.as_boolean().value(row)),
+        DataType::Timestamp(..) => Value::Time(column.as_primitive::<TimestampMicrosecondType>().value(row)),
+        _ => Value::Null,
     }
 }

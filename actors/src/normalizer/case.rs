@@ -1,6 +1,6 @@
 //! A compiled case: what must hold before it, and how its rows are found.
 
-use super::field::{Field, Source};
+use super::field::{Field, Reader, Source};
 use super::names::{self, Place};
 use crate::expr::{self, Program};
 use crate::json::Step;
@@ -133,6 +133,11 @@ fn source(field: &model::Field, place: &mut Place) -> Result<(Source, Vec<usize>
             (names::Source::Message(path), true) => return Ok((Source::Message(*path), Vec::new())),
             _ => {}
         }
+    }
+    if let Some(constant) = program.as_constant().filter(|_| field.map.is_empty())
+        && let Some(text) = constant.value().written()
+    {
+        return Ok((Source::Constant(Reader::new(field)?.constant(field, &text)?), Vec::new()));
     }
     let columns: Vec<usize> = used
         .iter()

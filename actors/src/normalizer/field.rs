@@ -50,11 +50,7 @@ impl Field {
     /// The field of `column`, whose value is at `source`.
     pub(super) fn new(field: &model::Field, column: usize, source: Source) -> Result<Self, String> {
         let reader = Reader::new(field)?;
-        let cell = |text: &str| {
-            reader
-                .literal(text)
-                .map_err(|problem| format!("field `{}`: {}", field.name.value, problem.detail))
-        };
+        let cell = |text: &str| reader.constant(field, text);
         let map = field.map.iter().map(|(from, to)| Ok((from.as_str().into(), cell(to)?)));
         let map = map.collect::<Result<Vec<_>, String>>()?;
         let absent = match &field.default {
@@ -167,8 +163,13 @@ impl Reader {
         Ok(Self { kind: field.kind, max_bytes, unit: field.unit, zone, divided: field.scale })
     }
 
-    /// The cell that a text in the topology file stands for.
-    pub(super) fn literal(&self, text: &str) -> Result<Cell, Problem> {
+    /// The cell that a text in the topology file stands for; an error names the field.
+    pub(super) fn constant(&self, field: &model::Field, text: &str) -> Result<Cell, String> {
+        self.literal(text).map_err(|problem| format!("field `{}`: {}", field.name.value, problem.detail))
+    }
+
+    /// The cell that a text stands for.
+    fn literal(&self, text: &str) -> Result<Cell, Problem> {
         Ok(match self.kind {
             FieldType::Text => {
                 self.check_text(text)?;

@@ -10,6 +10,8 @@ mod event_time;
 mod field;
 mod names;
 pub mod reject;
+#[cfg(test)]
+mod tests;
 
 pub use decoder::{Decoded, Decoder, ROWS_MAX, ROWS_TEXT_BYTES_MAX};
 

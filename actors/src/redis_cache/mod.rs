@@ -7,6 +7,7 @@
 //!
 //! A null field is absent from the hash. Deliberately absent: reads.
 
+mod deletion;
 mod guard;
 mod meter;
 mod order;
@@ -21,7 +22,8 @@ mod updater;
 
 use crate::Services;
 use aqueduct_engine::{Class, Error, Factory};
-use aqueduct_topology::model::{Actor, Policy, RedisCache};
+use aqueduct_topology::model::{Actor, Kind, Policy, RedisCache};
+use arrow_schema::{DataType, Field, Schema};
 use std::sync::Arc;
 
 /// The factory of one `redis_cache`.
@@ -37,15 +39,14 @@ pub fn factory(actor: &Actor, options: &RedisCache, services: &Services) -> Resu
     if options.value.iter().any(|field| field.value == rows::ORDER_FIELD) {
         return Err(config(format!("`value` names `{}`, which holds the order", rows::ORDER_FIELD)));
     }
+    if let Some(condition) = &options.delete_when
+        && let Some(schema) = schema_of(actor, services)
+    {
+        deletion::check(&condition.text, &schema).map_err(|error| config(error.message.into_owned()))?;
+    }
     let server = server::Server::new(connection).map_err(|error| config(error.message.into_owned()))?;
-    let delete_when = match &options.delete_when {
-        None => None,
-        Some(expr) => {
-            return Err(config(format!("delete_when `{}` cannot be evaluated yet", expr.text)));
-        }
-    };
     let plan = Arc::new(updater::Plan {
-        layout: rows::Layout::new(options, sources_above(actor, services), delete_when),
+        layout: rows::Layout::new(options, sources_above(actor, services)),
         server,
         connections: connection.pool,
         best_effort: actor.policy == Policy::BestEffort,
@@ -53,6 +54,15 @@ pub fn factory(actor: &Actor, options: &RedisCache, services: &Services) -> Resu
         kept: updater::Kept::default(),
     });
     Ok(Arc::new(move || Box::new(updater::Updater::new(plan.clone()))))
+}
+
+/// The names of the rows' columns, where a normalizer says them.
+fn schema_of(actor: &Actor, services: &Services) -> Option<Schema> {
+    let Kind::Normalizer(normalizer) = &services.topology.actor(&actor.from.first()?.value)?.kind else {
+        return None;
+    };
+    let names = normalizer.columns.iter().map(|column| Field::new(&column.name, DataType::Null, true));
+    Some(Schema::new(names.collect::<Vec<_>>()))
 }
 
 /// The identities of the sources whose rows reach `actor`.

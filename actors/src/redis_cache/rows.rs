@@ -2,6 +2,7 @@
 //!
 //! Values become text only for the rows that win: of a batch of 8192 rows of 200 symbols, 200.
 
+use super::deletion::Deletion;
 use super::order::Order;
 use super::pending::{Entry, Write};
 use super::text;
@@ -18,18 +19,12 @@ use std::time::Duration;
 /// The hash field that holds the order.
 pub(crate) const ORDER_FIELD: &str = "_at";
 
-/// What makes a row a deletion.
-pub(crate) trait Condition: Send + Sync {
-    /// Whether the condition is true of that row.
-    fn holds(&self, rows: &RecordBatch, row: usize) -> bool;
-}
-
 /// How rows become entries.
 pub(crate) struct Layout {
     options: RedisCache,
     /// The identities of the sources upstream, sorted: the last part of the order.
     sources: Vec<Arc<str>>,
-    delete_when: Option<Box<dyn Condition>>,
+    deletion: Option<Deletion>,
 }
 
 /// A row without a key or an order.
@@ -67,13 +62,10 @@ struct Candidate {
 
 impl Layout {
     /// For caches with these options, of rows from `sources`.
-    pub(crate) fn new(
-        options: &RedisCache,
-        mut sources: Vec<Arc<str>>,
-        delete_when: Option<Box<dyn Condition>>,
-    ) -> Self {
+    pub(crate) fn new(options: &RedisCache, mut sources: Vec<Arc<str>>) -> Self {
         sources.sort();
-        Self { options: options.clone(), sources, delete_when }
+        let deletion = options.delete_when.as_ref().map(|condition| Deletion::new(&condition.text));
+        Self { options: options.clone(), sources, deletion }
     }
 
     /// The fields of the hashes, without [`ORDER_FIELD`].
@@ -88,6 +80,10 @@ impl Layout {
             return Ok(winners);
         }
         let columns = Columns::of(&batch.rows, &self.options)?;
+        let deletion = match &self.deletion {
+            Some(deletion) => Some(deletion.of(&batch.rows)?),
+            None => None,
+        };
         let mut newest: HashMap<String, Candidate> = HashMap::new();
         let mut key = String::new();
         for row in 0..batch.rows.num_rows() {
@@ -96,7 +92,8 @@ impl Layout {
                 winners.unplaced.push(Unplaced { at, reason, detail });
                 continue;
             }
-            let candidate = self.candidate(batch, &columns, row, now_ms);
+            let deleted = deletion.as_ref().is_some_and(|condition| condition.is_true(&batch.rows, row));
+            let candidate = self.candidate(batch, &columns, (row, deleted), now_ms);
             if candidate.expires_at_ms.is_some_and(|end| end <= now_ms) {
                 winners.expired += 1;
                 continue;
@@ -134,7 +131,13 @@ impl Layout {
         self.sources.binary_search(&key.source).unwrap_or(self.sources.len()) as u16
     }
 
-    fn candidate(&self, batch: &Batch, columns: &Columns, row: usize, now_ms: i64) -> Candidate {
+    fn candidate(
+        &self,
+        batch: &Batch,
+        columns: &Columns,
+        (row, deleted): (usize, bool),
+        now_ms: i64,
+    ) -> Candidate {
         let (offset, index) = (batch.row_offsets()[row], batch.row_indices()[row]);
         let order = Order {
             by: columns.order[row],
@@ -143,7 +146,6 @@ impl Layout {
             row: index,
             source: self.source(&batch.origin.key),
         };
-        let deleted = self.delete_when.as_ref().is_some_and(|condition| condition.holds(&batch.rows, row));
         let expires_at_ms = if deleted {
             // A tombstone stays that long from now on: it must outlive rows that are late, and in a backfill its own
             // time has long passed.
@@ -259,6 +261,7 @@ mod tests {
     use super::*;
     use aqueduct_engine::RawRecords;
     use aqueduct_engine::batch::{hidden_columns, with_hidden_columns};
+    use aqueduct_topology::model::Expr;
     use aqueduct_topology::{Span, Spanned};
     use arrow_array::{BinaryArray, Decimal128Array, Int64Array, StringArray, TimestampMicrosecondArray};
     use arrow_schema::Field;
@@ -315,7 +318,7 @@ mod tests {
     }
 
     fn layout(options: &RedisCache) -> Layout {
-        Layout::new(options, vec!["ticks".into()], None)
+        Layout::new(options, vec!["ticks".into()])
     }
 
     fn value(winners: &Winners, key: &str) -> Write {
@@ -362,17 +365,12 @@ mod tests {
         assert_eq!(by_number.entries[0].1.expires_at_ms, Some(1_160_000));
     }
 
-    struct Free;
-    impl Condition for Free {
-        fn holds(&self, rows: &RecordBatch, row: usize) -> bool {
-            rows.column(2).as_primitive::<arrow_array::types::Decimal128Type>().value(row) == 0
-        }
-    }
-
     #[test]
     fn a_deletion_is_written_even_when_its_time_has_passed() {
-        let options = options("ts", Some(Duration::from_secs(60)));
-        let layout = Layout::new(&options, vec!["ticks".into()], Some(Box::new(Free)));
+        let mut options = options("ts", Some(Duration::from_secs(60)));
+        let condition = Expr { text: "price == 0".to_owned(), span: Span::default() };
+        options.delete_when = Some(condition);
+        let layout = layout(&options);
         let now_ms = 9_000_000;
         let winners = layout.winners(&batch(&[(Some("A"), 1, 0, None)]), now_ms).unwrap();
         assert_eq!(value(&winners, "last:A"), Write::Tombstone);

@@ -9,6 +9,7 @@
 
 pub mod class;
 pub mod connect;
+pub mod draft;
 pub mod fence;
 pub mod identifier;
 pub mod letters;

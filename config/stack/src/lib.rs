@@ -48,6 +48,7 @@ mod sql;
 mod stack;
 mod state;
 mod time;
+mod up;
 
 pub use dir::StackDir;
 pub use error::{Error, Missing};

@@ -97,7 +97,7 @@ fn redis(stack: &Stack, words: &[&str]) -> Result<String, String> {
 }
 
 fn launcher(stack: &Stack, part: Part) -> i32 {
-    let shell = stack.instance().processes(part).list()[0];
+    let shell = stack.instance.processes(part).list()[0];
     shell.parent
 }
 
@@ -170,7 +170,7 @@ fn kill_pause_and_restart_keep_what_was_written() {
             );
         }
         stack.kill(part).unwrap();
-        assert!(!stack.instance().processes(part).alive());
+        assert!(!stack.instance.processes(part).alive());
         stack.start(part).unwrap();
     }
     assert_eq!(stack.env(), addresses, "ports and passwords stay");
@@ -192,8 +192,7 @@ fn a_crashed_stack_comes_up_again_with_its_data() {
     kill_by_pid(launcher(&stack, Part::Timescale));
     kill_by_pid(launcher(&stack, Part::Redis));
     eventually("no process after the launcher's death", || {
-        !stack.instance().processes(Part::Timescale).alive()
-            && !stack.instance().processes(Part::Redis).alive()
+        !stack.instance.processes(Part::Timescale).alive() && !stack.instance.processes(Part::Redis).alive()
     });
     let mounts = fs::read_to_string("/proc/mounts").unwrap();
     assert!(!mounts.contains(options.dir.path().to_str().unwrap()), "{mounts}");
@@ -221,7 +220,7 @@ fn a_stack_dies_with_its_user_and_its_folder_with_the_next_private_stack() {
     let folder = stack.folder().to_path_buf();
     // What the kernel does when a process is killed: its locks are released, and nothing else happens.
     let other = folder.join("another lock");
-    stack.replace_user_lock(FileLock::shared(&other).unwrap());
+    stack._user = FileLock::shared(&other).unwrap();
     std::mem::forget(stack);
     eventually("no process", || traces(&folder).is_empty());
     assert!(folder.exists());

@@ -34,7 +34,7 @@ const PARTITIONS: u32 = 4;
 const IDLE: Duration = Duration::from_secs(1);
 
 #[derive(clap::Args)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// Synthetic trades a second, after the recorded messages.
     #[arg(long, default_value_t = 2_000)]
     rate: u32,
@@ -48,7 +48,7 @@ pub struct Arguments {
     flags: Flags,
 }
 
-pub fn run(arguments: &Arguments) -> Result<Exit> {
+pub(crate) fn run(arguments: &Arguments) -> Result<Exit> {
     let mut settings = arguments.flags.settings()?;
     // The display is the demo's voice; the log keeps to what went wrong unless somebody asks for more.
     if variable("AQUEDUCT_LOG").is_none() {

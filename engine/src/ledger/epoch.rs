@@ -78,16 +78,22 @@ impl EpochLedger {
     /// `sink` has settled `first..next`, in which `written` are the offsets of its rows.
     pub(super) fn settled(&mut self, sink: SinkIndex, first: i64, next: i64, written: &[i64]) {
         let alone = self.deciding == 1;
-        self.each(sink, first, next, |range, deciding| {
+        let settled = self.each(sink, first, next, |range, deciding| {
             if deciding {
                 range.write(written, alone && first <= range.first && range.next <= next);
             }
         });
+        if let Some((index, start)) = settled {
+            self.pass(index, start);
+        }
+        self.forget();
     }
 
     /// `sink` will never see `first..next`: its branch was full for too long.
     pub(super) fn passed_over(&mut self, sink: SinkIndex, first: i64, next: i64) {
+        // It says nothing of what the sink was given before: that is still on its way.
         self.each(sink, first, next, |range, deciding| range.skipped |= deciding);
+        self.forget();
     }
 
     /// The record at `offset` was rejected by a required branch.
@@ -102,6 +108,12 @@ impl EpochLedger {
             // Decided long ago, and said again by a redelivery.
             _ => {}
         }
+    }
+
+    /// How many ranges somebody waits for, or might come back to.
+    #[cfg(test)]
+    pub(super) fn ranges_kept(&self) -> usize {
+        self.ranges.len()
     }
 
     /// Whether nothing waits for the deciding sinks.
@@ -133,9 +145,15 @@ impl EpochLedger {
     }
 
     /// Settles `first..next` for one sink; `note` is told each range that is not decided yet, and whether this sink has
-    /// a say in it.
-    fn each(&mut self, sink: SinkIndex, first: i64, next: i64, mut note: impl FnMut(&mut Range, bool)) {
-        let Some(index) = self.sinks.iter().position(|place| place.sink == sink) else { return };
+    /// a say in it. Gives its place among the sinks and the first range touched, if any was.
+    fn each(
+        &mut self,
+        sink: SinkIndex,
+        first: i64,
+        next: i64,
+        mut note: impl FnMut(&mut Range, bool),
+    ) -> Option<(usize, usize)> {
+        let index = self.sinks.iter().position(|place| place.sink == sink)?;
         let deciding = self.sinks[index].deciding;
         let start = self.ranges.partition_point(|range| range.next <= first);
         let end = self.ranges.partition_point(|range| range.first < next);
@@ -149,10 +167,7 @@ impl EpochLedger {
                 self.decide(at);
             }
         }
-        if start < end {
-            self.pass(index, start);
-        }
-        self.forget();
+        (start < end).then_some((index, start))
     }
 
     /// Decides a range if every deciding sink has settled it.

@@ -13,15 +13,26 @@ struct Marks {
 }
 
 impl Marks {
-    /// Marks the `index`th of `length` offsets.
-    fn mark(&mut self, index: usize, length: usize) {
+    /// Marks `offsets` in the range of `length` offsets that begins at `first`. Fast where they ascend.
+    fn mark(&mut self, first: i64, length: usize, offsets: &[i64]) {
         if self.bits.is_empty() {
             self.bits.resize(length.div_ceil(64), 0);
         }
-        let (word, bit) = (index / 64, 1u64 << (index % 64));
-        let fresh = self.bits[word] & bit == 0;
-        self.bits[word] |= bit;
-        self.count += u64::from(fresh);
+        let (mut word, mut bits) = (0, 0);
+        for &offset in offsets {
+            let index = (offset - first) as usize;
+            if index / 64 != word {
+                self.set(word, bits);
+                (word, bits) = (index / 64, 0);
+            }
+            bits |= 1u64 << (index % 64);
+        }
+        self.set(word, bits);
+    }
+
+    fn set(&mut self, word: usize, bits: u64) {
+        self.count += u64::from((bits & !self.bits[word]).count_ones());
+        self.bits[word] |= bits;
     }
 
     /// How many are marked here and not in `other`.
@@ -105,16 +116,12 @@ impl Range {
             self.written_at_once = count_distinct(offsets);
             return;
         }
-        let length = self.length();
-        for &offset in offsets {
-            self.written.mark((offset - self.first) as usize, length);
-        }
+        self.written.mark(self.first, (self.next - self.first) as usize, offsets);
     }
 
     /// The message at `offset`, which lies within, was rejected.
     pub(super) fn reject(&mut self, offset: i64) {
-        let length = self.length();
-        self.rejected.mark((offset - self.first) as usize, length);
+        self.rejected.mark(self.first, (self.next - self.first) as usize, &[offset]);
     }
 
     /// The fates, now that every deciding sink has settled it. Forgets what it needed to know them.
@@ -135,14 +142,12 @@ impl Range {
         let filtered = self.records.saturating_sub(written + dead_lettered);
         Fates { written, dead_lettered, filtered, skipped: 0 }
     }
-
-    fn length(&self) -> usize {
-        (self.next - self.first) as usize
-    }
 }
 
 /// How many different values an ascending list holds.
 fn count_distinct(ascending: &[i64]) -> u64 {
-    let steps = ascending.windows(2).map(|pair| u64::from(pair[0] != pair[1])).sum::<u64>();
+    // Wrapping, because a checked addition would keep the compiler from counting several at once.
+    let steps =
+        ascending.windows(2).fold(0u64, |steps, pair| steps.wrapping_add(u64::from(pair[0] != pair[1])));
     steps + u64::from(!ascending.is_empty())
 }

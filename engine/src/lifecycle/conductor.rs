@@ -8,9 +8,10 @@ use super::idle::{self, Idle};
 use super::manifest::{ManifestEntry, manifest};
 use super::signal::Signals;
 use super::{Command, EXIT_CUT, EXIT_ESCALATED, EXIT_OK, Outcome};
-use crate::claim::{Claims, OffsetStore};
+use crate::claim::Claims;
 use crate::clock::Instant;
-use crate::limits::{CONDUCTOR_TICK, MANIFEST_WAIT_MAX};
+use crate::ledger::SinkIndex;
+use crate::limits::CONDUCTOR_TICK;
 use crate::placement::Seats;
 use crate::registry::{Phase, Registry};
 use crate::status::State;
@@ -57,7 +58,6 @@ pub(crate) struct Conductor {
     patience: Patience,
     idle: Option<Idle>,
     born: Instant,
-    offsets: Option<Arc<dyn OffsetStore>>,
     claims: Claims,
     /// When the drain must be over.
     drain_until: Option<Duration>,
@@ -77,7 +77,6 @@ pub(crate) struct Parts {
     pub(crate) commands: mpsc::Receiver<Command>,
     pub(crate) signals: Signals,
     pub(crate) patience: Patience,
-    pub(crate) offsets: Option<Arc<dyn OffsetStore>>,
     pub(crate) claims: Claims,
 }
 
@@ -104,7 +103,6 @@ impl Conductor {
             timers: BTreeSet::new(),
             patience: parts.patience,
             idle: None,
-            offsets: parts.offsets,
             claims: parts.claims,
             drain_until: None,
             exit_code: EXIT_OK,
@@ -126,18 +124,18 @@ impl Conductor {
             let clock = self.registry.clock.clone();
             tokio::select! {
                 biased;
-                signal = self.signals.next() => self.signalled(signal).await,
-                Some(command) = self.commands.recv() => self.commanded(command).await,
+                signal = self.signals.next() => self.signalled(signal),
+                Some(command) = self.commands.recv() => self.commanded(command),
                 Some(event) = self.events.1.recv() => self.hosted_news(event),
                 () = clock.sleep(wait) => {
                     self.fire_timers();
                     if self.now() >= tick {
                         tick = self.now() + CONDUCTOR_TICK;
-                        self.tick().await;
+                        self.tick();
                     }
                 }
             }
-            self.judge_drain().await;
+            self.judge_drain();
         }
         self.finish()
     }
@@ -299,23 +297,23 @@ impl Conductor {
 
 /// Commands and signals.
 impl Conductor {
-    async fn signalled(&mut self, signal: &'static str) {
+    fn signalled(&mut self, signal: &'static str) {
         self.tell_all("signal", signal);
         if self.drain_until.is_some() || self.registry.phase() == Phase::Stopping {
-            self.abort(format!("{signal} while draining")).await;
+            self.abort(format!("{signal} while draining"));
         } else {
             self.begin_drain(signal);
         }
     }
 
-    async fn commanded(&mut self, command: Command) {
+    fn commanded(&mut self, command: Command) {
         match command {
             Command::Drain => self.begin_drain("asked to"),
             Command::Stop => {
                 self.reasons.push("asked to stop".to_owned());
                 self.stop_all();
             }
-            Command::Abort => self.abort("asked to end at once".to_owned()).await,
+            Command::Abort => self.abort("asked to end at once".to_owned()),
             Command::DrainWhenIdle(lasting) => self.idle = Some(Idle::new(lasting)),
             Command::Order(actor, order, done) => self.order(actor, order, done),
             Command::Rotate => (0..self.hosted.len()).for_each(|actor| self.send(actor, host::Rotate)),
@@ -360,27 +358,24 @@ impl Conductor {
     }
 
     /// Ends without waiting for anybody: futures are dropped with their arbiters.
-    async fn abort(&mut self, why: String) {
+    fn abort(&mut self, why: String) {
         for actor in 0..self.hosted.len() {
             self.send(actor, host::Kill);
         }
-        self.cut(why).await;
+        self.cut(why);
         self.ended = true;
     }
 
     /// Says what will be replayed, and chooses the exit code.
-    async fn cut(&mut self, why: String) {
+    fn cut(&mut self, why: String) {
         if self.registry.ledger.is_idle() {
             self.reasons.push(format!("{why}; nothing was in flight"));
             return;
         }
         self.exit_code = EXIT_CUT;
-        let positions = match &self.offsets {
-            Some(offsets) => self.registry.clock.timeout(MANIFEST_WAIT_MAX, offsets.positions()).await,
-            None => Ok(Ok(Vec::new())),
-        };
-        let positions = positions.ok().and_then(Result::ok).unwrap_or_default();
-        self.manifest = manifest(&self.registry.ledger.rows(), &positions, &self.claims.all());
+        let ledger = &self.registry.ledger;
+        let required = |sink: SinkIndex| self.registry.required_sinks[sink.0];
+        self.manifest = manifest(&ledger.rows(), &ledger.positions(), required, &self.claims.all());
         for entry in &self.manifest {
             let entry = serde_json::to_string(entry).unwrap_or_default();
             tracing::warn!(entry, "will be replayed");
@@ -392,7 +387,7 @@ impl Conductor {
 
 /// What is looked at again and again.
 impl Conductor {
-    async fn tick(&mut self) {
+    fn tick(&mut self) {
         self.watch_arbiters();
         self.watch_progress();
         let now = self.now();
@@ -424,7 +419,7 @@ impl Conductor {
                     Role::Source => entry.status.lag().records() > 0,
                     _ => entry.has_input(),
                 },
-                blocked: entry.status.is_blocked() || entry.has_full_output(),
+                blocked: entry.is_blocked(),
                 at_work: self.hosted[actor].on
                     && matches!(entry.status.state().0, State::Running | State::Draining),
             };
@@ -480,7 +475,7 @@ impl Conductor {
         Ok(())
     }
 
-    async fn judge_drain(&mut self) {
+    fn judge_drain(&mut self) {
         let data_ended = self.registry.phase() == Phase::Running && self.everybody_finished();
         if data_ended {
             self.reasons.push("the data ended".to_owned());
@@ -500,7 +495,7 @@ impl Conductor {
                 self.stop_all();
             }
             Verdict::Cut { reason } => {
-                self.cut(reason).await;
+                self.cut(reason);
                 self.stop_all();
             }
         }

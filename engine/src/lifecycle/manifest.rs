@@ -1,7 +1,7 @@
 //! What a cut drain leaves to be replayed: the next start begins at these offsets, so nothing is lost.
 
-use crate::claim::{Claim, Position};
-use crate::ledger::LedgerRow;
+use crate::claim::Claim;
+use crate::ledger::{LedgerRow, SettledPosition, SinkIndex};
 use serde::Serialize;
 use std::sync::Arc;
 
@@ -18,14 +18,16 @@ pub struct ManifestEntry {
     pub epoch: i64,
     /// Records read and not decided.
     pub in_flight: u64,
-    /// Where the next start begins to read; `None` = the store was not asked and no claim is held.
+    /// Where the next start begins to read; `None` = nothing of it was settled and no claim is held.
     pub replay_from: Option<i64>,
 }
 
-/// The lines of `ledger` that are not done, with the least next offset that `positions` know, else the claim's start.
+/// The lines of `ledger` that are not done, with how far the furthest-behind required sink has settled, else the claim's
+/// start. From memory alone: the store may be what is away.
 pub(super) fn manifest(
     ledger: &[LedgerRow],
-    positions: &[Position],
+    positions: &[SettledPosition],
+    required: impl Fn(SinkIndex) -> bool,
     claims: &[Arc<Claim>],
 ) -> Vec<ManifestEntry> {
     let unfinished = ledger.iter().filter(|row| row.in_flight > 0);
@@ -33,8 +35,10 @@ pub(super) fn manifest(
         let same = |key: &crate::PartitionKey| {
             (&key.source, &key.topic, key.partition) == (&row.source, &row.topic, row.partition)
         };
-        let stored =
-            positions.iter().filter(|position| same(&position.key)).map(|position| position.next_offset);
+        let settled = |position: &&SettledPosition| {
+            same(&position.key) && position.epoch == row.epoch && required(position.sink)
+        };
+        let settled = positions.iter().filter(settled).map(|position| position.next);
         let claimed = claims.iter().find(|claim| same(&claim.key)).map(|claim| claim.start);
         ManifestEntry {
             source: row.source.clone(),
@@ -42,7 +46,7 @@ pub(super) fn manifest(
             partition: row.partition,
             epoch: row.epoch,
             in_flight: row.in_flight,
-            replay_from: stored.min().or(claimed),
+            replay_from: settled.min().or(claimed),
         }
     };
     unfinished.map(entry).collect()

@@ -18,6 +18,13 @@
 pub mod protocol;
 mod sync;
 
+#[cfg(test)]
+mod model;
+#[cfg(test)]
+mod stress;
+#[cfg(test)]
+mod tests;
+
 pub use self::protocol::{Bounds, Closed, Fill, Flow, Ring};
 
 use crate::batch::{Batch, PartitionKey};

@@ -159,7 +159,8 @@ impl Edge {
             }
             Err(TryPushError::Closed(_)) => Err(closed()),
             Err(TryPushError::Full(batch)) => {
-                if self.best_effort && self.wait_left(index).is_zero() {
+                let left = self.wait_left(index);
+                if self.best_effort && left.is_zero() {
                     self.unblock(index);
                     self.routes[index].passing_over = true;
                     self.pass_over(&batch);
@@ -173,6 +174,7 @@ impl Edge {
     /// Waits until `batch` is sent, or passed over, or a stop is asked.
     pub(super) async fn send(&mut self, batch: Batch, clock: &Clock, status: &Status) -> Result<(), Error> {
         let index = self.index(&batch);
+        let _blocked = status.blocked();
         let mut waiting = batch;
         loop {
             waiting = match self.offer(waiting)? {

@@ -5,6 +5,8 @@
 mod edge;
 mod inputs;
 mod outputs;
+#[cfg(test)]
+mod tests;
 
 pub use edge::{Edge, EdgeMeter};
 pub use inputs::Inputs;

@@ -2,8 +2,10 @@
 
 use super::support::*;
 use crate::lifecycle::{EXIT_CUT, EXIT_OK};
-use crate::{Class, Error};
+use crate::{Class, Error, Settings};
 use aqueduct_topology::model::Policy;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Takes one batch and waits for a database that never comes back.
 fn away() -> Behaviour {
@@ -80,7 +82,7 @@ async fn the_deadline_cuts_a_drain() {
     });
     let world = World::line(source(1), pass(&journal), slow);
     let outcome = perform(world.builder().build().unwrap(), async |handle| {
-        until(&handle, "caught up", |_| true).await;
+        until(&handle, "read", |handle| handle.registry().ledger().totals().read == 1).await;
         handle.drain().await;
     })
     .await;
@@ -123,4 +125,53 @@ async fn idle_long_enough_drains_by_itself() {
     assert_eq!(outcome.exit_code, EXIT_OK);
     assert!(clock.now().duration_since(before) >= secs(5));
     assert_eq!(journal.count("history 9"), 1);
+}
+
+fn raise_sigterm() {
+    rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::TERM).unwrap();
+}
+
+#[tokio::test]
+async fn the_first_signal_drains_and_the_second_ends_at_once() {
+    let journal = Journal::default();
+    let slow = behaviour(|cx| {
+        Box::pin(async move {
+            let _held = cx.lease().await;
+            std::future::pending().await
+        })
+    });
+    let world = World::line(source(2), pass(&journal), slow);
+    let settings = Settings { signals: true, ..Settings::default() };
+    let outcome = perform(world.builder().settings(settings).build().unwrap(), async |handle| {
+        until(&handle, "read", |handle| handle.registry().ledger().totals().read == 2).await;
+        raise_sigterm();
+        until(&handle, "draining", |handle| state(handle, "ticks") == "finished").await;
+        raise_sigterm();
+    })
+    .await;
+    assert_eq!(outcome.exit_code, EXIT_CUT);
+    assert_eq!(outcome.reasons, ["drained: SIGTERM", "SIGTERM while draining"]);
+    assert_eq!(outcome.manifest[0].in_flight, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_that_crashed_while_draining_comes_back_to_drain() {
+    let journal = Journal::default();
+    let first = Arc::new(AtomicBool::new(true));
+    let crashes = behaviour(move |cx| {
+        let first = first.clone();
+        Box::pin(async move {
+            cx.status.draining().await;
+            assert!(!first.swap(false, Ordering::SeqCst), "the first life ends here");
+            Ok(())
+        })
+    });
+    let world = World::line(crashes, pass(&journal), sink(&journal));
+    let outcome = perform(world.builder().build().unwrap(), async |handle| {
+        until(&handle, "up", |handle| state(handle, "history") == "running").await;
+        handle.drain().await;
+    })
+    .await;
+    assert_eq!(outcome.exit_code, EXIT_OK, "{:?}", outcome.reasons);
+    assert_eq!(journal.lines(), ["trades done", "history done"]);
 }

@@ -1,5 +1,6 @@
 //! The runtime from outside: whole applications of scripted actors, observed through their handle.
 
+mod admin;
 mod arbiters;
 mod drain;
 mod restart;

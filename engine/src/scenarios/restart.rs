@@ -69,6 +69,43 @@ async fn a_panic_rebuilds_the_actor_and_its_batch_comes_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_record_that_always_kills_its_actor_becomes_a_dead_letter() {
+    let journal = Journal::default();
+    let letters = {
+        let journal = journal.clone();
+        behaviour(move |cx| {
+            let journal = journal.clone();
+            Box::pin(async move {
+                let status = cx.status.clone();
+                loop {
+                    let request = tokio::select! {
+                        biased;
+                        () = status.stopped() => return Ok(()),
+                        request = cx.letters.next() => request,
+                    };
+                    for letter in &request.letters {
+                        journal.note(format!("{} {} {}", letter.actor, letter.offset, letter.reason));
+                        assert!(letter.detail.contains("cannot bear offset 2"), "{}", letter.detail);
+                    }
+                    let _ = request.stored.send(());
+                }
+            })
+        })
+    };
+    let world = World::line(source(5), pass(&journal), panics_on(2, u32::MAX, &journal))
+        .behaving("dead_letter", letters);
+    let outcome = perform(world.builder().build().unwrap(), async |handle| {
+        until(&handle, "the rest is written", |_| journal.count("history 4") == 1).await;
+        handle.drain().await;
+    })
+    .await;
+    assert_eq!(outcome.exit_code, 0, "{:?}", outcome.reasons);
+    assert_eq!(journal.count("history 2 crash"), 1, "{:?}", journal.lines());
+    let row = &outcome.ledger[0];
+    assert_eq!((row.read, row.dead_lettered, row.in_flight, row.unaccounted), (5, 1, 0, 0), "{row:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn one_crash_more_than_the_intensity_ends_with_70() {
     let (journal, poke) = (Journal::default(), Arc::new(tokio::sync::Notify::new()));
     let world = World::new().source("ticks", crasher(&poke, &journal));

@@ -1,7 +1,7 @@
 //! Scripted actors, small topologies, and a way to wait for what is seen from outside.
 
 use crate::batch::{Batch, Origin, PartitionKey, RawRecords};
-use crate::{Actor, Builder, Context, Error, Factory, Handle, Outcome, RuntimeApplication};
+use crate::{Actor, Builder, Clock, Context, Error, Factory, Handle, Outcome, RuntimeApplication};
 use aqueduct_topology::model::{
     self, Backoff, Connections, DeadLetter, KafkaSink, Kind, LinkBounds, MatchMode, Normalizer, Policy,
     ReplayFormat, ReplaySource, Restart, Strategy, Supervisor, TimeUnit, Topology,
@@ -220,6 +220,12 @@ impl World {
         self.actor(name, &[from], Kind::KafkaSink(sink), run)
     }
 
+    /// Gives an actor another behaviour.
+    pub(super) fn behaving(mut self, name: &str, run: Behaviour) -> Self {
+        self.behaviours.insert(name.to_owned(), run);
+        self
+    }
+
     /// Changes the actor added last.
     pub(super) fn with(mut self, change: impl FnOnce(&mut model::Actor)) -> Self {
         change(self.actors.last_mut().unwrap());
@@ -254,10 +260,12 @@ impl World {
             actors: self.actors,
         };
         let behaviours = self.behaviours;
-        RuntimeApplication::builder(Arc::new(topology)).catalog(Box::new(move |actor| {
-            let behaviour = behaviours[&actor.name.value].clone();
-            Ok(Arc::new(move || Box::new(Scripted(behaviour.clone())) as Box<dyn Actor>) as Factory)
-        }))
+        RuntimeApplication::builder(Arc::new(topology)).clock(Clock::simulated(0)).catalog(Box::new(
+            move |actor| {
+                let behaviour = behaviours[&actor.name.value].clone();
+                Ok(Arc::new(move || Box::new(Scripted(behaviour.clone())) as Box<dyn Actor>) as Factory)
+            },
+        ))
     }
 }
 
@@ -279,7 +287,7 @@ pub(super) async fn until(handle: &Handle, what: &str, seen: impl Fn(&Handle) ->
         if seen(handle) {
             return;
         }
-        let _ = tokio::time::timeout(Duration::from_millis(20), newest.changed()).await;
+        let _ = tokio::time::timeout(Duration::from_millis(100), newest.changed()).await;
     }
     panic!("not seen: {what}; actors: {:#?}", handle.registry().actors());
 }

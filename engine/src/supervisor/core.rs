@@ -293,6 +293,12 @@ impl Core {
             Strategy::RestForOne => index,
         };
         let from = self.felled.map_or(from, |felled| felled.from.min(from));
+        // The group starts as a whole: a transient child that had ended well is part of it again, as in OTP.
+        for (child, spec) in self.children[from..].iter_mut().zip(&self.spec.children[from..]) {
+            if child.held == Some(Held::Done) && spec.restart == Restart::Transient {
+                child.held = None;
+            }
+        }
         self.felled = Some(Felled { from, culprit: index, wait: None });
     }
 
@@ -440,3 +446,7 @@ impl Core {
         Timer(self.timers)
     }
 }
+
+#[cfg(test)]
+#[path = "core_tests.rs"]
+mod tests;

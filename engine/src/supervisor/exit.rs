@@ -59,11 +59,12 @@ impl Exit {
         }
     }
 
-    /// Whether the actor's own code is to blame: only then does a batch it held count as delivered.
-    pub fn is_own_panic(&self) -> bool {
+    /// Whether the actor's own code, or the record it had, is to blame: only then does a batch it held count as
+    /// delivered. An output that was closed, a stop or a lost claim says nothing about a record.
+    pub fn is_own_fault(&self) -> bool {
         match self {
             Exit::Panicked { .. } => true,
-            Exit::Crashed { class, .. } => *class == Class::Bug.as_str(),
+            Exit::Crashed { class, .. } => [Class::Bug.as_str(), Class::Data.as_str()].contains(class),
             _ => false,
         }
     }

@@ -10,17 +10,17 @@ use super::exit::Exit;
 use super::guard::{self, Panic, Polled};
 use crate::actor::{ActorIdentity, Context, Factory};
 use crate::claim::Claims;
-use crate::class::Error;
+use crate::class::{Class, Error};
 use crate::clock::Clock;
 use crate::ledger::{Ledger, SinkIndex};
-use crate::letter::DeadLetterPort;
-use crate::link::Link;
-use crate::port::{Edge, Inputs, Outputs};
+use crate::letter::{DeadLetterPort, Letter};
+use crate::link::{Crash, Link};
+use crate::port::{Edge, EdgeMeter, Inputs, Outputs};
 use crate::status::{State, Status};
 use crate::task::{self, Task};
 use actix::{Actor, AsyncContext, Handler};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
@@ -43,6 +43,10 @@ pub enum Role {
 pub(crate) struct OutputEdge {
     pub(crate) links: Vec<Arc<Link>>,
     pub(crate) best_effort: bool,
+    /// The best-effort sinks behind it: the ledger is told what they are not given.
+    pub(crate) sinks: Vec<SinkIndex>,
+    /// Its figures, which outlive a start.
+    pub(crate) meter: Arc<EdgeMeter>,
 }
 
 /// Everything that is needed to start an actor, again and again, on any arbiter.
@@ -61,6 +65,8 @@ pub(crate) struct Blueprint {
     /// The actor's status; each start gets a handle of its own.
     pub(crate) status: Status,
     pub(crate) shutdown: Duration,
+    /// Records found to kill this actor, whose letters are made durable before it starts again.
+    pub(crate) condemned: Mutex<Vec<Letter>>,
     /// The start that may speak; an abandoned arbiter that comes back is recognised by it.
     pub(crate) run: AtomicU64,
 }
@@ -68,8 +74,11 @@ pub(crate) struct Blueprint {
 impl Blueprint {
     /// A context for one start. Fresh ends cut off those of the start before.
     fn context(&self, status: Status) -> Context {
-        let edge =
-            |edge: &OutputEdge| Edge::new(edge.links.iter().map(Link::sender).collect(), edge.best_effort);
+        let edge = |edge: &OutputEdge| {
+            Edge::new(edge.links.iter().map(Link::sender).collect(), edge.best_effort)
+                .metered(edge.meter.clone())
+                .telling(self.ledger.clone(), edge.sinks.clone())
+        };
         Context {
             identity: self.identity.clone(),
             inputs: Inputs::new(self.inputs.iter().map(Link::receiver).collect()),
@@ -99,6 +108,33 @@ impl Blueprint {
             }
             Role::DeadLetter => false,
         }
+    }
+
+    /// Counts a crash of the actor's own making against what it had on lease. A record found to be the culprit is
+    /// condemned: its letter comes first at the next start.
+    fn judge(&self, exit: &Exit) -> Ended {
+        if !exit.is_own_fault() {
+            return exit.ended();
+        }
+        let message = exit.to_string();
+        let mut ended = exit.ended();
+        for link in &self.inputs {
+            match link.receiver_crashed(&message) {
+                Crash::Count => {}
+                Crash::Probation => ended = Ended::Probation,
+                Crash::Condemned { batch, offset, message } => {
+                    ended = Ended::Probation;
+                    let (name, why) = (&self.identity.name, (Class::Bug, "crash".into()));
+                    let letter = Letter::for_record(name, &batch, (offset, 0), why, message);
+                    self.condemned().push(letter);
+                }
+            }
+        }
+        ended
+    }
+
+    fn condemned(&self) -> MutexGuard<'_, Vec<Letter>> {
+        self.condemned.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn exit_of(&self, status: &Status, result: Result<Result<(), Error>, Panic>) -> Exit {
@@ -279,7 +315,7 @@ async fn work(
         blueprint.close_outputs();
         status.set(State::Finished);
     }
-    let ended = exit.ended();
+    let ended = blueprint.judge(&exit);
     let _ = tell(HostNews::Exited(exit, ended)).await;
 }
 
@@ -287,6 +323,10 @@ async fn start(blueprint: &Blueprint, status: Status, killed: oneshot::Receiver<
     let mut cx = blueprint.context(status.clone());
     status.running();
     let life = guard::catch(blueprint.index, polled, async {
+        // Their batch is delivered without them from now on, so nothing else may come first.
+        let condemned = blueprint.condemned().clone();
+        cx.reject(condemned).await;
+        blueprint.condemned().clear();
         let mut actor = (blueprint.factory)();
         actor.run(&mut cx).await
     });

@@ -65,6 +65,6 @@ mod tests {
         assert_eq!(verdicts(0, 5000, &[0]), [Escalate]);
         assert_eq!(verdicts(1, 5000, &[0, 5000]), [Restart, Escalate], "exactly a period ago still counts");
         assert_eq!(verdicts(1, 5000, &[0, 5001]), [Restart, Restart], "longer ago does not");
-        assert_eq!(verdicts(2, 10, &[0, 5, 11, 15, 21]), [Restart; 5], "the window slides");
+        assert_eq!(verdicts(2, 10, &[0, 5, 11, 16, 22]), [Restart; 5], "the window slides");
     }
 }

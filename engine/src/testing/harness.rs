@@ -187,8 +187,8 @@ impl Harness {
     }
 
     /// Runs `actor` until it ends by itself, as its host would: letters are answered, what it pushes is taken, a panic
-    /// is an error of class bug. Afterwards its outputs are closed if it ended well, and its ends of the links are
-    /// renewed, so that running again is a restart with what it had not settled.
+    /// is an error of class bug. If it ended well, its outputs are closed afterwards. If not, running again is a restart
+    /// with what it had not settled; crashing on the same batch again and again puts it on probation, as in production.
     pub async fn run(&mut self, actor: impl Actor) -> Result<(), Error> {
         self.run_while(actor, async {}).await.0
     }
@@ -218,20 +218,24 @@ impl Harness {
             }
         };
         let result = ended.unwrap_or_else(|panic| Err(Error::bug(panic_message(panic.as_ref()))));
-        self.end(result.is_ok());
+        self.end(&result);
         (result, value)
     }
 
-    /// Closes the outputs after a good end, takes what is left in them, and renews the actor's ends after a bad one.
-    fn end(&mut self, well: bool) {
-        if well {
+    /// What its host would do now. After a good end: close the outputs. After a bad one: count the crash against what it
+    /// had on lease, reject the culprit if one was found, and make new ends, unless it was told to stop.
+    fn end(&mut self, result: &Result<(), Error>) {
+        if result.is_ok() {
             self.context.outputs.close();
         }
         for (output, receiver) in self.receivers.iter_mut().enumerate() {
             // One poll takes all there is: it waits only where the output is empty.
             self.probe.collect_output(output, receiver).now_or_never();
         }
-        if !well {
+        if let Err(error) = result
+            && !self.probe.status().stopping()
+        {
+            self.probe.crashed(&self.builder.name, &error.message);
             self.context = self.builder.context(&self.probe);
         }
     }
@@ -302,6 +306,28 @@ mod tests {
         harness.send(raw_batch(0, 0, &["panic"]));
         let error = harness.run(Judge).await.unwrap_err();
         assert_eq!((error.class, &*error.message), (Class::Bug, "this is the end"));
+    }
+
+    #[tokio::test]
+    async fn crashing_again_and_again_ends_in_a_letter_for_the_culprit() {
+        let mut harness = Harness::new("judge");
+        harness.send(raw_batch(0, 0, &["a", "b", "fatal", "c"]));
+        harness.close_inputs();
+        let mut crashes = 0;
+        while harness.run(Judge).await.is_err() {
+            crashes += 1;
+        }
+        assert!(
+            crashes <= u64::from(crate::limits::DELIVERIES_MAX) + crate::invariants::probation_crashes_max(4)
+        );
+        let letters = harness.letters();
+        assert_eq!((letters.len(), letters[0].offset, &*letters[0].reason), (1, 2, "crashed_actor"));
+        assert_eq!((&*letters[0].detail, letters[0].payload.as_deref()), ("fatal", Some(&b"fatal"[..])));
+        let passed: Vec<_> =
+            harness.received().iter().flat_map(|batch| batch.raw.offsets.values().to_vec()).collect();
+        assert_eq!(passed, [0, 1, 3]);
+        let totals = harness.ledger().totals();
+        assert_eq!((totals.dead_lettered, totals.in_flight, totals.unaccounted()), (1, 0, 0));
     }
 
     #[tokio::test]

@@ -33,8 +33,10 @@
 
 mod batches;
 mod harness;
+mod offsets;
 mod probe;
 
 pub use batches::{RecordsBuilder, partition, raw_batch};
 pub use harness::{Harness, HarnessBuilder};
+pub use offsets::{Commit, Committed, MemoryOffsets, MemorySnapshot};
 pub use probe::Probe;

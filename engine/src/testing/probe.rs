@@ -4,7 +4,7 @@ use crate::batch::Batch;
 use crate::claim::{Claim, Claims, Owner};
 use crate::ledger::{Ledger, SinkIndex};
 use crate::letter::{DeadLetterPort, Letter};
-use crate::link::{Link, Receiver, Sender};
+use crate::link::{Crash, Link, Receiver, Sender};
 use crate::status::Status;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -155,6 +155,16 @@ impl Probe {
 
     pub(super) fn seen(&self) -> MutexGuard<'_, Seen> {
         self.shared.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The actor called `name` has crashed, saying `message`.
+    pub(super) fn crashed(&self, name: &Arc<str>, message: &str) {
+        for link in &self.shared.input_links {
+            if let Crash::Condemned { batch, offset, message } = link.receiver_crashed(message) {
+                self.seen().letters.push(Letter::crashed_actor(name, &batch, offset, message));
+                self.shared.ledger.dead_lettered(&batch.origin.key, batch.origin.epoch, offset);
+            }
+        }
     }
 
     /// Answers letter requests for ever.

@@ -162,6 +162,11 @@ impl<T: Flow> Link<T> {
         self.batches.load(Acquire) == 0
     }
 
+    /// Whether it is closed and everything in it was settled: no batch can come from it any more.
+    pub fn is_finished(&self) -> bool {
+        self.is_closed() && self.is_empty()
+    }
+
     /// Whether what it holds is suspected of killing its receiver, and handed out piece by piece.
     pub fn on_probation(&self) -> bool {
         self.suspects.load(Acquire) > 0

@@ -1,0 +1,208 @@
+//! Bringing a stack up, or attaching to one that runs.
+//!
+//! Invariant: a process registers as a user of the instance before it looks at what runs there, so that nothing it finds
+//! alive is ended behind its back.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, OnceLock};
+use std::thread;
+use std::time::Duration;
+
+use crate::dir::{create, remove_tree, write_whole};
+use crate::error::Error;
+use crate::instance::{Instance, sweep_private};
+use crate::lock::FileLock;
+use crate::options::{Lifetime, Options, PRIVATE};
+use crate::part::Part;
+use crate::preflight;
+use crate::progress::Progress;
+use crate::provision::{self, Software};
+use crate::stack::Stack;
+use crate::state::{PartState, State, word};
+
+/// One health check of somebody else's server.
+const OWN_CHECK_MAX: Duration = Duration::from_secs(10);
+
+const TASK: &str = "stack";
+
+impl Stack {
+    /// Brings the stack up, fetching its software on first use, and returns when every part has answered.
+    ///
+    /// Parts that run and answer are left alone; dead or silent ones are cleaned up and started on their own data.
+    ///
+    /// # Errors
+    /// All that the machine lacks; a failed download; a part that does not start; an own server that does not answer.
+    pub fn up(options: &Options, progress: &dyn Progress) -> Result<Stack, Error> {
+        options.validate()?;
+        let ours = options.ours();
+        check_own(options)?;
+        preflight::check(options, &ours)?;
+        let software = provision::provision(&options.dir, &ours, options.debian_mirror.as_deref(), progress)?;
+        let (instance, user) = enter(options)?;
+        let waiting = || progress.note("another process is starting or ending this stack; waiting for it");
+        let _lock = instance.lock(waiting)?;
+
+        let mut state = State::load(&instance.state_path()).unwrap_or_else(|| State::new(None));
+        if state.redis_password != options.redis_password {
+            instance.stop(Part::Redis)?;
+            state.redis_password.clone_from(&options.redis_password);
+        }
+        if options.lifetime != Lifetime::Kept && !instance.any_alive() && instance.kept().exists() {
+            fs::remove_file(instance.kept()).map_err(Error::io("delete", &instance.kept()))?;
+        }
+        let started = start_missing(&instance, &ours, &state, &software, options, progress)?;
+        let news = !started.is_empty();
+        state.parts.extend(started);
+        state.save(&instance.state_path())?;
+        if options.lifetime == Lifetime::Kept {
+            write_whole(&instance.kept(), "")?;
+        }
+        if news {
+            progress.finish(TASK, "every part is healthy");
+        }
+        Ok(Stack {
+            options: options.clone(),
+            instance,
+            software,
+            state: Mutex::new(state),
+            _user: user,
+            admin: OnceLock::new(),
+        })
+    }
+
+    /// The running stack of that name, without starting or fetching anything; `None` if no part of it lives and none is
+    /// the user's own.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn attach(options: &Options) -> Result<Option<Stack>, Error> {
+        options.validate()?;
+        let instance = Instance::new(&options.dir, &options.name);
+        let own = Part::ALL.into_iter().any(|part| options.own.address(part).is_some());
+        let runs = instance.exists() && instance.any_alive();
+        if !(own || runs) {
+            return Ok(None);
+        }
+        create(&instance.folder)?;
+        let user = FileLock::shared(&instance.users())?;
+        let state = State::load(&instance.state_path()).unwrap_or_else(|| State::new(None));
+        let mut options = options.clone();
+        options.redis_password.clone_from(&state.redis_password);
+        // What was not brought up here is not taken down here.
+        if options.lifetime == Lifetime::Private {
+            options.lifetime = Lifetime::Shared;
+        }
+        options.parts.retain(|part| options.own.address(*part).is_some() || state.parts.contains_key(part));
+        let software = Software::present(&options.dir)?;
+        Ok(Some(Stack {
+            options,
+            instance,
+            software,
+            state: Mutex::new(state),
+            _user: user,
+            admin: OnceLock::new(),
+        }))
+    }
+}
+
+/// The user's own servers must answer before anything else is started.
+fn check_own(options: &Options) -> Result<(), Error> {
+    for part in Part::ALL.into_iter().filter(|part| options.parts.contains(part)) {
+        let Some(address) = options.own.address(part) else { continue };
+        part.check(address, OWN_CHECK_MAX).map_err(|why| Error::External {
+            part,
+            variable: part.variable(),
+            place: without_login(address),
+            why,
+        })?;
+    }
+    Ok(())
+}
+
+/// The address as it may be shown: user and password are left out.
+fn without_login(address: &str) -> String {
+    match (address.split_once("://"), address.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, place))) => format!("{scheme}://{place}"),
+        _ => address.to_owned(),
+    }
+}
+
+/// Opens the instance's folder and registers this process as its user.
+fn enter(options: &Options) -> Result<(Instance, FileLock), Error> {
+    if options.lifetime != Lifetime::Private {
+        let instance = Instance::new(&options.dir, &options.name);
+        instance.create()?;
+        if options.lifetime == Lifetime::Shared {
+            forget_former_users(&instance)?;
+        }
+        let user = FileLock::shared(&instance.users())?;
+        return Ok((instance, user));
+    }
+    let instances = options.dir.instances();
+    create(&instances)?;
+    // One at a time: a folder that nobody uses yet must not be swept away.
+    let _lock = FileLock::exclusive(&instances.join(".lock"), || {})?;
+    sweep_private(&options.dir)?;
+    let instance = Instance::new(&options.dir, &format!("{PRIVATE}{}-{}", options.name, word(8)));
+    instance.create()?;
+    let user = FileLock::shared(&instance.users())?;
+    Ok((instance, user))
+}
+
+/// The data of a shared instance end with its users: what earlier test runs have left would grow without end.
+fn forget_former_users(instance: &Instance) -> Result<(), Error> {
+    let _lock = instance.lock(|| {})?;
+    let unused = FileLock::try_exclusive(&instance.users())?.is_some();
+    if unused && !instance.any_alive() && !instance.kept().exists() {
+        for part in Part::ALL {
+            remove_tree(&instance.part_folder(part))?;
+        }
+    }
+    Ok(())
+}
+
+/// Starts, side by side, each of `parts` that does not answer.
+fn start_missing(
+    instance: &Instance,
+    parts: &[Part],
+    state: &State,
+    software: &Software,
+    options: &Options,
+    progress: &dyn Progress,
+) -> Result<BTreeMap<Part, PartState>, Error> {
+    let total = parts.len() as u64;
+    let done = AtomicU64::new(0);
+    let start = |part: Part| {
+        if instance.healthy(part, state)? {
+            return Ok(None);
+        }
+        progress.step(TASK, done.load(Ordering::Relaxed), total, "starting");
+        instance.processes(part).kill()?;
+        let started = instance.start(part, state.parts.get(&part), software, options)?;
+        let count = done.fetch_add(1, Ordering::Relaxed) + 1;
+        progress.step(TASK, count, total, &format!("{part} is healthy"));
+        Ok(Some((part, started)))
+    };
+    thread::scope(|scope| {
+        let start = &start;
+        let threads: Vec<_> = parts.iter().map(|&part| scope.spawn(move || start(part))).collect();
+        let outcomes =
+            threads.into_iter().map(|thread| thread.join().unwrap_or_else(|p| std::panic::resume_unwind(p)));
+        let outcomes: Vec<Result<_, Error>> = outcomes.collect();
+        outcomes.into_iter().filter_map(Result::transpose).collect()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_not_shown_in_a_message() {
+        assert_eq!(without_login("postgres://u:p@db.example:5432/x"), "postgres://db.example:5432/x");
+        assert_eq!(without_login("redis://:p@ss@h/0"), "redis://h/0");
+        assert_eq!(without_login("127.0.0.1:9092"), "127.0.0.1:9092");
+    }
+}

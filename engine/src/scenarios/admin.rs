@@ -1,0 +1,189 @@
+//! The admin endpoint over a real socket, and the process's signals.
+
+use super::support::*;
+use crate::admin::AdminSettings;
+use crate::{Class, Error, Handle, Settings};
+use secrecy::SecretString;
+use std::net::SocketAddr;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// Status and body of one request.
+async fn request(address: SocketAddr, head: &str, headers: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let host = if headers.contains("Host:") { String::new() } else { format!("Host: {address}\r\n") };
+    let text = format!("{head} HTTP/1.1\r\n{host}{headers}Connection: close\r\n\r\n");
+    stream.write_all(text.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    let status = answer[9..12].parse().unwrap();
+    (status, answer.split_once("\r\n\r\n").unwrap().1.to_owned())
+}
+
+fn with_admin(token: Option<&str>) -> Settings {
+    let token = token.map(|token| SecretString::from(token.to_owned()));
+    Settings {
+        admin: Some(AdminSettings { listen: "127.0.0.1:0".parse().unwrap(), token }),
+        ..Settings::default()
+    }
+}
+
+fn waiting() -> Behaviour {
+    behaviour(|cx| {
+        Box::pin(async move {
+            let away = async || Err::<(), _>(Error::new(Class::Config, "table market.trades is missing"));
+            let _ = cx.until_ok(secs(1), away).await;
+            Ok(())
+        })
+    })
+}
+
+async fn running(handle: &Handle) -> SocketAddr {
+    let address = handle.admin_bound().await;
+    until(handle, "up", |handle| handle.registry().phase() == crate::registry::Phase::Running).await;
+    address
+}
+
+#[tokio::test]
+async fn a_waiting_actor_makes_the_node_unready_but_not_dead() {
+    let journal = Journal::default();
+    let world = World::line(source(0), pass(&journal), waiting());
+    perform(world.builder().settings(with_admin(None)).build().unwrap(), async |handle| {
+        let address = running(&handle).await;
+        until(&handle, "waiting", |handle| state(handle, "history") == "waiting").await;
+        let (status, body) = request(address, "GET /readyz", "").await;
+        assert_eq!(status, 503);
+        let body: serde_json::Value = serde_json::from_str(&body).unwrap();
+        assert_eq!(body["not_ready"][0]["actor"], "history");
+        assert_eq!(body["not_ready"][0]["reason"], "table market.trades is missing");
+        assert!(body["not_ready"][0]["since_us"].is_i64());
+        assert_eq!(request(address, "GET /livez", "").await.0, 200);
+        let (_, metrics) = request(address, "GET /metrics", "").await;
+        let line =
+            r#"aqueduct_actor_state{topology="test",actor="history",kind="kafka_sink",state="waiting"} 1"#;
+        assert!(metrics.contains(line), "{metrics}");
+        assert!(
+            metrics
+                .contains(r#"aqueduct_restarts_total{topology="test",actor="history",kind="kafka_sink"} 0"#)
+        );
+        handle.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_served_tells_of_the_tree_and_the_records() {
+    let journal = Journal::default();
+    let world = World::line(source(3), pass(&journal), sink(&journal));
+    perform(world.builder().settings(with_admin(None)).build().unwrap(), async |handle| {
+        let address = running(&handle).await;
+        until(&handle, "written", |_| journal.count("history 2") == 1).await;
+        assert_eq!(request(address, "GET /readyz", "").await.0, 200);
+        let json = async |path: &str| -> serde_json::Value {
+            serde_json::from_str(&request(address, &format!("GET {path}"), "").await.1).unwrap()
+        };
+        let topology = json("/api/topology").await;
+        assert_eq!(topology["edges"][0], serde_json::json!({ "from": "ticks", "to": "trades" }));
+        assert_eq!(topology["supervisors"][0]["name"], "root");
+        let ledger = json("/api/ledger").await;
+        assert_eq!((&ledger[0]["read"], &ledger[0]["unaccounted"]), (&3.into(), &0.into()));
+        assert_eq!(json("/api/actors").await.as_array().unwrap().len(), 4);
+        let events = json("/api/events").await;
+        let after = events[1]["id"].as_u64().unwrap();
+        let later = json(&format!("/api/events?after={after}")).await;
+        assert_eq!(later.as_array().unwrap().len(), events.as_array().unwrap().len() - 2);
+        let (status, page) = request(address, "GET /", "").await;
+        assert!(status == 200 && page.starts_with("<!doctype html>"));
+        let (_, metrics) = request(address, "GET /metrics", "").await;
+        let read = r#"kind="replay_source",topic="md",partition="0",fate="read"} 3"#;
+        assert!(metrics.contains(read), "{metrics}");
+        handle.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_event_stream_resumes_where_its_reader_left() {
+    let world = World::new().source("ticks", idle());
+    perform(world.builder().settings(with_admin(None)).build().unwrap(), async |handle| {
+        let address = running(&handle).await;
+        let seen = handle.registry().events().after(0);
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let head = format!(
+            "GET /api/events HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\nLast-Event-ID: {}\r\n\r\n",
+            seen[seen.len() - 2].id
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        handle.restart_actor("ticks").await.unwrap();
+        let mut text = String::new();
+        while !text.contains("event: restart_ordered") {
+            let mut buffer = [0; 4096];
+            let count = stream.read(&mut buffer).await.unwrap();
+            assert_ne!(count, 0, "the stream ended after {text}");
+            text.push_str(std::str::from_utf8(&buffer[..count]).unwrap());
+        }
+        assert!(text.contains(&format!("id: {}\n", seen.last().unwrap().id)), "the one missed: {text}");
+        assert!(!text.contains(&format!("id: {}\n", seen[0].id)), "not what was seen: {text}");
+        handle.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn orders_need_the_token() {
+    let world = World::new().source("ticks", idle());
+    perform(world.builder().settings(with_admin(Some("s3cret"))).build().unwrap(), async |handle| {
+        let address = running(&handle).await;
+        let restart = "POST /api/actors/ticks/restart";
+        assert_eq!(request(address, restart, "").await.0, 401);
+        assert_eq!(request(address, restart, "Authorization: Bearer s3cre\r\n").await.0, 401);
+        assert_eq!(handle.observe("ticks").unwrap().restarts, 0);
+        assert_eq!(request(address, restart, "Authorization: Bearer s3cret\r\n").await.0, 202);
+        until(&handle, "restarted", |handle| handle.observe("ticks").unwrap().restarts == 1).await;
+        let nobody =
+            request(address, "POST /api/actors/nobody/stop", "Authorization: Bearer s3cret\r\n").await;
+        assert_eq!(nobody, (404, r#"{"error":"no actor named `nobody`"}"#.to_owned()));
+        assert_eq!(request(address, "POST /api/drain", "").await.0, 401);
+        handle.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn without_a_token_orders_are_off_and_say_so() {
+    let world = World::new().source("ticks", idle());
+    perform(world.builder().settings(with_admin(None)).build().unwrap(), async |handle| {
+        let address = running(&handle).await;
+        for order in ["POST /api/drain", "POST /api/actors/ticks/stop"] {
+            let (status, body) = request(address, order, "Authorization: Bearer \r\n").await;
+            assert_eq!(status, 403);
+            assert!(body.contains("AQUEDUCT_ADMIN_TOKEN"), "{body}");
+        }
+        assert_eq!(state(&handle, "ticks"), "running");
+        handle.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_request_that_names_another_host_is_turned_away() {
+    let world = World::new().source("ticks", idle());
+    perform(world.builder().settings(with_admin(None)).build().unwrap(), async |handle| {
+        let address = running(&handle).await;
+        assert_eq!(request(address, "GET /api/actors", "Host: rebound.example\r\n").await.0, 421);
+        assert_eq!(request(address, "GET /api/actors", "Host: localhost:1\r\n").await.0, 200);
+        handle.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_address_that_is_taken_is_refused_with_a_remedy() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut settings = with_admin(None);
+    settings.admin.as_mut().unwrap().listen = taken.local_addr().unwrap();
+    let world = World::new().source("ticks", idle());
+    let outcome = perform(world.builder().settings(settings).build().unwrap(), async |_| {}).await;
+    assert_eq!(outcome.exit_code, 78);
+    assert!(outcome.reasons[0].contains("choose another admin address"), "{:?}", outcome.reasons);
+}
