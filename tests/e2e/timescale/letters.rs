@@ -104,7 +104,9 @@ fn ten_megabytes_are_kept() {
         claim(&offsets(&base, "a"), 0).await.expect("a claim");
         let large = |offset| Letter { payload: Some(vec![0xfe; 10 << 20]), ..letter(1, offset) };
         store(&base).store_letters(&[large(1), letter(1, 2), large(3)]).await.expect("stored");
-        let lengths = base.texts("SELECT octet_length(payload)::text FROM aqueduct.dead_letter ORDER BY \"offset\"").await;
+        let lengths = base
+            .texts("SELECT octet_length(payload)::text FROM aqueduct.dead_letter ORDER BY \"offset\"")
+            .await;
         assert_eq!(lengths, ["10485760", "4", "10485760"]);
     });
 }
@@ -141,7 +143,8 @@ fn letters_wait_through_an_outage_instead_of_being_lost() {
             // The schema is missing; somebody adds it while the letter waits.
             let storing = probe.port().store(vec![letter(1, 1)]);
             let mending = async {
-                until(async || matches!(probe.status().state().0, aqueduct_engine::State::Waiting { .. })).await;
+                until(async || matches!(probe.status().state().0, aqueduct_engine::State::Waiting { .. }))
+                    .await;
                 base.migrator().up(&|_| {}).await.expect("migrated");
                 claim(&offsets(&base, "a"), 0).await.expect("a claim");
             };
