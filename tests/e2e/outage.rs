@@ -1,9 +1,9 @@
 //! Parts that go away at full input: a state, not a crash. Then everything arrives.
 
 use super::node::Node;
+use super::oracle;
 use super::topologies::{TRADES, trade};
 use super::world::{Sql, World};
-use super::oracle;
 use aqueduct_stack::Part;
 use std::time::Duration;
 

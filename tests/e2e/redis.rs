@@ -219,8 +219,12 @@ async fn a_hash_holds_the_newest_row_as_text() {
     assert!(a["ts"].ends_with(".000000Z"), "{}", a["ts"]);
     assert_eq!(a["_at"].len(), 63);
     assert_eq!(cache.hash("B")["note"], "µ");
-    let ends: i64 = redis::cmd("PEXPIRETIME").arg(format!("{}A", cache.prefix)).query(&mut cache.connection()).unwrap();
-    assert!((0..2_000).contains(&(ends - (now_s() + 86_400) * 1000).abs()), "ttl counts from the event: {ends}");
+    let ends: i64 =
+        redis::cmd("PEXPIRETIME").arg(format!("{}A", cache.prefix)).query(&mut cache.connection()).unwrap();
+    assert!(
+        (0..2_000).contains(&(ends - (now_s() + 86_400) * 1000).abs()),
+        "ttl counts from the event: {ends}"
+    );
     assert_eq!(cache.told.next_of(0), Some(10), "its own offset is recorded at the end");
 }
 

@@ -323,8 +323,9 @@ impl<'a> Session<'a> {
         self.claims.insert(claim.clone());
         self.held.insert(partition, claim.clone());
         self.status.lag().log(&claim.key.topic, partition, log.start, log.end);
-        if claim.start < log.start {
-            self.count_skipped(partition, claim.epoch, claim.start, log.start);
+        let gone = self.claimer.options.gone(&claim).max(log.start - claim.start);
+        if gone > 0 {
+            self.count_skipped(partition, claim.epoch, log.start - gone, log.start);
         }
         let start = claim.start.max(log.start);
         tracing::info!(
