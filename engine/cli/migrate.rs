@@ -67,7 +67,11 @@ pub(crate) fn run(command: Command) -> Result<Exit> {
         Command::Verify(which) => {
             let verified = answer(async { Ok(which.migrator()?.verify().await?) })?;
             print(&which, &verified)?;
-            Ok(if verified.findings.iter().all(|finding| !finding.problem.blocks()) { Exit::Ok } else { Exit::Failed })
+            Ok(if verified.findings.iter().all(|finding| !finding.problem.blocks()) {
+                Exit::Ok
+            } else {
+                Exit::Failed
+            })
         }
     }
 }
@@ -75,7 +79,8 @@ pub(crate) fn run(command: Command) -> Result<Exit> {
 /// Applies what the embedded example and the engine need.
 pub(crate) fn up_example(topology: &Topology, example: &Example) -> Result<()> {
     let set = MigrationSet::topology(&topology.name, example.name, example.migrations.iter().copied())?;
-    let migrator = migrator(topology.connections.timescale.as_ref(), &topology.name, vec![engine_set()?, set])?;
+    let migrator =
+        migrator(topology.connections.timescale.as_ref(), &topology.name, vec![engine_set()?, set])?;
     answer(async { Ok(migrator.up(&|_| {}).await?) })?;
     Ok(())
 }
@@ -112,7 +117,11 @@ fn engine_set() -> Result<MigrationSet> {
 }
 
 /// A migrator for the database of `connection`, else of `TIMESCALE_URL`.
-fn migrator(connection: Option<&TimescaleConnection>, topology: &str, sets: Vec<MigrationSet>) -> Result<Migrator> {
+fn migrator(
+    connection: Option<&TimescaleConnection>,
+    topology: &str,
+    sets: Vec<MigrationSet>,
+) -> Result<Migrator> {
     let connection = match connection {
         Some(connection) => connection.clone(),
         None => from_environment()?,
@@ -123,7 +132,12 @@ fn migrator(connection: Option<&TimescaleConnection>, topology: &str, sets: Vec<
 
 fn from_environment() -> Result<TimescaleConnection> {
     let url = variable("TIMESCALE_URL").context("no database: name a topology file, or set TIMESCALE_URL")?;
-    Ok(TimescaleConnection { url: Spanned::new(url.into(), Span::default()), password_file: None, pool: 1, tls: None })
+    Ok(TimescaleConnection {
+        url: Spanned::new(url.into(), Span::default()),
+        password_file: None,
+        pool: 1,
+        tls: None,
+    })
 }
 
 /// Runs `work` on a runtime of its own.

@@ -42,10 +42,13 @@ fn applying_twice_applies_once() {
     let world = World::shared();
     let file = world.write_topology(TRADES);
     world.migrate(&file);
-    let before = world.sql().rows("SELECT version, applied_at::text FROM aqueduct.migrations ORDER BY 1, 2", &[]);
+    let before =
+        world.sql().rows("SELECT version, applied_at::text FROM aqueduct.migrations ORDER BY 1, 2", &[]);
     world.migrate(&file);
-    let after = world.sql().rows("SELECT version, applied_at::text FROM aqueduct.migrations ORDER BY 1, 2", &[]);
-    let times = |rows: &[tokio_postgres::Row]| rows.iter().map(|row| row.get::<_, String>(1)).collect::<Vec<_>>();
+    let after =
+        world.sql().rows("SELECT version, applied_at::text FROM aqueduct.migrations ORDER BY 1, 2", &[]);
+    let times =
+        |rows: &[tokio_postgres::Row]| rows.iter().map(|row| row.get::<_, String>(1)).collect::<Vec<_>>();
     assert_eq!(times(&before), times(&after));
     let drafts = std::fs::read_dir(world.folder().join("migrations")).expect("the folder").count();
     assert_eq!(drafts, 1, "the second `new` had nothing to add");
@@ -83,11 +86,18 @@ fn a_file_that_changed_after_being_applied_is_named_and_nothing_more_is_applied(
     let world = World::shared();
     let file = with_files(&world, &[("0001_one.sql", "CREATE TABLE one (x int);")]);
     up(&world, &file);
-    with_files(&world, &[("0001_one.sql", "CREATE TABLE one (x bigint);"), ("0002_two.sql", "CREATE TABLE two ();")]);
+    with_files(
+        &world,
+        &[("0001_one.sql", "CREATE TABLE one (x bigint);"), ("0002_two.sql", "CREATE TABLE two ();")],
+    );
     for verb in ["verify", "up"] {
         let output = migrate(&world, verb, &file);
         assert!(!output.status.success(), "{verb}: {}", said(&output));
-        assert!(said(&output).contains("0001_one.sql: changed after it was applied"), "{verb}: {}", said(&output));
+        assert!(
+            said(&output).contains("0001_one.sql: changed after it was applied"),
+            "{verb}: {}",
+            said(&output)
+        );
     }
     assert_eq!(world.sql().integer("SELECT count(*) FROM pg_tables WHERE tablename = 'two'"), 0);
 }
@@ -96,17 +106,19 @@ fn a_file_that_changed_after_being_applied_is_named_and_nothing_more_is_applied(
 fn a_failing_statement_takes_its_file_back_and_is_named_with_its_line() {
     let world = World::shared();
     let broken = "CREATE TABLE kept (x int);\nINSERT INTO kept\n  SELECT nonsense;\n";
-    let file = with_files(
-        &world,
-        &[("0001_good.sql", "CREATE TABLE good (x int);"), ("0002_broken.sql", broken)],
-    );
+    let file =
+        with_files(&world, &[("0001_good.sql", "CREATE TABLE good (x int);"), ("0002_broken.sql", broken)]);
     let output = migrate(&world, "up", &file);
     let text = said(&output);
     assert!(!output.status.success(), "{text}");
     for part in ["0002_broken.sql:3: statement 2 of 2", "\"nonsense\" does not exist", "SQLSTATE 42703"] {
         assert!(text.contains(part), "{part}: {text}");
     }
-    assert_eq!(world.sql().integer("SELECT count(*) FROM pg_tables WHERE tablename = 'kept'"), 0, "rolled back");
+    assert_eq!(
+        world.sql().integer("SELECT count(*) FROM pg_tables WHERE tablename = 'kept'"),
+        0,
+        "rolled back"
+    );
     assert_eq!(recorded(&world), 1, "the file before it stays applied");
     with_files(&world, &[("0002_broken.sql", "CREATE TABLE kept (x int);")]);
     up(&world, &file);
@@ -125,7 +137,8 @@ fn a_file_outside_a_transaction_is_resumed_and_its_half_built_index_replaced() {
     let output = migrate(&world, "up", &file);
     let text = said(&output);
     assert!(!output.status.success() && text.contains("0001_index.sql:3: statement 2 of 3"), "{text}");
-    let invalid = "SELECT count(*) FROM pg_index WHERE indexrelid = 'readings_x'::regclass AND NOT indisvalid";
+    let invalid =
+        "SELECT count(*) FROM pg_index WHERE indexrelid = 'readings_x'::regclass AND NOT indisvalid";
     assert_eq!(world.sql().integer(invalid), 1, "the failed build left an invalid index behind");
     assert_eq!(recorded(&world), 0);
 
@@ -144,7 +157,9 @@ fn a_killed_migrator_keeps_nobody_waiting() {
     let mut first = world.aqueduct().args(["migrate", "up"]).arg(&file).spawn().expect("the binary starts");
     let sql = world.sql();
     let sleeping = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE '%pg_sleep(600)%' AND pid <> pg_backend_pid()";
-    wait::until("the first to be in its long statement", BOUND, || (sql.integer(sleeping) == 1).then_some(()));
+    wait::until("the first to be in its long statement", BOUND, || {
+        (sql.integer(sleeping) == 1).then_some(())
+    });
     first.kill().expect("kill it");
     first.wait().expect("it ends");
     with_files(&world, &[("0001_slow.sql", "CREATE TABLE slow (x int);")]);

@@ -13,6 +13,7 @@ mod node;
 mod oracle;
 mod outage;
 mod recorded;
+mod redis;
 mod refused;
 mod timescale;
 mod topologies;

@@ -15,6 +15,15 @@ enum Parts {
     Private(Box<Stack>),
 }
 
+impl Parts {
+    fn stack(&self) -> &Stack {
+        match self {
+            Parts::Shared(stack) => stack,
+            Parts::Private(stack) => stack,
+        }
+    }
+}
+
 pub struct World {
     database: Database,
     parts: Parts,
@@ -46,10 +55,7 @@ impl World {
     }
 
     fn on(parts: Parts) -> Self {
-        let stack = match &parts {
-            Parts::Shared(stack) => stack,
-            Parts::Private(stack) => stack,
-        };
+        let stack = parts.stack();
         Self {
             database: stack.fresh_database().expect("a fresh database"),
             topic: stack.fresh_topic(PARTITIONS).expect("a fresh topic"),
@@ -60,10 +66,7 @@ impl World {
     }
 
     pub fn stack(&self) -> &Stack {
-        match &self.parts {
-            Parts::Shared(stack) => stack,
-            Parts::Private(stack) => stack,
-        }
+        self.parts.stack()
     }
 
     pub fn folder(&self) -> &Path {
