@@ -3,7 +3,7 @@
 use super::node::Node;
 use super::topologies::{TRADES, trade};
 use super::world::{Sql, World};
-use super::{oracle, wait};
+use super::oracle;
 use aqueduct_stack::Part;
 use std::time::Duration;
 

@@ -127,6 +127,21 @@ impl World {
     }
 }
 
+/// A test that failed shows what its nodes had to say, those that have ended included.
+impl Drop for World {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            return;
+        }
+        for entry in std::fs::read_dir(self.folder()).into_iter().flatten().flatten() {
+            if entry.path().extension().is_some_and(|ending| ending == "log") {
+                let text = std::fs::read_to_string(entry.path()).unwrap_or_default();
+                eprintln!("--- {}:\n{text}", entry.path().display());
+            }
+        }
+    }
+}
+
 /// A plain blocking connection.
 pub struct Sql {
     runtime: tokio::runtime::Runtime,
