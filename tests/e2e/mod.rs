@@ -7,6 +7,8 @@
 
 mod bad_messages;
 mod crash;
+mod kafka;
+mod migrations;
 mod node;
 mod oracle;
 mod outage;

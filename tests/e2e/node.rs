@@ -94,10 +94,6 @@ impl Node {
             .unwrap_or_else(|| panic!("the node was ended by a signal: {status}; log:\n{}", self.log()))
     }
 
-    pub fn is_running(&mut self) -> bool {
-        self.child.try_wait().expect("wait").is_none()
-    }
-
     /// The status and body of a GET; `None` while nobody answers.
     pub fn get(&self, path: &str) -> Option<(u16, String)> {
         request(self.admin, "GET", path, None)
@@ -139,9 +135,6 @@ impl Drop for Node {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
-        if std::thread::panicking() {
-            eprintln!("--- log of the node at {}:\n{}", self.admin, self.log());
-        }
     }
 }
 

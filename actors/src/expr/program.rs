@@ -28,16 +28,23 @@ impl Program {
         }
     }
 
-    /// A slot and a text of which the expression cannot be true unless they are equal.
-    pub fn discriminator(&self) -> Option<(u32, &str)> {
-        fn find(node: &Node) -> Option<(u32, &str)> {
-            match node {
-                Node::TextIs { slot, text, negated: false } => Some((*slot, text)),
-                Node::And(both) => find(&both[0]).or_else(|| find(&both[1])),
-                _ => None,
-            }
+    /// Conditions that are all true exactly when this one is; each may be judged as soon as its own names are known.
+    pub fn conjuncts(self) -> Vec<Program> {
+        match self.root {
+            Node::And(sides) => sides.into_iter().flat_map(|root| Program { root }.conjuncts()).collect(),
+            root => vec![Program { root }],
         }
-        find(&self.root)
+    }
+
+    /// Every slot it reads.
+    pub fn slots(&self) -> Vec<u32> {
+        let mut slots = Vec::new();
+        self.root.visit(&mut |node| {
+            if let Node::Slot(slot) | Node::TextIs { slot, .. } = node {
+                slots.push(*slot);
+            }
+        });
+        slots
     }
 }
 
@@ -158,4 +165,25 @@ pub(super) enum Node {
     Negate(Box<Node>),
     Matches(Box<Node>, Regex),
     Call(Function, Box<[Node]>),
+}
+
+impl Node {
+    /// Shows `see` this node and all below it.
+    fn visit(&self, see: &mut dyn FnMut(&Node)) {
+        see(self);
+        match self {
+            Node::Constant(_) | Node::Slot(_) | Node::TextIs { .. } => {}
+            Node::Step(pair) | Node::And(pair) | Node::Or(pair) | Node::In(pair) => {
+                pair.iter().for_each(|node| node.visit(see));
+            }
+            Node::Compare(_, pair) | Node::Arithmetic(_, pair) => {
+                pair.iter().for_each(|node| node.visit(see))
+            }
+            Node::List(items) | Node::Call(_, items) => items.iter().for_each(|node| node.visit(see)),
+            Node::Conditional(three) => three.iter().for_each(|node| node.visit(see)),
+            Node::Not(of) | Node::Negate(of) | Node::Matches(of, _) | Node::Present { of, .. } => {
+                of.visit(see)
+            }
+        }
+    }
 }

@@ -386,4 +386,38 @@ mod tests {
             assert!(fault(&control).is_some(), "{control:?}");
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn takes_exactly_what_another_parser_takes(text in r#"[\[\]{}",:0-9.eE+\-truefalsn\\ud\n é]{0,20}"#) {
+            let other = serde_json::from_str::<serde::de::IgnoredAny>(&text).is_ok();
+            proptest::prop_assert_eq!(fault(&text).is_none(), other, "{}", text);
+        }
+
+        #[test]
+        fn takes_what_another_printer_prints(value in value(), pretty: bool) {
+            let print = if pretty { serde_json::to_string_pretty } else { serde_json::to_string };
+            let text = print(&value).unwrap();
+            proptest::prop_assert_eq!(fault(&text), None, "{}", text);
+            proptest::prop_assert!(fault(&text[..text.len() - 1]).is_some() || value.is_number(), "{}", text);
+        }
+    }
+
+    fn value() -> impl proptest::strategy::Strategy<Value = serde_json::Value> {
+        use proptest::prelude::*;
+        let scalar = prop_oneof![
+            Just(serde_json::Value::Null),
+            any::<bool>().prop_map(Into::into),
+            any::<i64>().prop_map(Into::into),
+            any::<f64>().prop_map(Into::into),
+            any::<String>().prop_map(Into::into),
+        ];
+        scalar.prop_recursive(6, 64, 6, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..6).prop_map(Into::into),
+                prop::collection::vec((any::<String>(), inner), 0..6)
+                    .prop_map(|members| serde_json::Value::Object(members.into_iter().collect())),
+            ]
+        })
+    }
 }

@@ -28,6 +28,7 @@ mod tests;
 
 use crate::Services;
 use crate::kafka::slot::{FixedSlot, MemberSlots};
+use crate::timescale::AdvisorySlots;
 use aqueduct_engine::{Class, Error, Factory};
 use aqueduct_topology::model::{Actor, KafkaSource, Kind, Topology};
 use std::sync::Arc;
@@ -50,7 +51,7 @@ pub fn factory(actor: &Actor, options: &KafkaSource, services: &Services) -> Res
         source: actor.id.value.as_str().into(),
         kafka: options.clone(),
         offsets: services.offsets.clone(),
-        slots: slots(place),
+        slots: slots(place, services),
     };
     Ok(Arc::new(move || Box::new(Source::new(options.clone()))))
 }
@@ -78,6 +79,10 @@ fn place_among_sources(actor: &Actor, options: &KafkaSource, topology: &Topology
     Ok(place)
 }
 
-fn slots(place: u32) -> Arc<dyn MemberSlots> {
-    Arc::new(FixedSlot(place))
+/// Member names are leased where the offsets are, if that is a database.
+fn slots(place: u32, services: &Services) -> Arc<dyn MemberSlots> {
+    match &services.timescale {
+        Some(timescale) => Arc::new(AdvisorySlots::new(timescale.clone(), services.clock.clone())),
+        None => Arc::new(FixedSlot(place)),
+    }
 }

@@ -244,7 +244,10 @@ impl<'a> Session<'a> {
             }
             Report::Revoking { partition, epoch } => self.drain_partition(partition, epoch),
             Report::Released { partition, epoch } => {
-                self.claims.release(&self.claimer.options.key(partition), epoch);
+                let key = self.claimer.options.key(partition);
+                self.claims.release(&key, epoch);
+                // What no sink has decided is read again under the next claim, here or elsewhere.
+                self.ledger.release(&key, epoch);
                 if self.held.get(&partition).is_some_and(|claim| claim.epoch == epoch) {
                     self.held.remove(&partition);
                 }

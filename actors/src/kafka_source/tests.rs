@@ -118,7 +118,8 @@ async fn reading_begins_where_the_claim_says_and_waits_for_it() {
     let status = probe.status().clone();
     let (ended, ()) = harness
         .run_while(world.source(|_| {}), async {
-            let away = |state: &State| matches!(state, State::Waiting { reason, .. } if reason.contains("away"));
+            let away =
+                |state: &State| matches!(state, State::Waiting { reason, .. } if reason.contains("away"));
             until_state(&probe, away).await;
             probe.until(|probe| count(probe) == 10).await;
             assert_eq!(status.state().0, State::Running);
@@ -176,8 +177,7 @@ async fn a_lost_claim_is_claimed_anew_and_read_from_its_start() {
             probe.status().ask_drain();
         };
         harness.run_while(world.source(|_| {}), script).await.0.unwrap();
-        let anew: Vec<Batch> =
-            probe.received().into_iter().filter(|batch| batch.origin.epoch == 2).collect();
+        let anew: Vec<Batch> = probe.received().into_iter().filter(|batch| batch.origin.epoch == 2).collect();
         assert_eq!(values(&anew)[&0], (40..100).collect::<Vec<_>>());
     }
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 /// Longest path an author may write; finding paths recurses so deep.
 const STEPS_MAX: usize = 64;
 
-/// One case. The conditions of the message are compiled in the place that all cases share.
+/// One case. `when` is compiled in the place that all cases share.
 #[derive(Clone, Debug)]
 pub(super) struct Case {
     pub(super) when: Option<Program>,
@@ -23,7 +23,7 @@ pub(super) struct Case {
     pub(super) explode: Option<u32>,
     /// Conditions of the element, before its fields are decoded.
     pub(super) item_select: Vec<Program>,
-    /// In the order of computation: what a field uses comes before it.
+    /// In the row's order; a field is computed from those before it.
     pub(super) fields: Vec<Field>,
     pub(super) row_select: Vec<Program>,
     pub(super) row_require: Vec<(Arc<str>, Program)>,
@@ -45,17 +45,22 @@ impl Case {
 
         let (mut message_select, mut item_select, mut row_select) = (Vec::new(), Vec::new(), Vec::new());
         for select in &case.select {
-            match condition(&select.text, shared, &mut place)? {
-                (Stage::Message, program) => message_select.push(program),
-                (Stage::Item, program) => item_select.push(program),
-                (Stage::Row, program) => row_select.push(program),
+            for (stage, program) in conditions(&select.text, &mut place)? {
+                match stage {
+                    Stage::Message => message_select.push(program),
+                    Stage::Item => item_select.push(program),
+                    Stage::Row => row_select.push(program),
+                }
             }
         }
         let (mut message_require, mut row_require) = (Vec::new(), Vec::new());
         for (reason, require) in &case.require {
-            match condition(&require.text, shared, &mut place)? {
-                (Stage::Message, program) => message_require.push((reason.as_str().into(), program)),
-                (_, program) => row_require.push((reason.as_str().into(), program)),
+            let reason: Arc<str> = reason.as_str().into();
+            for (stage, program) in conditions(&require.text, &mut place)? {
+                match stage {
+                    Stage::Message => message_require.push((reason.clone(), program)),
+                    Stage::Item | Stage::Row => row_require.push((reason.clone(), program)),
+                }
             }
         }
         Ok(Self {
@@ -73,24 +78,25 @@ impl Case {
 }
 
 /// When a condition can be judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Stage {
     Message,
     Item,
     Row,
 }
 
-/// A condition, judged as early as the names it uses allow.
-fn condition(text: &str, shared: &mut Place, place: &mut Place) -> Result<(Stage, Program), String> {
-    place.take_used();
-    let program = compile(text, place)?;
-    let used = place.take_used();
-    if used.iter().any(|source| matches!(source, names::Source::Field(_))) {
-        return Ok((Stage::Row, program));
-    }
-    if used.iter().any(|source| matches!(source, names::Source::Element(_) | names::Source::ItemKey)) {
-        return Ok((Stage::Item, program));
-    }
-    Ok((Stage::Message, compile(text, shared)?))
+/// The parts of a condition, each judged as early as the names it uses allow.
+fn conditions(text: &str, place: &mut Place) -> Result<Vec<(Stage, Program)>, String> {
+    let parts = compile(text, place)?.conjuncts().into_iter();
+    let staged = parts.map(|program| {
+        let stage = place.sources_of(&program).into_iter().map(|source| match source {
+            names::Source::Field(_) => Stage::Row,
+            names::Source::Element(_) | names::Source::ItemKey => Stage::Item,
+            _ => Stage::Message,
+        });
+        (stage.max().unwrap_or(Stage::Message), program)
+    });
+    Ok(staged.collect())
 }
 
 fn compile(text: &str, place: &mut Place) -> Result<Program, String> {
@@ -105,63 +111,45 @@ fn steps(pointer: &model::Pointer) -> Result<Vec<Step>, String> {
 }
 
 fn fields(case: &model::Case, place: &mut Place) -> Result<Vec<Field>, String> {
-    let mut waiting = Vec::with_capacity(case.fields.len());
-    for (column, field) in case.fields.iter().enumerate() {
-        let (source, uses) = source(field, place)?;
-        waiting.push((Field::new(field, column, source)?, uses));
-    }
-    in_order(waiting)
+    let field =
+        |(column, field): (usize, &model::Field)| Field::new(field, column, source(field, column, place)?);
+    case.fields.iter().enumerate().map(field).collect()
 }
 
-/// Where a field's value is, and the columns it is computed from.
-fn source(field: &model::Field, place: &mut Place) -> Result<(Source, Vec<usize>), String> {
+/// Where the value of the field of `column` is.
+fn source(field: &model::Field, column: usize, place: &mut Place) -> Result<Source, String> {
     let text = match &field.source {
         model::FieldSource::Path(pointer) => {
             let steps = steps(pointer)?;
-            return Ok((Source::Element(place.element_paths().slot(&steps)), Vec::new()));
+            return Ok(Source::Element(place.element_paths().slot(&steps)));
         }
         model::FieldSource::Expr(expr) => &expr.text,
     };
-    place.take_used();
-    let program = compile(text, place).map_err(|error| format!("field `{}`: {error}", field.name.value))?;
-    let used = place.take_used();
+    let name = field.name.value.as_str();
+    let program = compile(text, place).map_err(|error| format!("field `{name}`: {error}"))?;
+    let used = place.sources_of(&program);
     if let (Some(_), [only]) = (program.as_slot(), used.as_slice()) {
         match (only, place.element.is_some()) {
             (names::Source::Element(path), _) | (names::Source::Message(path), false) => {
-                return Ok((Source::Element(*path), Vec::new()));
+                return Ok(Source::Element(*path));
             }
-            (names::Source::Message(path), true) => return Ok((Source::Message(*path), Vec::new())),
+            (names::Source::Message(path), true) => return Ok(Source::Message(*path)),
             _ => {}
+        }
+    }
+    let mut of_fields = false;
+    for source in used {
+        if let names::Source::Field(other) = source {
+            of_fields = true;
+            if *other >= column {
+                return Err(format!("field `{name}`: it may be computed from the fields above it only"));
+            }
         }
     }
     if let Some(constant) = program.as_constant().filter(|_| field.map.is_empty())
         && let Some(text) = constant.value().written()
     {
-        return Ok((Source::Constant(Reader::new(field)?.constant(field, &text)?), Vec::new()));
+        return Ok(Source::Constant(Reader::new(field)?.constant(field, &text)?));
     }
-    let columns: Vec<usize> = used
-        .iter()
-        .filter_map(|source| match source {
-            names::Source::Field(column) => Some(*column),
-            _ => None,
-        })
-        .collect();
-    Ok((Source::Program(program, !columns.is_empty()), columns))
-}
-
-/// Puts what a field uses before it.
-fn in_order(mut waiting: Vec<(Field, Vec<usize>)>) -> Result<Vec<Field>, String> {
-    let mut ordered: Vec<Field> = Vec::with_capacity(waiting.len());
-    while !waiting.is_empty() {
-        let (ready, rest): (Vec<_>, Vec<_>) = waiting
-            .into_iter()
-            .partition(|(_, uses)| uses.iter().all(|used| ordered.iter().any(|field| field.column == *used)));
-        if ready.is_empty() {
-            let names: Vec<_> = rest.iter().map(|(field, _)| format!("`{}`", field.name)).collect();
-            return Err(format!("the fields {} are computed from each other", names.join(", ")));
-        }
-        ordered.extend(ready.into_iter().map(|(field, _)| field));
-        waiting = rest;
-    }
-    Ok(ordered)
+    Ok(Source::Program(program, of_fields))
 }

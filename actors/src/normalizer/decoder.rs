@@ -8,8 +8,8 @@ use super::case::Case;
 use super::column::{Column, arrow_field};
 use super::event_time::EventTime;
 use super::field::Source;
-use super::names::{Place, Record, Row};
-use super::reject::{self, Problem, REJECTED_ROWS_MAX, Reject, quoted};
+use super::names::{self, Place, Record, Row};
+use super::reject::{self, Problem, Reject, quoted};
 use crate::expr::Value;
 use crate::json::{Document, FaultKind, Kind, NONE, NodeRef, Tape};
 use aqueduct_engine::{Batch, Class, Error, batch};
@@ -134,8 +134,17 @@ impl Decoder {
                 let document = Document::new(text, tape);
                 let rejects = output.rejects.len();
                 let rows = output.offsets.len();
-                let mut message =
-                    Message { plan, document: &document, record, output, next_row: 0, rejected: 0, found };
+                let letters_max = reject::letters_max(text.len());
+                let mut message = Message {
+                    plan,
+                    document: &document,
+                    record,
+                    found,
+                    output,
+                    next_row: 0,
+                    rejected: 0,
+                    letters_max,
+                };
                 match message.decode() {
                     Ok(()) => return message.finish(),
                     Err(WholeMessage(problem)) => {
@@ -175,41 +184,17 @@ struct Message<'d, 'o> {
     output: &'o mut Output,
     /// Rows are numbered within their message whether they are kept or not.
     next_row: i32,
-    rejected: u32,
+    rejected: usize,
+    letters_max: usize,
 }
 
 impl<'d> Message<'d, '_> {
     fn decode(&mut self) -> Result<(), WholeMessage> {
         let root = self.document.node(0);
         self.plan.shared.message.resolve(root, self.document, &mut self.found.shared);
-        for case in &self.plan.cases {
-            let row = Row {
-                sources: &self.plan.shared.sources,
-                document: self.document,
-                message: &self.found.shared,
-                element: &[],
-                item_key: Value::Null,
-                record: self.record,
-                columns: &[],
-                row: 0,
-            };
-            if case.when.as_ref().is_some_and(|when| !when.is_true(&row)) {
-                continue;
-            }
-            if case.message_select.iter().all(|select| select.is_true(&row)) {
-                if let Some((reason, _)) =
-                    case.message_require.iter().find(|(_, require)| !require.is_true(&row))
-                {
-                    let problem = Problem {
-                        reason: reason.clone(),
-                        detail: format!("`require` {reason} is not true of the message"),
-                    };
-                    self.reject_row(problem);
-                    self.next_row += 1;
-                } else {
-                    self.rows(case)?;
-                }
-            }
+        let mut tried = 0;
+        while let Some(case) = self.next_case(&mut tried) {
+            self.case(case)?;
             if self.plan.mode == MatchMode::First {
                 break;
             }
@@ -217,15 +202,51 @@ impl<'d> Message<'d, '_> {
         Ok(())
     }
 
-    /// The rows of one case.
-    fn rows(&mut self, case: &'d Case) -> Result<(), WholeMessage> {
+    /// The first case that applies after the first `tried` ones.
+    fn next_case(&self, tried: &mut usize) -> Option<&'d Case> {
+        let plan = self.plan;
+        let row = self.scope(&plan.shared.sources, &self.found.shared);
+        let applies = |case: &Case| case.when.as_ref().is_none_or(|when| when.is_true(&row));
+        let found = plan.cases[*tried..].iter().position(applies)?;
+        *tried += found + 1;
+        Some(&plan.cases[*tried - 1])
+    }
+
+    /// What expressions see before there is an element.
+    fn scope<'s>(&self, sources: &'s [names::Source], message: &'s [u32]) -> Row<'s>
+    where
+        'd: 's,
+    {
+        Row {
+            sources,
+            document: self.document,
+            message,
+            element: message,
+            item_key: Value::Null,
+            record: self.record,
+            columns: &[],
+            row: 0,
+        }
+    }
+
+    /// The rows of a case that applies.
+    fn case(&mut self, case: &'d Case) -> Result<(), WholeMessage> {
         let root = self.document.node(0);
+        case.place.message.resolve(root, self.document, &mut self.found.message);
+        let row = self.scope(&case.place.sources, &self.found.message);
+        if !case.message_select.iter().all(|select| select.is_true(&row)) {
+            return Ok(());
+        }
+        if let Some((reason, _)) = case.message_require.iter().find(|(_, require)| !require.is_true(&row)) {
+            let detail = format!("`require` {reason} is not true of the message");
+            self.reject_row(Problem { reason: reason.clone(), detail });
+            self.next_row += 1;
+            return Ok(());
+        }
         let Some(explode) = case.explode else {
-            case.place.message.resolve(root, self.document, &mut self.found.element);
             self.row(case, Value::Null);
             return Ok(());
         };
-        case.place.message.resolve(root, self.document, &mut self.found.message);
         let exploded = match self.found.message[explode as usize] {
             NONE => return Ok(()),
             index => self.document.node(index),
@@ -279,20 +300,9 @@ impl<'d> Message<'d, '_> {
 
     /// Writes the row; `false` = it is filtered.
     fn try_row(&mut self, case: &'d Case, item_key: Value<'d>, at: usize) -> Result<bool, Problem> {
-        let (message, element) = match case.place.element {
-            Some(_) => (&self.found.message, &self.found.element),
-            None => (&self.found.element, &self.found.element),
-        };
-        let row = Row {
-            sources: &case.place.sources,
-            document: self.document,
-            message,
-            element,
-            item_key,
-            record: self.record,
-            columns: &[],
-            row: at,
-        };
+        let message = &self.found.message;
+        let element = if case.place.element.is_some() { &self.found.element } else { message };
+        let row = Row { element, item_key, row: at, ..self.scope(&case.place.sources, message) };
         if !case.item_select.iter().all(|select| select.is_true(&row)) {
             return Ok(false);
         }
@@ -341,16 +351,16 @@ impl<'d> Message<'d, '_> {
 
     fn reject_row(&mut self, problem: Problem) {
         self.rejected += 1;
-        if self.rejected <= REJECTED_ROWS_MAX {
+        if self.rejected <= self.letters_max {
             self.output.reject(self.record.offset, self.next_row, problem);
         }
     }
 
     /// One letter for all the rejected rows that have none of their own.
     fn finish(self) {
-        if self.rejected > REJECTED_ROWS_MAX {
+        if self.rejected > self.letters_max {
             let detail =
-                format!("{} more rows of this record are rejected", self.rejected - REJECTED_ROWS_MAX);
+                format!("{} more rows of this record are rejected", self.rejected - self.letters_max);
             let problem = Problem::new(reject::MORE_ROWS, detail);
             self.output.reject(self.record.offset, self.next_row, problem);
         }

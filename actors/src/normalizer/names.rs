@@ -4,7 +4,7 @@
 //! expressions see its element and its fields too. Each place numbers its own slots.
 
 use super::column::Column;
-use crate::expr::{Constant, Name, Names, Scope, Value};
+use crate::expr::{Constant, Name, Names, Program, Scope, Value};
 use crate::json::{Document, NONE, Paths, Step};
 use aqueduct_engine::{Batch, Headers};
 
@@ -39,15 +39,12 @@ pub(super) struct Place {
     case: String,
     /// Names of the columns that may be used.
     fields: Vec<String>,
-    /// The sources named since this was last cleared.
-    used: Vec<Source>,
 }
 
 impl Place {
     /// Where case `case` is chosen: nothing is decoded yet.
     pub(super) fn of_message(&mut self, case: &str) {
         case.clone_into(&mut self.case);
-        self.used.clear();
     }
 
     /// Inside of `case`, whose rows have `fields`.
@@ -55,9 +52,9 @@ impl Place {
         Self { case: case.to_owned(), element: exploded.then(Paths::default), fields, ..Self::default() }
     }
 
-    /// The sources named since the last call.
-    pub(super) fn take_used(&mut self) -> Vec<Source> {
-        std::mem::take(&mut self.used)
+    /// What `program`, which was compiled here, reads.
+    pub(super) fn sources_of(&self, program: &Program) -> Vec<&Source> {
+        program.slots().into_iter().map(|slot| &self.sources[slot as usize]).collect()
     }
 
     /// The paths of the element, which may be the message's.
@@ -66,7 +63,6 @@ impl Place {
     }
 
     fn slot(&mut self, source: Source) -> u32 {
-        self.used.push(source.clone());
         let slot = self.sources.iter().position(|known| *known == source).unwrap_or_else(|| {
             self.sources.push(source);
             self.sources.len() - 1

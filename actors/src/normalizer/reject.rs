@@ -27,11 +27,19 @@ pub const UNMAPPED_VALUE: &str = "unmapped_value";
 pub const EXPRESSION: &str = "expression";
 /// The event time lies outside its bounds.
 pub const EVENT_TIME: &str = "event_time";
-/// Stands for the rejected rows of a record beyond the first [`REJECTED_ROWS_MAX`].
+/// Stands for the rejected rows of a record that have no letter of their own; see [`letters_max`].
 pub const MORE_ROWS: &str = "more_rows";
 
-/// Letters of one record, apart from the one that counts the rest: each holds the record's bytes.
-pub const REJECTED_ROWS_MAX: u32 = 64;
+/// Most letters of one record, apart from the one that counts the rest.
+pub const LETTERS_MAX: usize = 64;
+/// Each letter holds the record's bytes; together they hold about so many.
+pub const LETTERS_BYTES_MAX: usize = 16 << 20;
+
+/// How many rejected rows of a record of so many bytes have a letter of their own.
+pub(super) fn letters_max(message_bytes: usize) -> usize {
+    (LETTERS_BYTES_MAX / message_bytes.max(1)).clamp(1, LETTERS_MAX)
+}
+
 /// Characters of a value that a detail quotes.
 const QUOTED_CHARS_MAX: usize = 96;
 

@@ -48,7 +48,8 @@ pub async fn nodes_come_and_go(told: Told, partitions: i32) {
     feed.join().expect("the feed ends well");
     for partition in 0..partitions {
         let rows = table.rows(partition);
-        let values: Vec<String> = rows.iter().map(|(_, value)| String::from_utf8_lossy(value).into()).collect();
+        let values: Vec<String> =
+            rows.iter().map(|(_, value)| String::from_utf8_lossy(value).into()).collect();
         let expected: Vec<String> = (0..EACH).map(|value| value.to_string()).collect();
         assert!(values == expected, "partition {partition} holds {} rows", values.len());
     }
@@ -165,7 +166,11 @@ pub async fn the_older_of_two_members_of_one_name_leaves(told: Told) {
 }
 
 /// The broker stands still for a while and goes on: nothing is lost.
-pub async fn a_broker_that_stands_still_is_waited_for(told: Told, pause: impl FnOnce(), resume: impl FnOnce()) {
+pub async fn a_broker_that_stands_still_is_waited_for(
+    told: Told,
+    pause: impl FnOnce(),
+    resume: impl FnOnce(),
+) {
     let table = Arc::new(Table::default());
     produce(&told, 0, (0..1000).map(|value| value.to_string()));
     let node = Node::new(&told, &table).run(async |probe| {

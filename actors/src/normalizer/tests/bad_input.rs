@@ -267,6 +267,9 @@ fn a_poisoned_array_gives_few_letters() {
     assert_eq!(found.rejects.len(), 65);
     assert_eq!(found.rejects[64], "0.1002 more_rows");
     assert_eq!(found.details[64], "936 more rows of this record are rejected");
+    let heavy = format!("[{{\"id\":\"x\",\"pad\":\"{}\"}},{elements}]", "x".repeat(6 << 20));
+    let found = outcome(&normalizer(options), &batch(&[heavy]));
+    assert_eq!(found.rejects.len(), 3, "letters hold the message's bytes, so a large one has few");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-const MD_TRADES: &str = include_str!("../../../../topology/tests/library/md-trades.yaml");
+const MD_TRADES: &str = include_str!("../../../../config/topologies/md-trades/topology.yaml");
 const SAMPLES: &str = include_str!("../../../../config/samples/crypto_msg_parser_2.9.2.jsonl");
 
 /// The member `msg` of each line as it is written, and its member `case` where there is one. No Kafka time.
