@@ -21,6 +21,9 @@ pub(crate) struct Entry {
     pub(crate) write: Write,
 }
 
+/// What leaves together, by key.
+pub(crate) type Writes = Arc<Vec<(Arc<str>, Entry)>>;
+
 /// A value or its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Write {
@@ -41,9 +44,6 @@ pub(crate) enum Offer {
     Full,
 }
 
-/// What goes to Redis together: keys and their hashes.
-pub(crate) type Writes = Vec<(Arc<str>, Entry)>;
-
 /// See the module. `O` is what waits for its settling.
 #[derive(Debug)]
 pub(crate) struct Pending<O> {
@@ -55,7 +55,7 @@ pub(crate) struct Pending<O> {
 
 #[derive(Debug)]
 struct Flight<O> {
-    writes: Arc<Writes>,
+    writes: Writes,
     owed: Vec<O>,
 }
 
@@ -106,7 +106,7 @@ impl<O> Pending<O> {
     }
 
     /// Sends everything off; `None` if there is nothing to write, or something is on its way.
-    pub(crate) fn depart(&mut self) -> Option<Arc<Writes>> {
+    pub(crate) fn depart(&mut self) -> Option<Writes> {
         if self.newest.is_empty() || self.flight.is_some() {
             return None;
         }
