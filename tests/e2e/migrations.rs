@@ -171,7 +171,8 @@ fn a_killed_migrator_keeps_nobody_waiting() {
 fn a_lock_that_another_session_holds_is_named() {
     let world = World::shared();
     let holder = world.sql();
-    holder.batch("CREATE TABLE busy (x int); BEGIN; LOCK TABLE busy");
+    holder.batch("CREATE TABLE busy (x int)");
+    holder.batch("BEGIN; LOCK TABLE busy");
     let file = with_files(&world, &[("0001_alter.sql", "ALTER TABLE busy ADD COLUMN y int;")]);
     let output = migrate(&world, "up", &file);
     let text = said(&output);
