@@ -36,9 +36,7 @@ pub enum Encoding {
     /// Microseconds since 2000.
     Timestamptz,
     /// A scaled integer.
-    Numeric {
-        scale: u8,
-    },
+    Numeric { scale: u8 },
 }
 
 /// One column of one batch, ready to be read by row.
@@ -141,12 +139,7 @@ fn put_eight(out: &mut Vec<u8>, bytes: [u8; 8]) {
 }
 
 /// Appends rows until `out` holds `bytes_max`; says how far it came.
-pub fn put_rows(
-    cells: &[Cells<'_>],
-    rows: Range<usize>,
-    bytes_max: usize,
-    out: &mut Vec<u8>,
-) -> usize {
+pub fn put_rows(cells: &[Cells<'_>], rows: Range<usize>, bytes_max: usize, out: &mut Vec<u8>) -> usize {
     let columns = (cells.len() as i16).to_be_bytes();
     for row in rows.clone() {
         if out.len() >= bytes_max {

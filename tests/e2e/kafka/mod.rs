@@ -59,15 +59,28 @@ async fn the_older_of_two_members_of_one_name_leaves() {
 async fn what_the_log_no_longer_has_is_skipped_and_counted() {
     let world = World::shared();
     let told = told(&world, 1);
-    let topic = told.topic.clone();
-    let client = world.stack().kafka_client().expect("client settings");
-    cases::what_the_log_no_longer_has_is_skipped(told, async |below| {
-        let admin: AdminClient<DefaultClientContext> = client.create().expect("an admin client");
-        let mut list = TopicPartitionList::new();
-        list.add_partition_offset(&topic, 0, Offset::Offset(below)).expect("a partition");
-        admin.delete_records(&list, &AdminOptions::new()).await.expect("deleted");
+    cases::what_the_log_no_longer_has_is_skipped(told.clone(), async |below| {
+        delete_below(&world, &told.topic, below).await;
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_log_that_moves_past_a_reader_is_caught_up_with() {
+    let world = World::shared();
+    let told = told(&world, 1);
+    cases::a_log_that_moves_past_a_reader_is_caught_up_with(told.clone(), async |below| {
+        delete_below(&world, &told.topic, below).await;
+    })
+    .await;
+}
+
+async fn delete_below(world: &World, topic: &str, below: i64) {
+    let client = world.stack().kafka_client().expect("client settings");
+    let admin: AdminClient<DefaultClientContext> = client.create().expect("an admin client");
+    let mut list = TopicPartitionList::new();
+    list.add_partition_offset(topic, 0, Offset::Offset(below)).expect("a partition");
+    admin.delete_records(&list, &AdminOptions::new()).await.expect("deleted");
 }
 
 #[tokio::test]
