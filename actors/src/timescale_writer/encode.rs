@@ -36,7 +36,10 @@ pub enum Encoding {
     /// Microseconds since 2000.
     Timestamptz,
     /// A scaled integer.
-    Numeric { scale: u8 },
+    Numeric {
+        /// Digits after the point.
+        scale: u8,
+    },
 }
 
 /// One column of one batch, ready to be read by row.

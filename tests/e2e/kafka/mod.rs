@@ -4,7 +4,12 @@ mod cases;
 mod source;
 
 use super::world::World;
+use aqueduct_actors::kafka::slot::MemberSlots;
+use aqueduct_actors::timescale::{AdvisorySlots, Timescale};
+use aqueduct_engine::Clock;
 use aqueduct_stack::Part;
+use aqueduct_topology::model::TimescaleConnection;
+use aqueduct_topology::{Span, Spanned};
 use cases::MEMBERS;
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
@@ -89,4 +94,36 @@ async fn a_broker_that_stands_still_is_waited_for() {
     let pause = || world.stack().pause(Part::Kafka).expect("paused");
     let resume = || world.stack().resume(Part::Kafka).expect("resumed");
     cases::a_broker_that_stands_still_is_waited_for(told(&world, 1), pause, resume).await;
+}
+
+#[tokio::test]
+async fn each_member_of_a_node_has_the_lowest_free_name() {
+    let world = World::shared();
+    let connection = TimescaleConnection {
+        url: Spanned::new(world.database_url().to_owned().into(), Span::default()),
+        password_file: None,
+        pool: 1,
+        tls: None,
+    };
+    let slots = || {
+        let clock = Clock::system();
+        let timescale = Timescale::new(&connection, "slots", "node", clock.clone()).expect("a database");
+        AdvisorySlots::new(timescale, clock)
+    };
+    let (one, other) = (slots(), slots());
+    let held = async {
+        let first = one.acquire("slots", "node").await.expect("a slot");
+        let second = other.acquire("slots", "node").await.expect("a slot");
+        assert_eq!((first.number, second.number), (0, 1));
+        assert_eq!(other.acquire("slots", "elsewhere").await.expect("a slot").number, 0);
+        drop(first);
+        // The server learns of the end of a connection in its own time.
+        loop {
+            match other.acquire("slots", "node").await.expect("a slot").number {
+                0 => break,
+                number => assert_eq!(number, 2, "the second is still held"),
+            }
+        }
+    };
+    tokio::task::LocalSet::new().run_until(held).await;
 }
