@@ -202,6 +202,34 @@ pub async fn what_the_log_no_longer_has_is_skipped(told: Told, delete_below: imp
     assert_eq!(table.next(0), Some(200));
 }
 
+/// The log moves past a source that is held up: what is gone is counted, and what is left is read.
+pub async fn a_log_that_moves_past_a_reader_is_caught_up_with(
+    told: Told,
+    delete_below: impl AsyncFnOnce(i64),
+) {
+    const SENT: i64 = 40_000;
+    const KEPT_FROM: i64 = 39_900;
+    let table = Arc::new(Table::default());
+    let padding = "x".repeat(1000);
+    produce(&told, 0, (0..SENT).map(|value| format!("{value} {padding}")));
+    let node = Node::narrow(&told, &table);
+    let node = node.run(async |probe| {
+        probe.hold_outputs(true);
+        until("the links are full", || probe.status().blocked_total() > Duration::from_millis(100)).await;
+        // Longer than a full link is waited for: what the client has fetched is thrown away.
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        delete_below(KEPT_FROM).await;
+        probe.hold_outputs(false);
+        until("the end", || table.next(0) == Some(SENT)).await;
+        let row = &probe.ledger().rows()[0];
+        assert_eq!(row.skipped + table.count() as u64, SENT as u64);
+        assert!(row.skipped > 0);
+    });
+    node.await;
+    let rows = table.rows(0);
+    assert!((KEPT_FROM..SENT).all(|offset| rows.iter().any(|row| row.0 == offset)));
+}
+
 /// Every way to take part in a group.
 pub const MEMBERS: [(GroupProtocol, Membership); 4] = [
     (GroupProtocol::Classic, Membership::Static),
