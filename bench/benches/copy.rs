@@ -13,12 +13,18 @@ const ROWS: usize = 8192;
 /// The flat ticks of the other benchmarks: seven columns.
 fn ticks(decimal: bool) -> (RecordBatch, Vec<(usize, Encoding)>) {
     let numbers = 0..ROWS as i64;
-    let times = TimestampMicrosecondArray::from_iter_values(numbers.clone().map(|n| 1_700_000_000_000_000 + n));
+    let times =
+        TimestampMicrosecondArray::from_iter_values(numbers.clone().map(|n| 1_700_000_000_000_000 + n));
     let symbols = StringArray::from_iter_values(numbers.clone().map(|n| format!("SYM{:03}", n % 200)));
     let number = |shift: i64| -> (ArrayRef, Encoding) {
         if decimal {
-            let values = Decimal128Array::from_iter_values((0..ROWS as i128).map(|n| (n + i128::from(shift)) * 12_345_678));
-            (Arc::new(values.with_precision_and_scale(18, 8).expect("18 digits")), Encoding::Numeric { scale: 8 })
+            let values = Decimal128Array::from_iter_values(
+                (0..ROWS as i128).map(|n| (n + i128::from(shift)) * 12_345_678),
+            );
+            (
+                Arc::new(values.with_precision_and_scale(18, 8).expect("18 digits")),
+                Encoding::Numeric { scale: 8 },
+            )
         } else {
             (Arc::new(Float64Array::from_iter_values((0..ROWS).map(|n| n as f64 / 8.0))), Encoding::Float8)
         }

@@ -15,6 +15,15 @@ enum Parts {
     Private(Box<Stack>),
 }
 
+impl Parts {
+    fn stack(&self) -> &Stack {
+        match self {
+            Parts::Shared(stack) => stack,
+            Parts::Private(stack) => stack,
+        }
+    }
+}
+
 pub struct World {
     database: Database,
     parts: Parts,
@@ -46,10 +55,7 @@ impl World {
     }
 
     fn on(parts: Parts) -> Self {
-        let stack = match &parts {
-            Parts::Shared(stack) => stack,
-            Parts::Private(stack) => stack,
-        };
+        let stack = parts.stack();
         Self {
             database: stack.fresh_database().expect("a fresh database"),
             topic: stack.fresh_topic(PARTITIONS).expect("a fresh topic"),
@@ -60,10 +66,7 @@ impl World {
     }
 
     pub fn stack(&self) -> &Stack {
-        match &self.parts {
-            Parts::Shared(stack) => stack,
-            Parts::Private(stack) => stack,
-        }
+        self.parts.stack()
     }
 
     pub fn folder(&self) -> &Path {
@@ -121,6 +124,21 @@ impl World {
     pub fn redis(&self) -> bb8_redis::redis::Connection {
         let client = bb8_redis::redis::Client::open(self.stack().redis_url()).expect("a Redis address");
         client.get_connection().expect("connect to Redis")
+    }
+}
+
+/// A test that failed shows what its nodes had to say, those that have ended included.
+impl Drop for World {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            return;
+        }
+        for entry in std::fs::read_dir(self.folder()).into_iter().flatten().flatten() {
+            if entry.path().extension().is_some_and(|ending| ending == "log") {
+                let text = std::fs::read_to_string(entry.path()).unwrap_or_default();
+                eprintln!("--- {}:\n{text}", entry.path().display());
+            }
+        }
     }
 }
 

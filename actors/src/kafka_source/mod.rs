@@ -29,8 +29,9 @@ mod tests;
 use crate::Services;
 use crate::kafka::slot::{FixedSlot, MemberSlots};
 use crate::timescale::AdvisorySlots;
-use aqueduct_engine::{Class, Error, Factory};
+use aqueduct_engine::{Class, Error, Factory, SinkIdentity};
 use aqueduct_topology::model::{Actor, KafkaSource, Kind, Topology};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 pub use source::{Source, SourceOptions};
@@ -52,8 +53,15 @@ pub fn factory(actor: &Actor, options: &KafkaSource, services: &Services) -> Res
         kafka: options.clone(),
         offsets: services.offsets.clone(),
         slots: slots(place, services),
+        required: required(&services.sinks_of(&actor.name.value)),
     };
     Ok(Arc::new(move || Box::new(Source::new(options.clone()))))
+}
+
+/// The sinks whose losses are losses: the required ones, or all where none is.
+fn required(sinks: &[SinkIdentity]) -> BTreeSet<Arc<str>> {
+    let none = !sinks.iter().any(|sink| sink.required);
+    sinks.iter().filter(|sink| sink.required || none).map(|sink| sink.id.clone()).collect()
 }
 
 /// Which of the file's Kafka sources this is. Two that read one topic would share its partitions, each getting half.

@@ -244,7 +244,10 @@ impl<'a> Session<'a> {
             }
             Report::Revoking { partition, epoch } => self.drain_partition(partition, epoch),
             Report::Released { partition, epoch } => {
-                self.claims.release(&self.claimer.options.key(partition), epoch);
+                let key = self.claimer.options.key(partition);
+                self.claims.release(&key, epoch);
+                // What no sink has decided is read again under the next claim, here or elsewhere.
+                self.ledger.release(&key, epoch);
                 if self.held.get(&partition).is_some_and(|claim| claim.epoch == epoch) {
                     self.held.remove(&partition);
                 }
@@ -320,8 +323,9 @@ impl<'a> Session<'a> {
         self.claims.insert(claim.clone());
         self.held.insert(partition, claim.clone());
         self.status.lag().log(&claim.key.topic, partition, log.start, log.end);
-        if claim.start < log.start {
-            self.count_skipped(partition, claim.epoch, claim.start, log.start);
+        let gone = self.claimer.options.gone(&claim).max(log.start - claim.start);
+        if gone > 0 {
+            self.count_skipped(partition, claim.epoch, log.start - gone, log.start);
         }
         let start = claim.start.max(log.start);
         tracing::info!(

@@ -319,7 +319,7 @@ mod tests {
         let name = session_name("a topology with a very long name", "node-0123456789.example.org", 0xab);
         assert!(name.len() <= limits::APPLICATION_NAME_BYTES_MAX, "{name}");
         assert!(
-            name.starts_with("aqueduct/a_topology_with_a_v/node-") && name.ends_with("/000000ab"),
+            name.starts_with("aqueduct/a_topology_with_a_very/node-") && name.ends_with("/000000ab"),
             "{name}"
         );
     }

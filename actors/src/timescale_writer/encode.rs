@@ -37,6 +37,7 @@ pub enum Encoding {
     Timestamptz,
     /// A scaled integer.
     Numeric {
+        /// Digits after the point.
         scale: u8,
     },
 }
@@ -141,12 +142,7 @@ fn put_eight(out: &mut Vec<u8>, bytes: [u8; 8]) {
 }
 
 /// Appends rows until `out` holds `bytes_max`; says how far it came.
-pub fn put_rows(
-    cells: &[Cells<'_>],
-    rows: Range<usize>,
-    bytes_max: usize,
-    out: &mut Vec<u8>,
-) -> usize {
+pub fn put_rows(cells: &[Cells<'_>], rows: Range<usize>, bytes_max: usize, out: &mut Vec<u8>) -> usize {
     let columns = (cells.len() as i16).to_be_bytes();
     for row in rows.clone() {
         if out.len() >= bytes_max {

@@ -14,6 +14,7 @@ fn panics_on(offset: i64, times: u32, journal: &Journal) -> Behaviour {
         Box::pin(async move {
             journal.note("history built");
             while let Some(lease) = cx.lease().await {
+                // The record, not its range: what is left of its batch on probation is harmless.
                 let again = lease.raw.position(offset).is_some()
                     && left
                         .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1))

@@ -128,6 +128,7 @@ impl Node {
             },
             offsets: table.clone(),
             slots: Arc::new(FixedSlot(0)),
+            required: std::collections::BTreeSet::new(),
         });
         Self { harness: Harness::source("source"), source, table: table.clone() }
     }

@@ -1,6 +1,7 @@
 //! Who owns a partition, and from where it is read.
 
 use super::*;
+use aqueduct_actors::timescale::LetterStore;
 use aqueduct_engine::{Class, SinkIdentity};
 use bytes::Bytes;
 use std::collections::BTreeMap;
@@ -118,6 +119,20 @@ fn a_log_that_lost_records_waits_for_somebody() {
 }
 
 #[test]
+fn a_reset_sink_starts_over_under_a_newer_claim() {
+    on_arbiter(async {
+        let base = Base::new().await;
+        let store = offsets(&base, "a");
+        let first = claim(&store, 0).await.expect("a claim");
+        store.advance("history", &[(key(0), first.epoch, 100)]).await.expect("recorded");
+        assert_eq!(store.reset(Some("other")).await.expect("nothing to do"), 0);
+        assert_eq!(store.reset(None).await.expect("reset"), 1);
+        let second = claim(&store, 0).await.expect("a claim");
+        assert_eq!((second.epoch, second.start), (2, 0), "links of this process have seen epoch 1");
+    });
+}
+
+#[test]
 fn a_session_that_holds_the_rows_of_a_claim_is_ended() {
     on_arbiter(async {
         let base = Base::new().await;
@@ -179,7 +194,7 @@ fn letters_that_will_be_judged_again_are_deleted() {
         let first = claim(&store, 0).await.expect("a claim");
         store.advance("history", &[(key(0), first.epoch, 10)]).await.expect("recorded");
         let letters: Vec<_> = [9, 10, 11].iter().map(|offset| super::letters::letter(1, *offset)).collect();
-        super::letters::store(&base).store_letters(&letters).await.expect("stored");
+        super::letters::store(&base).store(&letters).await.expect("stored");
         claim(&store, 0).await.expect("a claim");
         assert_eq!(base.texts("SELECT \"offset\"::text FROM aqueduct.dead_letter").await, ["9"]);
     });

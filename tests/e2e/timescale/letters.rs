@@ -27,17 +27,6 @@ pub(super) fn store(base: &Base) -> TimescaleLetters {
     TimescaleLetters::new(base.timescale("a"), "unit".into(), "a".into(), true)
 }
 
-/// Several letters as the trait takes them.
-pub(super) trait StoreLetters {
-    async fn store_letters(&self, letters: &[Letter]) -> Result<(), Error>;
-}
-
-impl<S: LetterStore> StoreLetters for S {
-    async fn store_letters(&self, letters: &[Letter]) -> Result<(), Error> {
-        self.store(letters).await
-    }
-}
-
 const LETTERS: &str = "SELECT count(*) FROM aqueduct.dead_letter";
 
 #[test]
@@ -46,7 +35,7 @@ fn a_letter_keeps_the_record_as_it_came_and_is_stored_once() {
         let base = Base::new().await;
         claim(&offsets(&base, "a"), 0).await.expect("a claim");
         for _ in 0..2 {
-            store(&base).store_letters(&[letter(1, 5)]).await.expect("stored");
+            store(&base).store(&[letter(1, 5)]).await.expect("stored");
         }
         let kept = "SELECT concat_ws('|', topology, actor, source, topic, partition, \"offset\", row_index, class, reason, \
                     detail, encode(key, 'hex'), encode(payload, 'hex'), headers, extract(epoch FROM record_time)) \
@@ -66,7 +55,7 @@ fn a_letter_judged_under_an_older_claim_is_dropped() {
         let offsets = offsets(&base, "a");
         claim(&offsets, 0).await.expect("a claim");
         claim(&offsets, 0).await.expect("a claim");
-        store(&base).store_letters(&[letter(1, 5), letter(2, 6)]).await.expect("stored");
+        store(&base).store(&[letter(1, 5), letter(2, 6)]).await.expect("stored");
         assert_eq!(base.texts("SELECT \"offset\"::text FROM aqueduct.dead_letter").await, ["6"]);
     });
 }
@@ -103,7 +92,7 @@ fn ten_megabytes_are_kept() {
         let base = Base::new().await;
         claim(&offsets(&base, "a"), 0).await.expect("a claim");
         let large = |offset| Letter { payload: Some(vec![0xfe; 10 << 20]), ..letter(1, offset) };
-        store(&base).store_letters(&[large(1), letter(1, 2), large(3)]).await.expect("stored");
+        store(&base).store(&[large(1), letter(1, 2), large(3)]).await.expect("stored");
         let lengths = base
             .texts("SELECT octet_length(payload)::text FROM aqueduct.dead_letter ORDER BY \"offset\"")
             .await;

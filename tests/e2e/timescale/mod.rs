@@ -60,9 +60,7 @@ impl Base {
 
     async fn with_writer(options: &str) -> Self {
         let base = Self::without_table(options).await;
-        let none = MigrationSet::topology("unit", "nowhere", []).expect("no files");
-        let draft = draft(&base.topology, &none).expect("a draft").expect("a table is missing");
-        base.sql_batch(&draft.sql).await;
+        base.sql_batch(&drafted(&base.topology)).await;
         base
     }
 
@@ -125,6 +123,12 @@ impl Base {
         let query = query.to_owned();
         blocking(move || Sql::connect(&url).rows(&query, &[]).iter().map(|row| row.get(0)).collect()).await
     }
+}
+
+/// What `migrate new` writes for a topology without migrations.
+fn drafted(topology: &Topology) -> String {
+    let none = MigrationSet::topology("unit", "nowhere", []).expect("no files");
+    draft(topology, &none).expect("a draft").expect("a table is missing").sql
 }
 
 /// `Sql` has a runtime of its own, which must not run inside another.

@@ -42,7 +42,8 @@ fn one_bad_row_in_ten_thousand_is_rejected_alone() {
         let details = base.texts("SELECT detail FROM aqueduct.dead_letter ORDER BY \"offset\"").await;
         assert!(details[0].contains("column `price`"), "{details:?}");
         assert!(details[1].contains("constraint `") && details[1].contains("known"), "{details:?}");
-        assert_eq!(base.integer("SELECT count(DISTINCT x) FROM (SELECT xmin::text x FROM m.trades UNION SELECT xmin::text FROM aqueduct.offsets) t").await > 0, true);
+        let transactions = "SELECT count(DISTINCT x) FROM (SELECT xmin::text x FROM m.trades UNION SELECT xmin::text FROM aqueduct.offsets) t";
+        assert!(base.integer(transactions).await > 0);
         assert_eq!(harness.input_link(0).fill().batches, 0);
     });
 }
@@ -90,10 +91,8 @@ fn what_text_and_time_cannot_hold_is_rejected_alone() {
 fn a_missing_table_is_waited_for_and_named_with_its_remedy() {
     on_arbiter(async {
         let base = Base::without_table("").await;
-        let reason = waits_then(&base, &base.topology, async || {
-            base.sql_batch(&draft(&base.topology).expect("a draft")).await
-        })
-        .await;
+        let reason =
+            waits_then(&base, &base.topology, async || base.sql_batch(&drafted(&base.topology)).await).await;
         assert!(
             reason.contains("`m.trades` does not exist") && reason.contains("aqueduct migrate new FILE"),
             "{reason}"
@@ -118,7 +117,7 @@ fn a_column_of_another_type_is_waited_for_and_named_with_both_types() {
 fn the_engines_own_tables_are_missed_by_name() {
     on_arbiter(async {
         let base = Base::empty("");
-        base.sql_batch(&draft(&base.topology).expect("a draft")).await;
+        base.sql_batch(&drafted(&base.topology)).await;
         let mend = async || {
             base.migrator().up(&|_| {}).await.expect("migrated");
         };
@@ -158,7 +157,7 @@ async fn waits_then(base: &Base, topology: &Topology, mend: impl AsyncFn()) -> S
     let script = async {
         let mut reason = String::new();
         until(async || match probe.status().state().0 {
-            State::Waiting { class, reason: why } if class == "config" => {
+            State::Waiting { class: "config", reason: why } => {
                 reason = why;
                 true
             }
