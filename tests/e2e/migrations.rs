@@ -123,6 +123,12 @@ fn a_failing_statement_takes_its_file_back_and_is_named_with_its_line() {
     with_files(&world, &[("0002_broken.sql", "CREATE TABLE kept (x int);")]);
     up(&world, &file);
     assert_eq!(recorded(&world), 2);
+    let schema = "SELECT count(*) FROM pg_tables WHERE tablename = 'kept' AND schemaname = 'public'";
+    assert_eq!(
+        world.sql().integer(schema),
+        1,
+        "a name without a schema lies in public, whatever the role is called"
+    );
 }
 
 #[test]
@@ -172,7 +178,8 @@ fn a_lock_that_another_session_holds_is_named() {
     let world = World::shared();
     let holder = world.sql();
     holder.batch("CREATE TABLE busy (x int)");
-    holder.batch("BEGIN; LOCK TABLE busy");
+    holder.batch("BEGIN");
+    holder.batch("LOCK TABLE busy");
     let file = with_files(&world, &[("0001_alter.sql", "ALTER TABLE busy ADD COLUMN y int;")]);
     let output = migrate(&world, "up", &file);
     let text = said(&output);

@@ -63,10 +63,6 @@ pub fn draft(topology: &Topology, existing: &MigrationSet) -> Result<Option<Draf
     Ok(Some(Draft { file_name, sql: head + "\n" + &parts.join("\n") }))
 }
 
-/// What `migrate new` says when there is nothing to draft.
-pub const NOTHING_NEEDED: &str =
-    "nothing is needed: the migrations create every table and column of the topology's writers";
-
 /// What one writer writes to.
 struct Need<'a> {
     actor: &'a str,

@@ -87,9 +87,15 @@ actors:
 
 #[test]
 fn rows_without_a_time_go_into_a_plain_table() {
-    let text = TRADES.replace("ts: { type: timestamp, path: /t }, ", "");
-    let sql = draft(&topology(&text), &none()).unwrap().unwrap().sql;
-    assert!(!sql.contains("SELECT create_hypertable") && sql.contains("stays a plain table"), "{sql}");
+    let mut topology = topology(TRADES);
+    for actor in &mut topology.actors {
+        if let Kind::Normalizer(normalizer) = &mut actor.kind {
+            normalizer.event_time = None;
+        }
+    }
+    let sql = draft(&topology, &none()).unwrap().unwrap().sql;
+    assert!(!sql.contains("create_hypertable") && sql.contains("stays a plain table"), "{sql}");
+    assert!(!sql.contains("CREATE INDEX"), "no suggestion without a time: {sql}");
 }
 
 #[test]

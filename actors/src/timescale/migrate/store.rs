@@ -47,10 +47,12 @@ const HOLDER: &str = "\
     WHERE l.locktype = 'advisory' AND l.classid::int8 = $1::int4 AND l.objid::int8 = $2::int4 AND l.objsubid = 2 \
       AND l.granted AND a.datname = pg_catalog.current_database()";
 
-/// Each file starts from these settings, whatever the one before it set. A migrator that was killed in a long statement
-/// is noticed by the server, and gives its lock back.
+/// Each file starts from these settings, whatever the one before it set. A name without a schema lies in `public`, also
+/// for a role that is called like a schema of ours. A migrator that was killed in a long statement is noticed by the
+/// server, and gives its lock back.
 const FRESH_SESSION: &str = "\
-    RESET SESSION AUTHORIZATION; RESET ROLE; RESET ALL; SET timezone = 'UTC'; SET statement_timeout = 0; \
+    RESET SESSION AUTHORIZATION; RESET ROLE; RESET ALL; SET search_path = public; SET timezone = 'UTC'; \
+    SET statement_timeout = 0; \
     SET idle_in_transaction_session_timeout = '60s'; SET client_connection_check_interval = '2s'; \
     SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3;";
 
