@@ -4,7 +4,7 @@
 //! wrong numbers of arguments, constructs this evaluator does not have.
 
 use super::functions::Function;
-use super::program::{Arithmetic, Comparison, Constant, Name, Names, Node, Program};
+use super::program::{Arithmetic, Comparison, Constant, Name, Names, Node, Program, TextTest};
 use crate::json::Step;
 use cel::common::ast::{CallExpr, Expr, LiteralValue, SelectExpr, operators};
 use regex::Regex;
@@ -158,6 +158,11 @@ fn call(call: &CallExpr, names: &mut dyn Names) -> Compiled {
     {
         return Ok(Node::Constant(constant));
     }
+    if let (Some(test), [Node::Slot(slot), Node::Constant(Constant::Text(literal))]) =
+        (function.text_test(), arguments.as_slice())
+    {
+        return Ok(Node::Text { slot: *slot, test, literal: literal.clone() });
+    }
     Ok(Node::Call(function, arguments.into()))
 }
 
@@ -248,7 +253,10 @@ fn compare(comparison: Comparison, sides: [Node; 2]) -> Compiled {
             Some(negated),
             [Node::Slot(slot), Node::Constant(Constant::Text(text))]
             | [Node::Constant(Constant::Text(text)), Node::Slot(slot)],
-        ) => Ok(Node::TextIs { slot, text, negated }),
+        ) => {
+            let test = if negated { TextTest::IsNot } else { TextTest::Is };
+            Ok(Node::Text { slot, test, literal: text })
+        }
         (_, sides) => Ok(Node::Compare(comparison, Box::new(sides))),
     }
 }

@@ -29,9 +29,21 @@ struct Digits {
     exponent: i64,
 }
 
+/// The powers of ten that an `i128` holds: computing one costs more than reading a number.
+const POWERS: [i128; SCALE_MAX as usize + 1] = {
+    let mut powers = [1; SCALE_MAX as usize + 1];
+    let mut at = 1;
+    while at < powers.len() {
+        powers[at] = powers[at - 1] * 10;
+        at += 1;
+    }
+    powers
+};
+
 /// `10^power`; `None` past what an `i128` holds.
+#[inline]
 pub fn power_of_ten(power: u32) -> Option<i128> {
-    10i128.checked_pow(power)
+    POWERS.get(power as usize).copied()
 }
 
 impl Decimal {
@@ -55,7 +67,10 @@ impl Decimal {
 
     /// The same number with `scale` digits after the point, if that is exact.
     pub fn rescale(self, scale: u32) -> Option<i128> {
-        if scale >= self.scale {
+        if scale == self.scale {
+            return Some(self.units);
+        }
+        if scale > self.scale {
             return self.units.checked_mul(power_of_ten(scale - self.scale)?);
         }
         let divisor = power_of_ten(self.scale - scale)?;
@@ -81,6 +96,9 @@ impl Decimal {
 
     /// Compares exactly.
     pub fn compare(self, other: Self) -> Ordering {
+        if self.scale == other.scale || self.units == 0 || other.units == 0 {
+            return self.units.cmp(&other.units);
+        }
         let scale = self.scale.max(other.scale);
         match (self.rescale(scale), other.rescale(scale)) {
             (Some(mine), Some(theirs)) => mine.cmp(&theirs),
@@ -118,16 +136,6 @@ pub fn parse_scaled(text: &str, scale: u32) -> Result<i128, NumberFault> {
     }
 }
 
-const POWERS: [i64; 19] = {
-    let mut powers = [1; 19];
-    let mut at = 1;
-    while at < powers.len() {
-        powers[at] = powers[at - 1] * 10;
-        at += 1;
-    }
-    powers
-};
-
 /// The common case: up to 18 digits, no exponent, no more of them after the point than `scale`.
 #[inline]
 fn short_scaled(bytes: &[u8], scale: u32) -> Option<i128> {
@@ -154,12 +162,11 @@ fn short_scaled(bytes: &[u8], scale: u32) -> Option<i128> {
         return None;
     }
     let units = if negative { -units } else { units };
-    match POWERS.get((scale - fraction) as usize) {
-        Some(&power) => match units.checked_mul(power) {
-            Some(units) => Some(i128::from(units)),
-            None => Some(i128::from(units) * i128::from(power)),
-        },
-        None => i128::from(units).checked_mul(power_of_ten(scale - fraction)?),
+    let power = power_of_ten(scale - fraction)?;
+    match i64::try_from(power) {
+        // A product of two 64-bit numbers always fits.
+        Ok(power) => Some(i128::from(units).wrapping_mul(i128::from(power))),
+        Err(_) => i128::from(units).checked_mul(power),
     }
 }
 

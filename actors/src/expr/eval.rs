@@ -1,7 +1,7 @@
 //! Walks a [`Program`] over one row.
 
 use super::decimal::Decimal;
-use super::program::{Arithmetic, Comparison, Node, Program};
+use super::program::{Arithmetic, Comparison, Node, Program, TextTest};
 use super::value::Value;
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -11,6 +11,15 @@ use std::sync::Arc;
 pub trait Scope<'a> {
     /// The value of `slot`; [`Value::Null`] where there is none.
     fn value(&self, slot: u32) -> Value<'a>;
+
+    /// The text of `slot`; `None` where it is no text.
+    #[inline]
+    fn text(&self, slot: u32) -> Option<Cow<'a, str>> {
+        match self.value(slot) {
+            Value::Text(text) => Some(text),
+            _ => None,
+        }
+    }
 }
 
 /// Why a value cannot be computed.
@@ -43,10 +52,13 @@ impl Program {
 /// Whether `node` is true, without making a value of it where that can be helped.
 fn truth<'a, S: Scope<'a>>(node: &'a Node, scope: &S) -> Result<bool, Fault> {
     match node {
-        Node::TextIs { slot, text, negated } => match scope.value(*slot) {
-            Value::Text(found) => Ok((*found == **text) != *negated),
-            _ => Ok(false),
-        },
+        Node::Text { slot, test, literal } => Ok(scope.text(*slot).is_some_and(|text| match test {
+            TextTest::Is => *text == **literal,
+            TextTest::IsNot => *text != **literal,
+            TextTest::StartsWith => text.starts_with(&**literal),
+            TextTest::EndsWith => text.ends_with(&**literal),
+            TextTest::Contains => text.contains(&**literal),
+        })),
         // As in CEL, the side that decides decides, though the other one errs.
         Node::And(sides) => match truth(&sides[0], scope) {
             Ok(false) => Ok(false),

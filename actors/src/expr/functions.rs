@@ -5,7 +5,7 @@
 
 use super::decimal::{Decimal, NumberFault};
 use super::eval::{Evaluated, Fault};
-use super::program::Constant;
+use super::program::{Constant, TextTest};
 use super::time::{self, TimeFault};
 use super::value::Value;
 use std::borrow::Cow;
@@ -81,6 +81,16 @@ impl Function {
             return Err(format!("`{name}` does not take {} arguments", arguments - usize::from(method)));
         }
         Ok(function)
+    }
+
+    /// The same question as a node of its own.
+    pub(super) fn text_test(self) -> Option<TextTest> {
+        match self {
+            Function::StartsWith => Some(TextTest::StartsWith),
+            Function::EndsWith => Some(TextTest::EndsWith),
+            Function::Contains => Some(TextTest::Contains),
+            _ => None,
+        }
     }
 
     /// The value of a conversion of a literal, found once: `timestamp("2026-01-01T00:00:00Z")`.

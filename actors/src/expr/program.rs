@@ -40,7 +40,7 @@ impl Program {
     pub fn slots(&self) -> Vec<u32> {
         let mut slots = Vec::new();
         self.root.visit(&mut |node| {
-            if let Node::Slot(slot) | Node::TextIs { slot, .. } = node {
+            if let Node::Slot(slot) | Node::Text { slot, .. } = node {
                 slots.push(*slot);
             }
         });
@@ -114,6 +114,16 @@ pub(super) enum Comparison {
     GreaterOrEqual,
 }
 
+/// What is asked of a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum TextTest {
+    Is,
+    IsNot,
+    StartsWith,
+    EndsWith,
+    Contains,
+}
+
 /// Which arithmetic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Arithmetic {
@@ -149,11 +159,11 @@ pub(super) enum Node {
     Not(Box<Node>),
     Conditional(Box<[Node; 3]>),
     Compare(Comparison, Box<[Node; 2]>),
-    /// The commonest condition: a slot's text is (or is not) a literal.
-    TextIs {
+    /// The commonest condition: a slot's text and a literal.
+    Text {
         slot: u32,
-        text: Box<str>,
-        negated: bool,
+        test: TextTest,
+        literal: Box<str>,
     },
     /// Whether there is a value at all (or, negated, none).
     Present {
@@ -172,7 +182,7 @@ impl Node {
     fn visit(&self, see: &mut dyn FnMut(&Node)) {
         see(self);
         match self {
-            Node::Constant(_) | Node::Slot(_) | Node::TextIs { .. } => {}
+            Node::Constant(_) | Node::Slot(_) | Node::Text { .. } => {}
             Node::Step(pair) | Node::And(pair) | Node::Or(pair) | Node::In(pair) => {
                 pair.iter().for_each(|node| node.visit(see));
             }

@@ -38,9 +38,9 @@ impl<'a> Value<'a> {
     #[inline]
     pub fn of(node: NodeRef<'a>) -> Self {
         match node.kind() {
-            Kind::String => match node.text() {
-                Some(text) => Value::Text(text),
-                None => Value::Node(node),
+            Kind::String => match node.plain_text() {
+                Some(text) => Value::Text(Cow::Borrowed(text)),
+                None => node.text().map_or(Value::Node(node), Value::Text),
             },
             Kind::Number => Value::Number(node.source()),
             Kind::Bool => Value::Bool(node.source() == "true"),

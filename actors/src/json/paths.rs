@@ -48,7 +48,8 @@ struct Branch {
 struct Name {
     head: u64,
     text: Box<[u8]>,
-    child: u32,
+    /// Two where a name of digits is also a pointer's token.
+    children: Vec<u32>,
 }
 
 impl Default for Paths {
@@ -77,7 +78,14 @@ impl Paths {
         let branch = &mut self.nodes[parent as usize];
         branch.steps.push((step.clone(), child));
         if let Step::Member(name) | Step::Either(name, _) = step {
-            branch.names.push(Name { head: head(name.as_bytes()), text: name.as_bytes().into(), child });
+            match branch.names.iter_mut().find(|known| *known.text == *name.as_bytes()) {
+                Some(known) => known.children.push(child),
+                None => branch.names.push(Name {
+                    head: head(name.as_bytes()),
+                    text: name.as_bytes().into(),
+                    children: vec![child],
+                }),
+            }
         }
         if let Step::Element(index) | Step::Either(_, index) = step {
             branch.elements.push((*index, child));
@@ -120,25 +128,20 @@ impl Paths {
         }
     }
 
+    /// Members mostly come in the order of the names, so the search for one begins after the one found last.
     fn members(&self, branch: &Branch, value: u32, document: &Document<'_>, found: &mut [u32]) {
         let end = document.after(value);
-        let mut name = value + 1;
+        let (mut name, mut expected) = (value + 1, 0);
         while name < end {
             let member = name + 1;
-            let node = document.raw(name);
-            if node.meta == 0 {
-                let (start, end) = (node.start as usize + 1, node.end as usize - 1);
-                let head = head_at(document.bytes(), start, end);
-                for known in &branch.names {
-                    if known.head == head && known.text.len() == end - start && {
-                        end - start <= 8 || *known.text == document.bytes()[start..end]
-                    } {
-                        self.visit(known.child, member, document, found);
+            if let Some(at) = branch.position(document, name, expected) {
+                expected = at + 1;
+                for &child in &branch.names[at].children {
+                    if found[child as usize] == NONE && self.nodes[child as usize].steps.is_empty() {
+                        found[child as usize] = member;
+                    } else {
+                        self.visit(child, member, document, found);
                     }
-                }
-            } else if let Some(text) = document.node(name).text() {
-                for known in branch.names.iter().filter(|known| *known.text == *text.as_bytes()) {
-                    self.visit(known.child, member, document, found);
                 }
             }
             name = document.after(member);
@@ -163,6 +166,29 @@ impl Paths {
         for &(_, child) in &self.nodes[at as usize].steps {
             self.forget(child, found);
         }
+    }
+}
+
+impl Branch {
+    /// Which of the names stands at `name`; the one `expected` is tried first.
+    #[inline(always)]
+    fn position(&self, document: &Document<'_>, name: u32, expected: usize) -> Option<usize> {
+        let node = document.raw(name);
+        if node.meta != 0 {
+            let text = document.node(name).text()?;
+            return self.names.iter().position(|known| *known.text == *text.as_bytes());
+        }
+        let (start, end) = (node.start as usize + 1, node.end as usize - 1);
+        let (length, head) = (end - start, head_at(document.bytes(), start, end));
+        let is = |known: &Name| {
+            known.head == head
+                && known.text.len() == length
+                && (length <= 8 || *known.text == document.bytes()[start..end])
+        };
+        if self.names.get(expected).is_some_and(is) {
+            return Some(expected);
+        }
+        self.names.iter().position(is)
     }
 }
 

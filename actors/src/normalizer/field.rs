@@ -44,6 +44,8 @@ pub(super) struct Reader {
     zone: Option<TimeZone>,
     /// The power of ten an integer is divided by.
     divided: Option<u32>,
+    /// Decimals lie below this in size.
+    units_end: i128,
 }
 
 impl Field {
@@ -160,7 +162,11 @@ impl Reader {
             return Err(format!("field `{name}`: `scale` is at most 38"));
         }
         let max_bytes = field.max_bytes.unwrap_or(usize::MAX);
-        Ok(Self { kind: field.kind, max_bytes, unit: field.unit, zone, divided: field.scale })
+        let units_end = match field.kind {
+            FieldType::Decimal { precision, .. } => power_of_ten(u32::from(precision)).unwrap_or(i128::MAX),
+            _ => i128::MAX,
+        };
+        Ok(Self { kind: field.kind, max_bytes, unit: field.unit, zone, divided: field.scale, units_end })
     }
 
     /// The cell that a text in the topology file stands for; an error names the field.
@@ -307,9 +313,8 @@ impl Reader {
                 exact.rescale(scale).ok_or(NumberFault::Inexact)
             }),
         };
-        let limit = power_of_ten(precision).unwrap_or(i128::MAX);
         match units {
-            Ok(units) if units > -limit && units < limit => Ok(units),
+            Ok(units) if units > -self.units_end && units < self.units_end => Ok(units),
             Ok(_) | Err(NumberFault::Inexact) => Err(Problem::new(
                 reject::OUT_OF_RANGE,
                 format!("expected a number that decimal({precision},{scale}) holds exactly"),

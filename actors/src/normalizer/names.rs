@@ -7,6 +7,7 @@ use super::column::Column;
 use crate::expr::{Constant, Name, Names, Program, Scope, Value};
 use crate::json::{Document, NONE, Paths, Step};
 use aqueduct_engine::{Batch, Headers};
+use std::borrow::Cow;
 
 /// What a slot stands for.
 #[derive(Clone, Debug, PartialEq)]
@@ -182,6 +183,24 @@ impl<'a> Scope<'a> for Row<'a> {
             Source::Field(column) => self.columns[*column].value(self.row),
         }
     }
+
+    #[inline]
+    fn text(&self, slot: u32) -> Option<Cow<'a, str>> {
+        match &self.sources[slot as usize] {
+            Source::Message(path) => text_at(self.document, self.message[*path as usize]),
+            Source::Element(path) => text_at(self.document, self.element[*path as usize]),
+            _ => match self.value(slot) {
+                Value::Text(text) => Some(text),
+                _ => None,
+            },
+        }
+    }
+}
+
+/// Where most conditions end: the path leads nowhere, or to a text without escapes.
+#[inline]
+fn text_at<'a>(document: &'a Document<'a>, index: u32) -> Option<Cow<'a, str>> {
+    if index == NONE { None } else { document.node(index).text() }
 }
 
 #[inline]
