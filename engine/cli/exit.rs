@@ -9,6 +9,8 @@ pub(crate) enum Exit {
     Ok,
     /// 1: a check failed, or the command did.
     Failed,
+    /// 2: a plan has changes.
+    Changes,
     /// 64: the command line was wrong.
     Usage,
     /// 69: a dependency was unavailable at start, with `--fail-fast`.
@@ -24,6 +26,7 @@ impl From<Exit> for ExitCode {
         Self::from(match exit {
             Exit::Ok => 0,
             Exit::Failed => 1,
+            Exit::Changes => 2,
             Exit::Usage => 64,
             Exit::Unavailable => 69,
             Exit::Refused => 78,

@@ -9,48 +9,43 @@ use aqueduct_engine::{Claims, Clock, Outcome, Placement};
 use aqueduct_topology::model::Topology;
 use std::sync::Arc;
 
-/// A node that has been assembled and not started.
-pub(crate) struct Node {
-    application: RuntimeApplication,
-    arbiters: usize,
+/// Assembles `topology` on this node and runs it to its end, on an actix system of its own. `beside` runs with it, speaks
+/// to it through its handle, and is dropped at its end.
+pub(crate) fn run<F>(
+    topology: Topology,
+    settings: &Settings,
+    beside: impl FnOnce(Handle) -> F,
+) -> Result<Outcome>
+where
+    F: Future<Output = ()> + 'static,
+{
+    recorder::install()?;
+    actix_rt::System::new().block_on(async move {
+        let application = assemble(topology, settings)?;
+        let _beside = aqueduct_engine::task::spawn("beside", beside(application.handle()));
+        Ok(application.run().await)
+    })
 }
 
-impl Node {
-    /// Assembles `topology` on this node.
-    pub(crate) fn new(topology: Topology, settings: &Settings) -> Result<Self> {
-        recorder::install()?;
-        let topology = Arc::new(topology);
-        let (clock, claims) = (Clock::system(), Claims::default());
-        let services =
-            Services::new(topology.clone(), settings.node.as_str().into(), clock.clone(), claims.clone())?;
-        let offsets = services.offsets.clone();
-        let application = RuntimeApplication::builder(topology)
-            .settings(application::Settings {
-                node: settings.node.as_str().into(),
-                signals: true,
-                admin: Some(settings.admin.clone()),
-                ..application::Settings::default()
-            })
-            .catalog(Box::new(move |actor| catalog::factory(actor, &services)))
-            .offsets(offsets)
-            .placement(Placement::arbiters(settings.arbiters))
-            .clock(clock)
-            .claims(claims)
-            .build()?;
-        Ok(Self { application, arbiters: settings.arbiters })
-    }
-
-    /// Speaks to it, before and while it runs.
-    pub(crate) fn handle(&self) -> Handle {
-        self.application.handle()
-    }
-
-    /// Runs it to its end on an actix system of its own; `beside` runs with it and is dropped at its end.
-    pub(crate) fn run(self, beside: impl Future<Output = ()> + 'static) -> Outcome {
-        tracing::debug!(arbiters = self.arbiters, "starting");
-        actix_rt::System::new().block_on(async move {
-            let _beside = aqueduct_engine::task::spawn("beside", beside);
-            self.application.run().await
+/// Must be called on a runtime: pools begin to count time when they are made.
+fn assemble(topology: Topology, settings: &Settings) -> Result<RuntimeApplication> {
+    let topology = Arc::new(topology);
+    let node: Arc<str> = settings.node.as_str().into();
+    let (clock, claims) = (Clock::system(), Claims::default());
+    let services = Services::new(topology.clone(), node.clone(), clock.clone(), claims.clone())?;
+    let offsets = services.offsets.clone();
+    let application = RuntimeApplication::builder(topology)
+        .settings(application::Settings {
+            node,
+            signals: true,
+            admin: Some(settings.admin.clone()),
+            ..application::Settings::default()
         })
-    }
+        .catalog(Box::new(move |actor| catalog::factory(actor, &services)))
+        .offsets(offsets)
+        .placement(Placement::arbiters(settings.arbiters))
+        .clock(clock)
+        .claims(claims)
+        .build()?;
+    Ok(application)
 }

@@ -1,10 +1,9 @@
 //! `aqueduct run FILE`.
 
 use crate::exit::Exit;
-use crate::node::Node;
 use crate::output::Format;
 use crate::settings::Flags;
-use crate::{file, output};
+use crate::{file, node, output};
 use anyhow::Result;
 use aqueduct_engine::Outcome;
 use aqueduct_engine::application::Handle;
@@ -44,11 +43,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit> {
     let settings = arguments.flags.settings()?;
     log::install(&settings.log)?;
     let topology = file::read(&arguments.file)?.accepted()?;
-    let node = Node::new(topology, &settings)?;
-    let handle = node.handle();
     let unavailable = Arc::new(AtomicBool::new(false));
     let (until_idle, fail_fast, given_up) = (arguments.until_idle, arguments.fail_fast, unavailable.clone());
-    let outcome = node.run(async move {
+    let outcome = node::run(topology, &settings, |handle| async move {
         if let Some(lasting) = until_idle {
             handle.drain_when_idle(lasting).await;
         }
@@ -56,7 +53,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit> {
             given_up.store(true, Ordering::Relaxed);
             handle.abort().await;
         }
-    });
+    })?;
     report(&outcome, arguments.format)?;
     Ok(if unavailable.load(Ordering::Relaxed) { Exit::Unavailable } else { Exit::Runtime(outcome.exit_code) })
 }

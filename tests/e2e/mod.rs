@@ -7,10 +7,13 @@
 
 mod bad_messages;
 mod crash;
+mod kafka;
+mod migrations;
 mod node;
 mod oracle;
 mod outage;
 mod recorded;
+mod redis;
 mod refused;
 mod timescale;
 mod topologies;

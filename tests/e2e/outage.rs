@@ -1,9 +1,9 @@
 //! Parts that go away at full input: a state, not a crash. Then everything arrives.
 
 use super::node::Node;
+use super::oracle;
 use super::topologies::{TRADES, trade};
 use super::world::{Sql, World};
-use super::{oracle, wait};
 use aqueduct_stack::Part;
 use std::time::Duration;
 
@@ -59,7 +59,7 @@ fn postgres_away_is_waited_for() {
     assert_eq!(restarts(&node), 0, "an outage burns no restart");
     assert!(peak_memory_mib(&node.proc_status()) < 512, "memory is bounded");
     world.stack().start(Part::Timescale).expect("start PostgreSQL");
-    let sql = wait::until("PostgreSQL back", BOUND, || std::panic::catch_unwind(|| world.sql()).ok());
+    let sql = world.sql();
     oracle::await_drained(&world, &sql, SENT, BOUND);
     node.await_ready(200, BOUND);
     assert_eq!(node.ledger("unaccounted"), 0);

@@ -15,6 +15,15 @@ enum Parts {
     Private(Box<Stack>),
 }
 
+impl Parts {
+    fn stack(&self) -> &Stack {
+        match self {
+            Parts::Shared(stack) => stack,
+            Parts::Private(stack) => stack,
+        }
+    }
+}
+
 pub struct World {
     database: Database,
     parts: Parts,
@@ -46,10 +55,7 @@ impl World {
     }
 
     fn on(parts: Parts) -> Self {
-        let stack = match &parts {
-            Parts::Shared(stack) => stack,
-            Parts::Private(stack) => stack,
-        };
+        let stack = parts.stack();
         Self {
             database: stack.fresh_database().expect("a fresh database"),
             topic: stack.fresh_topic(PARTITIONS).expect("a fresh topic"),
@@ -60,10 +66,7 @@ impl World {
     }
 
     pub fn stack(&self) -> &Stack {
-        match &self.parts {
-            Parts::Shared(stack) => stack,
-            Parts::Private(stack) => stack,
-        }
+        self.parts.stack()
     }
 
     pub fn folder(&self) -> &Path {
@@ -124,6 +127,21 @@ impl World {
     }
 }
 
+/// A test that failed shows what its nodes had to say, those that have ended included.
+impl Drop for World {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            return;
+        }
+        for entry in std::fs::read_dir(self.folder()).into_iter().flatten().flatten() {
+            if entry.path().extension().is_some_and(|ending| ending == "log") {
+                let text = std::fs::read_to_string(entry.path()).unwrap_or_default();
+                eprintln!("--- {}:\n{text}", entry.path().display());
+            }
+        }
+    }
+}
+
 /// A plain blocking connection.
 pub struct Sql {
     runtime: tokio::runtime::Runtime,
@@ -131,7 +149,7 @@ pub struct Sql {
 }
 
 impl Sql {
-    fn connect(url: &str) -> Self {
+    pub fn connect(url: &str) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let (client, connection) =
             runtime.block_on(tokio_postgres::connect(url, NoTls)).expect("connect to TimescaleDB");

@@ -14,7 +14,9 @@ fn offenders(found: impl Fn(&str, &str) -> bool) -> Vec<String> {
             continue;
         }
         let text = std::fs::read_to_string(&file).expect("readable source");
-        for (index, line) in text.lines().enumerate() {
+        // Tests stand at a file's end; they may write what the product may not.
+        let product = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+        for (index, line) in product.lines().enumerate() {
             if found(&name, code(line)) {
                 offenders.push(format!("{name}:{}: {}", index + 1, line.trim()));
             }

@@ -1,6 +1,6 @@
 //! An offset store for tests: in memory, with one sink, and as strict as a database.
 
-use aqueduct_engine::{Batch, Claim, ClaimRequest, Class, Error, OffsetStore, Owner, PartitionKey, Position};
+use aqueduct_engine::{Claim, ClaimRequest, Class, Error, OffsetStore, Owner, PartitionKey, Position};
 use futures::future::LocalBoxFuture;
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -24,30 +24,9 @@ impl MemoryOffsets {
         self.state.lock().unwrap().rows.entry(partition).or_default().1 = Some(next);
     }
 
-    /// What is stored.
-    pub(crate) fn next(&self, partition: i32) -> Option<i64> {
-        self.state.lock().unwrap().rows.get(&partition)?.1
-    }
-
     /// The next so many claims fail.
     pub(crate) fn fail(&self, failures: usize) {
         self.state.lock().unwrap().failures = failures;
-    }
-
-    /// Somebody else claims `partition`.
-    pub(crate) fn fence(&self, partition: i32) {
-        self.state.lock().unwrap().rows.entry(partition).or_default().0 += 1;
-    }
-
-    /// A sink commits `batch`, where epoch and offset are right.
-    pub(crate) fn commit(&self, batch: &Batch) -> bool {
-        let mut state = self.state.lock().unwrap();
-        let Some((epoch, next)) = state.rows.get_mut(&batch.origin.key.partition) else { return false };
-        let right = *epoch == batch.origin.epoch && next.is_none_or(|next| next == batch.origin.first);
-        if right {
-            *next = Some(batch.origin.next);
-        }
-        right
     }
 }
 

@@ -130,6 +130,13 @@ impl Claimer {
 }
 
 impl SourceOptions {
+    /// Records that the log lost before every required sink had them. Those only a best-effort sink lacks are its own
+    /// affair: the claim's bound on healing skips them too.
+    pub(super) fn gone(&self, claim: &Claim) -> i64 {
+        let skipped = claim.skipped.iter().filter(|(sink, _)| self.required.contains(*sink));
+        skipped.map(|(_, records)| *records).max().unwrap_or(0)
+    }
+
     /// The partition as this source reads it.
     pub(super) fn key(&self, partition: i32) -> PartitionKey {
         PartitionKey { source: self.source.clone(), topic: self.topic(), partition }

@@ -28,8 +28,10 @@ mod tests;
 
 use crate::Services;
 use crate::kafka::slot::{FixedSlot, MemberSlots};
-use aqueduct_engine::{Class, Error, Factory};
+use crate::timescale::AdvisorySlots;
+use aqueduct_engine::{Class, Error, Factory, SinkIdentity};
 use aqueduct_topology::model::{Actor, KafkaSource, Kind, Topology};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 pub use source::{Source, SourceOptions};
@@ -50,9 +52,16 @@ pub fn factory(actor: &Actor, options: &KafkaSource, services: &Services) -> Res
         source: actor.id.value.as_str().into(),
         kafka: options.clone(),
         offsets: services.offsets.clone(),
-        slots: slots(place),
+        slots: slots(place, services),
+        required: required(&services.sinks_of(&actor.name.value)),
     };
     Ok(Arc::new(move || Box::new(Source::new(options.clone()))))
+}
+
+/// The sinks whose losses are losses: the required ones, or all where none is.
+fn required(sinks: &[SinkIdentity]) -> BTreeSet<Arc<str>> {
+    let none = !sinks.iter().any(|sink| sink.required);
+    sinks.iter().filter(|sink| sink.required || none).map(|sink| sink.id.clone()).collect()
 }
 
 /// Which of the file's Kafka sources this is. Two that read one topic would share its partitions, each getting half.
@@ -78,6 +87,10 @@ fn place_among_sources(actor: &Actor, options: &KafkaSource, topology: &Topology
     Ok(place)
 }
 
-fn slots(place: u32) -> Arc<dyn MemberSlots> {
-    Arc::new(FixedSlot(place))
+/// Member names are leased where the offsets are, if that is a database.
+fn slots(place: u32, services: &Services) -> Arc<dyn MemberSlots> {
+    match &services.timescale {
+        Some(timescale) => Arc::new(AdvisorySlots::new(timescale.clone(), services.clock.clone())),
+        None => Arc::new(FixedSlot(place)),
+    }
 }

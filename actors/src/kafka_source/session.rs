@@ -25,6 +25,10 @@ const MIRROR_EVERY: Duration = Duration::from_secs(5);
 const COMMIT_EVERY: Duration = Duration::from_secs(1);
 /// A fenced partition is claimed anew after this or up to thrice as long.
 const FENCED_WAIT: Duration = Duration::from_millis(500);
+/// A partition that could not be read after all is claimed anew after this.
+const RECLAIM_WAIT: Duration = Duration::from_secs(1);
+/// How long the logs are left alone between two looks for a missing offset.
+const RANGE_WAIT: Duration = Duration::from_millis(200);
 /// How long a drain waits for what is in flight before it leaves the group.
 const DRAIN_MAX: Duration = Duration::from_secs(10);
 /// The drain is cut a little before the polling thread would cut it.
@@ -244,9 +248,14 @@ impl<'a> Session<'a> {
             }
             Report::Revoking { partition, epoch } => self.drain_partition(partition, epoch),
             Report::Released { partition, epoch } => {
-                self.claims.release(&self.claimer.options.key(partition), epoch);
+                let key = self.claimer.options.key(partition);
+                self.claims.release(&key, epoch);
+                // What no sink has decided is read again under the next claim, here or elsewhere.
+                self.ledger.release(&key, epoch);
                 if self.held.get(&partition).is_some_and(|claim| claim.epoch == epoch) {
                     self.held.remove(&partition);
+                    // Where the group still gives it to us, as after a refused assignment, it must not be left unread.
+                    self.claim(vec![partition], RECLAIM_WAIT);
                 }
             }
             Report::Revoked { partitions } => self.forget(&partitions),
@@ -320,8 +329,9 @@ impl<'a> Session<'a> {
         self.claims.insert(claim.clone());
         self.held.insert(partition, claim.clone());
         self.status.lag().log(&claim.key.topic, partition, log.start, log.end);
-        if claim.start < log.start {
-            self.count_skipped(partition, claim.epoch, claim.start, log.start);
+        let gone = self.claimer.options.gone(&claim).max(log.start - claim.start);
+        if gone > 0 {
+            self.count_skipped(partition, claim.epoch, log.start - gone, log.start);
         }
         let start = claim.start.max(log.start);
         tracing::info!(
@@ -384,9 +394,12 @@ impl<'a> Session<'a> {
     }
 
     fn ask_ranges(&mut self) {
-        let claimer = self.claimer.clone();
+        let (claimer, clock) = (self.claimer.clone(), self.clock.clone());
         let partitions: Vec<i32> = self.held.keys().copied().collect();
-        self.jobs.push(Box::pin(async move { Done::Ranges(claimer.ranges(partitions).await) }));
+        self.jobs.push(Box::pin(async move {
+            clock.sleep(RANGE_WAIT).await;
+            Done::Ranges(claimer.ranges(partitions).await)
+        }));
     }
 
     fn note_logs(&mut self, logs: &BTreeMap<i32, LogRange>) {

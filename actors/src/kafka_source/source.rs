@@ -13,6 +13,7 @@ use aqueduct_topology::model::{KafkaConnection, KafkaSource, Membership};
 use futures::future::LocalBoxFuture;
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
@@ -41,6 +42,8 @@ pub struct SourceOptions {
     pub offsets: Arc<dyn OffsetStore>,
     /// Where its member name comes from.
     pub slots: Arc<dyn MemberSlots>,
+    /// The sinks for which a record that is gone counts as skipped.
+    pub required: BTreeSet<Arc<str>>,
 }
 
 /// A source of one topic.

@@ -63,6 +63,7 @@ impl World {
             kafka,
             offsets: self.offsets.clone(),
             slots: Arc::new(FixedSlot(0)),
+            required: std::collections::BTreeSet::new(),
         })
     }
 }

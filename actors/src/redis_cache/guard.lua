@@ -1,44 +1,37 @@
 -- Writes hashes that must never go back in order.
--- KEYS: the hashes. ARGV: the number of fields n, the n names, then for each key
--- its order, its expiry (milliseconds since 1970, or '' for none), which values there are ('1' or '0' for each, or 'D'
--- for a tombstone) and n values.
+-- KEYS: the hashes. ARGV, for each key: its order; its expiry (milliseconds since 1970, or '' for none); how many fields
+-- have a value, or 'D' for a tombstone; how many have none; a name and a value for each of the former; the names of the
+-- latter.
 -- Answers for each key: 1 written, 0 not newer than what is stored, or the text of the error that key met.
--- Orders are compared as text: a number of Lua has 53 bits and would lose nanoseconds.
-local count = tonumber(ARGV[1])
-local at = count + 2
+-- Orders are compared as text: a number of Lua has 53 bits and would lose nanoseconds. No table is built per key: that
+-- would cost more than the commands.
+local call, pcall, arguments = redis.call, redis.pcall, ARGV
 local answers = {}
-
-local function write(key, order, expiry, present, at)
-  local stored = redis.pcall('HGET', key, '_at')
-  if type(stored) == 'table' then return stored.err end
-  if stored and stored >= order then return 0 end
-  local arguments = { 'HSET', key, '_at', order }
-  local absent = { 'HDEL', key }
-  if present == 'D' then
-    redis.call('DEL', key)
+local at = 1
+for index = 1, #KEYS do
+  local key, order, expiry, values = KEYS[index], arguments[at], arguments[at + 1], arguments[at + 2]
+  local first = at + 4
+  local absent = first + 2 * (tonumber(values) or 0)
+  at = absent + tonumber(arguments[at + 3])
+  local stored = pcall('HGET', key, '_at')
+  if type(stored) == 'table' then
+    answers[index] = stored.err
+  elseif stored and stored >= order then
+    answers[index] = 0
   else
-    for field = 1, count do
-      if string.byte(present, field) == 49 then
-        arguments[#arguments + 1] = ARGV[field + 1]
-        arguments[#arguments + 1] = ARGV[at + 2 + field]
+    if values == 'D' then call('DEL', key) end
+    local written = pcall('HSET', key, '_at', order, unpack(arguments, first, absent - 1))
+    if type(written) == 'table' then
+      answers[index] = written.err
+    else
+      if stored and absent < at then call('HDEL', key, unpack(arguments, absent, at - 1)) end
+      if expiry ~= '' then
+        call('PEXPIREAT', key, expiry)
       elseif stored then
-        absent[#absent + 1] = ARGV[field + 1]
+        call('PERSIST', key)
       end
+      answers[index] = 1
     end
   end
-  local written = redis.pcall(unpack(arguments))
-  if type(written) == 'table' then return written.err end
-  if #absent > 2 then redis.call(unpack(absent)) end
-  if expiry ~= '' then
-    redis.call('PEXPIREAT', key, expiry)
-  elseif stored then
-    redis.call('PERSIST', key)
-  end
-  return 1
-end
-
-for index, key in ipairs(KEYS) do
-  answers[index] = write(key, ARGV[at], ARGV[at + 1], ARGV[at + 2], at)
-  at = at + 3 + count
 end
 return answers

@@ -10,7 +10,8 @@ use bb8_redis::redis::{self, Pipeline, Value};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-/// Keys of one script call: about 0.1 ms of the server's only thread.
+/// Keys of one script call. More save little (measured: 9 us of the server a key alone, 5.5 at 16, 5.3 at 256), and for so
+/// long the server's only thread listens to nobody else.
 pub(crate) const CALL_KEYS_MAX: usize = 64;
 /// Keys of one pipeline.
 pub(crate) const PIPELINE_KEYS_MAX: usize = 8192;
@@ -98,10 +99,6 @@ impl Guard {
             for (key, _) in chunk {
                 call.arg(key.as_bytes());
             }
-            call.arg(self.fields.len());
-            for field in &self.fields {
-                call.arg(field.as_str());
-            }
             for (_, entry) in chunk {
                 self.arguments(call, entry);
             }
@@ -115,22 +112,24 @@ impl Guard {
             Some(at) => call.arg(at),
             None => call.arg(""),
         };
-        match &entry.write {
+        let values = match &entry.write {
             Write::Put(values) => {
                 assert_eq!(values.len(), self.fields.len(), "a value for every field");
-                let present: String =
-                    values.iter().map(|value| if value.is_some() { '1' } else { '0' }).collect();
-                call.arg(present);
-                for value in values {
-                    call.arg(value.as_deref().unwrap_or_default());
-                }
+                let present = values.iter().flatten().count();
+                call.arg(present).arg(values.len() - present);
+                values.as_slice()
             }
             Write::Tombstone => {
-                call.arg("D");
-                for _ in &self.fields {
-                    call.arg("");
-                }
+                call.arg("D").arg(0);
+                &[]
             }
+        };
+        let fields = || self.fields.iter().zip(values);
+        for (field, value) in fields().filter_map(|(field, value)| Some((field, value.as_deref()?))) {
+            call.arg(field.as_str()).arg(value);
+        }
+        for (field, _) in fields().filter(|(_, value)| value.is_none()) {
+            call.arg(field.as_str());
         }
     }
 }

@@ -21,6 +21,9 @@ pub(crate) struct Entry {
     pub(crate) write: Write,
 }
 
+/// What leaves together, by key.
+pub(crate) type Writes = Arc<Vec<(Arc<str>, Entry)>>;
+
 /// A value or its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Write {
@@ -52,7 +55,7 @@ pub(crate) struct Pending<O> {
 
 #[derive(Debug)]
 struct Flight<O> {
-    writes: Arc<Vec<(Arc<str>, Entry)>>,
+    writes: Writes,
     owed: Vec<O>,
 }
 
@@ -103,7 +106,7 @@ impl<O> Pending<O> {
     }
 
     /// Sends everything off; `None` if there is nothing to write, or something is on its way.
-    pub(crate) fn depart(&mut self) -> Option<Arc<Vec<(Arc<str>, Entry)>>> {
+    pub(crate) fn depart(&mut self) -> Option<Writes> {
         if self.newest.is_empty() || self.flight.is_some() {
             return None;
         }
@@ -203,10 +206,10 @@ mod tests {
                 match step {
                     2 => if let Some(writes) = pending.depart() { guarded_write(&mut redis, &writes[..writes.len() / 2]) },
                     3 => pending.turn_back(),
-                    4 => if pending.flight.is_some() {
+                    4 if pending.flight.is_some() => {
                         guarded_write(&mut redis, &pending.flight.as_ref().unwrap().writes.clone());
                         settled.extend(pending.land());
-                    },
+                    }
                     _ => {}
                 }
             }

@@ -5,7 +5,7 @@
 
 use super::guard::{Fate, Guard};
 use super::meter::Meter;
-use super::pending::{Entry, Offer, Pending};
+use super::pending::{Entry, Offer, Pending, Writes};
 use super::positions::Positions;
 use super::rows::{Layout, Winners};
 use super::server::{self, Server};
@@ -73,7 +73,7 @@ impl Actor for Updater {
 
 /// What one flush came to.
 struct Landed {
-    writes: Arc<Vec<(Arc<str>, Entry)>>,
+    writes: Writes,
     fates: Result<Vec<Fate>, Error>,
     took: Duration,
 }

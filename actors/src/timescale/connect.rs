@@ -20,11 +20,12 @@ use std::time::Duration;
 use tokio_postgres::config::{SslMode, TargetSessionAttrs};
 use tokio_postgres::{Client, Config, NoTls};
 
-/// What every session is set to: the server drops us when we vanish, and says so when it waits for a lock.
+/// What every session is set to: the server drops us when we vanish, and says so when it waits for a lock. A name
+/// without a schema means `public` whoever we are: the default would look for a schema of the user's name first.
 const SESSION_DEFAULTS: &str = "\
     SET lock_timeout = '10s'; SET statement_timeout = '60s'; SET idle_in_transaction_session_timeout = '30s'; \
     SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3; \
-    SET timezone = 'UTC'";
+    SET timezone = 'UTC'; SET search_path = public";
 
 /// Opens connections as the topology file says.
 #[derive(Debug)]
@@ -319,7 +320,7 @@ mod tests {
         let name = session_name("a topology with a very long name", "node-0123456789.example.org", 0xab);
         assert!(name.len() <= limits::APPLICATION_NAME_BYTES_MAX, "{name}");
         assert!(
-            name.starts_with("aqueduct/a_topology_with_a_v/node-") && name.ends_with("/000000ab"),
+            name.starts_with("aqueduct/a_topology_with_a_very/node-") && name.ends_with("/000000ab"),
             "{name}"
         );
     }

@@ -9,6 +9,7 @@
 
 pub mod class;
 pub mod connect;
+pub mod draft;
 pub mod fence;
 pub mod identifier;
 pub mod letters;
@@ -16,6 +17,7 @@ pub mod limits;
 pub mod migrate;
 pub mod offsets;
 mod pool;
+pub mod slots;
 pub mod sql;
 mod tls;
 pub mod types;
@@ -27,3 +29,4 @@ pub use letters::{LetterStore, TimescaleLetters};
 pub use migrate::Migrator;
 pub use offsets::TimescaleOffsets;
 pub use pool::{Checkout, Timescale};
+pub use slots::AdvisorySlots;

@@ -103,6 +103,20 @@ pub const TABLE_PRIVILEGES: &str = "\
     FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
     WHERE n.nspname = $1 AND c.relname = $2";
 
+/// The schema of the index of a table that was begun and never finished.
+pub const INVALID_INDEX: &str = "\
+    SELECT n.nspname::text \
+    FROM pg_catalog.pg_index i \
+    JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid \
+    JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+    WHERE i.indrelid = pg_catalog.to_regclass($1) AND c.relname = $2::text AND NOT i.indisvalid";
+
+/// Drops an index that is there.
+pub fn drop_index(schema: &Identifier, index: &Identifier, concurrently: bool) -> String {
+    let how: &dyn std::fmt::Display = if concurrently { &"CONCURRENTLY " } else { &"" };
+    join(&[&"DROP INDEX ", how, schema, &".", index])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

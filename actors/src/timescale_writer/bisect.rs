@@ -45,7 +45,8 @@ impl Session {
     ) -> Result<Vec<Letter>, Failure> {
         self.execute("begin", BEGIN).await?;
         let mut letters = Vec::new();
-        let mut ranges = vec![0..rows.len()];
+        let whole = 0..rows.len();
+        let mut ranges = vec![whole];
         while let Some(range) = ranges.pop() {
             if range.is_empty() {
                 continue;

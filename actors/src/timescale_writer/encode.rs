@@ -12,38 +12,44 @@ use arrow_buffer::{NullBuffer, ScalarBuffer};
 use std::ops::Range;
 
 /// The signature, no flags, no header extension.
-pub(super) const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
+pub const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 /// In place of a row's count of columns: no row follows.
-pub(super) const TRAILER: &[u8] = &(-1i16).to_be_bytes();
+pub const TRAILER: &[u8] = &(-1i16).to_be_bytes();
 /// From 1970-01-01 to PostgreSQL's 2000-01-01.
 const EPOCH_SHIFT_US: i64 = 946_684_800_000_000;
 
 /// How one column becomes bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Encoding {
+pub enum Encoding {
     /// Text, and json: the characters.
     Text,
     /// The version, then the characters.
     Jsonb,
+    /// Eight bytes.
     Int8,
     /// An int64 for a numeric column.
     Int8AsNumeric,
+    /// Eight bytes.
     Float8,
+    /// One byte.
     Bool,
     /// Microseconds since 2000.
     Timestamptz,
     /// A scaled integer.
     Numeric {
+        /// Digits after the point.
         scale: u8,
     },
 }
 
 /// One column of one batch, ready to be read by row.
-pub(super) struct Cells<'a> {
+#[derive(Debug)]
+pub struct Cells<'a> {
     nulls: Option<&'a NullBuffer>,
     values: Values<'a>,
 }
 
+#[derive(Debug)]
 enum Values<'a> {
     Text(&'a StringArray),
     Jsonb(&'a StringArray),
@@ -57,7 +63,7 @@ enum Values<'a> {
 
 impl<'a> Cells<'a> {
     /// The columns of `rows` by position and encoding.
-    pub(super) fn of(rows: &'a RecordBatch, plan: &[(usize, Encoding)]) -> Result<Vec<Self>, Error> {
+    pub fn of(rows: &'a RecordBatch, plan: &[(usize, Encoding)]) -> Result<Vec<Self>, Error> {
         plan.iter().map(|&(index, encoding)| Self::column(rows, index, encoding)).collect()
     }
 
@@ -136,12 +142,7 @@ fn put_eight(out: &mut Vec<u8>, bytes: [u8; 8]) {
 }
 
 /// Appends rows until `out` holds `bytes_max`; says how far it came.
-pub(super) fn put_rows(
-    cells: &[Cells<'_>],
-    rows: Range<usize>,
-    bytes_max: usize,
-    out: &mut Vec<u8>,
-) -> usize {
+pub fn put_rows(cells: &[Cells<'_>], rows: Range<usize>, bytes_max: usize, out: &mut Vec<u8>) -> usize {
     let columns = (cells.len() as i16).to_be_bytes();
     for row in rows.clone() {
         if out.len() >= bytes_max {

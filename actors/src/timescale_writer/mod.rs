@@ -11,7 +11,7 @@
 //! Deliberately absent: upserts on the way of every row; `unique` goes through a staging table.
 
 mod bisect;
-mod encode;
+pub mod encode;
 mod gather;
 mod numeric;
 mod positions;

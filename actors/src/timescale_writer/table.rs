@@ -156,7 +156,7 @@ fn holds(modifier: i32, integer: i32, scale: u8) -> bool {
     }
     let precision = (modifier - 4) >> 16 & 0xffff;
     // Eleven bits, signed: PostgreSQL knows negative scales.
-    let kept = ((modifier - 4 & 0x7ff) ^ 1024) - 1024;
+    let kept = (((modifier - 4) & 0x7ff) ^ 1024) - 1024;
     kept >= i32::from(scale) && precision - kept >= integer
 }
 

@@ -9,10 +9,9 @@ mod screen;
 use crate::environment::variable;
 use crate::exit::Exit;
 use crate::migrate;
-use crate::node::Node;
 use crate::output;
 use crate::settings::Flags;
-use crate::{file, run};
+use crate::{file, node, run};
 use anyhow::{Context, Result};
 use aqueduct_engine::Outcome;
 use aqueduct_engine::application::Handle;
@@ -32,6 +31,8 @@ const TOPIC: &str = "md.raw";
 const PARTITIONS: u32 = 4;
 /// Once nothing has been left to do for so long, a demo of fixed length is over.
 const IDLE: Duration = Duration::from_secs(1);
+/// A demo of fixed length that has not caught up so long after the feed ended drains as it is, and says what is left.
+const CATCH_UP_MAX: Duration = Duration::from_secs(60);
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -62,9 +63,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit> {
     let stack = Stack::up(&Options::from_env("demo", Lifetime::Private)?, &*progress::on_stderr())?;
     let topology = prepare(&stack)?;
     let feeding = Feeding::start(&stack.kafka_bootstrap(), TOPIC, arguments.rate)?;
-    let node = Node::new(topology, &settings)?;
-    let watching = watch(node.handle(), feeding, hints(&stack), arguments.seconds.map(Duration::from_secs));
-    let outcome = node.run(watching);
+    let (hints, seconds) = (hints(&stack), arguments.seconds.map(Duration::from_secs));
+    let outcome = node::run(topology, &settings, |handle| watch(handle, feeding, hints, seconds))?;
     report(&outcome, arguments.json)?;
     Ok(Exit::Runtime(outcome.exit_code))
 }
@@ -106,13 +106,18 @@ async fn watch(handle: Handle, feeding: Feeding, hints: Vec<String>, seconds: Op
         clock.sleep(REPAINT).await;
         screen.paint(&handle, feeding.sent());
     }
-    if let Err(error) = feeding.finish() {
+    let sent = feeding.finish().unwrap_or_else(|error| {
         tracing::error!(%error, "the feed failed");
-    }
+        0
+    });
     handle.drain_when_idle(IDLE).await;
+    let deadline = clock.now() + CATCH_UP_MAX;
     loop {
         clock.sleep(REPAINT).await;
-        screen.paint(&handle, 0);
+        screen.paint(&handle, sent);
+        if clock.now() > deadline {
+            handle.drain().await;
+        }
     }
 }
 

@@ -69,7 +69,7 @@ impl Flow for Batch {
         self.raw.offsets.values().first().copied()
     }
 
-    fn from_offset(&self, offset: i64) -> Self {
+    fn starting_at(&self, offset: i64) -> Self {
         Batch::from_offset(self, offset)
     }
 

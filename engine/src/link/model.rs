@@ -46,6 +46,7 @@ mod sync {
     }
 }
 
+#[allow(clippy::duplicate_mod, reason = "the point of it: the same source, built from loom's types")]
 #[allow(dead_code, unreachable_pub, unused_imports, reason = "the models use a part of it")]
 #[path = "protocol/mod.rs"]
 mod protocol;
@@ -86,7 +87,7 @@ mod loom_models {
         fn first_record(&self) -> Option<i64> {
             Some(self.offset)
         }
-        fn from_offset(&self, _: i64) -> Self {
+        fn starting_at(&self, _: i64) -> Self {
             unreachable!("a single record is not cut")
         }
         fn halves(&self) -> Option<(Self, Self)> {

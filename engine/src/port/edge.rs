@@ -98,14 +98,6 @@ struct Route {
     passing_over: bool,
 }
 
-/// What became of a batch.
-pub(super) enum Offered {
-    /// Sent, or passed over.
-    Done,
-    /// No room; it comes back.
-    Full(Batch),
-}
-
 impl Edge {
     /// An edge to `clones` of one reader; a partition always goes to the same clone.
     ///
@@ -141,8 +133,8 @@ impl Edge {
         &self.meter
     }
 
-    /// Sends `batch` if there is room; an overflowing best-effort edge may pass it over.
-    pub(super) fn offer(&mut self, batch: Batch) -> Result<Offered, Error> {
+    /// Sends `batch` if there is room; an overflowing best-effort edge may pass it over. Gives it back if it must wait.
+    pub(super) fn offer(&mut self, batch: Batch) -> Result<Option<Batch>, Error> {
         let index = self.index(&batch);
         let route = &mut self.routes[index];
         if self.best_effort && route.sender.link().fill().ratio < RESUME_RATIO {
@@ -150,12 +142,12 @@ impl Edge {
         }
         if route.passing_over {
             self.pass_over(&batch);
-            return Ok(Offered::Done);
+            return Ok(None);
         }
         match route.sender.try_push(batch) {
             Ok(()) => {
                 self.unblock(index);
-                Ok(Offered::Done)
+                Ok(None)
             }
             Err(TryPushError::Closed(_)) => Err(closed()),
             Err(TryPushError::Full(batch)) => {
@@ -164,9 +156,9 @@ impl Edge {
                     self.unblock(index);
                     self.routes[index].passing_over = true;
                     self.pass_over(&batch);
-                    return Ok(Offered::Done);
+                    return Ok(None);
                 }
-                Ok(Offered::Full(batch))
+                Ok(Some(batch))
             }
         }
     }
@@ -178,8 +170,8 @@ impl Edge {
         let mut waiting = batch;
         loop {
             waiting = match self.offer(waiting)? {
-                Offered::Done => return Ok(()),
-                Offered::Full(batch) => batch,
+                None => return Ok(()),
+                Some(batch) => batch,
             };
             let limit = if self.best_effort { Some(self.wait_left(index)) } else { None };
             let sender = &mut self.routes[index].sender;

@@ -1,6 +1,6 @@
 //! The links out of an actor.
 
-use super::edge::{Edge, Offered};
+use super::edge::Edge;
 use crate::batch::Batch;
 use crate::class::Error;
 use crate::clock::Clock;
@@ -32,12 +32,12 @@ impl Outputs {
     /// Hands `batch` to every edge that has room; gives it back if one had none. Push it again later, unchanged: the
     /// edges that took it will know it. A best-effort edge keeps the caller waiting no longer than
     /// [`BEST_EFFORT_WAIT_MAX`](crate::limits::BEST_EFFORT_WAIT_MAX) in all, then passes the batch over.
+    #[expect(clippy::result_large_err, reason = "the batch comes back as it came")]
     pub fn try_push(&mut self, batch: Batch) -> Result<(), TryPushError> {
         let mut full = false;
         for edge in &mut self.edges {
             match edge.offer(batch.clone()) {
-                Ok(Offered::Done) => {}
-                Ok(Offered::Full(_)) => full = true,
+                Ok(waiting) => full |= waiting.is_some(),
                 Err(_) => return Err(TryPushError::Closed(batch)),
             }
         }
@@ -53,7 +53,7 @@ impl Outputs {
         for (index, edge) in self.edges.iter_mut().enumerate() {
             let offered = if index == last { batch.take() } else { batch.clone() };
             let offered = offered.expect("invariant: only the last edge takes it away");
-            if let Offered::Full(batch) = edge.offer(offered)? {
+            if let Some(batch) = edge.offer(offered)? {
                 full.push((index, batch));
             }
         }

@@ -94,7 +94,7 @@ mod tests {
             assert_eq!(seen.actor(), Some(4));
             panic!("price of {} is gone", "A");
         });
-        let panic: Panic = caught.await.map(|()| ()).unwrap_err();
+        let panic: Panic = caught.await.unwrap_err();
         assert_eq!(panic.message, "price of A is gone");
         assert!(panic.location.contains("guard.rs:"), "{}", panic.location);
         assert_eq!(polled.actor(), None);

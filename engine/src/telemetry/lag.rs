@@ -35,10 +35,13 @@ struct Line {
     marks: VecDeque<(i64, i64)>,
 }
 
+/// By topic and partition.
+type Lines = BTreeMap<(Arc<str>, i32), Line>;
+
 /// Cloning shares it.
 #[derive(Clone, Debug, Default)]
 pub struct LagBoard {
-    lines: Arc<Mutex<BTreeMap<(Arc<str>, i32), Line>>>,
+    lines: Arc<Mutex<Lines>>,
 }
 
 impl LagBoard {

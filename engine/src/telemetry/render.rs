@@ -111,40 +111,43 @@ const FATES: [&str; 5] = ["read", "written", "dead_lettered", "filtered", "skipp
 
 fn render_ledger(page: &mut Exposition, topology: &str, actors: &[ActorView], rows: Vec<LedgerRow>) {
     let sums = sum(&rows);
-    let line = |key: &(Arc<str>, Arc<str>, String)| {
-        let actor = actors.iter().find(|actor| actor.id == key.0);
-        let (name, kind) =
-            actor.map_or((key.0.to_string(), ""), |actor| (actor.name.to_string(), actor.kind));
-        (name, kind)
-    };
-    let each = |series: &mut super::exposition::Series<'_>,
-                value: &dyn Fn(&Fates) -> Vec<(Option<&'static str>, f64)>| {
-        for (key, fates) in &sums {
-            let (name, kind) = line(key);
-            for (fate, value) in value(fates) {
-                let mut labels = vec![("topology", topology), ("actor", name.as_str()), ("kind", kind)];
-                if !key.2.is_empty() {
-                    labels.extend([("topic", &*key.1), ("partition", key.2.as_str())]);
-                }
-                labels.extend(fate.map(|fate| ("fate", fate)));
-                series.value(&labels, value);
-            }
+    let mut series = page.metric(names::RECORDS_TOTAL, Type::Counter);
+    for (key, fates) in &sums {
+        for (fate, count) in FATES.iter().zip(fates.by_fate) {
+            let labels = ledger_labels(topology, actors, key);
+            series.value(&[&labels[..], &[("fate", fate)]].concat(), count as f64);
         }
-    };
-    let by_fate = |fates: &Fates| {
-        FATES.iter().zip(fates.by_fate).map(|(fate, count)| (Some(*fate), count as f64)).collect()
-    };
-    each(&mut page.metric(names::RECORDS_TOTAL, Type::Counter), &by_fate);
-    each(&mut page.metric(names::IN_FLIGHT_RECORDS, Type::Gauge), &|fates| {
-        vec![(None, fates.in_flight as f64)]
-    });
-    each(&mut page.metric(names::UNACCOUNTED_RECORDS, Type::Gauge), &|fates| {
-        vec![(None, fates.unaccounted as f64)]
-    });
+    }
+    let mut series = page.metric(names::IN_FLIGHT_RECORDS, Type::Gauge);
+    for (key, fates) in &sums {
+        series.value(&ledger_labels(topology, actors, key), fates.in_flight as f64);
+    }
+    let mut series = page.metric(names::UNACCOUNTED_RECORDS, Type::Gauge);
+    for (key, fates) in &sums {
+        series.value(&ledger_labels(topology, actors, key), fates.unaccounted as f64);
+    }
 }
 
-/// Keyed by source, topic, partition; the last two empty above the budget.
-fn sum(rows: &[LedgerRow]) -> BTreeMap<(Arc<str>, Arc<str>, String), Fates> {
+/// A source, topic and partition; the last two empty above the budget.
+type Place = (Arc<str>, Arc<str>, String);
+
+/// The ledger names a source by the identity of its offsets, the page by its name.
+fn ledger_labels<'a>(
+    topology: &'a str,
+    actors: &'a [ActorView],
+    place: &'a Place,
+) -> Vec<(&'a str, &'a str)> {
+    let (source, topic, partition) = place;
+    let actor = actors.iter().find(|actor| actor.id == *source);
+    let (name, kind) = actor.map_or((&**source, ""), |actor| (&*actor.name, actor.kind));
+    let mut labels = vec![("topology", topology), ("actor", name), ("kind", kind)];
+    if !partition.is_empty() {
+        labels.extend([("topic", &**topic), ("partition", partition.as_str())]);
+    }
+    labels
+}
+
+fn sum(rows: &[LedgerRow]) -> BTreeMap<Place, Fates> {
     let detailed = rows.len() <= SERIES_PARTITIONS_MAX;
     let mut sums: BTreeMap<_, Fates> = BTreeMap::new();
     for row in rows {

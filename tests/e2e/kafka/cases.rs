@@ -48,7 +48,8 @@ pub async fn nodes_come_and_go(told: Told, partitions: i32) {
     feed.join().expect("the feed ends well");
     for partition in 0..partitions {
         let rows = table.rows(partition);
-        let values: Vec<String> = rows.iter().map(|(_, value)| String::from_utf8_lossy(value).into()).collect();
+        let values: Vec<String> =
+            rows.iter().map(|(_, value)| String::from_utf8_lossy(value).into()).collect();
         let expected: Vec<String> = (0..EACH).map(|value| value.to_string()).collect();
         assert!(values == expected, "partition {partition} holds {} rows", values.len());
     }
@@ -165,7 +166,11 @@ pub async fn the_older_of_two_members_of_one_name_leaves(told: Told) {
 }
 
 /// The broker stands still for a while and goes on: nothing is lost.
-pub async fn a_broker_that_stands_still_is_waited_for(told: Told, pause: impl FnOnce(), resume: impl FnOnce()) {
+pub async fn a_broker_that_stands_still_is_waited_for(
+    told: Told,
+    pause: impl FnOnce(),
+    resume: impl FnOnce(),
+) {
     let table = Arc::new(Table::default());
     produce(&told, 0, (0..1000).map(|value| value.to_string()));
     let node = Node::new(&told, &table).run(async |probe| {
@@ -195,6 +200,34 @@ pub async fn what_the_log_no_longer_has_is_skipped(told: Told, delete_below: imp
     node.await;
     assert_eq!(table.rows(0)[100].0, 150);
     assert_eq!(table.next(0), Some(200));
+}
+
+/// The log moves past a source that is held up: what is gone is counted, and what is left is read.
+pub async fn a_log_that_moves_past_a_reader_is_caught_up_with(
+    told: Told,
+    delete_below: impl AsyncFnOnce(i64),
+) {
+    const SENT: i64 = 40_000;
+    const KEPT_FROM: i64 = 39_900;
+    let table = Arc::new(Table::default());
+    let padding = "x".repeat(1000);
+    produce(&told, 0, (0..SENT).map(|value| format!("{value} {padding}")));
+    let node = Node::narrow(&told, &table);
+    let node = node.run(async |probe| {
+        probe.hold_outputs(true);
+        until("the links are full", || probe.status().blocked_total() > Duration::from_millis(100)).await;
+        // Longer than a full link is waited for: what the client has fetched is thrown away.
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        delete_below(KEPT_FROM).await;
+        probe.hold_outputs(false);
+        until("the end", || table.next(0) == Some(SENT)).await;
+        let row = &probe.ledger().rows()[0];
+        assert_eq!(row.skipped + table.count() as u64, SENT as u64);
+        assert!(row.skipped > 0);
+    });
+    node.await;
+    let rows = table.rows(0);
+    assert!((KEPT_FROM..SENT).all(|offset| rows.iter().any(|row| row.0 == offset)));
 }
 
 /// Every way to take part in a group.

@@ -4,7 +4,12 @@ mod cases;
 mod source;
 
 use super::world::World;
+use aqueduct_actors::kafka::slot::MemberSlots;
+use aqueduct_actors::timescale::{AdvisorySlots, Timescale};
+use aqueduct_engine::Clock;
 use aqueduct_stack::Part;
+use aqueduct_topology::model::TimescaleConnection;
+use aqueduct_topology::{Span, Spanned};
 use cases::MEMBERS;
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
@@ -59,15 +64,28 @@ async fn the_older_of_two_members_of_one_name_leaves() {
 async fn what_the_log_no_longer_has_is_skipped_and_counted() {
     let world = World::shared();
     let told = told(&world, 1);
-    let topic = told.topic.clone();
-    let client = world.stack().kafka_client().expect("client settings");
-    cases::what_the_log_no_longer_has_is_skipped(told, async |below| {
-        let admin: AdminClient<DefaultClientContext> = client.create().expect("an admin client");
-        let mut list = TopicPartitionList::new();
-        list.add_partition_offset(&topic, 0, Offset::Offset(below)).expect("a partition");
-        admin.delete_records(&list, &AdminOptions::new()).await.expect("deleted");
+    cases::what_the_log_no_longer_has_is_skipped(told.clone(), async |below| {
+        delete_below(&world, &told.topic, below).await;
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_log_that_moves_past_a_reader_is_caught_up_with() {
+    let world = World::shared();
+    let told = told(&world, 1);
+    cases::a_log_that_moves_past_a_reader_is_caught_up_with(told.clone(), async |below| {
+        delete_below(&world, &told.topic, below).await;
+    })
+    .await;
+}
+
+async fn delete_below(world: &World, topic: &str, below: i64) {
+    let client = world.stack().kafka_client().expect("client settings");
+    let admin: AdminClient<DefaultClientContext> = client.create().expect("an admin client");
+    let mut list = TopicPartitionList::new();
+    list.add_partition_offset(topic, 0, Offset::Offset(below)).expect("a partition");
+    admin.delete_records(&list, &AdminOptions::new()).await.expect("deleted");
 }
 
 #[tokio::test]
@@ -76,4 +94,36 @@ async fn a_broker_that_stands_still_is_waited_for() {
     let pause = || world.stack().pause(Part::Kafka).expect("paused");
     let resume = || world.stack().resume(Part::Kafka).expect("resumed");
     cases::a_broker_that_stands_still_is_waited_for(told(&world, 1), pause, resume).await;
+}
+
+#[tokio::test]
+async fn each_member_of_a_node_has_the_lowest_free_name() {
+    let world = World::shared();
+    let connection = TimescaleConnection {
+        url: Spanned::new(world.database_url().to_owned().into(), Span::default()),
+        password_file: None,
+        pool: 1,
+        tls: None,
+    };
+    let slots = || {
+        let clock = Clock::system();
+        let timescale = Timescale::new(&connection, "slots", "node", clock.clone()).expect("a database");
+        AdvisorySlots::new(timescale, clock)
+    };
+    let (one, other) = (slots(), slots());
+    let held = async {
+        let first = one.acquire("slots", "node").await.expect("a slot");
+        let second = other.acquire("slots", "node").await.expect("a slot");
+        assert_eq!((first.number, second.number), (0, 1));
+        assert_eq!(other.acquire("slots", "elsewhere").await.expect("a slot").number, 0);
+        drop(first);
+        // The server learns of the end of a connection in its own time.
+        loop {
+            match other.acquire("slots", "node").await.expect("a slot").number {
+                0 => break,
+                number => assert_eq!(number, 2, "the second is still held"),
+            }
+        }
+    };
+    tokio::task::LocalSet::new().run_until(held).await;
 }

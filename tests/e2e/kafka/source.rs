@@ -2,6 +2,7 @@
 
 use aqueduct_actors::kafka::slot::FixedSlot;
 use aqueduct_actors::kafka_source::{Source, SourceOptions};
+use aqueduct_engine::link::Bounds;
 use aqueduct_engine::testing::{Harness, Probe};
 use aqueduct_engine::{
     Batch, Claim, ClaimRequest, Error, OffsetStore, Owner, PartitionKey, Position, RawRecords,
@@ -128,8 +129,18 @@ impl Node {
             },
             offsets: table.clone(),
             slots: Arc::new(FixedSlot(0)),
+            required: std::collections::BTreeSet::new(),
         });
         Self { harness: Harness::source("source"), source, table: table.clone() }
+    }
+
+    /// As [`Node::new`], with hardly any room in its link.
+    pub fn narrow(told: &Told, table: &Arc<Table>) -> Self {
+        let bounds = Bounds { batches: 2, bytes: 1 << 20 };
+        Self {
+            harness: Harness::builder("source").inputs(0).bounds(bounds).build(),
+            ..Self::new(told, table)
+        }
     }
 
     /// Runs until `script` has ended and the drain after it; gives how many batches came under a lost claim.

@@ -1,6 +1,7 @@
 //! Who owns a partition, and from where it is read.
 
 use super::*;
+use aqueduct_actors::timescale::LetterStore;
 use aqueduct_engine::{Class, SinkIdentity};
 use bytes::Bytes;
 use std::collections::BTreeMap;
@@ -15,7 +16,8 @@ fn each_claim_raises_the_epoch_and_has_an_owner_of_its_own() {
         let second = claim(&offsets(&base, "b"), 0).await.expect("a claim");
         assert_eq!((first.epoch, second.epoch), (1, 2));
         assert_ne!(first.owner, second.owner);
-        let stored = base.texts("SELECT replace(owner::text, '-', '') || ' ' || node FROM aqueduct.offsets").await;
+        let stored =
+            base.texts("SELECT replace(owner::text, '-', '') || ' ' || node FROM aqueduct.offsets").await;
         assert_eq!(stored, [format!("{:032x} b", second.owner.0)]);
     });
 }
@@ -40,10 +42,16 @@ fn positions_tell_every_sink() {
         let claim = claim(&store, 3).await.expect("a claim");
         store.advance("history", &[(key(3), claim.epoch, 12)]).await.expect("recorded");
         store.advance("history", &[(key(3), claim.epoch, 9)]).await.expect("never back");
-        store.advance("history", &[(key(3), claim.epoch - 1, 99)]).await.expect("nothing under another claim");
+        store
+            .advance("history", &[(key(3), claim.epoch - 1, 99)])
+            .await
+            .expect("nothing under another claim");
         let positions = store.positions().await.expect("positions");
         let [position] = positions.as_slice() else { panic!("{positions:?}") };
-        assert_eq!((&*position.sink, &position.key, position.epoch, position.next_offset), ("history", &key(3), 1, 12));
+        assert_eq!(
+            (&*position.sink, &position.key, position.epoch, position.next_offset),
+            ("history", &key(3), 1, 12)
+        );
     });
 }
 
@@ -68,7 +76,10 @@ fn a_table_fed_under_another_name_is_refused_until_the_file_says_so() {
         old.advance("former", &[(key(0), claimed.epoch, 40)]).await.expect("recorded");
         let refused = claim(&offsets(&base, "a"), 0).await.expect_err("the rows would be written again");
         assert_eq!(refused.class, Class::Config);
-        assert!(refused.message.contains("`m.trades`") && refused.message.contains("adopts: former"), "{refused}");
+        assert!(
+            refused.message.contains("`m.trades`") && refused.message.contains("adopts: former"),
+            "{refused}"
+        );
         let adopted = claim(&offsets_of(&base, "a", "history", Some("former")), 0).await.expect("a claim");
         assert_eq!((adopted.epoch, adopted.start), (2, 40));
         assert_eq!(base.texts("SELECT sink FROM aqueduct.offsets").await, ["history"]);
@@ -81,7 +92,8 @@ fn a_table_fed_under_another_name_is_refused_until_the_file_says_so() {
 fn a_best_effort_sink_keeps_an_offset_of_its_own() {
     on_arbiter(async {
         let base = Base::new().await;
-        let sink = |id: &str, required| SinkIdentity { id: id.into(), adopts: None, target: id.into(), required };
+        let sink =
+            |id: &str, required| SinkIdentity { id: id.into(), adopts: None, target: id.into(), required };
         let sinks = BTreeMap::from([("ticks".into(), vec![sink("history", true), sink("cache", false)])]);
         let store = TimescaleOffsets::new(base.timescale("a"), "unit".into(), "a".into(), sinks);
         let first = claim(&store, 0).await.expect("a claim");
@@ -107,13 +119,31 @@ fn a_log_that_lost_records_waits_for_somebody() {
 }
 
 #[test]
+fn a_reset_sink_starts_over_under_a_newer_claim() {
+    on_arbiter(async {
+        let base = Base::new().await;
+        let store = offsets(&base, "a");
+        let first = claim(&store, 0).await.expect("a claim");
+        store.advance("history", &[(key(0), first.epoch, 100)]).await.expect("recorded");
+        assert_eq!(store.reset(Some("other")).await.expect("nothing to do"), 0);
+        assert_eq!(store.reset(None).await.expect("reset"), 1);
+        let second = claim(&store, 0).await.expect("a claim");
+        assert_eq!((second.epoch, second.start), (2, 0), "links of this process have seen epoch 1");
+    });
+}
+
+#[test]
 fn a_session_that_holds_the_rows_of_a_claim_is_ended() {
     on_arbiter(async {
         let base = Base::new().await;
         let former = base.timescale("a");
         claim(&offsets_on(&base, &former, "a"), 0).await.expect("a claim");
         let stuck = former.connect().await.expect("a session of the former owner");
-        stuck.client().batch_execute("BEGIN; UPDATE aqueduct.offsets SET next_offset = 5").await.expect("a lock");
+        stuck
+            .client()
+            .batch_execute("BEGIN; UPDATE aqueduct.offsets SET next_offset = 5")
+            .await
+            .expect("a lock");
         let next = claim(&offsets(&base, "b"), 0).await.expect("a claim all the same");
         assert_eq!((next.epoch, next.start), (2, 0), "what it held was never committed");
         assert!(stuck.client().batch_execute("COMMIT").await.is_err(), "its session is gone");
@@ -142,7 +172,12 @@ fn a_session_stopped_inside_copy_is_ended_once_its_owner_has_nothing_left() {
 fn only_our_own_applications_sessions_can_be_ended() {
     on_arbiter(async {
         let base = Base::new().await;
-        let url = [base.world.database_url(), if base.world.database_url().contains('?') { "&" } else { "?" }, "application_name=dashboard"].concat();
+        let url = [
+            base.world.database_url(),
+            if base.world.database_url().contains('?') { "&" } else { "?" },
+            "application_name=dashboard",
+        ]
+        .concat();
         let (client, connection) = tokio_postgres::connect(&url, NoTls).await.expect("a session");
         let _driver = tokio::task::spawn_local(connection);
         client.batch_execute("BEGIN; SELECT 1").await.expect("begun");
@@ -159,7 +194,7 @@ fn letters_that_will_be_judged_again_are_deleted() {
         let first = claim(&store, 0).await.expect("a claim");
         store.advance("history", &[(key(0), first.epoch, 10)]).await.expect("recorded");
         let letters: Vec<_> = [9, 10, 11].iter().map(|offset| super::letters::letter(1, *offset)).collect();
-        super::letters::store(&base).store_letters(&letters).await.expect("stored");
+        super::letters::store(&base).store(&letters).await.expect("stored");
         claim(&store, 0).await.expect("a claim");
         assert_eq!(base.texts("SELECT \"offset\"::text FROM aqueduct.dead_letter").await, ["9"]);
     });

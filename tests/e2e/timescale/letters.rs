@@ -27,17 +27,6 @@ pub(super) fn store(base: &Base) -> TimescaleLetters {
     TimescaleLetters::new(base.timescale("a"), "unit".into(), "a".into(), true)
 }
 
-/// Several letters as the trait takes them.
-pub(super) trait StoreLetters {
-    async fn store_letters(&self, letters: &[Letter]) -> Result<(), Error>;
-}
-
-impl<S: LetterStore> StoreLetters for S {
-    async fn store_letters(&self, letters: &[Letter]) -> Result<(), Error> {
-        self.store(letters).await
-    }
-}
-
 const LETTERS: &str = "SELECT count(*) FROM aqueduct.dead_letter";
 
 #[test]
@@ -46,7 +35,7 @@ fn a_letter_keeps_the_record_as_it_came_and_is_stored_once() {
         let base = Base::new().await;
         claim(&offsets(&base, "a"), 0).await.expect("a claim");
         for _ in 0..2 {
-            store(&base).store_letters(&[letter(1, 5)]).await.expect("stored");
+            store(&base).store(&[letter(1, 5)]).await.expect("stored");
         }
         let kept = "SELECT concat_ws('|', topology, actor, source, topic, partition, \"offset\", row_index, class, reason, \
                     detail, encode(key, 'hex'), encode(payload, 'hex'), headers, extract(epoch FROM record_time)) \
@@ -66,7 +55,7 @@ fn a_letter_judged_under_an_older_claim_is_dropped() {
         let offsets = offsets(&base, "a");
         claim(&offsets, 0).await.expect("a claim");
         claim(&offsets, 0).await.expect("a claim");
-        store(&base).store_letters(&[letter(1, 5), letter(2, 6)]).await.expect("stored");
+        store(&base).store(&[letter(1, 5), letter(2, 6)]).await.expect("stored");
         assert_eq!(base.texts("SELECT \"offset\"::text FROM aqueduct.dead_letter").await, ["6"]);
     });
 }
@@ -103,8 +92,10 @@ fn ten_megabytes_are_kept() {
         let base = Base::new().await;
         claim(&offsets(&base, "a"), 0).await.expect("a claim");
         let large = |offset| Letter { payload: Some(vec![0xfe; 10 << 20]), ..letter(1, offset) };
-        store(&base).store_letters(&[large(1), letter(1, 2), large(3)]).await.expect("stored");
-        let lengths = base.texts("SELECT octet_length(payload)::text FROM aqueduct.dead_letter ORDER BY \"offset\"").await;
+        store(&base).store(&[large(1), letter(1, 2), large(3)]).await.expect("stored");
+        let lengths = base
+            .texts("SELECT octet_length(payload)::text FROM aqueduct.dead_letter ORDER BY \"offset\"")
+            .await;
         assert_eq!(lengths, ["10485760", "4", "10485760"]);
     });
 }
@@ -141,8 +132,9 @@ fn letters_wait_through_an_outage_instead_of_being_lost() {
             // The schema is missing; somebody adds it while the letter waits.
             let storing = probe.port().store(vec![letter(1, 1)]);
             let mending = async {
-                until(async || matches!(probe.status().state().0, aqueduct_engine::State::Waiting { .. })).await;
-                base.migrator().up(|_| {}).await.expect("migrated");
+                until(async || matches!(probe.status().state().0, aqueduct_engine::State::Waiting { .. }))
+                    .await;
+                base.migrator().up(&|_| {}).await.expect("migrated");
                 claim(&offsets(&base, "a"), 0).await.expect("a claim");
             };
             futures::join!(storing, mending);

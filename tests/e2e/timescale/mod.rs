@@ -2,18 +2,20 @@
 
 mod claims;
 mod letters;
-mod migrations;
 mod proxy;
 mod refusals;
 mod writes;
 
 use super::world::{Sql, World};
-use aqueduct_actors::timescale::migrate::{File, Folder, draft};
-use aqueduct_actors::timescale::{Migrator, Timescale, TimescaleOffsets};
+use aqueduct_actors::timescale::draft::draft;
+use aqueduct_actors::timescale::migrate::MigrationSet;
+use aqueduct_actors::timescale::{Connector, Migrator, Timescale, TimescaleOffsets};
 use aqueduct_actors::{Services, timescale_writer};
 use aqueduct_engine::batch::{hidden_columns, with_hidden_columns};
 use aqueduct_engine::testing::{Harness, Probe, RecordsBuilder};
-use aqueduct_engine::{Actor, Batch, Claim, ClaimRequest, Claims, Clock, Error, LogRange, OffsetStore, PartitionKey};
+use aqueduct_engine::{
+    Actor, Batch, Claim, ClaimRequest, Claims, Clock, Error, LogRange, OffsetStore, PartitionKey,
+};
 use aqueduct_topology::model::{Kind, TimescaleConnection, Topology};
 use arrow_array::{
     ArrayRef, BooleanArray, Decimal128Array, Float64Array, Int64Array, RecordBatch, StringArray,
@@ -58,13 +60,13 @@ impl Base {
 
     async fn with_writer(options: &str) -> Self {
         let base = Self::without_table(options).await;
-        base.sql_batch(&draft(&base.topology).expect("a draft")).await;
+        base.sql_batch(&drafted(&base.topology)).await;
         base
     }
 
     async fn without_table(options: &str) -> Self {
         let base = Self::empty(options);
-        base.migrator().up(|_| {}).await.expect("the engine's migrations");
+        base.migrator().up(&|_| {}).await.expect("the engine's migrations");
         base
     }
 
@@ -76,9 +78,10 @@ impl Base {
 
     fn migrator(&self) -> Migrator {
         let files = aqueduct_config::migrations::all();
-        let files = files.iter().map(|file| File::new(file.name, file.sql).expect("a numbered file"));
-        let folder = Folder::new("aqueduct", files).expect("the engine's files");
-        Migrator::new(self.timescale("migrator"), vec![folder], "migrator")
+        let files = files.iter().map(|file| (file.name, file.sql));
+        let set = MigrationSet::engine(files).expect("the engine's files");
+        let connector = Connector::new(self.connection(), "unit", "migrator", Clock::system());
+        Migrator::new(connector.expect("a connection as configured"), vec![set])
     }
 
     fn connection(&self) -> &TimescaleConnection {
@@ -90,7 +93,8 @@ impl Base {
     }
 
     fn services(&self, node: &str) -> Services {
-        Services::new(self.topology.clone(), node.into(), Clock::system(), Claims::default()).expect("services")
+        Services::new(self.topology.clone(), node.into(), Clock::system(), Claims::default())
+            .expect("services")
     }
 
     /// The actor as its supervisor would build it on `node`.
@@ -119,6 +123,12 @@ impl Base {
         let query = query.to_owned();
         blocking(move || Sql::connect(&url).rows(&query, &[]).iter().map(|row| row.get(0)).collect()).await
     }
+}
+
+/// What `migrate new` writes for a topology without migrations.
+fn drafted(topology: &Topology) -> String {
+    let none = MigrationSet::topology("unit", "nowhere", []).expect("no files");
+    draft(topology, &none).expect("a draft").expect("a table is missing").sql
 }
 
 /// `Sql` has a runtime of its own, which must not run inside another.
@@ -183,8 +193,12 @@ fn batch(partition: i32, epoch: i64, first: i64, rows: &[Row]) -> Batch {
         Arc::new(prices.with_precision_and_scale(18, 8).expect("18 digits")),
         Arc::new(Float64Array::from_iter_values(offsets.iter().map(|offset| *offset as f64 / 4.0))),
         Arc::new(Int64Array::from(offsets.clone())),
-        Arc::new(BooleanArray::from_iter(offsets.iter().map(|offset| (offset % 3 != 0).then_some(offset % 3 == 1)))),
-        Arc::new(StringArray::from_iter(offsets.iter().map(|offset| (offset % 2 == 0).then(|| format!("[{offset}]"))))),
+        Arc::new(BooleanArray::from_iter(
+            offsets.iter().map(|offset| (offset % 3 != 0).then_some(offset % 3 == 1)),
+        )),
+        Arc::new(StringArray::from_iter(
+            offsets.iter().map(|offset| (offset % 2 == 0).then(|| format!("[{offset}]"))),
+        )),
     ];
     columns.extend(hidden_columns(offsets, vec![0; rows.len()]));
     let schema = with_hidden_columns([
@@ -204,7 +218,12 @@ fn plain(partition: i32, epoch: i64, first: i64, count: usize) -> Batch {
 }
 
 /// Sends what `send` sends to a writer of `node` that holds `claims`, and ends its input.
-async fn write(base: &Base, node: &str, claims: &[&Claim], batches: Vec<Batch>) -> (Harness, Result<(), Error>) {
+async fn write(
+    base: &Base,
+    node: &str,
+    claims: &[&Claim],
+    batches: Vec<Batch>,
+) -> (Harness, Result<(), Error>) {
     let mut harness = Harness::sink("history", true);
     prepare(&harness, claims, batches);
     harness.close_inputs();

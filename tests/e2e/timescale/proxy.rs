@@ -64,7 +64,8 @@ async fn pass(mut client: TcpStream, mut server: TcpStream, cut: Cut, was_cut: A
                 if now && !was_cut.swap(true, Ordering::SeqCst) {
                     if let Cut::AfterCommit = cut {
                         // Its answer means that the commit has happened.
-                        server.read(&mut answered).await.expect("the server answers");
+                        let length = server.read(&mut answered).await.expect("the server answers");
+                        assert!(length > 0, "the server answers");
                     }
                     return;
                 }

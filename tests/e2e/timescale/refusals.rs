@@ -9,24 +9,41 @@ use secrecy::{ExposeSecret, SecretString};
 fn one_bad_row_in_ten_thousand_is_rejected_alone() {
     on_arbiter(async {
         let base = Base::new().await;
-        base.sql_batch("ALTER TABLE m.trades ALTER price TYPE numeric(16,8), ADD CONSTRAINT known CHECK (symbol <> 'Z')").await;
+        base.sql_batch(
+            "ALTER TABLE m.trades ALTER price TYPE numeric(16,8), ADD CONSTRAINT known CHECK (symbol <> 'Z')",
+        )
+        .await;
         let claim = claim(&offsets(&base, "a"), 0).await.expect("a claim");
         let mut rows = vec![Row::default(); 10_000];
         rows[5713].price = 10i128.pow(17);
         rows[9999].symbol = "Z".into();
-        let (harness, ended) = write(&base, "a", &[&claim], vec![batch(0, 1, 0, &rows[..6000]), batch(0, 1, 6000, &rows[6000..])]).await;
+        let (harness, ended) = write(
+            &base,
+            "a",
+            &[&claim],
+            vec![batch(0, 1, 0, &rows[..6000]), batch(0, 1, 6000, &rows[6000..])],
+        )
+        .await;
         ended.expect("drained");
         assert_eq!((base.integer(COUNT).await, base.integer(STORED).await), (9998, 10_000));
-        let letters = base.texts("SELECT concat_ws(' ', actor, \"offset\", class, reason, convert_from(payload, 'UTF8')) \
-                                  FROM aqueduct.dead_letter ORDER BY \"offset\"").await;
+        let letters = base
+            .texts(
+                "SELECT concat_ws(' ', actor, \"offset\", class, reason, convert_from(payload, 'UTF8')) \
+                                  FROM aqueduct.dead_letter ORDER BY \"offset\"",
+            )
+            .await;
         assert_eq!(
             letters,
-            ["history 5713 data numeric_value_out_of_range raw 5713", "history 9999 data check_violation raw 9999"]
+            [
+                "history 5713 data numeric_value_out_of_range raw 5713",
+                "history 9999 data check_violation raw 9999"
+            ]
         );
         let details = base.texts("SELECT detail FROM aqueduct.dead_letter ORDER BY \"offset\"").await;
         assert!(details[0].contains("column `price`"), "{details:?}");
         assert!(details[1].contains("constraint `") && details[1].contains("known"), "{details:?}");
-        assert_eq!(base.integer("SELECT count(DISTINCT x) FROM (SELECT xmin::text x FROM m.trades UNION SELECT xmin::text FROM aqueduct.offsets) t").await > 0, true);
+        let transactions = "SELECT count(DISTINCT x) FROM (SELECT xmin::text x FROM m.trades UNION SELECT xmin::text FROM aqueduct.offsets) t";
+        assert!(base.integer(transactions).await > 0);
         assert_eq!(harness.input_link(0).fill().batches, 0);
     });
 }
@@ -40,7 +57,8 @@ fn a_batch_of_poison_only_is_all_letters() {
         let claim = claim(&offsets(&base, "a"), 0).await.expect("a claim");
         write(&base, "a", &[&claim], vec![plain(0, 1, 0, 60)]).await.1.expect("drained");
         assert_eq!((base.integer(COUNT).await, base.integer(STORED).await), (0, 60));
-        let reasons = base.texts("SELECT reason || ' ' || count(*) FROM aqueduct.dead_letter GROUP BY reason").await;
+        let reasons =
+            base.texts("SELECT reason || ' ' || count(*) FROM aqueduct.dead_letter GROUP BY reason").await;
         assert_eq!(reasons, ["raise_exception 60"]);
     });
 }
@@ -59,8 +77,13 @@ fn what_text_and_time_cannot_hold_is_rejected_alone() {
         let wild = wild.with_rows(RecordBatch::try_new(wild.rows.schema(), columns).expect("columns"));
         write(&base, "a", &[&claim], vec![good, wild]).await.1.expect("drained");
         assert_eq!((base.integer(COUNT).await, base.integer(STORED).await), (2, 5));
-        let reasons = base.texts("SELECT reason || ' ' || \"offset\" FROM aqueduct.dead_letter ORDER BY \"offset\"").await;
-        assert_eq!(reasons, ["character_not_in_repertoire 1", "datetime_field_overflow 3", "datetime_field_overflow 4"]);
+        let reasons = base
+            .texts("SELECT reason || ' ' || \"offset\" FROM aqueduct.dead_letter ORDER BY \"offset\"")
+            .await;
+        assert_eq!(
+            reasons,
+            ["character_not_in_repertoire 1", "datetime_field_overflow 3", "datetime_field_overflow 4"]
+        );
     });
 }
 
@@ -68,8 +91,12 @@ fn what_text_and_time_cannot_hold_is_rejected_alone() {
 fn a_missing_table_is_waited_for_and_named_with_its_remedy() {
     on_arbiter(async {
         let base = Base::without_table("").await;
-        let reason = waits_then(&base, &base.topology, async || base.sql_batch(&draft(&base.topology).expect("a draft")).await).await;
-        assert!(reason.contains("`m.trades` does not exist") && reason.contains("aqueduct migrate new FILE"), "{reason}");
+        let reason =
+            waits_then(&base, &base.topology, async || base.sql_batch(&drafted(&base.topology)).await).await;
+        assert!(
+            reason.contains("`m.trades` does not exist") && reason.contains("aqueduct migrate new FILE"),
+            "{reason}"
+        );
     });
 }
 
@@ -90,10 +117,15 @@ fn a_column_of_another_type_is_waited_for_and_named_with_both_types() {
 fn the_engines_own_tables_are_missed_by_name() {
     on_arbiter(async {
         let base = Base::empty("");
-        base.sql_batch(&draft(&base.topology).expect("a draft")).await;
-        let mend = async || { base.migrator().up(|_| {}).await.expect("migrated"); };
+        base.sql_batch(&drafted(&base.topology)).await;
+        let mend = async || {
+            base.migrator().up(&|_| {}).await.expect("migrated");
+        };
         let reason = waits_then(&base, &base.topology, mend).await;
-        assert!(reason.contains("aqueduct.offsets") && reason.contains("aqueduct migrate up FILE"), "{reason}");
+        assert!(
+            reason.contains("aqueduct.offsets") && reason.contains("aqueduct migrate up FILE"),
+            "{reason}"
+        );
     });
 }
 
@@ -125,7 +157,7 @@ async fn waits_then(base: &Base, topology: &Topology, mend: impl AsyncFn()) -> S
     let script = async {
         let mut reason = String::new();
         until(async || match probe.status().state().0 {
-            State::Waiting { class, reason: why } if class == "config" => {
+            State::Waiting { class: "config", reason: why } => {
                 reason = why;
                 true
             }

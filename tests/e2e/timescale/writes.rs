@@ -38,12 +38,12 @@ fn decimals_of_every_size_survive() {
         let base = Base::new().await;
         let claim = claim(&offsets(&base, "a"), 0).await.expect("a claim");
         let mut random = fastrand::Rng::with_seed(7);
-        let prices: Vec<i128> = (0..4000)
-            .map(|index| i128::from(random.i64(..)) % 10i128.pow(index % 18 + 1))
-            .collect();
+        let prices: Vec<i128> =
+            (0..4000).map(|index| i128::from(random.i64(..)) % 10i128.pow(index % 18 + 1)).collect();
         let rows: Vec<Row> = prices.iter().map(|price| Row { price: *price, ..Row::default() }).collect();
         write(&base, "a", &[&claim], vec![batch(0, claim.epoch, 0, &rows)]).await.1.expect("drained");
-        let stored = base.texts("SELECT (price * 100000000)::numeric(18,0)::text FROM m.trades ORDER BY id").await;
+        let stored =
+            base.texts("SELECT (price * 100000000)::numeric(18,0)::text FROM m.trades ORDER BY id").await;
         let expected: Vec<String> = prices.iter().map(ToString::to_string).collect();
         assert_eq!(stored, expected);
     });
@@ -118,7 +118,8 @@ fn a_fence_between_two_transactions_stops_only_that_partition() {
         };
         let (ended, ()) = harness.run_while(base.writer("a"), script).await;
         ended.expect("drained");
-        let written = "SELECT o.partition::text || ':' || o.next_offset FROM aqueduct.offsets o ORDER BY o.partition";
+        let written =
+            "SELECT o.partition::text || ':' || o.next_offset FROM aqueduct.offsets o ORDER BY o.partition";
         assert_eq!(base.texts(written).await, ["0:5", "1:10"]);
         assert_eq!(base.integer(COUNT).await, 15);
         assert_eq!(harness.claims().take_rewinds("ticks"), [(key(0), 1, Loss::Fenced)]);
@@ -132,7 +133,8 @@ fn a_database_that_went_back_is_noticed_and_not_written_over() {
         let claim = claim(&offsets(&base, "a"), 0).await.expect("a claim");
         for change in ["next_offset = 3", "epoch = 1, owner = owner, next_offset = 5"] {
             let raised = Claim { epoch: 7, ..claim.clone() };
-            base.sql_batch("DELETE FROM m.trades; UPDATE aqueduct.offsets SET epoch = 7, next_offset = 0").await;
+            base.sql_batch("DELETE FROM m.trades; UPDATE aqueduct.offsets SET epoch = 7, next_offset = 0")
+                .await;
             let mut harness = Harness::sink("history", true);
             prepare(&harness, &[&raised], vec![plain(0, 7, 0, 5)]);
             let probe = harness.probe();
@@ -184,7 +186,8 @@ fn a_commit_whose_answer_was_lost_is_not_repeated() {
         rows[3].symbol = "a\0b".into();
         let proxy = Proxy::to(server_of(base.world.database_url()), Cut::AfterCommit).await;
         let wired = base.through(&proxy);
-        let (harness, ended) = write(&wired, "a", &[&claim], vec![batch(0, 1, 0, &rows), plain(0, 1, 10, 5)]).await;
+        let (harness, ended) =
+            write(&wired, "a", &[&claim], vec![batch(0, 1, 0, &rows), plain(0, 1, 10, 5)]).await;
         ended.expect("drained");
         assert!(proxy.was_cut.load(Ordering::SeqCst), "the wire was cut");
         assert_eq!((wired.integer(COUNT).await, wired.integer(STORED).await), (14, 15));
@@ -215,7 +218,8 @@ fn batches_without_rows_move_the_offset() {
         let none = filtered.rows.slice(0, 0);
         let marker = RecordsBuilder::new(0, 10).of(key(0)).gap(2).build();
         let (harness, ended) =
-            write(&base, "a", &[&claim], vec![filtered.with_rows(none.clone()), marker.with_rows(none)]).await;
+            write(&base, "a", &[&claim], vec![filtered.with_rows(none.clone()), marker.with_rows(none)])
+                .await;
         ended.expect("drained");
         assert_eq!((base.integer(COUNT).await, base.integer(STORED).await), (0, 12));
         assert_eq!(harness.input_link(0).fill().batches, 0);
@@ -230,15 +234,22 @@ fn a_business_key_is_written_once() {
         let claim = claim(&offsets(&base, "a"), 0).await.expect("a claim");
         let again = batch(0, 1, 0, &[Row { price: 7, ..Row::default() }]);
         // The rows of offset 0 once more at offset 6, and one the table refuses.
-        let columns = again.rows.columns()[..7].iter().cloned().chain(hidden_columns(vec![6], vec![0])).collect();
+        let columns =
+            again.rows.columns()[..7].iter().cloned().chain(hidden_columns(vec![6], vec![0])).collect();
         let copied = RecordBatch::try_new(again.rows.schema(), columns).expect("the same columns");
         let copied = RecordsBuilder::new(0, 6).of(key(0)).value("raw 6").build().with_rows(copied);
         let mut rows = vec![Row::default(); 6];
         rows[2].price = -5;
         write(&base, "a", &[&claim], vec![batch(0, 1, 0, &rows), copied]).await.1.expect("drained");
         assert_eq!((base.integer(COUNT).await, base.integer(STORED).await), (5, 7));
-        assert_eq!(base.integer("SELECT (price * 100000000)::bigint FROM m.trades WHERE id = 0").await, 150_000_000);
-        assert_eq!(base.texts("SELECT reason || ' ' || \"offset\" FROM aqueduct.dead_letter").await, ["check_violation 2"]);
+        assert_eq!(
+            base.integer("SELECT (price * 100000000)::bigint FROM m.trades WHERE id = 0").await,
+            150_000_000
+        );
+        assert_eq!(
+            base.texts("SELECT reason || ' ' || \"offset\" FROM aqueduct.dead_letter").await,
+            ["check_violation 2"]
+        );
     });
 }
 

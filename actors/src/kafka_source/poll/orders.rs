@@ -31,11 +31,11 @@ impl Poll {
             return;
         }
         self.halt(number);
+        let epoch = claim.epoch;
         if !self.assign(number, start) {
-            self.report(Report::Released { partition: number, epoch: claim.epoch });
+            self.give_up(number, epoch);
             return;
         }
-        let epoch = claim.epoch;
         let gathering = Gathering::new(claim.key, epoch, claim.start, self.setup.batch_rows);
         let mut reading = Reading::new(epoch, gathering);
         // What the log no longer has is covered by a batch without messages, so that offsets go on from there.
@@ -65,8 +65,9 @@ impl Poll {
         }
     }
 
+    /// Some partition asked for an offset it could not have, and the client has given that one up without saying which.
     /// The log of `number` spans `start..end`: if our next message is gone, what is left is read, and the rest counted;
-    /// if it is yet to come, nothing may be read until somebody has looked.
+    /// if it is yet to come, nothing may be read until somebody has looked; else the client is told once more.
     fn check_range(&mut self, number: i32, start: i64, end: i64) {
         let Some(reading) = self.partitions.get_mut(&number).and_then(|held| held.reading.as_mut()) else {
             return;
@@ -75,15 +76,27 @@ impl Poll {
         if next > end {
             self.halt(number);
             self.report(Report::BeyondEnd { partition: number, next, end });
+            return;
+        }
+        reading.end_batch();
+        if let Some(gap) = reading.gathering.pass(start) {
+            reading.park(gap);
+        }
+        reading.paused = false;
+        self.unassign(&[number]);
+        if !self.assign(number, next.max(start)) {
+            self.give_up(number, epoch);
         } else if next < start {
-            reading.end_batch();
-            if let Some(gap) = reading.gathering.pass(start) {
-                reading.park(gap);
-            }
-            self.unassign(&[number]);
-            self.assign(number, start);
             self.report(Report::Skipped { partition: number, epoch, from: next, to: start });
         }
+    }
+
+    /// `number` is not assigned, though it is ours: to be claimed anew.
+    fn give_up(&mut self, number: i32, epoch: i64) {
+        if let Some(held) = self.partitions.get_mut(&number) {
+            held.reading = None;
+        }
+        self.report(Report::Released { partition: number, epoch });
     }
 
     fn idle(&mut self, number: i32) {

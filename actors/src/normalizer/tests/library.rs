@@ -55,12 +55,9 @@ fn the_recorded_trades_of_all_venues_are_normalized_and_nothing_else() {
         venues
     });
     assert_eq!(venues.len(), 35, "every case of the file gives rows: {venues:?}");
-    for row in [
-        "0.0: binance | 2021-03-19T18:01:01.893000Z | BTCUSDT | 58942.010000000000000000 | 0.000356000000000000 | buy \
-         | 640283266",
-    ] {
-        assert!(found.rows.iter().any(|found| found == row), "{row} is not among {:#?}", found.rows);
-    }
+    let row = "0.0: binance | 2021-03-19T18:01:01.893000Z | BTCUSDT | 58942.010000000000000000 \
+               | 0.000356000000000000 | buy | 640283266";
+    assert!(found.rows.iter().any(|found| found == row), "{row} is not among {:#?}", found.rows);
 }
 
 /// A file of recorded market data, where it is at hand.

@@ -1,346 +1,161 @@
-//! Versioned SQL files, applied once, in order.
+//! Versioned SQL: which files there are, which of them the database has, and applying the rest exactly once.
 //!
-//! The engine's own files and a topology's are two scopes of one table, `aqueduct.migrations`. An advisory lock lets
-//! one node at a time migrate; the others wait and find nothing left to do. A file is one transaction together with
-//! its entry in the table, unless its first line is `-- no-transaction`: then its statements run one by one, and it
-//! must bear being run again.
+//! Sets of files (the engine's own, a topology's) are applied in order, each file in its own transaction together with
+//! its row in `aqueduct.migrations`. A file whose first line is `-- no-transaction` runs outside one, statement by
+//! statement; it must be fit to run twice, is recorded after its last statement, and runs again from its first after an
+//! interruption.
 //!
-//! Deliberately absent: migrations backwards. A mistake is corrected by the next file.
+//! Invariant: who applies holds the migration lock of the database, a lock of its session: several nodes that start at
+//! once migrate once. Deliberately absent: migrating down (a new file says what is to be undone), and any change of a
+//! file that was applied.
 
-mod draft;
-mod split;
+mod apply;
+mod error;
+pub(super) mod file;
+pub(super) mod lexer;
+mod report;
+mod store;
 mod verify;
+mod watch;
 
-pub use draft::draft;
-pub use verify::Drift;
+pub use error::{Error, Outcome, StatementError};
+pub use file::{ENGINE, FOLDER, MigrationFile, MigrationSet, NO_TRANSACTION};
+pub use report::{
+    Applied, AppliedFile, Event, Finding, Pending, Plan, Problem, State, Status, StatusLine, Verified,
+};
 
-use super::connect::Connection;
+use super::connect::{Connection, Connector};
 use super::limits;
-use super::pool::Timescale;
-use aqueduct_engine::{Class, Error};
-use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
-use std::path::Path;
+use apply::Run;
 use std::time::Duration;
-use tokio_postgres::types::ToSql;
+use verify::Record;
+use watch::Watch;
 
-/// The scope of the engine's own migrations.
-pub const ENGINE_SCOPE: &str = "aqueduct";
+/// How often a waiting migrator asks whether it is its turn. It does not wait inside the database: a session that waits
+/// there holds a snapshot, for which the other one's concurrent index would wait in turn, for ever.
+const TURN_INTERVAL: Duration = Duration::from_millis(200);
 
-/// One file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct File {
-    /// `1` of `0001_trades.sql`.
-    pub version: i32,
-    /// `0001_trades.sql`.
-    pub name: String,
-    /// What it says.
-    pub sql: String,
-}
-
-impl File {
-    /// A file called `name`, which must begin with its number.
-    pub fn new(name: &str, sql: &str) -> Result<Self, Error> {
-        let digits = name.split('_').next().unwrap_or_default();
-        let version = digits.parse::<i32>().ok().filter(|version| *version > 0);
-        let Some(version) = version.filter(|_| name.ends_with(".sql") && name.len() > digits.len() + 5)
-        else {
-            let message = format!("migration `{name}`: call it like `0001_what_it_does.sql`");
-            return Err(Error::new(Class::Config, message));
-        };
-        Ok(Self { version, name: name.to_owned(), sql: sql.to_owned() })
-    }
-
-    /// SHA-256 of its text, line ends as on Unix.
-    pub fn checksum(&self) -> String {
-        let text = self.sql.replace("\r\n", "\n");
-        Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
-    }
-
-    fn outside_transaction(&self) -> bool {
-        self.sql.lines().next().is_some_and(|line| line.trim() == "-- no-transaction")
-    }
-}
-
-/// The files of one scope, in order.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Folder {
-    scope: String,
-    files: Vec<File>,
-}
-
-impl Folder {
-    /// `files` of `scope`: [`ENGINE_SCOPE`], or a topology's name.
-    pub fn new(scope: &str, files: impl IntoIterator<Item = File>) -> Result<Self, Error> {
-        let mut files: Vec<File> = files.into_iter().collect();
-        files.sort_by_key(|file| file.version);
-        if let Some([one, other]) =
-            files.windows(2).find(|pair| pair[0].version == pair[1].version).map(|pair| [&pair[0], &pair[1]])
-        {
-            let message =
-                format!("migrations `{}` and `{}` have one number: renumber the newer", one.name, other.name);
-            return Err(Error::new(Class::Config, message));
-        }
-        Ok(Self { scope: scope.to_owned(), files })
-    }
-
-    /// The `.sql` files of a folder; a folder that is not there has none.
-    pub fn read(scope: &str, folder: &Path) -> Result<Self, Error> {
-        let wrong = |path: &Path, error: &std::io::Error| {
-            Error::new(Class::Config, format!("migrations in {}: {error}", path.display()))
-        };
-        let mut files = Vec::new();
-        match std::fs::read_dir(folder) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) => return Err(wrong(folder, &error)),
-            Ok(entries) => {
-                for entry in entries {
-                    let path = entry.map_err(|error| wrong(folder, &error))?.path();
-                    let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
-                    if name.ends_with(".sql") {
-                        let sql = std::fs::read_to_string(&path).map_err(|error| wrong(&path, &error))?;
-                        files.push(File::new(name, &sql)?);
-                    }
-                }
-            }
-        }
-        Self::new(scope, files)
-    }
-
-    /// The number of the next file.
-    pub fn next_version(&self) -> i32 {
-        self.files.last().map_or(1, |file| file.version + 1)
-    }
-
-    /// Whose.
-    pub fn scope(&self) -> &str {
-        &self.scope
-    }
-
-    /// In order.
-    pub fn files(&self) -> &[File] {
-        &self.files
-    }
-}
-
-/// Whether a file was applied.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum State {
-    /// Not yet.
-    Pending,
-    /// When (as text, UTC) and how long it took.
-    Applied {
-        /// `2026-11-23 18:00:00+00`.
-        at: String,
-        /// How long it took.
-        took: Duration,
-    },
-}
-
-/// One line of `migrate status`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Status {
-    /// Whose file.
-    pub scope: String,
-    /// Its name.
-    pub name: String,
-    /// Whether it was applied.
-    pub state: State,
-}
-
-/// What the table says about one applied file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Applied {
-    name: String,
-    checksum: String,
-    at: String,
-    took: Duration,
-}
-
-type Log = BTreeMap<(String, i32), Applied>;
-
-/// Applies folders to a database.
-#[derive(Clone, Debug)]
+/// Compares sets of files with a database, and applies what it lacks.
+#[derive(Debug)]
 pub struct Migrator {
-    timescale: Timescale,
-    folders: Vec<Folder>,
-    node: String,
+    connector: Connector,
+    sets: Vec<MigrationSet>,
 }
 
 impl Migrator {
-    /// Applies `folders` in their order: the engine's first.
-    pub fn new(timescale: Timescale, folders: Vec<Folder>, node: &str) -> Self {
-        Self { timescale, folders, node: node.to_owned() }
+    /// For the database of `connector`; the sets are applied in this order, the engine's first.
+    pub fn new(connector: Connector, sets: Vec<MigrationSet>) -> Self {
+        Self { connector, sets }
     }
 
-    /// The files `up` would apply.
-    pub async fn plan(&self) -> Result<Vec<File>, Error> {
-        let connection = self.timescale.connect().await?;
-        let log = read_log(&connection).await?;
-        Ok(self.pending(&log).map(|(_, file)| file.clone()).collect())
+    /// What [`Migrator::up`] would do now. Changes nothing.
+    pub async fn plan(&self) -> Result<Plan, Error> {
+        Ok(self.plan_with(&self.records().await?))
     }
 
-    /// Every file and whether it was applied.
-    pub async fn status(&self) -> Result<Vec<Status>, Error> {
-        let connection = self.timescale.connect().await?;
-        let log = read_log(&connection).await?;
-        let line = |folder: &Folder, file: &File| Status {
-            scope: folder.scope.clone(),
-            name: file.name.clone(),
-            state: match log.get(&(folder.scope.clone(), file.version)) {
-                Some(applied) => State::Applied { at: applied.at.clone(), took: applied.took },
-                None => State::Pending,
-            },
-        };
-        Ok(self
-            .folders
-            .iter()
-            .flat_map(|folder| folder.files.iter().map(move |file| line(folder, file)))
-            .collect())
+    /// Every file and every record.
+    pub async fn status(&self) -> Result<Status, Error> {
+        let records = self.records().await?;
+        let lines = self.sets.iter().flat_map(|set| verify::status(set, &records));
+        Ok(Status { migrations: lines.collect() })
     }
 
-    /// Where files and table disagree; empty = all is well.
-    pub async fn verify(&self) -> Result<Vec<Drift>, Error> {
-        let connection = self.timescale.connect().await?;
-        Ok(verify::drifts(&self.folders, &read_log(&connection).await?))
+    /// Whether files and database tell one history. Changes nothing.
+    pub async fn verify(&self) -> Result<Verified, Error> {
+        let records = self.records().await?;
+        let findings = self.findings(&records);
+        let files = self.sets.iter().map(|set| set.files.len()).sum();
+        let lines = || self.sets.iter().flat_map(|set| verify::status(set, &records));
+        let count = |state: State| lines().filter(|line| line.state == state).count();
+        Ok(Verified { files, applied: count(State::Applied), pending: count(State::Pending), findings })
     }
 
-    /// Applies what is pending and says what it was. `progress` is told each file before it runs.
-    /// Refused while files and table disagree.
-    pub async fn up(&self, mut progress: impl FnMut(&File)) -> Result<Vec<File>, Error> {
-        let connection = self.timescale.connect().await?;
-        within(&connection, "set up migrations", limits::STATEMENT_WAIT_MAX, SETTINGS).await?;
-        within(&connection, "wait for another node's migrations", limits::MIGRATION_LOCK_WAIT_MAX, LOCK)
-            .await?;
-        within(&connection, "create the table of migrations", limits::STATEMENT_WAIT_MAX, BOOTSTRAP).await?;
-        let log = read_log(&connection).await?;
-        if let Some(drift) = verify::drifts(&self.folders, &log).into_iter().next() {
-            return Err(Error::new(Class::Config, format!("{drift}; see `aqueduct migrate verify FILE`")));
+    /// Applies what the database lacks, one session at a time; `report` hears what happens meanwhile. Refuses to apply
+    /// anything where files and database disagree.
+    pub async fn up(&self, report: &dyn Fn(&Event)) -> Result<Applied, Error> {
+        let connection = self.connector.connect_pooled().await?;
+        self.await_turn(&connection, report).await?;
+        let outcome = self.apply_pending(&connection, report).await;
+        if outcome.is_ok() {
+            store::unlock(&connection).await?;
         }
-        let pending: Vec<(&Folder, &File)> = self.pending(&log).collect();
-        for (folder, file) in &pending {
-            progress(file);
-            self.apply(&connection, folder, file).await?;
-        }
-        // The session's end gives the lock back.
-        Ok(pending.into_iter().map(|(_, file)| file.clone()).collect())
+        // After an error the lock goes with the session, which ends here.
+        outcome
     }
 
-    fn pending<'a>(&'a self, log: &'a Log) -> impl Iterator<Item = (&'a Folder, &'a File)> {
-        self.folders
-            .iter()
-            .flat_map(|folder| folder.files.iter().map(move |file| (folder, file)))
-            .filter(|(folder, file)| !log.contains_key(&(folder.scope.clone(), file.version)))
-    }
-
-    async fn apply(&self, connection: &Connection, folder: &Folder, file: &File) -> Result<(), Error> {
-        let doing = format!("migration `{}` of `{}`", file.name, folder.scope);
-        let begun = self.timescale.clock().now();
-        if file.outside_transaction() {
-            for statement in split::statements(&file.sql) {
-                within(connection, &doing, limits::MIGRATION_WAIT_MAX, statement).await?;
+    async fn await_turn(&self, connection: &Connection, report: &dyn Fn(&Event)) -> Result<(), Error> {
+        let clock = self.connector.clock();
+        let begin = clock.now();
+        let mut told = None;
+        while !store::try_lock(connection).await? {
+            let holder = store::lock_holder(connection).await?;
+            let waited = begin.elapsed();
+            if waited >= limits::MIGRATION_LOCK_WAIT_MAX {
+                let holder = holder.or(told).unwrap_or_else(|| "several in turn".into());
+                return Err(Error::Busy { holder, waited });
             }
-            within(connection, &doing, limits::STATEMENT_WAIT_MAX, "BEGIN").await?;
-        } else {
-            within(connection, &doing, limits::STATEMENT_WAIT_MAX, "BEGIN").await?;
-            within(connection, &doing, limits::MIGRATION_WAIT_MAX, &file.sql).await?;
+            if let Some(holder) = holder.filter(|holder| told.as_ref() != Some(holder)) {
+                report(&Event::WaitingForTurn { holder: holder.clone() });
+                told = Some(holder);
+            }
+            clock.sleep(TURN_INTERVAL).await;
         }
-        let took_ms = self.timescale.clock().now().duration_since(begun).as_millis() as i64;
-        let checksum = file.checksum();
-        let params: [&(dyn ToSql + Sync); 6] =
-            [&folder.scope, &file.version, &file.name, &checksum, &took_ms, &self.node];
-        let noted = connection.client().execute(NOTE, &params);
-        connection.within(&doing, limits::STATEMENT_WAIT_MAX, noted).await?;
-        within(connection, &doing, limits::COMMIT_WAIT_MAX, "COMMIT").await
+        Ok(())
     }
-}
 
-async fn within(connection: &Connection, doing: &str, limit: Duration, statement: &str) -> Result<(), Error> {
-    connection.within(doing, limit, connection.client().batch_execute(statement)).await
-}
-
-async fn read_log(connection: &Connection) -> Result<Log, Error> {
-    let doing = "read the applied migrations";
-    let wait = limits::STATEMENT_WAIT_MAX;
-    let exists = connection.within(doing, wait, connection.client().query_one(EXISTS, &[])).await?;
-    if !exists.get::<_, bool>(0) {
-        return Ok(Log::new());
-    }
-    let rows = connection.within(doing, wait, connection.client().query(READ, &[])).await?;
-    Ok(rows
-        .iter()
-        .map(|row| {
-            let took = Duration::from_millis(row.get::<_, i64>(5).unsigned_abs());
-            let applied = Applied { name: row.get(2), checksum: row.get(3), at: row.get(4), took };
-            ((row.get(0), row.get(1)), applied)
-        })
-        .collect())
-}
-
-/// A migration may take its time; it gives way to nobody for ever.
-const SETTINGS: &str =
-    "SET lock_timeout = '5min'; SET statement_timeout = 0; SET client_min_messages = warning";
-
-const LOCK: &str =
-    "SELECT pg_catalog.pg_advisory_lock(pg_catalog.hashtextextended('aqueduct migrations', 0))";
-
-const BOOTSTRAP: &str = "\
-    CREATE SCHEMA IF NOT EXISTS aqueduct; \
-    CREATE TABLE IF NOT EXISTS aqueduct.migrations ( \
-        scope text NOT NULL, \
-        version integer NOT NULL CHECK (version > 0), \
-        name text NOT NULL, \
-        checksum text NOT NULL, \
-        took_ms bigint NOT NULL, \
-        node text NOT NULL, \
-        applied_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(), \
-        PRIMARY KEY (scope, version))";
-
-const EXISTS: &str = "SELECT pg_catalog.to_regclass('aqueduct.migrations') IS NOT NULL";
-
-const READ: &str = "\
-    SELECT scope, version, name, checksum, pg_catalog.date_trunc('second', applied_at)::text, took_ms \
-    FROM aqueduct.migrations";
-
-const NOTE: &str = "\
-    INSERT INTO aqueduct.migrations (scope, version, name, checksum, took_ms, node) \
-    VALUES ($1, $2, $3, $4, $5, $6)";
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_file_begins_with_its_number() {
-        assert_eq!(File::new("0012_trades.sql", "").unwrap().version, 12);
-        for name in ["trades.sql", "0001.sql", "0001_.sql", "0000_x.sql", "0001_x.txt", "x_0001.sql"] {
-            assert_eq!(File::new(name, "").unwrap_err().class, Class::Config, "{name}");
+    async fn apply_pending(
+        &self,
+        connection: &Connection,
+        report: &dyn Fn(&Event),
+    ) -> Result<Applied, Error> {
+        store::create(connection).await?;
+        let records = store::records(connection).await?;
+        let plan = self.plan_with(&records);
+        if plan.findings.iter().any(|finding| finding.problem.blocks()) {
+            return Err(Error::Drift(plan.findings));
         }
-    }
-
-    #[test]
-    fn two_files_of_one_number_are_refused() {
-        let files = ["0001_a.sql", "1_b.sql"].map(|name| File::new(name, "").unwrap());
-        assert!(Folder::new("t", files).unwrap_err().message.contains("`0001_a.sql` and `1_b.sql`"));
-    }
-
-    #[test]
-    fn a_checksum_does_not_see_line_ends() {
-        let unix = File::new("1_a.sql", "select 1;\nselect 2;\n").unwrap();
-        let dos = File::new("1_a.sql", "select 1;\r\nselect 2;\r\n").unwrap();
-        assert_eq!(unix.checksum(), dos.checksum());
-        assert_ne!(unix.checksum(), File::new("1_a.sql", "select 1;").unwrap().checksum());
-    }
-
-    #[test]
-    fn a_folder_is_read_in_the_order_of_numbers() {
-        let folder = tempfile::tempdir().unwrap();
-        for name in ["0010_c.sql", "0002_b.sql", "0001_a.sql", "README.md"] {
-            std::fs::write(folder.path().join(name), "-- ").unwrap();
+        let mut watch = Watch::new(&self.connector, connection, report).await?;
+        let mut applied = Vec::new();
+        let pending = self.pending(&records);
+        for ((set, file), pending) in pending.into_iter().zip(plan.pending) {
+            report(&Event::Started(pending.clone()));
+            let clock = self.connector.clock();
+            let run = Run { connection, clock, set, file, watch: &mut watch };
+            let duration_ms = run.apply().await?;
+            let done =
+                AppliedFile { set: pending.set, file: pending.file, version: pending.version, duration_ms };
+            report(&Event::Finished(done.clone()));
+            applied.push(done);
         }
-        let read = Folder::read("t", folder.path()).unwrap();
-        let names: Vec<&str> = read.files().iter().map(|file| file.name.as_str()).collect();
-        assert_eq!((names, read.next_version()), (vec!["0001_a.sql", "0002_b.sql", "0010_c.sql"], 11));
-        assert_eq!(Folder::read("t", &folder.path().join("none")).unwrap().next_version(), 1);
+        let files: usize = self.sets.iter().map(|set| set.files.len()).sum();
+        Ok(Applied { already: files - applied.len(), applied, findings: plan.findings })
+    }
+
+    async fn records(&self) -> Result<Vec<Record>, Error> {
+        let connection = self.connector.connect_pooled().await?;
+        store::records(&connection).await
+    }
+
+    fn findings(&self, records: &[Record]) -> Vec<Finding> {
+        self.sets.iter().flat_map(|set| verify::findings(set, records)).collect()
+    }
+
+    fn pending(&self, records: &[Record]) -> Vec<(&MigrationSet, &MigrationFile)> {
+        let is_known = |set: &MigrationSet, file: &MigrationFile| {
+            records.iter().any(|record| record.set == set.name && record.version == file.version)
+        };
+        let files = self.sets.iter().flat_map(|set| set.files.iter().map(move |file| (set, file)));
+        files.filter(|(set, file)| !is_known(set, file)).collect()
+    }
+
+    fn plan_with(&self, records: &[Record]) -> Plan {
+        let pending = self.pending(records).into_iter().map(|(set, file)| Pending {
+            set: set.name.clone(),
+            file: set.path(&file.name),
+            version: file.version,
+            statements: file.statements().map_or(0, |statements| statements.len()),
+            transactional: file.transactional,
+        });
+        Plan { pending: pending.collect(), findings: self.findings(records) }
     }
 }

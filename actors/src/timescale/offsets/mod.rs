@@ -80,7 +80,9 @@ impl TimescaleOffsets {
         self.refuse_taken_targets(connection, requests).await?;
         let mut claims = Vec::with_capacity(requests.len());
         for (request, rows) in requests.iter().zip(&rows) {
-            let Plan { epoch, start, sinks, skipped } = plan(request, self.sinks_of(&request.key)?, rows)?;
+            let last = self.last_epoch(&request.key);
+            let Plan { epoch, start, sinks, skipped } =
+                plan(request, self.sinks_of(&request.key)?, rows, last)?;
             let (key, owner) = (request.key.clone(), Owner::random());
             claims.push(Claim { key, epoch, owner, start, sinks, skipped });
         }
@@ -93,6 +95,11 @@ impl TimescaleOffsets {
         let mut owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
         owners.extend(claims.iter().map(|claim| (claim.key.clone(), (claim.epoch, claim.owner))));
         Ok(claims)
+    }
+
+    fn last_epoch(&self, key: &PartitionKey) -> i64 {
+        let owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
+        owners.get(key).map_or(0, |(epoch, _)| *epoch)
     }
 
     fn sinks_of(&self, key: &PartitionKey) -> Result<&[SinkIdentity], Error> {
@@ -251,6 +258,15 @@ impl TimescaleOffsets {
         let mut former: BTreeSet<String> = rows.iter().map(|row| row.get(0)).collect();
         former.remove(&**self.timescale.session());
         Ok(former)
+    }
+
+    /// Forgets the offsets of `sink`, or of every sink: they start over where the file says. A node that runs finds its
+    /// claims gone and claims anew. Says how many offsets it was.
+    pub async fn reset(&self, sink: Option<&str>) -> Result<u64, Error> {
+        let connection = self.timescale.checkout().await?;
+        let params: [&(dyn ToSql + Sync); 2] = [&&*self.topology, &sink];
+        let deleted = connection.client().execute(RESET, &params);
+        connection.within("reset offsets", limits::STATEMENT_WAIT_MAX, deleted).await
     }
 
     async fn read_positions(&self) -> Result<Vec<Position>, Error> {
@@ -422,6 +438,8 @@ const FORGET_LETTERS: &str = "\
       AND l.\"offset\" >= COALESCE((SELECT o.next_offset FROM aqueduct.offsets AS o \
                                    WHERE o.topology = l.topology AND o.sink = l.actor AND o.input = l.source \
                                      AND o.topic = l.topic AND o.partition = l.partition), n.start)";
+
+const RESET: &str = "DELETE FROM aqueduct.offsets WHERE topology = $1 AND ($2::text IS NULL OR sink = $2)";
 
 const STILL_OWNING: &str = "SELECT DISTINCT session FROM aqueduct.offsets WHERE session = ANY ($1::text[])";
 

@@ -24,10 +24,15 @@ pub(super) struct Plan {
 }
 
 /// Decides. `rows` are those of this partition, sinks included that the topology does not have any more: their epochs
-/// count.
-pub(super) fn plan(request: &ClaimRequest, sinks: &[SinkIdentity], rows: &[Row]) -> Result<Plan, Error> {
+/// count. `last_epoch` is what this process claimed last: a database that went back has forgotten it, links have not.
+pub(super) fn plan(
+    request: &ClaimRequest,
+    sinks: &[SinkIdentity],
+    rows: &[Row],
+    last_epoch: i64,
+) -> Result<Plan, Error> {
     let log = request.log;
-    let epoch = rows.iter().map(|row| row.epoch).max().unwrap_or(0) + 1;
+    let epoch = rows.iter().map(|row| row.epoch).fold(last_epoch, i64::max) + 1;
     let stored: BTreeMap<&str, i64> = rows.iter().map(|row| (row.sink.as_str(), row.next_offset)).collect();
     let known: Vec<(&SinkIdentity, i64)> =
         sinks.iter().filter_map(|sink| Some((sink, *stored.get(&*sink.id)?))).collect();
@@ -99,7 +104,7 @@ mod tests {
 
     #[test]
     fn a_fresh_topology_starts_where_the_file_says() {
-        let plan = plan(&request(10, 90, 90), &[sink("a", true), sink("b", false)], &[]).unwrap();
+        let plan = plan(&request(10, 90, 90), &[sink("a", true), sink("b", false)], &[], 0).unwrap();
         assert_eq!((plan.epoch, plan.start), (1, 90));
         assert_eq!(offsets(&plan), [("a", 90), ("b", 90)]);
     }
@@ -107,7 +112,7 @@ mod tests {
     #[test]
     fn a_joining_sink_starts_at_the_least_of_the_others() {
         let sinks = [sink("a", true), sink("b", true), sink("new", true)];
-        let plan = plan(&request(0, 90, 90), &sinks, &[row("a", 4, 50), row("b", 4, 40)]).unwrap();
+        let plan = plan(&request(0, 90, 90), &sinks, &[row("a", 4, 50), row("b", 4, 40)], 0).unwrap();
         assert_eq!(plan.epoch, 5);
         assert_eq!(offsets(&plan), [("a", 50), ("b", 40), ("new", 40)]);
         assert_eq!(plan.start, 40);
@@ -116,14 +121,20 @@ mod tests {
     #[test]
     fn the_epoch_rises_above_every_row_even_of_sinks_that_are_gone() {
         let plan =
-            plan(&request(0, 90, 0), &[sink("a", true)], &[row("a", 4, 50), row("gone", 9, 10)]).unwrap();
+            plan(&request(0, 90, 0), &[sink("a", true)], &[row("a", 4, 50), row("gone", 9, 10)], 0).unwrap();
         assert_eq!((plan.epoch, plan.start), (10, 50));
+    }
+
+    #[test]
+    fn the_epoch_rises_above_a_claim_the_database_forgot() {
+        let plan = plan(&request(0, 90, 0), &[sink("a", true)], &[row("a", 4, 50)], 7).unwrap();
+        assert_eq!((plan.epoch, plan.start), (8, 50));
     }
 
     #[test]
     fn what_the_log_no_longer_has_is_skipped_and_counted() {
         let sinks = [sink("a", true), sink("b", true)];
-        let plan = plan(&request(60, 90, 60), &sinks, &[row("a", 1, 50), row("b", 1, 70)]).unwrap();
+        let plan = plan(&request(60, 90, 60), &sinks, &[row("a", 1, 50), row("b", 1, 70)], 0).unwrap();
         assert_eq!(offsets(&plan), [("a", 60), ("b", 70)]);
         assert_eq!(plan.skipped, BTreeMap::from([("a".into(), 10)]));
     }
@@ -133,7 +144,7 @@ mod tests {
         let ahead = 5 * HEAL_RECORDS_MAX;
         let sinks = [sink("a", true), sink("cache", false)];
         let rows = [row("a", 1, ahead), row("cache", 1, 7)];
-        let plan = plan(&request(0, ahead, 0), &sinks, &rows).unwrap();
+        let plan = plan(&request(0, ahead, 0), &sinks, &rows, 0).unwrap();
         assert_eq!(offsets(&plan), [("a", ahead), ("cache", ahead - HEAL_RECORDS_MAX)]);
         assert_eq!(plan.start, ahead - HEAL_RECORDS_MAX);
         assert_eq!(plan.skipped, BTreeMap::from([("cache".into(), ahead - HEAL_RECORDS_MAX - 7)]));
@@ -143,20 +154,20 @@ mod tests {
     fn a_required_sink_is_never_clamped_to_others() {
         let ahead = 5 * HEAL_RECORDS_MAX;
         let rows = [row("a", 1, ahead), row("b", 1, 7)];
-        let plan = plan(&request(0, ahead, 0), &[sink("a", true), sink("b", true)], &rows).unwrap();
+        let plan = plan(&request(0, ahead, 0), &[sink("a", true), sink("b", true)], &rows, 0).unwrap();
         assert_eq!((plan.start, plan.skipped.len()), (7, 0));
     }
 
     #[test]
     fn an_offset_beyond_the_end_waits_for_somebody() {
-        let error = plan(&request(0, 20, 0), &[sink("a", true)], &[row("a", 1, 21)]).unwrap_err();
+        let error = plan(&request(0, 20, 0), &[sink("a", true)], &[row("a", 1, 21)], 0).unwrap_err();
         assert_eq!(error.class, Class::Config);
         assert!(
             error.message.contains("offset 21 of md/3") && error.message.contains("offsets reset"),
             "{error}"
         );
         assert!(
-            plan(&request(0, 20, 0), &[sink("a", true)], &[row("a", 1, 20)]).is_ok(),
+            plan(&request(0, 20, 0), &[sink("a", true)], &[row("a", 1, 20)], 0).is_ok(),
             "the end itself is fine"
         );
     }

@@ -47,6 +47,7 @@ group.consumer.min.heartbeat.interval.ms=100
 group.consumer.heartbeat.interval.ms=1000
 message.max.bytes=16777216
 replica.fetch.max.bytes=16777216
+log.retention.ms=-1
 log.segment.bytes=268435456
 log.segment.delete.delay.ms=1000
 log.initial.task.delay.ms=5000

@@ -61,7 +61,7 @@ pub trait Flow: Sized {
     /// The offset of its first record; `None` when it holds none.
     fn first_record(&self) -> Option<i64>;
     /// The part at and after `offset`, which lies within.
-    fn from_offset(&self, offset: i64) -> Self;
+    fn starting_at(&self, offset: i64) -> Self;
     /// Two parts with at least one record each; `None` when it holds fewer than two.
     fn halves(&self) -> Option<(Self, Self)>;
     /// The same range without its records.

@@ -79,7 +79,7 @@ impl<T: Flow> Sender<T> {
             Some(sent) if batch.epoch() == sent.epoch && batch.first() < sent.next => Some(sent.next),
             _ => None,
         };
-        let fresh = fresh.map(|next| batch.from_offset(next));
+        let fresh = fresh.map(|next| batch.starting_at(next));
         let weight = fresh.as_ref().unwrap_or(&batch).weight();
         if !link.has_room(weight) {
             return Err(TryPushError::Full(batch));

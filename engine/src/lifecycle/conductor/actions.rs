@@ -1,0 +1,137 @@
+//! The tree's actions become messages to hosts; what hosts tell becomes events of the tree.
+
+use super::super::EXIT_ESCALATED;
+use super::Conductor;
+use crate::registry::Phase;
+use crate::status::State;
+use crate::supervisor::core::{Ended, Why};
+use crate::supervisor::exit::Exit;
+use crate::supervisor::host::{self, Host, HostEvent, HostNews};
+use crate::supervisor::tree::TreeAction;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+impl Conductor {
+    pub(super) fn perform(&mut self, actions: Vec<TreeAction>) {
+        for action in actions {
+            match action {
+                TreeAction::Start(actor) => self.start(actor),
+                TreeAction::Stop(actor) => self.send(actor, host::Stop),
+                TreeAction::Kill(actor) => {
+                    self.tell(actor, "killed", "it did not stop in time");
+                    self.send(actor, host::Kill);
+                }
+                TreeAction::Waits(actor, wait) => self.back_off(actor, wait),
+                TreeAction::Arm(timer, after) => {
+                    self.timers.insert((self.now() + after, timer));
+                }
+                TreeAction::GaveUp { supervisor, child } => self.gave_up(&supervisor, &child),
+                TreeAction::Up => {
+                    if self.registry.phase() == Phase::Starting {
+                        self.registry.enter_phase(Phase::Running);
+                    }
+                    self.tell_all("up", "every actor was started");
+                }
+                TreeAction::Down(why) => self.down(why),
+            }
+        }
+    }
+
+    fn start(&mut self, actor: usize) {
+        let hosted = &mut self.hosted[actor];
+        hosted.on = true;
+        let run = hosted.blueprint.run.fetch_add(1, Ordering::AcqRel) + 1;
+        let status = hosted.blueprint.status.next_start();
+        status.rule(State::Starting);
+        if run > 1 {
+            self.registry.entries[actor].restarts.fetch_add(1, Ordering::Relaxed);
+        }
+        self.send(actor, host::Start { run, status });
+    }
+
+    /// Control messages have a bound; a host that has let it fill is stuck, and the watchdog's business.
+    pub(super) fn send<M>(&self, actor: usize, message: M)
+    where
+        M: actix::Message + Send + 'static,
+        M::Result: Send,
+        Host: actix::Handler<M>,
+    {
+        if let Err(error) = self.hosted[actor].address.try_send(message) {
+            let name = &self.registry.entries[actor].identity.name;
+            tracing::warn!(actor = %name, %error, "control message not taken");
+        }
+    }
+
+    fn back_off(&mut self, actor: usize, wait: Duration) {
+        let entry = &self.registry.entries[actor];
+        let last = entry.last_exit.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        let reason = last.map_or_else(|| "restarted by its supervisor".to_owned(), |exit| exit.to_string());
+        entry.status.rule(State::Backoff { reason });
+        self.tell(actor, "backoff", format!("starts again in {wait:?}"));
+    }
+
+    fn gave_up(&mut self, supervisor: &Arc<str>, child: &Arc<str>) {
+        let last = self.registry.position(child).and_then(|actor| {
+            let last = &self.registry.entries[actor].last_exit;
+            last.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+        });
+        let last = last.map_or(String::new(), |exit| format!("; its last exit: {exit}"));
+        let reason = format!("supervisor `{supervisor}` gave up: `{child}` ended too often{last}");
+        tracing::error!(supervisor = %supervisor, child = %child, "{reason}");
+        self.registry.events.enter(supervisor, "gave_up", reason.clone());
+        for entry in self.registry.entries.iter().filter(|entry| entry.supervisor == *supervisor) {
+            entry.status.rule(State::Failed { reason: reason.clone() });
+        }
+        self.reasons.push(reason);
+    }
+
+    fn down(&mut self, why: Why) {
+        if let Why::Escalated(_) = why {
+            self.exit_code = EXIT_ESCALATED;
+        }
+        self.ended = true;
+    }
+
+    pub(super) fn fire_timers(&mut self) {
+        while let Some(&(at, timer)) = self.timers.first() {
+            if at > self.now() {
+                return;
+            }
+            self.timers.pop_first();
+            let actions = self.tree.elapsed(self.now(), timer);
+            self.perform(actions);
+        }
+    }
+}
+
+impl Conductor {
+    pub(super) fn hosted_news(&mut self, HostEvent { actor, run, what }: HostEvent) {
+        if self.hosted[actor].blueprint.run.load(Ordering::Acquire) != run || !self.hosted[actor].on {
+            return;
+        }
+        match what {
+            HostNews::Started => {
+                self.tell(actor, "started", format!("start {run}"));
+                let actions = self.tree.started(self.now(), actor);
+                self.perform(actions);
+            }
+            HostNews::Exited(exit, ended) => self.exited(actor, exit, ended),
+        }
+    }
+
+    pub(super) fn exited(&mut self, actor: usize, exit: Exit, ended: Ended) {
+        self.hosted[actor].on = false;
+        let entry = &self.registry.entries[actor];
+        // Provisional: the tree says `Backoff` next if it means to start it again.
+        match entry.status.state().0 {
+            State::Failed { .. } => {}
+            _ if exit == Exit::Finished => entry.status.rule(State::Finished),
+            _ => entry.status.rule(State::Stopped),
+        }
+        self.tell(actor, "exited", exit.to_string());
+        *entry.last_exit.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(exit);
+        let actions = self.tree.exited(self.now(), actor, ended);
+        self.perform(actions);
+    }
+}

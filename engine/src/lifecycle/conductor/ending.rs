@@ -1,0 +1,148 @@
+//! Orders and signals, and how it ends: drained, stopped, cut, or because the data ended.
+
+use super::super::drain::{self, Seen, Verdict};
+use super::super::manifest::manifest;
+use super::super::{Command, EXIT_CUT};
+use super::Conductor;
+use crate::ledger::SinkIndex;
+use crate::lifecycle::idle::Idle;
+use crate::registry::Phase;
+use crate::status::State;
+use crate::supervisor::core::Order;
+use crate::supervisor::host::{self, Role};
+use std::time::Duration;
+
+impl Conductor {
+    pub(super) fn signalled(&mut self, signal: &'static str) {
+        self.tell_all("signal", signal);
+        if self.drain_until.is_some() || self.registry.phase() == Phase::Stopping {
+            self.abort(format!("{signal} while draining"));
+        } else {
+            self.begin_drain(signal);
+        }
+    }
+
+    pub(super) fn commanded(&mut self, command: Command) {
+        match command {
+            Command::Drain => self.begin_drain("asked to"),
+            Command::Stop => {
+                self.reasons.push("asked to stop".to_owned());
+                self.stop_all();
+            }
+            Command::Abort => self.abort("asked to end at once".to_owned()),
+            Command::DrainWhenIdle(lasting) => self.idle = Some(Idle::new(lasting)),
+            Command::Order(actor, order, done) => self.order(actor, order, done),
+            Command::Rotate => (0..self.hosted.len()).for_each(|actor| self.send(actor, host::Rotate)),
+        }
+    }
+
+    fn order(&mut self, actor: usize, order: Order, done: tokio::sync::oneshot::Sender<()>) {
+        let what = match order {
+            Order::Stop => "stop_ordered",
+            Order::Start => "start_ordered",
+            Order::Restart => "restart_ordered",
+        };
+        self.tell(actor, what, "by an operator");
+        let actions = self.tree.ordered(self.now(), actor, order);
+        let entry = &self.registry.entries[actor];
+        if order == Order::Stop && matches!(entry.status.state().0, State::Backoff { .. }) {
+            entry.status.rule(State::Stopped);
+        }
+        self.perform(actions);
+        let _ = done.send(());
+    }
+
+    pub(super) fn begin_drain(&mut self, why: &str) {
+        if self.drain_until.is_some() || self.registry.phase() == Phase::Stopping {
+            return;
+        }
+        self.reasons.push(format!("drained: {why}"));
+        self.tell_all("draining", why);
+        self.registry.enter_phase(Phase::Draining);
+        self.drain_until = Some(self.now() + self.patience.drain);
+        for actor in 0..self.hosted.len() {
+            self.send(actor, host::Drain);
+        }
+    }
+
+    pub(super) fn stop_all(&mut self) {
+        self.drain_until = None;
+        self.idle = None;
+        self.registry.enter_phase(Phase::Stopping);
+        let actions = self.tree.shutdown(self.now());
+        self.perform(actions);
+    }
+
+    /// Ends without waiting for anybody: futures are dropped with their arbiters.
+    fn abort(&mut self, why: String) {
+        for actor in 0..self.hosted.len() {
+            self.send(actor, host::Kill);
+        }
+        self.cut(why);
+        self.ended = true;
+    }
+
+    /// Says what will be replayed, and chooses the exit code.
+    fn cut(&mut self, why: String) {
+        if self.registry.ledger.is_idle() {
+            self.reasons.push(format!("{why}; nothing was in flight"));
+            return;
+        }
+        self.exit_code = EXIT_CUT;
+        let ledger = &self.registry.ledger;
+        let required = |sink: SinkIndex| self.registry.required_sinks[sink.0];
+        self.manifest = manifest(&ledger.rows(), &ledger.positions(), required, &self.claims.all());
+        for entry in &self.manifest {
+            let entry = serde_json::to_string(entry).unwrap_or_default();
+            tracing::warn!(entry, "will be replayed");
+        }
+        self.tell_all("cut", why.clone());
+        self.reasons.push(why);
+    }
+}
+
+impl Conductor {
+    pub(super) fn judge_drain(&mut self) {
+        let data_ended = self.registry.phase() == Phase::Running && self.everybody_finished();
+        if data_ended {
+            self.reasons.push("the data ended".to_owned());
+            self.tell_all("finished", "the data ended");
+            self.stop_all();
+            return;
+        }
+        let Some(until) = self.drain_until else { return };
+        let verdict = drain::verdict(&self.seen(), until.saturating_sub(self.now()));
+        match verdict {
+            Verdict::Wait => {}
+            Verdict::Done { left_behind } => {
+                if !left_behind.is_empty() {
+                    let names = left_behind.join(", ");
+                    self.tell_all("left_behind", format!("{names}: away; heals at the next start"));
+                }
+                self.stop_all();
+            }
+            Verdict::Cut { reason } => {
+                self.cut(reason);
+                self.stop_all();
+            }
+        }
+    }
+
+    fn everybody_finished(&self) -> bool {
+        let mut edged =
+            self.registry.entries.iter().filter(|entry| entry.role != Role::DeadLetter).peekable();
+        edged.peek().is_some() && edged.all(|entry| entry.status.state().0 == State::Finished)
+    }
+
+    fn seen(&self) -> Vec<Seen<'_>> {
+        let now_us = self.registry.clock.wall_us();
+        let edged = self.registry.entries.iter().filter(|entry| entry.role != Role::DeadLetter);
+        edged
+            .map(|entry| {
+                let (state, since_us) = entry.status.state();
+                let age = Duration::from_micros(u64::try_from(now_us - since_us).unwrap_or(0));
+                Seen { name: &entry.identity.name, state, age, required: entry.required }
+            })
+            .collect()
+    }
+}

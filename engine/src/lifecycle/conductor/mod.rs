@@ -1,0 +1,171 @@
+//! The one task that owns the supervision tree: it turns exits, commands, signals and timers into events of the pure
+//! core, and the core's actions into messages to hosts.
+//!
+//! It runs on the calling thread and never waits for an actor, so a stuck one cannot stop it. What it does is in three
+//! files: the tree's actions and what hosts tell (`actions`), orders and the end (`ending`), what is looked at again and
+//! again (`watch`).
+
+mod actions;
+mod ending;
+mod watch;
+
+use super::idle::Idle;
+use super::manifest::ManifestEntry;
+use super::signal::Signals;
+use super::{Command, EXIT_OK, Outcome};
+use crate::claim::Claims;
+use crate::clock::Instant;
+use crate::limits::CONDUCTOR_TICK;
+use crate::placement::Seats;
+use crate::registry::{Phase, Registry};
+use crate::supervisor::host::{Blueprint, Host, HostEvent};
+use crate::supervisor::tree::{Tree, TreeTimer};
+use crate::watchdog::Watchdog;
+use actix::Addr;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// What the conductor lets pass before it acts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Patience {
+    pub(crate) drain: Duration,
+    pub(crate) stalled: Duration,
+    pub(crate) stuck: Duration,
+}
+
+/// An actor's host and where it sits.
+struct Hosted {
+    blueprint: Arc<Blueprint>,
+    address: Addr<Host>,
+    seat: usize,
+    /// Between Start and its exit.
+    on: bool,
+}
+
+/// See the module's page.
+pub(crate) struct Conductor {
+    registry: Arc<Registry>,
+    tree: Tree,
+    seats: Seats,
+    hosted: Vec<Hosted>,
+    events: (mpsc::Sender<HostEvent>, mpsc::Receiver<HostEvent>),
+    commands: mpsc::Receiver<Command>,
+    signals: Signals,
+    timers: BTreeSet<(Duration, TreeTimer)>,
+    watchdog: Watchdog,
+    patience: Patience,
+    idle: Option<Idle>,
+    born: Instant,
+    claims: Claims,
+    /// When the drain must be over.
+    drain_until: Option<Duration>,
+    exit_code: u8,
+    reasons: Vec<String>,
+    manifest: Vec<ManifestEntry>,
+    ended: bool,
+}
+
+/// What [`Conductor::new`] is made of.
+pub(crate) struct Parts {
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) tree: Tree,
+    pub(crate) seats: Seats,
+    /// Each with its seat.
+    pub(crate) blueprints: Vec<(Arc<Blueprint>, usize)>,
+    pub(crate) commands: mpsc::Receiver<Command>,
+    pub(crate) signals: Signals,
+    pub(crate) patience: Patience,
+    pub(crate) claims: Claims,
+}
+
+impl Conductor {
+    pub(crate) fn new(parts: Parts) -> Self {
+        let events = mpsc::channel(crate::limits::HOST_EVENTS_MAX);
+        let host = |(blueprint, seat): (Arc<Blueprint>, usize)| Hosted {
+            address: parts.seats.host(seat, blueprint.clone(), events.0.clone()),
+            blueprint,
+            seat,
+            on: false,
+        };
+        let hosted: Vec<_> = parts.blueprints.into_iter().map(host).collect();
+        Self {
+            watchdog: Watchdog::new(hosted.len(), parts.patience.stalled),
+            born: parts.registry.clock.now(),
+            registry: parts.registry,
+            tree: parts.tree,
+            seats: parts.seats,
+            hosted,
+            events,
+            commands: parts.commands,
+            signals: parts.signals,
+            timers: BTreeSet::new(),
+            patience: parts.patience,
+            idle: None,
+            claims: parts.claims,
+            drain_until: None,
+            exit_code: EXIT_OK,
+            reasons: Vec::new(),
+            manifest: Vec::new(),
+            ended: false,
+        }
+    }
+
+    /// Runs the application from start to end.
+    pub(crate) async fn run(mut self) -> Outcome {
+        self.registry.alive.store(true, Ordering::Release);
+        let actions = self.tree.start(self.now());
+        self.perform(actions);
+        let mut tick = self.now() + CONDUCTOR_TICK;
+        while !self.ended {
+            let next = self.timers.first().map_or(tick, |&(at, _)| at.min(tick));
+            let wait = next.saturating_sub(self.now());
+            let clock = self.registry.clock.clone();
+            tokio::select! {
+                biased;
+                signal = self.signals.next() => self.signalled(signal),
+                Some(command) = self.commands.recv() => self.commanded(command),
+                Some(event) = self.events.1.recv() => self.hosted_news(event),
+                () = clock.sleep(wait) => {
+                    self.fire_timers();
+                    if self.now() >= tick {
+                        tick = self.now() + CONDUCTOR_TICK;
+                        self.tick();
+                    }
+                }
+            }
+            self.judge_drain();
+        }
+        self.finish()
+    }
+
+    fn finish(self) -> Outcome {
+        self.seats.stop();
+        self.registry.alive.store(false, Ordering::Release);
+        self.registry.enter_phase(Phase::Ended);
+        let ledger = self.registry.ledger.rows();
+        for row in &ledger {
+            let row = serde_json::to_string(row).unwrap_or_default();
+            tracing::info!(row, "ledger");
+        }
+        Outcome { exit_code: self.exit_code, ledger, reasons: self.reasons, manifest: self.manifest }
+    }
+
+    fn now(&self) -> Duration {
+        self.registry.clock.now().duration_since(self.born)
+    }
+
+    fn tell(&self, actor: usize, what: &'static str, detail: impl Into<String>) {
+        let (name, detail) = (&self.registry.entries[actor].identity.name, detail.into());
+        tracing::info!(actor = %name, what, detail, "actor");
+        self.registry.events.enter(name, what, detail);
+    }
+
+    fn tell_all(&self, what: &'static str, detail: impl Into<String>) {
+        let detail = detail.into();
+        tracing::info!(what, detail, "application");
+        self.registry.events.enter(&self.registry.topology, what, detail);
+    }
+}
