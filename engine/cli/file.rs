@@ -17,7 +17,9 @@ pub(crate) struct Loaded {
 
 /// Reads `file` with the process's environment.
 pub(crate) fn read(file: &Path) -> Result<Loaded> {
-    let bytes = std::fs::read(file).with_context(|| format!("cannot read `{}`", file.display()))?;
+    let bytes = std::fs::read(file)
+        .with_context(|| format!("cannot read `{}`", file.display()))
+        .context(RefusedConfiguration)?;
     Ok(parse(&file.display().to_string(), bytes, &variable))
 }
 

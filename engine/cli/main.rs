@@ -20,6 +20,7 @@ mod version;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use exit::Exit;
+use std::io::Write;
 use std::process::ExitCode;
 
 #[global_allocator]
@@ -86,7 +87,10 @@ fn dispatch(command: Command) -> anyhow::Result<Exit> {
         Command::Stack(command) => stack::run(command),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Arguments::command(), "aqueduct", &mut std::io::stdout());
+            // Into memory first: the generator panics on a pipe that is gone.
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "aqueduct", &mut script);
+            std::io::stdout().write_all(&script)?;
             Ok(Exit::Ok)
         }
         Command::Man(arguments) => man::run(&arguments, &Arguments::command()),
