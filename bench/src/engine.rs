@@ -37,7 +37,7 @@ pub fn binary() -> Result<PathBuf> {
     let binary = folder.join("aqueduct");
     let profile = folder.file_name().and_then(|name| name.to_str()).unwrap_or("release");
     let status = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "--profile", profile, "--package", "aqueduct", "--bin", "aqueduct"])
+        .args(["build", "--quiet", "--profile", profile, "--bin", "aqueduct"])
         .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
         .status()
         .context("run cargo")?;

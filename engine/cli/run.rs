@@ -16,6 +16,8 @@ use std::time::Duration;
 
 /// With `--fail-fast`: how long dependencies may take to be there.
 const READY_MAX: Duration = Duration::from_secs(15);
+/// With `--fail-fast`: how long they must have stayed there.
+const READY_FOR: Duration = Duration::from_secs(3);
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -58,16 +60,23 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit> {
     Ok(if unavailable.load(Ordering::Relaxed) { Exit::Unavailable } else { Exit::Runtime(outcome.exit_code) })
 }
 
-/// Whether everything was ready once within the bound; says who was not.
+/// Whether everything got ready within the bound and stayed so for a while: an actor that has only just begun to ask
+/// its dependency is ready too. Says who was not.
 async fn ready_in_time(handle: &Handle) -> bool {
     let clock = aqueduct_engine::Clock::system();
     let deadline = clock.now() + READY_MAX;
+    let mut ready_since = None;
     loop {
         clock.sleep(Duration::from_millis(100)).await;
         let waiting = handle.registry().not_ready();
         if waiting.is_empty() {
-            return true;
+            let since = *ready_since.get_or_insert_with(|| clock.now());
+            if clock.now() - since >= READY_FOR {
+                return true;
+            }
+            continue;
         }
+        ready_since = None;
         // What somebody must change does not come by waiting.
         if clock.now() >= deadline {
             for one in waiting {
