@@ -15,7 +15,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit> {
     let wanted = arguments.code.to_uppercase();
     let Some(code) = Code::ALL.iter().find(|code| code.id() == wanted) else {
         let (first, last) = (Code::ALL[0].id(), Code::ALL[Code::ALL.len() - 1].id());
-        eprintln!("error: there is no code `{}`; codes run from {first} to {last}", arguments.code);
+        crate::output::say!("error: there is no code `{}`; codes run from {first} to {last}", arguments.code);
         return Ok(Exit::Usage);
     };
     write!(std::io::stdout().lock(), "{}", code.page())?;

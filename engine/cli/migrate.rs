@@ -55,7 +55,8 @@ pub(crate) fn run(command: Command) -> Result<Exit> {
             Ok(if plan.pending.is_empty() { Exit::Ok } else { Exit::Changes })
         }
         Command::Up(which) => {
-            let applied = answer(async { Ok(which.migrator()?.up(&|event| eprintln!("{event}")).await?) })?;
+            let applied =
+                answer(async { Ok(which.migrator()?.up(&|event| crate::output::say!("{event}")).await?) })?;
             print(&which, &applied)?;
             Ok(Exit::Ok)
         }

@@ -80,7 +80,7 @@ async fn ready_in_time(handle: &Handle) -> bool {
         // What somebody must change does not come by waiting.
         if clock.now() >= deadline {
             for one in waiting {
-                eprintln!("error: {} is {}: {}", one.actor, one.state, one.reason);
+                crate::output::say!("error: {} is {}: {}", one.actor, one.state, one.reason);
             }
             return false;
         }
@@ -90,10 +90,10 @@ async fn ready_in_time(handle: &Handle) -> bool {
 /// Prints how it ended: the ledger on standard output, reasons and what will be replayed on standard error.
 pub(crate) fn report(outcome: &Outcome, format: Format) -> Result<()> {
     for reason in &outcome.reasons {
-        eprintln!("{reason}");
+        crate::output::say!("{reason}");
     }
     for entry in &outcome.manifest {
-        eprintln!("will be replayed: {}", serde_json::to_string(entry)?);
+        crate::output::say!("will be replayed: {}", serde_json::to_string(entry)?);
     }
     let mut out = std::io::stdout().lock();
     match format {

@@ -81,9 +81,12 @@ fn nothing_is_left_half_done() {
 
 #[test]
 fn unsafe_code_stays_where_it_is_argued_for() {
-    let found = offenders(|_, line| {
+    // librdkafka's batch consumption has no safe binding.
+    let argued_for = "actors/src/kafka/intake.rs";
+    let found = offenders(|path, line| {
         let line = line.trim_start();
-        line.contains("unsafe {") || line.starts_with("unsafe ") || line.contains("unsafe impl")
+        !path.ends_with(argued_for)
+            && (line.contains("unsafe {") || line.starts_with("unsafe ") || line.contains("unsafe impl"))
     });
-    assert!(found.is_empty(), "no unsafe code:\n{}", found.join("\n"));
+    assert!(found.is_empty(), "no unsafe code outside {argued_for}:\n{}", found.join("\n"));
 }

@@ -35,7 +35,7 @@ pub enum Value<'a> {
 
 impl<'a> Value<'a> {
     /// The value of a place in the message.
-    #[inline]
+    #[inline(always)]
     pub fn of(node: NodeRef<'a>) -> Self {
         match node.kind() {
             Kind::String => match node.plain_text() {

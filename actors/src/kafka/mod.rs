@@ -5,6 +5,7 @@
 pub mod class;
 pub mod client;
 pub mod config;
+pub mod intake;
 pub mod letters;
 #[cfg(test)]
 pub(crate) mod memory;

@@ -44,8 +44,8 @@ pub struct Gathering {
     headers: Vec<Headers>,
     with_headers: bool,
     bytes: usize,
-    /// What the last batch took: the next one begins with room for as much.
-    bytes_before: (usize, usize),
+    /// What recent batches took: the next one begins with room for as much.
+    usual: Room,
 }
 
 impl Gathering {
@@ -64,7 +64,7 @@ impl Gathering {
             headers: Vec::new(),
             with_headers: false,
             bytes: 0,
-            bytes_before: (0, 0),
+            usual: Room::default(),
         }
     }
 
@@ -132,7 +132,7 @@ impl Gathering {
         }
         let keys = self.keys.finish();
         let values = self.values.finish();
-        self.bytes_before = (keys.values().len(), values.values().len());
+        self.usual.learn(self.offsets.len(), keys.values().len(), values.values().len());
         let raw = RawRecords {
             offsets: Int64Array::from(std::mem::take(&mut self.offsets)),
             keys,
@@ -155,19 +155,53 @@ impl Gathering {
         Some(Batch::raw(origin, raw))
     }
 
+    /// Growing on the way would cost a copy and fresh pages each time.
     fn reserve(&mut self) {
-        let rows = self.rows_max.min(1024);
-        let (keys, values) = self.bytes_before;
+        let Room { rows, keys, values } = self.usual;
         self.offsets.reserve(rows);
         self.times = Int64Builder::with_capacity(rows);
-        self.keys = BinaryBuilder::with_capacity(rows, keys.min(BATCH_BYTES_MAX));
-        self.values = BinaryBuilder::with_capacity(rows, (values + values / 16).min(BATCH_BYTES_MAX));
+        self.keys = BinaryBuilder::with_capacity(rows, keys);
+        self.values = BinaryBuilder::with_capacity(rows, values);
+    }
+}
+
+/// Room for a batch.
+#[derive(Clone, Copy, Debug, Default)]
+struct Room {
+    rows: usize,
+    keys: usize,
+    values: usize,
+}
+
+impl Room {
+    /// Follows what batches take: up at once and a little further, down slowly, since a short batch follows a long one
+    /// wherever the log ends.
+    fn learn(&mut self, rows: usize, keys: usize, values: usize) {
+        let follow = |usual: usize, taken: usize| (taken + taken / 16).max(usual - usual / 8);
+        self.rows = follow(self.rows, rows);
+        self.keys = follow(self.keys, keys).min(BATCH_BYTES_MAX);
+        self.values = follow(self.values, values).min(BATCH_BYTES_MAX);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn room_follows_what_batches_take() {
+        let mut room = Room::default();
+        room.learn(1600, 0, 160_000);
+        assert_eq!((room.rows, room.keys, room.values), (1700, 0, 170_000));
+        room.learn(1, 1, 1);
+        assert!(room.rows > 1400, "one short batch is no habit");
+        for _ in 0..100 {
+            room.learn(1, 1, 1);
+        }
+        assert!(room.rows < 10 && room.values < 10);
+        room.learn(1, 1, 100_000_000);
+        assert_eq!(room.values, BATCH_BYTES_MAX);
+    }
 
     fn gathering(start: i64) -> Gathering {
         let key = PartitionKey { source: "s".into(), topic: "t".into(), partition: 0 };

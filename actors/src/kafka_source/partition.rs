@@ -26,10 +26,17 @@ pub(super) struct Reading {
     pub(super) gathering: Gathering,
     /// When its first message came.
     pub(super) since: Option<Instant>,
-    /// Batches without room, oldest first; only the first was tried. At most three: the client is not asked for more.
+    /// Batches without room, oldest first; only the first was tried. No more than what one taking from the client holds.
     parked: VecDeque<Parked>,
     /// Whether the client was told to leave it alone.
     pub(super) paused: bool,
+    /// Whether something has come through the intake: it leads there for good.
+    pub(super) flowing: bool,
+    /// Where its end was told to be, until the next thing comes. The client may then go on one message too far; see
+    /// [`Taken::End`](crate::kafka::intake::Taken::End).
+    ended_at: Option<i64>,
+    /// The client was told to go back: what has been taken already is not looked at.
+    pub(super) rereading: bool,
     /// Whether its end was reached since the last message.
     pub(super) at_end: bool,
     /// Whether its end was reached since the claim.
@@ -65,10 +72,26 @@ impl Reading {
             since: None,
             parked: VecDeque::new(),
             paused: false,
+            flowing: false,
+            ended_at: None,
+            rereading: false,
             at_end: false,
             reached_end: false,
             revoking: false,
         }
+    }
+
+    /// Something at `offset` came: whether the client may have left out what lies before it, so that it must go back.
+    /// Told once for each end, so what comes then is believed.
+    pub(super) fn leaps(&mut self, offset: i64) -> bool {
+        self.ended_at.take().is_some_and(|end| offset > end)
+    }
+
+    /// The client tells that it has reached the end, at `offset`.
+    pub(super) fn end_at(&mut self, offset: i64) {
+        self.ended_at = Some(offset);
+        self.at_end = true;
+        self.reached_end = true;
     }
 
     /// Queues `batch` behind what waits.

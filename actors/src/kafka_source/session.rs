@@ -260,7 +260,10 @@ impl<'a> Session<'a> {
             }
             Report::Revoked { partitions } => self.forget(&partitions),
             Report::Trouble(error) => {
-                tracing::warn!(actor = &*self.claimer.options.source, %error, "kafka");
+                // The client tells of the same trouble with each of its own attempts.
+                if self.trouble.as_ref().is_none_or(|known| known.message != error.message) {
+                    tracing::warn!(actor = &*self.claimer.options.source, %error, "kafka");
+                }
                 self.trouble = Some(error);
             }
             Report::Flowing => self.trouble = None,

@@ -205,7 +205,7 @@ impl Reader {
     }
 
     /// Writes a value that is not null.
-    #[inline]
+    #[inline(always)]
     fn read(&self, value: &Value<'_>, column: &mut Column) -> Result<(), Problem> {
         match (self.kind, value) {
             (FieldType::Text, Value::Text(text)) => {

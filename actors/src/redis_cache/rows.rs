@@ -6,13 +6,13 @@ use super::deletion::Deletion;
 use super::order::Order;
 use super::pending::{Entry, Write};
 use super::text;
+use ahash::AHashMap;
 use aqueduct_engine::{Batch, Error, Origin, PartitionKey};
 use aqueduct_topology::model::{RedisCache, TemplatePart};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int64Type, TimestampMicrosecondType};
 use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_schema::{DataType, TimeUnit};
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -84,16 +84,26 @@ impl Layout {
             Some(deletion) => Some(deletion.of(&batch.rows)?),
             None => None,
         };
-        let mut newest: HashMap<String, Candidate> = HashMap::new();
+        let (offsets, indices) = (batch.row_offsets(), batch.row_indices());
+        let source = self.source(&batch.origin.key);
+        let mut newest: AHashMap<String, Candidate> = AHashMap::new();
         let mut key = String::new();
         for row in 0..batch.rows.num_rows() {
-            let at = (batch.row_offsets()[row], batch.row_indices()[row]);
+            let at = (offsets[row], indices[row]);
             if let Err((reason, detail)) = columns.check(row, &mut key) {
                 winners.unplaced.push(Unplaced { at, reason, detail });
                 continue;
             }
             let deleted = deletion.as_ref().is_some_and(|condition| condition.is_true(&batch.rows, row));
-            let candidate = self.candidate(batch, &columns, (row, deleted), now_ms);
+            let order = Order {
+                by: columns.order[row],
+                partition: batch.origin.key.partition,
+                offset: at.0,
+                row: at.1,
+                source,
+            };
+            let expires_at_ms = self.expires_at_ms(batch, &columns, (row, deleted), now_ms);
+            let candidate = Candidate { order, row, expires_at_ms, deleted };
             if candidate.expires_at_ms.is_some_and(|end| end <= now_ms) {
                 winners.expired += 1;
                 continue;
@@ -131,32 +141,21 @@ impl Layout {
         self.sources.binary_search(&key.source).unwrap_or(self.sources.len()) as u16
     }
 
-    fn candidate(
+    fn expires_at_ms(
         &self,
         batch: &Batch,
         columns: &Columns,
         (row, deleted): (usize, bool),
         now_ms: i64,
-    ) -> Candidate {
-        let (offset, index) = (batch.row_offsets()[row], batch.row_indices()[row]);
-        let order = Order {
-            by: columns.order[row],
-            partition: batch.origin.key.partition,
-            offset,
-            row: index,
-            source: self.source(&batch.origin.key),
-        };
-        let expires_at_ms = if deleted {
+    ) -> Option<i64> {
+        if deleted {
             // A tombstone stays that long from now on: it must outlive rows that are late, and in a backfill its own
             // time has long passed.
             let from = columns.time_ms(batch, row).map_or(now_ms, |time| time.max(now_ms));
-            Some(from.saturating_add(millis(self.options.ttl_deleted)))
-        } else {
-            self.options
-                .ttl
-                .map(|ttl| columns.time_ms(batch, row).unwrap_or(now_ms).saturating_add(millis(ttl)))
-        };
-        Candidate { order, row, expires_at_ms, deleted }
+            return Some(from.saturating_add(millis(self.options.ttl_deleted)));
+        }
+        let ttl = self.options.ttl?;
+        Some(columns.time_ms(batch, row).unwrap_or(now_ms).saturating_add(millis(ttl)))
     }
 }
 

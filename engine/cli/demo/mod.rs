@@ -75,7 +75,7 @@ fn prepare(stack: &Stack) -> Result<Topology> {
         aqueduct_config::topologies::example(EXAMPLE).context("the example is part of the binary")?;
     // The recorded messages are years old, and retention counts from a record's time.
     if let Err(error) = stack.create_topic(TOPIC, PARTITIONS, &[("retention.ms", "-1")]) {
-        eprintln!("topic {TOPIC} is used as it is: {error}");
+        crate::output::say!("topic {TOPIC} is used as it is: {error}");
     }
     let addresses = stack.env();
     let environment = |name: &str| {
@@ -125,7 +125,7 @@ fn report(outcome: &Outcome, json: bool) -> Result<()> {
     let format = if json { output::Format::Json } else { output::Format::Text };
     run::report(outcome, format)?;
     if !json {
-        eprintln!("\n{}", screen::ledger_line(Totals::of(&outcome.ledger)));
+        crate::output::say!("\n{}", screen::ledger_line(Totals::of(&outcome.ledger)));
     }
     Ok(())
 }

@@ -240,6 +240,14 @@ fn prepare(probe: &Probe, claims: &[&Claim], batches: Vec<Batch>) {
     }
 }
 
+/// Records written, dead-lettered, in flight and unaccounted for, over all claims.
+fn fates(probe: &Probe) -> [i64; 4] {
+    probe.ledger().rows().iter().fold([0; 4], |sums, row| {
+        let counts = [row.written as i64, row.dead_lettered as i64, row.in_flight as i64, row.unaccounted];
+        std::array::from_fn(|index| sums[index] + counts[index])
+    })
+}
+
 fn offsets(base: &Base, node: &str) -> TimescaleOffsets {
     offsets_of(base, node, "history", None)
 }

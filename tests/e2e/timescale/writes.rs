@@ -94,6 +94,7 @@ fn a_zombie_writes_nothing_and_its_source_is_told() {
         assert_eq!(base.integer(COUNT).await, 0);
         assert_eq!(base.integer(STORED).await, 0);
         assert_eq!(harness.claims().take_rewinds("ticks"), [(key(0), old.epoch, Loss::Fenced)]);
+        assert_eq!(fates(&harness), [0, 0, 10, 0], "what a zombie read is nobody's success");
         // The owner is not disturbed.
         write(&base, "b", &[&new], vec![plain(0, new.epoch, 0, 10)]).await.1.expect("drained");
         assert_eq!((base.integer(COUNT).await, base.integer(STORED).await), (10, 10));
@@ -193,6 +194,7 @@ fn a_commit_whose_answer_was_lost_is_not_repeated() {
         assert_eq!((wired.integer(COUNT).await, wired.integer(STORED).await), (14, 15));
         assert_eq!(wired.integer("SELECT count(*) FROM aqueduct.dead_letter").await, 1);
         assert_eq!(harness.input_link(0).fill().batches, 0, "all is settled");
+        assert_eq!(fates(&harness), [14, 1, 0, 0], "the letter in the unanswered commit is accounted for");
     });
 }
 

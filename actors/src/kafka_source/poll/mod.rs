@@ -8,8 +8,8 @@
 //! No room: for [`HOLD_MAX`] the thread takes nothing and tries again (pausing throws away what the client has
 //! fetched); after that the partitions without room are paused, and polling goes on for the others and for the group.
 //!
-//! Memory: per partition one batch being gathered and at most two waiting ([`crate::kafka::records::BATCH_BYTES_MAX`] each,
-//! or one larger message), beside the client's own queue ([`crate::kafka::config`]).
+//! Memory: per partition one batch being gathered ([`crate::kafka::records::BATCH_BYTES_MAX`], or one larger message), and
+//! over all of them what one taking held, which is at most the client's own queue ([`crate::kafka::config`]).
 //! Deliberately absent: databases, tasks, questions to the broker; the thread never blocks for longer than a poll.
 
 mod group;
@@ -21,6 +21,7 @@ use super::partition::{Handed, Partition, Reading};
 use super::talk::{End, Grant, Order, Report};
 use crate::kafka::class::{About, classify};
 use crate::kafka::client::Client;
+use crate::kafka::intake::Intake;
 use aqueduct_engine::clock::Instant;
 use aqueduct_engine::port::Outputs;
 use aqueduct_engine::{Clock, Error, Ledger, Status};
@@ -57,6 +58,10 @@ pub(super) struct Setup {
 
 /// The thread's state.
 pub(super) struct Poll {
+    /// Goes before the client.
+    intake: Intake<SourceContext>,
+    /// When every partition was last led to the intake.
+    led_at: Instant,
     setup: Setup,
     /// What the group lets us have.
     partitions: BTreeMap<i32, Partition>,
@@ -78,6 +83,8 @@ impl Poll {
     pub(super) fn run(setup: Setup) {
         let (notes, reports, status) = (setup.notes.clone(), setup.reports.clone(), setup.status.clone());
         let mut poll = Self {
+            intake: Intake::new(setup.client.clone()),
+            led_at: setup.clock.now(),
             setup,
             partitions: BTreeMap::new(),
             grants: 0,

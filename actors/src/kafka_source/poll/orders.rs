@@ -5,6 +5,10 @@ use crate::kafka::records::Gathering;
 use aqueduct_engine::Claim;
 use rdkafka::consumer::{CommitMode, Consumer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use std::time::Duration;
+
+/// How long the client may take to go back; it has only to ask itself.
+const SEEK_MAX: Duration = Duration::from_secs(1);
 
 impl Poll {
     pub(super) fn obey(&mut self) -> Option<End> {
@@ -48,6 +52,8 @@ impl Poll {
     }
 
     fn assign(&mut self, number: i32, start: i64) -> bool {
+        // Before its first message: the client never leads a partition to its own queue once we have led it.
+        self.intake.forward(&self.setup.topic, number);
         let mut list = TopicPartitionList::new();
         let assigned = list
             .add_partition_offset(&self.setup.topic, number, Offset::Offset(start))
@@ -56,6 +62,28 @@ impl Poll {
             self.trouble(error);
         }
         assigned.is_ok()
+    }
+
+    /// Has the client fetch `number` from `next` on. What it has fetched already is thrown away.
+    pub(super) fn reread(&mut self, number: i32, next: i64) {
+        let mut list = TopicPartitionList::new();
+        let sought = list
+            .add_partition_offset(&self.setup.topic, number, Offset::Offset(next))
+            .and_then(|()| self.setup.client.seek_partitions(list, SEEK_MAX));
+        let failed = match sought {
+            Ok(list) => list.elements().into_iter().find_map(|element| element.error().err()),
+            Err(error) => Some(error),
+        };
+        tracing::debug!(actor = &*self.setup.source, partition = number, next, ?failed, "read again");
+        if let Some(error) = failed {
+            self.trouble(&error);
+            let epoch =
+                self.partitions.get(&number).and_then(|held| held.reading.as_ref()).map(|it| it.epoch);
+            self.halt(number);
+            if let Some(epoch) = epoch {
+                self.give_up(number, epoch);
+            }
+        }
     }
 
     /// Stops reading `number`; the group still lets us have it.
@@ -82,7 +110,7 @@ impl Poll {
         if let Some(gap) = reading.gathering.pass(start) {
             reading.park(gap);
         }
-        reading.paused = false;
+        (reading.paused, reading.flowing) = (false, false);
         self.unassign(&[number]);
         if !self.assign(number, next.max(start)) {
             self.give_up(number, epoch);

@@ -1,44 +1,113 @@
 //! Messages from the client into batches.
 
 use super::{End, Poll, Report};
+use crate::kafka::intake::Taken;
 use crate::kafka::records::Record;
-use aqueduct_engine::{Class, Headers};
+use aqueduct_engine::{Class, Error};
 use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
-use rdkafka::message::{BorrowedHeaders, BorrowedMessage, Headers as _, Message};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use rdkafka::message::Message;
 use std::time::Duration;
 
 /// How long one poll may wait for a message.
 const POLL_MAX: Duration = Duration::from_millis(20);
-/// Messages taken between two looks at everything else.
-const MESSAGES_PER_TURN: usize = 1024;
+/// Takings between two looks at everything else.
+const CHUNKS_PER_TURN: usize = 2;
+/// Events served between two looks at everything else.
+const EVENTS_PER_TURN: usize = 64;
+/// How often every partition is led to the intake anew.
+const LEAD_ALL_EVERY: Duration = Duration::from_secs(1);
 
 impl Poll {
     /// Takes what the client has, until a batch finds no room.
     pub(super) fn take_messages(&mut self) -> Option<End> {
-        let client = self.setup.client.clone();
+        if let Some(end) = self.take_events() {
+            return Some(end);
+        }
+        self.lead_partitions();
         let mut wait = self.wait_max();
         let mut full = false;
-        for _ in 0..MESSAGES_PER_TURN {
-            match client.poll(std::mem::take(&mut wait)) {
-                // Nothing there, or a rebalance was noted, which comes first.
-                None => break,
-                Some(Ok(message)) => full |= self.take(&message),
-                Some(Err(KafkaError::PartitionEOF(partition))) => self.reach_end(partition),
-                Some(Err(error)) => {
-                    if let Some(end) = self.fail(&error) {
-                        return Some(end);
+        for _ in 0..CHUNKS_PER_TURN {
+            let messages = self.intake.take(std::mem::take(&mut wait));
+            for (partition, taken) in messages.iter() {
+                if self.goes_back(partition, &taken) {
+                    continue;
+                }
+                match taken {
+                    Taken::Message(record) => full |= self.take(partition, record),
+                    Taken::End(position) => self.reach_end(partition, position),
+                    Taken::Failed(error) => {
+                        if let Some(end) = self.fail(&error) {
+                            return Some(end);
+                        }
                     }
                 }
             }
-            if full {
+            self.reading_mut().for_each(|(_, reading)| reading.rereading = false);
+            if full || messages.is_empty() {
                 break;
             }
         }
         self.end_lingering();
         let trouble = self.setup.notes.take_trouble()?;
         self.fail(&trouble)
+    }
+
+    /// Serves the client's own queue: rebalances (noted by the context), answers to commits, errors.
+    fn take_events(&mut self) -> Option<End> {
+        let client = self.setup.client.clone();
+        for _ in 0..EVENTS_PER_TURN {
+            match client.poll(Duration::ZERO) {
+                None => return None,
+                Some(Err(error)) => {
+                    if let Some(end) = self.fail(&error) {
+                        return Some(end);
+                    }
+                }
+                // It would overtake what is on its way through the intake.
+                Some(Ok(message)) => {
+                    let place =
+                        format!("{} [{}] at {}", message.topic(), message.partition(), message.offset());
+                    let message = format!("{place} came past the intake, which every partition leads to");
+                    return Some(End::ClientGone(Error::bug(message)));
+                }
+            }
+        }
+        None
+    }
+
+    /// Leads partitions to the intake until something has come that way, and now and then all of them: the client clears
+    /// what was set while it still stops the fetching of before.
+    fn lead_partitions(&mut self) {
+        let now = self.setup.clock.now();
+        let all = now.duration_since(self.led_at) >= LEAD_ALL_EVERY;
+        if all {
+            self.led_at = now;
+        }
+        for (number, held) in &self.partitions {
+            if held.reading.as_ref().is_some_and(|reading| all || !reading.flowing) {
+                self.intake.forward(&self.setup.topic, *number);
+            }
+        }
+    }
+
+    /// Whether `taken` is not to be looked at, because the client has to go back to what it left out.
+    fn goes_back(&mut self, partition: i32, taken: &Taken<'_>) -> bool {
+        let offset = match taken {
+            Taken::Message(record) => record.offset,
+            Taken::End(offset) => *offset,
+            Taken::Failed(_) => return false,
+        };
+        let Some(reading) = self.partitions.get_mut(&partition).and_then(|held| held.reading.as_mut()) else {
+            return false;
+        };
+        if reading.rereading || !reading.leaps(offset) {
+            return reading.rereading;
+        }
+        reading.rereading = true;
+        let next = reading.gathering.next();
+        self.reread(partition, next);
+        true
     }
 
     /// Until the oldest batch has lingered long enough.
@@ -51,16 +120,10 @@ impl Poll {
     }
 
     /// Whether a batch was ended by it.
-    fn take(&mut self, message: &BorrowedMessage<'_>) -> bool {
-        let Some(held) = self.partitions.get_mut(&message.partition()) else { return false };
+    fn take(&mut self, partition: i32, record: Record<'_>) -> bool {
+        let Some(held) = self.partitions.get_mut(&partition) else { return false };
         let Some(reading) = held.reading.as_mut().filter(|reading| !reading.revoking) else { return false };
-        let record = Record {
-            offset: message.offset(),
-            key: message.key(),
-            value: message.payload(),
-            time_ms: message.timestamp().to_millis(),
-            headers: message.headers().map_or_else(Headers::new, copy_headers),
-        };
+        reading.flowing = true;
         reading.at_end = false;
         if reading.since.is_none() {
             reading.since = Some(self.setup.clock.now());
@@ -85,21 +148,17 @@ impl Poll {
         self.report(Report::Flowing);
     }
 
-    /// The end of `partition`: what lies between the last message and the position are markers of transactions.
-    fn reach_end(&mut self, partition: i32) {
+    /// The end of `partition`: what lies between its last message and `position` are markers of transactions.
+    fn reach_end(&mut self, partition: i32, position: i64) {
         if self.troubled {
             self.flow();
         }
-        let position = self.setup.client.position().ok().and_then(|list| {
-            list.find_partition(&self.setup.topic, partition).and_then(|element| element.offset().to_raw())
-        });
         let Some(reading) = self.partitions.get_mut(&partition).and_then(|held| held.reading.as_mut()) else {
             return;
         };
-        reading.at_end = true;
-        reading.reached_end = true;
-        // Before the first message the position is unknown (negative), and nothing is passed.
-        if let Some(empty) = position.and_then(|position| reading.gathering.pass(position)) {
+        reading.flowing = true;
+        reading.end_at(position);
+        if let Some(empty) = reading.gathering.pass(position) {
             reading.park(empty);
         }
     }
@@ -186,17 +245,4 @@ impl Poll {
             }
         }
     }
-}
-
-/// A header whose name is not UTF-8 makes the driver panic: that one is named by its place instead, without its value.
-fn copy_headers(headers: &BorrowedHeaders) -> Headers {
-    (0..headers.count())
-        .map(|index| {
-            let header = catch_unwind(AssertUnwindSafe(|| headers.get(index)));
-            match header {
-                Ok(header) => (header.key.into(), header.value.map(<[u8]>::to_vec)),
-                Err(_) => (format!("header_{index}_not_utf8").into(), None),
-            }
-        })
-        .collect()
 }
