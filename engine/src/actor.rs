@@ -62,6 +62,8 @@ pub struct Context {
     pub ledger: Ledger,
     /// Its place there, if it is a sink.
     pub sink: Option<SinkIndex>,
+    /// Whether what it does decides the fate of records: a required sink lies at or below it, or its records have none.
+    pub decides: bool,
     /// The claims this process holds.
     pub claims: Claims,
     /// Where rejected records go.
@@ -96,7 +98,8 @@ impl Context {
         Ok(())
     }
 
-    /// Makes rejected records durable and enters them in the ledger. Await it before the batch advances.
+    /// Makes rejected records durable and enters them in the ledger. Await it before the batch advances. What a
+    /// best-effort branch beside a required one rejects is kept and counted among its letters, but decides no fate.
     pub async fn reject(&mut self, letters: Vec<Letter>) {
         let fates: Vec<_> =
             letters.iter().map(|letter| (letter.key.clone(), letter.epoch, letter.offset)).collect();
@@ -104,7 +107,7 @@ impl Context {
             self.status.count_dead_letter(&letter.reason);
         }
         self.letters.store(letters).await;
-        for (key, epoch, offset) in fates {
+        for (key, epoch, offset) in fates.into_iter().filter(|_| self.decides) {
             self.ledger.dead_lettered(&key, epoch, offset);
         }
     }

@@ -174,6 +174,7 @@ impl Builder {
                 clock: self.clock.clone(),
                 ledger: ledger.clone(),
                 sink: actor.sink,
+                decides: actor.decides,
                 claims: self.claims.clone(),
                 letters: self.letters.clone(),
                 status,

@@ -31,6 +31,8 @@ pub(crate) struct ActorPlan {
     pub(crate) sink: Option<SinkIndex>,
     pub(crate) shutdown: Duration,
     pub(crate) required: bool,
+    /// See [`crate::Context::decides`].
+    pub(crate) decides: bool,
     /// Steps from its sources.
     pub(crate) depth: usize,
 }
@@ -118,6 +120,15 @@ impl<'a> Graph<'a> {
         sinks.peek().is_none() || sinks.any(|sink| sink.policy == Policy::Required)
     }
 
+    /// Whether it has a say in the fate of records: those without any required sink are decided by all.
+    fn decides(&self, index: usize) -> bool {
+        let is_above = |&source: &usize| {
+            self.actor(source).kind.is_source() && self.descendants(source).contains(&index)
+        };
+        self.is_required(index)
+            || !(0..self.topology.actors.len()).filter(is_above).any(|source| self.is_required(source))
+    }
+
     /// Steps from its sources, along the longest way. Bounded by the number of actors, should there be a cycle.
     fn depth(&self, index: usize, bound: usize) -> usize {
         let froms = self.actor(index).from.iter().filter_map(|from| self.position.get(from.value.as_str()));
@@ -170,6 +181,7 @@ impl<'a> Graph<'a> {
                     sink,
                     shutdown: actor.shutdown,
                     required: self.is_required(index),
+                    decides: self.decides(index),
                     depth: self.depth(index, self.topology.actors.len()),
                 });
             }

@@ -60,6 +60,7 @@ pub(crate) struct Blueprint {
     pub(crate) clock: Clock,
     pub(crate) ledger: Ledger,
     pub(crate) sink: Option<SinkIndex>,
+    pub(crate) decides: bool,
     pub(crate) claims: Claims,
     pub(crate) letters: DeadLetterPort,
     /// The actor's status; each start gets a handle of its own.
@@ -86,6 +87,7 @@ impl Blueprint {
             clock: self.clock.clone(),
             ledger: self.ledger.clone(),
             sink: self.sink,
+            decides: self.decides,
             claims: self.claims.clone(),
             letters: self.letters.clone(),
             status,

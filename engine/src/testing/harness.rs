@@ -29,6 +29,7 @@ pub struct HarnessBuilder {
     bounds: Bounds,
     clock: Clock,
     letters_answered: bool,
+    decides: bool,
 }
 
 impl HarnessBuilder {
@@ -66,6 +67,12 @@ impl HarnessBuilder {
     /// The clock. Default: the system's.
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
+        self
+    }
+
+    /// It lies on a best-effort branch beside a required one: what it rejects decides no record's fate.
+    pub fn beside(mut self) -> Self {
+        self.decides = false;
         self
     }
 
@@ -121,6 +128,7 @@ impl HarnessBuilder {
             clock: self.clock.clone(),
             ledger: shared.ledger.clone(),
             sink: self.sink.map(|_| SinkIndex(0)),
+            decides: self.decides,
             claims: shared.claims.clone(),
             letters: shared.port.clone(),
             status: shared.status.clone(),
@@ -173,6 +181,7 @@ impl Harness {
             bounds: Bounds { batches: 4096, bytes: 1 << 30 },
             clock: Clock::system(),
             letters_answered: true,
+            decides: true,
         }
     }
 
@@ -298,6 +307,20 @@ mod tests {
         let letters = harness.letters();
         assert_eq!(letters.len(), 1);
         assert_eq!((letters[0].offset, letters[0].payload.as_deref()), (6, Some(&b"bad"[..])));
+    }
+
+    #[tokio::test]
+    async fn what_a_best_effort_branch_rejects_decides_no_fate() {
+        let branches = [(Harness::builder("judge"), 1), (Harness::builder("judge").beside(), 0)];
+        for (branch, dead_lettered) in branches {
+            let mut harness = branch.build();
+            harness.send(raw_batch(0, 5, &["bad"]));
+            harness.close_inputs();
+            harness.run(Judge).await.unwrap();
+            harness.received();
+            assert_eq!(harness.letters().len(), 1);
+            assert_eq!(harness.ledger().totals().dead_lettered, dead_lettered);
+        }
     }
 
     #[tokio::test]
