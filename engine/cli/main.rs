@@ -14,6 +14,7 @@ mod migrate;
 mod node;
 mod output;
 mod run;
+mod schema;
 mod settings;
 mod stack;
 mod version;
@@ -42,6 +43,8 @@ enum Command {
     Check(check::Arguments),
     /// Explain a diagnostic code.
     Explain(explain::Arguments),
+    /// Print the language as a JSON Schema for editors, or as a reference page.
+    Schema(schema::Arguments),
     /// Draft, apply and verify database migrations.
     #[command(subcommand)]
     Migrate(migrate::Command),
@@ -83,6 +86,7 @@ fn dispatch(command: Command) -> anyhow::Result<Exit> {
         Command::Run(arguments) => run::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
+        Command::Schema(arguments) => schema::run(&arguments),
         Command::Migrate(command) => migrate::run(command),
         Command::Stack(command) => stack::run(command),
         Command::Demo(arguments) => demo::run(&arguments),

@@ -17,6 +17,7 @@ pub mod limits;
 mod load;
 mod lower;
 pub mod model;
+pub mod schema;
 pub mod settings;
 mod source;
 mod span;

@@ -4,6 +4,7 @@ mod accidents;
 mod catalog;
 mod library;
 mod robust;
+mod schema;
 mod ui;
 
 use crate::diagnostic::to_text;
