@@ -4,6 +4,7 @@ use crate::environment::variable;
 use crate::exit::RefusedConfiguration;
 use crate::output;
 use anyhow::{Context, Result};
+use aqueduct_topology::explain::over_budget;
 use aqueduct_topology::model::Topology;
 use aqueduct_topology::{Diagnostic, Source, has_errors, load, to_text};
 use std::path::Path;
@@ -34,6 +35,13 @@ pub(crate) fn parse(name: &str, bytes: Vec<u8>, environment: &aqueduct_topology:
 }
 
 impl Loaded {
+    /// Holds the topology against what its node allows.
+    pub(crate) fn within(mut self, memory_budget_bytes: Option<u64>) -> Self {
+        let over = self.topology.as_ref().zip(memory_budget_bytes);
+        self.diagnostics.extend(over.and_then(|(topology, budget)| over_budget(topology, budget)));
+        self
+    }
+
     /// The topology, with warnings on standard error; errors refuse it.
     pub(crate) fn accepted(self) -> Result<Topology> {
         if !self.diagnostics.is_empty() {

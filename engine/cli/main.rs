@@ -9,8 +9,10 @@ mod environment;
 mod exit;
 mod explain;
 mod file;
+mod graph;
 mod man;
 mod migrate;
+mod new;
 mod node;
 mod output;
 mod run;
@@ -41,8 +43,12 @@ enum Command {
     Run(run::Arguments),
     /// Say everything that is wrong with a topology, before anything runs.
     Check(check::Arguments),
-    /// Explain a diagnostic code.
+    /// Write a commented topology to begin with.
+    New(new::Arguments),
+    /// Explain a topology (restarts, guarantees, memory), or a diagnostic code.
     Explain(explain::Arguments),
+    /// Draw a topology: who supervises whom, and where data flows.
+    Graph(graph::Arguments),
     /// Print the language as a JSON Schema for editors, or as a reference page.
     Schema(schema::Arguments),
     /// Draft, apply and verify database migrations.
@@ -86,6 +92,8 @@ fn dispatch(command: Command) -> anyhow::Result<Exit> {
         Command::Run(arguments) => run::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
+        Command::New(arguments) => new::run(&arguments),
+        Command::Graph(arguments) => graph::run(&arguments),
         Command::Schema(arguments) => schema::run(&arguments),
         Command::Migrate(command) => migrate::run(command),
         Command::Stack(command) => stack::run(command),

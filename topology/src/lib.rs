@@ -8,9 +8,12 @@
 //! Deliberately absent: files, the process's environment, clocks, and anything that runs. `docs/language.md` describes
 //! the language, `docs/codes` each finding.
 
+pub mod bounds;
 pub mod catalog;
 mod check;
 pub mod diagnostic;
+pub mod drawing;
+pub mod explain;
 mod graph;
 mod interpolate;
 pub mod limits;
@@ -35,6 +38,11 @@ pub type Env<'a> = dyn Fn(&str) -> Option<String> + 'a;
 /// A duration as the language writes it: `50ms`, `5s`, `1h30m`. For flags that take one.
 pub fn duration(text: &str) -> Option<std::time::Duration> {
     lower::quantity::duration(text).ok()
+}
+
+/// Whether a text may name a topology, an actor or a supervisor.
+pub fn is_name(text: &str) -> bool {
+    lower::is_name(text)
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 mod accidents;
 mod catalog;
+mod drawing;
+mod explain;
 mod library;
 mod robust;
 mod schema;

@@ -119,7 +119,9 @@ fn judged(text: &str) -> Option<String> {
 
 #[test]
 fn every_topology_and_every_cure_fits_the_schema() {
-    for text in library::ALL.iter().chain([&include_str!("../../tests/library/everything.yaml")]) {
+    for text in
+        library::ALL.iter().chain([&include_str!("../../tests/library/everything.yaml"), &library::NEW])
+    {
         assert_eq!(judged(text), None);
     }
     for code in Code::ALL {
