@@ -43,7 +43,7 @@ pub fn svg(topology: &Topology) -> String {
     let height = tree_top + tree.len() * LINE + MARGIN;
     let mut text = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\">\n\
-         <title>{}</title>\n<style>{STYLE}</style>\n\
+         <title>{}</title>\n<style>{STYLE}</style>\n<path fill=\"#fff\" d=\"M0 0H{width}V{height}H0z\"/>\n\
          <marker id=\"arrow\" viewBox=\"0 0 8 8\" refX=\"8\" refY=\"4\" markerWidth=\"7\" markerHeight=\"7\" orient=\"auto\"><path d=\"M0 0L8 4L0 8z\" fill=\"#57606a\"/></marker>\n",
         escaped(&topology.name.value)
     );

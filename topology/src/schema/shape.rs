@@ -48,6 +48,8 @@ pub(super) fn schema(shape: Shape) -> Value {
             let words = ["text", "int64", "float64", "bool", "timestamp", "json", "decimal(18,8)"];
             json!({ "anyOf": [{ "type": "string", "enum": words }, text(DECIMAL)] })
         }
+        // A list of no words would be no schema.
+        Shape::TimeOr([]) => text(TIME),
         Shape::TimeOr(words) => json!({ "anyOf": [{ "type": "string", "enum": words }, text(TIME)] }),
         Shape::ListOf(one) => {
             let one = schema(*one);

@@ -58,6 +58,16 @@ fn findings_match_their_snapshots() {
 }
 
 #[test]
+fn every_broken_file_has_a_finding_of_the_code_in_its_name() {
+    let files = files();
+    assert!(files.len() >= 120, "{} broken files", files.len());
+    for (name, text) in files.iter().filter(|(name, _)| name.starts_with('T')) {
+        let found = codes_of(text);
+        assert!(found.iter().any(|code| name.starts_with(code.id())), "{name} gives {found:?}");
+    }
+}
+
+#[test]
 fn every_code_has_an_example_that_fails_with_it_alone_and_a_cure() {
     let files = files();
     // Not UTF-8 cannot be written as text; `source` tests it.
