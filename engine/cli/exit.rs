@@ -13,7 +13,7 @@ pub(crate) enum Exit {
     Changes,
     /// 64: the command line was wrong.
     Usage,
-    /// 69: a dependency was unavailable at start, with `--fail-fast`.
+    /// 69: a dependency was unavailable: at start with `--fail-fast`, or the node a command speaks to.
     Unavailable,
     /// 78: the configuration was refused.
     Refused,
@@ -40,8 +40,16 @@ impl From<Exit> for ExitCode {
 #[error("the configuration was refused")]
 pub(crate) struct RefusedConfiguration;
 
+/// The node that was asked gave no answer; why is the chain below.
+#[derive(Debug, thiserror::Error)]
+#[error("the node at {0} gave no answer")]
+pub(crate) struct NoAnswer(pub(crate) String);
+
 /// The exit that an error asks for.
 pub(crate) fn of(error: &anyhow::Error) -> Exit {
+    if error.chain().any(|cause| cause.is::<NoAnswer>()) {
+        return Exit::Unavailable;
+    }
     let refused = error.chain().any(|cause| {
         cause.is::<RefusedConfiguration>()
             || cause

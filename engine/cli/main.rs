@@ -9,10 +9,13 @@ mod environment;
 mod exit;
 mod explain;
 mod file;
+mod http;
+mod identity;
 mod man;
 mod migrate;
 mod node;
 mod output;
+mod plan;
 mod run;
 mod settings;
 mod stack;
@@ -40,6 +43,8 @@ enum Command {
     Run(run::Arguments),
     /// Say everything that is wrong with a topology, before anything runs.
     Check(check::Arguments),
+    /// Say what a topology file would change on a running node: exit 0 for nothing, 2 for something.
+    Plan(plan::Arguments),
     /// Explain a diagnostic code.
     Explain(explain::Arguments),
     /// Draft, apply and verify database migrations.
@@ -82,6 +87,7 @@ fn dispatch(command: Command) -> anyhow::Result<Exit> {
     match command {
         Command::Run(arguments) => run::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
+        Command::Plan(arguments) => plan::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Migrate(command) => migrate::run(command),
         Command::Stack(command) => stack::run(command),

@@ -11,7 +11,7 @@ const MARKET_DATA: &str = include_str!("../../tests/library/market-data.yaml");
 const QUOTES: &str = include_str!("../../../config/topologies/quotes/topology.yaml");
 
 /// Every file of the library.
-pub(super) const ALL: &[&str] = &[MD_TRADES, MARKET_DATA, KRAKEN, BOOKS, PLANT, QUOTES];
+pub(crate) const ALL: &[&str] = &[MD_TRADES, MARKET_DATA, KRAKEN, BOOKS, PLANT, QUOTES];
 
 fn normalizer<'a>(topology: &'a Topology, name: &str) -> &'a Normalizer {
     match &topology.actor(name).expect("the actor").kind {

@@ -2,7 +2,7 @@
 
 mod accidents;
 mod catalog;
-mod library;
+pub(crate) mod library;
 mod robust;
 mod ui;
 
