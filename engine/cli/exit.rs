@@ -47,14 +47,33 @@ pub(crate) struct NoAnswer(pub(crate) String);
 
 /// The exit that an error asks for.
 pub(crate) fn of(error: &anyhow::Error) -> Exit {
-    if error.chain().any(|cause| cause.is::<NoAnswer>()) {
+    // `is` finds what was given as context too, which is no link of the chain of its own.
+    if error.is::<NoAnswer>() {
         return Exit::Unavailable;
     }
-    let refused = error.chain().any(|cause| {
-        cause.is::<RefusedConfiguration>()
-            || cause
-                .downcast_ref::<aqueduct_engine::Error>()
-                .is_some_and(|error| error.class == aqueduct_engine::Class::Config)
-    });
+    let config = |error: &aqueduct_engine::Error| error.class == aqueduct_engine::Class::Config;
+    let refused = error.is::<RefusedConfiguration>()
+        || error.chain().any(|cause| {
+            cause.is::<RefusedConfiguration>()
+                || cause.downcast_ref::<aqueduct_engine::Error>().is_some_and(config)
+        });
     if refused { Exit::Refused } else { Exit::Failed }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anyhow::anyhow;
+
+    #[test]
+    fn an_exit_is_found_under_whatever_was_said_about_it() {
+        let refused = anyhow!("no such file").context("cannot read it").context(RefusedConfiguration);
+        assert_eq!(of(&refused.context("while planning")), Exit::Refused);
+        assert_eq!(
+            of(&anyhow!("refused").context(NoAnswer("http://h".into())).context("more")),
+            Exit::Unavailable
+        );
+        assert_eq!(of(&anyhow::Error::from(RefusedConfiguration)), Exit::Refused);
+        assert_eq!(of(&anyhow!("anything else")), Exit::Failed);
+    }
 }
