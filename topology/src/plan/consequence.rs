@@ -1,10 +1,11 @@
 //! From a difference to what happens to each actor.
 
+use super::Form;
 use super::diff::{Change, Diff, Part, Verdict};
 use super::notes::{self, Note};
 use super::supervision::{self, SupervisorPlan};
-use super::{Form, Keys};
 use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What happens to an actor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -85,7 +86,8 @@ impl Plan {
         let mut names: Vec<&String> = old.actors.keys().chain(new.actors.keys()).collect();
         names.sort_unstable();
         names.dedup();
-        let actors: Vec<_> = names.into_iter().map(|name| actor(name, &diff, old, new)).collect();
+        let turn = Turn { old, new, diff: &diff, readers: (old.readers(), new.readers()) };
+        let actors: Vec<_> = names.into_iter().map(|name| turn.actor(name)).collect();
         let supervisors = diff.supervisors.iter().map(|part| supervision::plan(part, old, new)).collect();
         Self {
             changes: !diff.is_empty(),
@@ -122,72 +124,87 @@ fn summary(actors: &[ActorPlan]) -> Summary {
     }
 }
 
-fn actor(name: &str, diff: &Diff, old: &Form, new: &Form) -> ActorPlan {
-    let part = diff.actors.iter().find(|part| part.name == name);
-    let own = |change: &&Change| !change.key.starts_with("resolved.");
-    let changes: Vec<Change> = part.iter().flat_map(|part| &part.changes).filter(own).cloned().collect();
-    let words_only = changes.iter().all(|change| WORDS.contains(&change.key.as_str()));
-    let mut because = Vec::new();
-    let fate = match part.map(|part| part.verdict) {
-        Some(Verdict::Added) => Fate::Added,
-        Some(Verdict::Removed) => Fate::Removed,
-        _ => {
-            because = reasons(name, part, diff, old, new);
-            match (changes.is_empty(), words_only, because.is_empty()) {
-                (false, false, _) => Fate::Changed,
-                (_, _, false) => Fate::Restarted,
-                (false, true, true) => Fate::Adjusted,
-                _ => Fate::Untouched,
+/// From one form to the other, and who reads from whom in both.
+struct Turn<'a> {
+    old: &'a Form,
+    new: &'a Form,
+    diff: &'a Diff,
+    readers: (BTreeMap<&'a str, Vec<&'a str>>, BTreeMap<&'a str, Vec<&'a str>>),
+}
+
+impl Turn<'_> {
+    fn actor(&self, name: &str) -> ActorPlan {
+        let parts = &self.diff.actors;
+        let part =
+            parts.binary_search_by(|part| part.name.as_str().cmp(name)).ok().map(|place| &parts[place]);
+        let own = |change: &&Change| !change.key.starts_with("resolved.");
+        let changes: Vec<Change> = part.iter().flat_map(|part| &part.changes).filter(own).cloned().collect();
+        let words_only = changes.iter().all(|change| WORDS.contains(&change.key.as_str()));
+        let mut because = Vec::new();
+        let fate = match part.map(|part| part.verdict) {
+            Some(Verdict::Added) => Fate::Added,
+            Some(Verdict::Removed) => Fate::Removed,
+            _ => {
+                because.extend(part.into_iter().flat_map(|part| &part.changes).filter_map(resolved));
+                because.extend(self.connections(name));
+                because.extend(self.rewired(name));
+                match (changes.is_empty(), words_only, because.is_empty()) {
+                    (false, false, _) => Fate::Changed,
+                    (_, _, false) => Fate::Restarted,
+                    (false, true, true) => Fate::Adjusted,
+                    _ => Fate::Untouched,
+                }
+            }
+        };
+        let kind = if fate == Fate::Removed { self.old } else { self.new }.word(name, "kind");
+        ActorPlan { name: name.to_owned(), kind: kind.to_owned(), fate, changes, because }
+    }
+
+    fn connections(&self, name: &str) -> impl Iterator<Item = String> {
+        let uses = self.new.names(name, "resolved.connections");
+        let changed = self.diff.connections.iter().filter(move |part| uses.contains(&part.name.as_str()));
+        changed.map(|part| format!("the connection `{}` changes", part.name))
+    }
+
+    /// What happens to the links of an actor that is in both files. Its own `from` is a key of its own.
+    fn rewired(&self, name: &str) -> Vec<String> {
+        let of = |readers: &BTreeMap<&str, Vec<&str>>| -> BTreeSet<String> {
+            readers.get(name).into_iter().flatten().map(|reader| (*reader).to_owned()).collect()
+        };
+        let (before, after) = (of(&self.readers.0), of(&self.readers.1));
+        let mut reasons = Vec::new();
+        reasons.extend(after.difference(&before).map(|reader| format!("it is linked to `{reader}`")));
+        reasons.extend(before.difference(&after).map(|reader| format!("its link to `{reader}` goes")));
+        for reader in after.intersection(&before) {
+            if self.differ(reader, &["parallelism", "link.batches", "link.bytes"]) {
+                reasons.push(format!("its links to `{reader}` are made anew"));
             }
         }
+        let (before, after) = (self.old.names(name, "from"), self.new.names(name, "from"));
+        for writer in after.iter().filter(|writer| before.contains(writer)) {
+            if self.differ(writer, &["parallelism"]) {
+                reasons.push(format!("its links from `{writer}` are made anew"));
+            }
+        }
+        reasons
+    }
+
+    fn differ(&self, actor: &str, keys: &[&str]) -> bool {
+        let value = |form: &Form, key: &str| form.actors.get(actor).and_then(|keys| keys.get(key)).cloned();
+        keys.iter().any(|key| value(self.old, key) != value(self.new, key))
+    }
+}
+
+/// Why a change of what follows from the rest of the file restarts.
+fn resolved(change: &Change) -> Option<String> {
+    let reason = match change.key.as_str() {
+        "resolved.columns" => "the columns of its input change",
+        "resolved.sinks" => "its sinks change, and a partition is claimed for all of them",
+        "resolved.offsets_in" => "offsets are kept elsewhere",
+        "resolved.place" => "its place among the sources, and so its name in the group, changes",
+        "resolved.say" => "its say in the fate of records changes",
+        "resolved.connections" => "it is built with other connections",
+        _ => return None,
     };
-    let kind = if fate == Fate::Removed { old.word(name, "kind") } else { new.word(name, "kind") };
-    ActorPlan { name: name.to_owned(), kind: kind.to_owned(), fate, changes, because }
-}
-
-/// Why an actor that is in both files restarts, its own entry apart.
-fn reasons(name: &str, part: Option<&Part>, diff: &Diff, old: &Form, new: &Form) -> Vec<String> {
-    let mut reasons = Vec::new();
-    let resolved = part.into_iter().flat_map(|part| &part.changes);
-    for change in resolved {
-        reasons.extend(match change.key.as_str() {
-            "resolved.columns" => Some("the columns of its input change".to_owned()),
-            "resolved.sinks" => {
-                Some("its sinks change, and a partition is claimed for all of them".to_owned())
-            }
-            "resolved.offsets_in" => Some("offsets are kept elsewhere".to_owned()),
-            "resolved.decides" => Some("it gains or loses its say in the fate of records".to_owned()),
-            _ => None,
-        });
-    }
-    for connection in &diff.connections {
-        if new.names(name, "resolved.connections").contains(&connection.name.as_str()) {
-            reasons.push(format!("the connection `{}` changes", connection.name));
-        }
-    }
-    let (before, after) = (old.readers(name), new.readers(name));
-    for reader in after.iter().filter(|reader| !before.contains(reader)) {
-        reasons.push(format!("it is linked to `{reader}`"));
-    }
-    for reader in before.iter().filter(|reader| !after.contains(reader)) {
-        reasons.push(format!("its link to `{reader}` goes"));
-    }
-    for reader in after.iter().filter(|reader| before.contains(reader)) {
-        if keys_differ(old, new, reader, &["parallelism", "link.batches", "link.bytes"]) {
-            reasons.push(format!("its links to `{reader}` are made anew"));
-        }
-    }
-    let (before, after) = (old.names(name, "from"), new.names(name, "from"));
-    for writer in after.iter().filter(|writer| before.contains(writer)) {
-        if keys_differ(old, new, writer, &["parallelism"]) {
-            reasons.push(format!("its links from `{writer}` are made anew"));
-        }
-    }
-    reasons
-}
-
-fn keys_differ(old: &Form, new: &Form, actor: &str, keys: &[&str]) -> bool {
-    let value =
-        |form: &Form, key: &str| form.actors.get(actor).and_then(|keys: &Keys| keys.get(key)).cloned();
-    keys.iter().any(|key| value(old, key) != value(new, key))
+    Some(reason.to_owned())
 }

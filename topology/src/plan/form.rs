@@ -1,5 +1,6 @@
 //! The canonical form: names to keys to values, and nothing a comparison would have to know about YAML.
 
+use super::resolved::Graph;
 use super::{Files, connections, specs};
 use crate::model::{Supervisor, Topology};
 use serde::{Deserialize, Serialize};
@@ -32,6 +33,7 @@ pub struct Form {
 impl Form {
     /// The form of `topology`, whose referenced files `files` digests.
     pub fn of(topology: &Topology, files: &Files<'_>) -> Self {
+        let graph = Graph::new(topology);
         let supervisors = topology.supervisors.iter();
         let actors = topology.actors.iter();
         Self {
@@ -40,7 +42,7 @@ impl Form {
             connections: connections::keys(&topology.connections, files),
             supervisors: supervisors.map(|one| (one.name.value.clone(), supervisor(one))).collect(),
             actors: actors
-                .map(|actor| (actor.name.value.clone(), specs::keys(topology, actor, files)))
+                .map(|actor| (actor.name.value.clone(), specs::keys(&graph, actor, files)))
                 .collect(),
         }
     }
@@ -55,10 +57,15 @@ impl Form {
         self.actors.get(actor).map(|keys| list(keys, key)).unwrap_or_default()
     }
 
-    /// Those that read from `actor`, by name.
-    pub(super) fn readers<'a>(&'a self, actor: &str) -> Vec<&'a str> {
-        let reads = |name: &&String| self.names(name, "from").contains(&actor);
-        self.actors.keys().filter(reads).map(String::as_str).collect()
+    /// For each actor that is read from, its readers by name.
+    pub(super) fn readers(&self) -> BTreeMap<&str, Vec<&str>> {
+        let mut readers: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for name in self.actors.keys() {
+            for from in self.names(name, "from") {
+                readers.entry(from).or_default().push(name);
+            }
+        }
+        readers
     }
 
     /// The sources whose records reach `actor`, itself included if it is one, by name.

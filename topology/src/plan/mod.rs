@@ -12,6 +12,7 @@ mod consequence;
 mod diff;
 mod form;
 mod notes;
+mod resolved;
 mod specs;
 mod supervision;
 mod text;

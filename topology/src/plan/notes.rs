@@ -7,6 +7,9 @@ use super::consequence::{ActorPlan, Fate};
 use super::form::Form;
 use serde::Serialize;
 
+/// Names in a list before the others are counted.
+const NAMES_SHOWN_MAX: usize = 5;
+
 /// What a note is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -38,7 +41,9 @@ pub struct Note {
 
 /// The notes of a plan, by aspect.
 pub(super) fn notes(old: &Form, new: &Form, actors: &[ActorPlan]) -> Vec<Note> {
-    let mut notes = Notes { old, new, found: Vec::new() };
+    let stay = new.actors.keys().filter(|name| new.is_sink(name) && old.is_sink(name));
+    let neighbours = stay.map(|name| (name.as_str(), new.sources(name))).collect();
+    let mut notes = Notes { old, new, neighbours, found: Vec::new() };
     if old.topology != new.topology {
         let text = format!(
             "offsets are kept by topology: `{}` begins as a new one, and those of `{}` stay where they are",
@@ -59,6 +64,8 @@ pub(super) fn notes(old: &Form, new: &Form, actors: &[ActorPlan]) -> Vec<Note> {
 struct Notes<'a> {
     old: &'a Form,
     new: &'a Form,
+    /// The sinks that are in both, each with its sources.
+    neighbours: Vec<(&'a str, Vec<&'a str>)>,
     found: Vec<Note>,
 }
 
@@ -163,19 +170,15 @@ impl Notes<'_> {
 
     fn where_it_joins(&self, name: &str, id: &str) -> String {
         let sources = self.new.sources(name);
-        let others: Vec<&str> = self
-            .new
-            .actors
-            .keys()
-            .map(String::as_str)
-            .filter(|other| self.new.is_sink(other) && *other != name && self.old.is_sink(other))
-            .filter(|other| self.new.sources(other).iter().any(|source| sources.contains(source)))
-            .collect();
+        let shares = |(other, above): &&(&str, Vec<&str>)| {
+            *other != name && above.iter().any(|source| sources.contains(source))
+        };
+        let others: Vec<&str> = self.neighbours.iter().filter(shares).map(|(other, _)| *other).collect();
         if !others.is_empty() {
             return format!(
                 "`{id}` has no offset: joins at the smallest of {}; what lies before is not written to it (`aqueduct \
                  backfill` does that)",
-                others.join(", ")
+                several(&others)
             );
         }
         let starts: Vec<String> = sources
@@ -312,6 +315,14 @@ impl Notes<'_> {
 
     fn adopter(&self, id: &str) -> Option<String> {
         self.new.actors.keys().find(|name| self.new.word(name, "adopts") == id).cloned()
+    }
+}
+
+/// The first few names, and how many more.
+fn several(names: &[&str]) -> String {
+    match names.split_at_checked(NAMES_SHOWN_MAX) {
+        Some((shown, rest)) if !rest.is_empty() => format!("{} and {} more", shown.join(", "), rest.len()),
+        _ => names.join(", "),
     }
 }
 

@@ -1,15 +1,15 @@
 //! The resolved spec of an actor: what its entry says, and what the rest of the file means for it (`resolved.*`).
 
+use super::resolved::{Graph, policy};
 use super::write::{Writer, bytes, column, field_type, pointer, template};
 use super::{Files, Keys, connections};
 use crate::model::{
     Actor, Case, EventTime, Field, FieldSource, GroupProtocol, KafkaSource, Kind, MatchMode, Membership,
-    Normalizer, Policy, RedisCache, ReplayFormat, ReplaySource, Restart, Start, TimeUnit, TimescaleWriter,
-    Topology,
+    Normalizer, RedisCache, ReplayFormat, ReplaySource, Restart, Start, TimeUnit, TimescaleWriter,
 };
 use serde_json::{Map, Value};
 
-pub(super) fn keys(topology: &Topology, actor: &Actor, files: &Files<'_>) -> Keys {
+pub(super) fn keys(graph: &Graph<'_>, actor: &Actor, files: &Files<'_>) -> Keys {
     let mut keys = Writer::default();
     common(&mut keys, actor);
     match &actor.kind {
@@ -26,7 +26,7 @@ pub(super) fn keys(topology: &Topology, actor: &Actor, files: &Files<'_>) -> Key
             keys.maybe("topic", letters.topic.as_ref().map(|topic| topic.value.clone()));
         }
     }
-    resolved(&mut keys, topology, actor);
+    graph.describe(&mut keys, actor);
     keys.done()
 }
 
@@ -47,70 +47,6 @@ fn common(keys: &mut Writer, actor: &Actor) {
     keys.put("link.batches", actor.link.batches);
     keys.put("link.bytes", bytes(actor.link.bytes));
     keys.put("policy", policy(actor.policy));
-}
-
-/// What other parts of the file mean for this actor; its factory is given these, so a change of them restarts it.
-fn resolved(keys: &mut Writer, topology: &Topology, actor: &Actor) {
-    let name = &actor.name.value;
-    if actor.kind.is_sink() {
-        keys.texts("resolved.columns", topology.input_columns(name).iter().map(column));
-    }
-    if actor.kind.is_source() {
-        // A partition is claimed for all its sinks together.
-        let sink = |sink: &&Actor| {
-            let adopts = sink.adopts.as_ref().map_or(String::new(), |old| format!(" adopts {}", old.value));
-            format!("{} {}{adopts}", sink.id.value, policy(sink.policy))
-        };
-        keys.texts("resolved.sinks", topology.sinks_of(name).iter().map(sink));
-    }
-    let store = store(topology);
-    if !matches!(actor.kind, Kind::Normalizer(_)) {
-        keys.put("resolved.offsets_in", store);
-    }
-    let kafka = matches!(actor.kind, Kind::KafkaSource(_) | Kind::KafkaSink(_));
-    let mut uses = vec![];
-    if kafka || (store == "kafka" && !matches!(actor.kind, Kind::Normalizer(_))) {
-        uses.push("kafka".to_owned());
-    }
-    if matches!(actor.kind, Kind::RedisCache(_)) {
-        uses.push("redis".to_owned());
-    }
-    // Offsets and letters lie there; members of a group take their slot there.
-    let slots = matches!(actor.kind, Kind::KafkaSource(_) | Kind::DeadLetter(_) | Kind::TimescaleWriter(_));
-    let keeps = store == "timescale" && !matches!(actor.kind, Kind::Normalizer(_));
-    if topology.connections.timescale.is_some() && (slots || keeps) {
-        uses.push("timescale".to_owned());
-    }
-    keys.some_texts("resolved.connections", uses);
-    keys.put("resolved.decides", decides(topology, actor));
-}
-
-/// Where offsets are kept.
-fn store(topology: &Topology) -> &'static str {
-    let writes = topology.actors.iter().any(|actor| matches!(actor.kind, Kind::TimescaleWriter(_)));
-    if writes && topology.connections.timescale.is_some() { "timescale" } else { "kafka" }
-}
-
-/// Whether a record counts as written only with what this actor does for it: a required sink is or descends from it.
-fn decides(topology: &Topology, actor: &Actor) -> bool {
-    let (mut below, mut next) = (vec![actor], 0);
-    while next < below.len() {
-        for reader in topology.readers(&below[next].name.value) {
-            if !below.iter().any(|known| known.name.value == reader.name.value) {
-                below.push(reader);
-            }
-        }
-        next += 1;
-    }
-    let mut sinks = below.iter().filter(|actor| actor.kind.is_sink()).peekable();
-    sinks.peek().is_none() || sinks.any(|sink| sink.policy == Policy::Required)
-}
-
-fn policy(policy: Policy) -> &'static str {
-    match policy {
-        Policy::Required => "required",
-        Policy::BestEffort => "best_effort",
-    }
 }
 
 fn kafka_source(keys: &mut Writer, source: &KafkaSource) {

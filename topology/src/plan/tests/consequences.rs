@@ -197,3 +197,43 @@ fn the_text_is_terraforms() {
         assert!(text.contains(line), "`{line}` in:\n{text}");
     }
 }
+
+#[test]
+fn a_first_required_sink_takes_the_say_of_those_that_had_it_for_want_of_one() {
+    let optional = MARKET_DATA.replace("table: market.trades,", "table: market.trades, policy: best_effort,");
+    let (old, new) = (form(&optional), form(MARKET_DATA));
+    let plan = Plan::between(&old, &new);
+    assert_eq!(plan.actor("cache").map(|actor| actor.fate), Some(Fate::Restarted), "{plan}");
+    assert_eq!(plan.actor("cache").expect("cache").because, ["its say in the fate of records changes"]);
+}
+
+#[test]
+fn a_thousand_actors_have_a_plan() {
+    let chain = |index: usize, rule: &str| {
+        format!(
+            "  s{index}: {{ kind: kafka_source, topic: t{index} }}\n  n{index}: {{ kind: normalizer, from: s{index}, fields: \
+             {{ ts: {{ type: timestamp, path: /t }}, x: {{ type: int64, path: /x }} }}, require: {{ x: {rule} }} }}\n  \
+             w{index}: {{ kind: kafka_sink, from: n{index}, topic: o{index} }}\n"
+        )
+    };
+    let file = |rule: &str, chains: usize| {
+        let actors: String =
+            (0..chains).map(|index| chain(index, if index == 7 { rule } else { "x > 0" })).collect();
+        form(&format!("topology: t\nconnections: {{ kafka: {{ bootstrap: \"h:1\" }} }}\nactors:\n{actors}"))
+    };
+    let plan = Plan::between(&file("x > 0", 333), &file("x > 1", 334));
+    assert_eq!(plan.summary.untouched, 333 * 3, "{:?}", plan.summary);
+    assert_eq!((plan.summary.added, plan.summary.changed, plan.summary.restarted), (3, 1, 0));
+}
+
+#[test]
+fn without_a_database_a_source_is_named_by_its_place() {
+    let text = "topology: t\nconnections: { kafka: { bootstrap: \"h:1\" } }\nactors:\n  a: { kind: kafka_source, topic: a }\n  \
+                b: { kind: kafka_source, topic: b }\n  n: { kind: normalizer, from: [a, b], fields: { ts: { type: timestamp, \
+                path: /t } } }\n  out: { kind: kafka_sink, from: n, topic: o }\n";
+    let swapped = text
+        .replace("  a: { kind: kafka_source, topic: a }\n", "")
+        .replace("  n: {", "  a: { kind: kafka_source, topic: a }\n  n: {");
+    let plan = Plan::between(&form(text), &form(&swapped));
+    assert_eq!(fates(&plan), [("a", Fate::Restarted), ("b", Fate::Restarted)], "{plan}");
+}
