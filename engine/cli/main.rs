@@ -10,11 +10,14 @@ mod exit;
 mod explain;
 mod file;
 mod graph;
+mod http;
+mod identity;
 mod man;
 mod migrate;
 mod new;
 mod node;
 mod output;
+mod plan;
 mod run;
 mod schema;
 mod settings;
@@ -43,6 +46,8 @@ enum Command {
     Run(run::Arguments),
     /// Say everything that is wrong with a topology, before anything runs.
     Check(check::Arguments),
+    /// Say what a topology file would change on a running node: exit 0 for nothing, 2 for something.
+    Plan(plan::Arguments),
     /// Write a commented topology to begin with.
     New(new::Arguments),
     /// Explain a topology (restarts, guarantees, memory), or a diagnostic code.
@@ -91,6 +96,7 @@ fn dispatch(command: Command) -> anyhow::Result<Exit> {
     match command {
         Command::Run(arguments) => run::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
+        Command::Plan(arguments) => plan::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::New(arguments) => new::run(&arguments),
         Command::Graph(arguments) => graph::run(&arguments),

@@ -5,6 +5,8 @@
 //! [`model`], reading only keys that the [`catalog`] lists; `check` judges what no part can see alone. A topology comes
 //! out only if nothing is wrong with it, and everything that is wrong comes out in one run.
 //!
+//! [`plan`] compares two topologies and says what the difference would do to a running system.
+//!
 //! Deliberately absent: files, the process's environment, clocks, and anything that runs. `docs/language.md` describes
 //! the language, `docs/codes` each finding.
 
@@ -20,6 +22,7 @@ pub mod limits;
 mod load;
 mod lower;
 pub mod model;
+pub mod plan;
 pub mod schema;
 pub mod settings;
 mod source;
@@ -46,4 +49,4 @@ pub fn is_name(text: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

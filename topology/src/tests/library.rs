@@ -14,7 +14,7 @@ const QUOTES: &str = include_str!("../../../config/topologies/quotes/topology.ya
 pub(super) const NEW: &str = include_str!("../../../config/new.yaml");
 
 /// Every file of the library.
-pub(super) const ALL: &[&str] = &[MD_TRADES, MARKET_DATA, KRAKEN, BOOKS, PLANT, QUOTES];
+pub(crate) const ALL: &[&str] = &[MD_TRADES, MARKET_DATA, KRAKEN, BOOKS, PLANT, QUOTES];
 
 fn normalizer<'a>(topology: &'a Topology, name: &str) -> &'a Normalizer {
     match &topology.actor(name).expect("the actor").kind {

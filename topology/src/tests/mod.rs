@@ -4,7 +4,7 @@ mod accidents;
 mod catalog;
 mod drawing;
 mod explain;
-mod library;
+pub(crate) mod library;
 mod robust;
 mod schema;
 mod ui;
