@@ -82,18 +82,24 @@ fn address(keys: &mut Writer, url: &str) {
     keys.put("url", shown);
 }
 
-/// What of an address may be shown, and what not. Anything that is not plainly an address is hidden whole.
+/// What of an address may be shown, and what not. Anything that is not plainly an address is hidden: a password may hold
+/// the letters that part an address, and then nobody can say where it ends.
 fn split(url: &str) -> (String, String) {
-    let Some((scheme, rest)) = url.split_once("://") else { return ("(not shown)".into(), url.into()) };
-    let (rest, parameters) = rest.split_once(['?', '#']).unwrap_or((rest, ""));
-    // The last `@`: a password may hold one.
-    let (user, place) = rest.rsplit_once('@').unwrap_or(("", rest));
-    let (user, password) = user.split_once(':').unwrap_or((user, ""));
+    const NOT_SHOWN: &str = "(not shown)";
+    let Some((scheme, rest)) = url.split_once("://") else { return (NOT_SHOWN.into(), url.into()) };
+    let (user, password, after) = match rest.split_once('@') {
+        None => ("", "", rest),
+        Some((login, after)) if !login.contains(['/', '?', '#']) && !after.contains('@') => {
+            let (user, password) = login.split_once(':').unwrap_or((login, ""));
+            (user, password, after)
+        }
+        Some(_) => return (format!("{scheme}://{NOT_SHOWN}"), rest.into()),
+    };
+    let (place, parameters) = after.split_once(['?', '#']).unwrap_or((after, ""));
     let at = if user.is_empty() { "" } else { "@" };
-    let hidden = if password.is_empty() && parameters.is_empty() {
-        String::new()
-    } else {
-        format!("{password}\0{parameters}")
+    let hidden = match (password, parameters) {
+        ("", "") => String::new(),
+        _ => format!("{password}\0{parameters}"),
     };
     (format!("{scheme}://{user}{at}{place}"), hidden)
 }
@@ -111,7 +117,11 @@ mod tests {
     fn an_address_shows_no_secret_wherever_it_was_put() {
         for (url, shown, hidden) in [
             ("postgres://u:p@h:1/d", "postgres://u@h:1/d", true),
-            ("postgres://u:p@ss@h/d", "postgres://u@h/d", true),
+            ("postgres://u:p@ss@h/d", "postgres://(not shown)", true),
+            ("postgres://u:p@ss?x@h/d", "postgres://(not shown)", true),
+            ("postgres://u:p?q@h/d", "postgres://(not shown)", true),
+            ("postgres://u:p/q@h/d", "postgres://(not shown)", true),
+            ("postgres://h/d?password=x@y", "postgres://(not shown)", true),
             ("postgres://u@h/d?password=p", "postgres://u@h/d", true),
             ("redis://:p@h:1/0", "redis://h:1/0", true),
             ("redis://h:1/0", "redis://h:1/0", false),

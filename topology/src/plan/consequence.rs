@@ -2,10 +2,11 @@
 
 use super::Form;
 use super::diff::{Change, Diff, Part, Verdict};
+use super::form::Readers;
 use super::notes::{self, Note};
 use super::supervision::{self, SupervisorPlan};
 use serde::Serialize;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// What happens to an actor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -129,7 +130,7 @@ struct Turn<'a> {
     old: &'a Form,
     new: &'a Form,
     diff: &'a Diff,
-    readers: (BTreeMap<&'a str, Vec<&'a str>>, BTreeMap<&'a str, Vec<&'a str>>),
+    readers: (Readers<'a>, Readers<'a>),
 }
 
 impl Turn<'_> {
@@ -168,7 +169,7 @@ impl Turn<'_> {
 
     /// What happens to the links of an actor that is in both files. Its own `from` is a key of its own.
     fn rewired(&self, name: &str) -> Vec<String> {
-        let of = |readers: &BTreeMap<&str, Vec<&str>>| -> BTreeSet<String> {
+        let of = |readers: &Readers<'_>| -> BTreeSet<String> {
             readers.get(name).into_iter().flatten().map(|reader| (*reader).to_owned()).collect()
         };
         let (before, after) = (of(&self.readers.0), of(&self.readers.1));

@@ -14,6 +14,9 @@ pub const VERSION: u32 = 1;
 /// written out. Keys that begin with `resolved.` follow from the rest of the file.
 pub type Keys = BTreeMap<String, Value>;
 
+/// For each actor, those that read from it.
+pub(super) type Readers<'a> = BTreeMap<&'a str, Vec<&'a str>>;
+
 /// A topology in its canonical form.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -58,8 +61,8 @@ impl Form {
     }
 
     /// For each actor that is read from, its readers by name.
-    pub(super) fn readers(&self) -> BTreeMap<&str, Vec<&str>> {
-        let mut readers: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    pub(super) fn readers(&self) -> Readers<'_> {
+        let mut readers = Readers::new();
         for name in self.actors.keys() {
             for from in self.names(name, "from") {
                 readers.entry(from).or_default().push(name);
