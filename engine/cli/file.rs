@@ -5,7 +5,7 @@ use crate::exit::RefusedConfiguration;
 use crate::output;
 use anyhow::{Context, Result};
 use aqueduct_topology::model::Topology;
-use aqueduct_topology::{Diagnostic, Source, has_errors, load, to_text};
+use aqueduct_topology::{Diagnostic, Source, has_errors, load, load_unconnected, to_text};
 use std::path::Path;
 
 /// A file, read: its text, what it means, and what is wrong with it.
@@ -17,19 +17,35 @@ pub(crate) struct Loaded {
 
 /// Reads `file` with the process's environment.
 pub(crate) fn read(file: &Path) -> Result<Loaded> {
-    let bytes = std::fs::read(file)
-        .with_context(|| format!("cannot read `{}`", file.display()))
-        .context(RefusedConfiguration)?;
-    Ok(parse(&file.display().to_string(), bytes, &variable))
+    Ok(understood(&file.display().to_string(), bytes(file)?, &|source| load(source, &variable)))
+}
+
+/// Reads `file` for a run without its surroundings: no variable need say where they are.
+pub(crate) fn read_unconnected(file: &Path) -> Result<Loaded> {
+    Ok(understood(&file.display().to_string(), bytes(file)?, &|source| load_unconnected(source, &variable)))
 }
 
 /// Reads a text called `name` with that environment.
 pub(crate) fn parse(name: &str, bytes: Vec<u8>, environment: &aqueduct_topology::Env<'_>) -> Loaded {
+    understood(name, bytes, &|source| load(source, environment))
+}
+
+fn bytes(file: &Path) -> Result<Vec<u8>> {
+    std::fs::read(file)
+        .with_context(|| format!("cannot read `{}`", file.display()))
+        .context(RefusedConfiguration)
+}
+
+fn understood(
+    name: &str,
+    bytes: Vec<u8>,
+    load: &dyn Fn(&Source) -> (Option<Topology>, Vec<Diagnostic>),
+) -> Loaded {
     let (source, not_text) = Source::from_bytes(name, bytes);
     if let Some(diagnostic) = not_text {
         return Loaded { source, topology: None, diagnostics: vec![diagnostic] };
     }
-    let (topology, diagnostics) = load(&source, environment);
+    let (topology, diagnostics) = load(&source);
     Loaded { source, topology, diagnostics }
 }
 

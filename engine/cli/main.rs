@@ -13,6 +13,8 @@ mod man;
 mod migrate;
 mod node;
 mod output;
+mod preview;
+mod rehearsal;
 mod run;
 mod settings;
 mod stack;
@@ -40,6 +42,8 @@ enum Command {
     Run(run::Arguments),
     /// Say everything that is wrong with a topology, before anything runs.
     Check(check::Arguments),
+    /// Show what a topology makes of some records, without any service.
+    Try(preview::Arguments),
     /// Explain a diagnostic code.
     Explain(explain::Arguments),
     /// Draft, apply and verify database migrations.
@@ -82,6 +86,7 @@ fn dispatch(command: Command) -> anyhow::Result<Exit> {
     match command {
         Command::Run(arguments) => run::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
+        Command::Try(arguments) => preview::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Migrate(command) => migrate::run(command),
         Command::Stack(command) => stack::run(command),

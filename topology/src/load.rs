@@ -3,14 +3,31 @@
 use crate::diagnostic::{Diagnostic, has_errors, sorted};
 use crate::lower::{self, Context};
 use crate::model::Topology;
-use crate::{Env, Source, Span, check, interpolate, syntax};
+use crate::syntax::Node;
+use crate::{Env, Source, Span, check, interpolate, syntax, unconnected};
 
 /// Reads a topology. There is one only if nothing is wrong with the file; the findings are in the file's order, warnings included.
 pub fn load(source: &Source, env: &Env<'_>) -> (Option<Topology>, Vec<Diagnostic>) {
+    load_after(source, env, |_| {})
+}
+
+/// Reads a topology that will never connect to anything: where `connections` takes from the environment what is not
+/// set there, an address that leads nowhere stands in.
+pub fn load_unconnected(source: &Source, env: &Env<'_>) -> (Option<Topology>, Vec<Diagnostic>) {
+    let env = |name: &str| env(name).or_else(|| unconnected::variable(name));
+    load_after(source, &env, |root| unconnected::fill(root, &env))
+}
+
+fn load_after(
+    source: &Source,
+    env: &Env<'_>,
+    prepare: impl FnOnce(&mut Node),
+) -> (Option<Topology>, Vec<Diagnostic>) {
     let mut diagnostics = Vec::new();
     let Some(mut root) = syntax::parse(source, &mut diagnostics) else {
         return (None, sorted(or_empty(diagnostics)));
     };
+    prepare(&mut root);
     interpolate::interpolate(&mut root, env, &mut diagnostics);
     let cx = Context::new(source, env);
     let file = lower::lower(&cx, &root);
