@@ -4,6 +4,7 @@
 //! wrong numbers of arguments, constructs this evaluator does not have.
 
 use super::functions::Function;
+use super::loops;
 use super::program::{Arithmetic, Comparison, Constant, Name, Names, Node, Program, TextTest};
 use crate::json::Step;
 use cel::common::ast::{CallExpr, Expr, LiteralValue, SelectExpr, operators};
@@ -30,9 +31,9 @@ pub fn compile(text: &str, names: &mut dyn Names) -> Result<Program, CompileErro
     Ok(Program { root })
 }
 
-type Compiled = Result<Node, String>;
+pub(super) type Compiled = Result<Node, String>;
 
-fn node(expr: &Expr, names: &mut dyn Names) -> Compiled {
+pub(super) fn node(expr: &Expr, names: &mut dyn Names) -> Compiled {
     match expr {
         Expr::Literal(literal) => constant(literal).map(Node::Constant),
         Expr::Ident(_) | Expr::Select(SelectExpr { test: false, .. }) => chain(expr, names),
@@ -45,11 +46,7 @@ fn node(expr: &Expr, names: &mut dyn Names) -> Compiled {
         Expr::List(list) => Ok(Node::List(
             list.elements.iter().map(|item| node(&item.expr, names)).collect::<Result<_, _>>()?,
         )),
-        Expr::Comprehension(_) => {
-            Err("the macros all, exists, exists_one, map and filter are not available; \
-                                       `explode` gives one row per element"
-                .to_owned())
-        }
+        Expr::Comprehension(fold) => loops::compile(fold, names),
         Expr::Map(_) => Err("a map literal is not available".to_owned()),
         Expr::Struct(structure) => {
             Err(format!("the message literal `{}` is not available", structure.type_name))

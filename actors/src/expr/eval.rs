@@ -1,9 +1,11 @@
 //! Walks a [`Program`] over one row.
 
 use super::decimal::Decimal;
+use super::loops;
 use super::program::{Arithmetic, Comparison, Node, Program, TextTest};
 use super::value::Value;
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::cmp::Ordering;
 use std::sync::Arc;
 
@@ -19,6 +21,11 @@ pub trait Scope<'a> {
             Value::Text(text) => Some(text),
             _ => None,
         }
+    }
+
+    /// The elements gone through so far, within a loop.
+    fn steps(&self) -> Option<&Cell<u32>> {
+        None
     }
 }
 
@@ -50,7 +57,7 @@ impl Program {
 }
 
 /// Whether `node` is true, without making a value of it where that can be helped.
-fn truth<'a, S: Scope<'a>>(node: &'a Node, scope: &S) -> Result<bool, Fault> {
+pub(super) fn truth<'a, S: Scope<'a>>(node: &'a Node, scope: &S) -> Result<bool, Fault> {
     match node {
         Node::Text { slot, test, literal } => Ok(scope.text(*slot).is_some_and(|text| match test {
             TextTest::Is => *text == **literal,
@@ -90,7 +97,7 @@ fn truth<'a, S: Scope<'a>>(node: &'a Node, scope: &S) -> Result<bool, Fault> {
     }
 }
 
-fn value<'a, S: Scope<'a>>(node: &'a Node, scope: &S) -> Evaluated<'a> {
+pub(super) fn value<'a, S: Scope<'a>>(node: &'a Node, scope: &S) -> Evaluated<'a> {
     Ok(match node {
         Node::Constant(constant) => constant.value(),
         Node::Slot(slot) => scope.value(*slot),
@@ -115,6 +122,7 @@ fn value<'a, S: Scope<'a>>(node: &'a Node, scope: &S) -> Evaluated<'a> {
             let mut values = arguments.iter().map(|argument| value(argument, scope));
             return function.call(&mut values);
         }
+        Node::Loop(each) => return loops::run(each, scope),
         condition => Value::Bool(truth(condition, scope)?),
     })
 }

@@ -5,6 +5,7 @@
 
 use super::decimal::{Decimal, NumberFault};
 use super::eval::{Evaluated, Fault};
+use super::parts::Part;
 use super::program::{Constant, TextTest};
 use super::time::{self, TimeFault};
 use super::value::Value;
@@ -34,6 +35,8 @@ pub(super) enum Function {
     Bool,
     Timestamp,
     Duration,
+    Uint,
+    Part(Part),
 }
 
 /// Name, whether it may be a method, whether a call, fewest and most arguments (a method's own value included).
@@ -58,6 +61,17 @@ const TABLE: &[(&str, Function, bool, bool, usize, usize)] = &[
     ("bool", Function::Bool, false, true, 1, 1),
     ("timestamp", Function::Timestamp, false, true, 1, 1),
     ("duration", Function::Duration, false, true, 1, 1),
+    ("uint", Function::Uint, false, true, 1, 1),
+    ("getFullYear", Function::Part(Part::FullYear), true, false, 1, 2),
+    ("getMonth", Function::Part(Part::Month), true, false, 1, 2),
+    ("getDate", Function::Part(Part::Date), true, false, 1, 2),
+    ("getDayOfMonth", Function::Part(Part::DayOfMonth), true, false, 1, 2),
+    ("getDayOfWeek", Function::Part(Part::DayOfWeek), true, false, 1, 2),
+    ("getDayOfYear", Function::Part(Part::DayOfYear), true, false, 1, 2),
+    ("getHours", Function::Part(Part::Hours), true, false, 1, 2),
+    ("getMinutes", Function::Part(Part::Minutes), true, false, 1, 2),
+    ("getSeconds", Function::Part(Part::Seconds), true, false, 1, 2),
+    ("getMilliseconds", Function::Part(Part::Milliseconds), true, false, 1, 2),
 ];
 
 /// Most pieces of a `split`.
@@ -130,6 +144,11 @@ impl Function {
             },
             Function::Timestamp => timestamp(&subject),
             Function::Duration => duration(&subject),
+            Function::Uint => match int(&subject)? {
+                Value::Int(number) if number < 0 => Err(unable("an unsigned number", &subject)),
+                number => Ok(number),
+            },
+            Function::Part(part) => part.of(&subject, second.as_ref()),
             _ => self.text(subject, [second, third, fourth]),
         }
     }
@@ -190,7 +209,7 @@ impl Function {
     }
 }
 
-fn unable(what: &str, of: &Value<'_>) -> Fault {
+pub(super) fn unable(what: &str, of: &Value<'_>) -> Fault {
     let mut described = of.describe();
     if let Some((cut, _)) = described.char_indices().nth(64) {
         described.truncate(cut);

@@ -15,6 +15,8 @@ mod compile;
 pub mod decimal;
 mod eval;
 mod functions;
+mod loops;
+mod parts;
 mod program;
 pub mod rows;
 #[cfg(test)]

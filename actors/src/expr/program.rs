@@ -1,6 +1,7 @@
 //! A compiled expression.
 
 use super::functions::Function;
+use super::loops::{self, Loop};
 use super::value::Value;
 use crate::json::Step;
 use regex::Regex;
@@ -65,7 +66,9 @@ impl Program {
     pub fn slots(&self) -> Vec<u32> {
         let mut slots = Vec::new();
         self.root.visit(&mut |node| {
-            if let Node::Slot(slot) | Node::Text { slot, .. } = node {
+            if let Node::Slot(slot) | Node::Text { slot, .. } = node
+                && !loops::is_local(*slot)
+            {
                 slots.push(*slot);
             }
         });
@@ -126,6 +129,11 @@ pub enum Name {
 pub trait Names {
     /// The meaning of `root` followed by `steps`; an error says which names there are.
     fn resolve(&mut self, root: &str, steps: &[Step]) -> Result<Name, String>;
+
+    /// How many loops stand around the expression.
+    fn loops(&self) -> u32 {
+        0
+    }
 }
 
 /// Which comparison.
@@ -200,6 +208,7 @@ pub(super) enum Node {
     Negate(Box<Node>),
     Matches(Box<Node>, Regex),
     Call(Function, Box<[Node]>),
+    Loop(Box<Loop>),
 }
 
 impl Node {
@@ -215,6 +224,11 @@ impl Node {
                 pair.iter().for_each(|node| node.visit(see))
             }
             Node::List(items) | Node::Call(_, items) => items.iter().for_each(|node| node.visit(see)),
+            Node::Loop(each) => {
+                each.range.visit(see);
+                each.filter().into_iter().for_each(|filter| filter.visit(see));
+                each.body.visit(see);
+            }
             Node::Conditional(three) => three.iter().for_each(|node| node.visit(see)),
             Node::Not(of) | Node::Negate(of) | Node::Matches(of, _) | Node::Present { of, .. } => {
                 of.visit(see)

@@ -9,16 +9,11 @@ use crate::lower::{Context, ENVIRONMENT, Expression};
 use crate::model::{Case, Expr, FieldSource, Kind, Normalizer};
 use crate::syntax::shortened;
 
-/// The types of CEL, which are names too.
-const TYPE_NAMES: &[&str] =
-    &["int", "uint", "double", "bool", "string", "bytes", "list", "map", "null_type", "type"];
-
 /// What may be called: CEL's own, the extensions for strings, and ours.
 const FUNCTIONS: &[&str] = &[
     "abs",
     "all",
     "bool",
-    "bytes",
     "contains",
     "decimal",
     "double",
@@ -40,6 +35,8 @@ const FUNCTIONS: &[&str] = &[
     "has",
     "indexOf",
     "int",
+    "lastIndexOf",
+    "lowerAscii",
     "map",
     "matches",
     "replace",
@@ -50,8 +47,8 @@ const FUNCTIONS: &[&str] = &[
     "substring",
     "timestamp",
     "trim",
-    "type",
     "uint",
+    "upperAscii",
 ];
 
 /// Functions of other languages.
@@ -91,7 +88,7 @@ pub(super) fn check(cx: &Context<'_>, graph: &Graph<'_>) {
         let Some(expression) = cx.expression(delete_when.span) else { continue };
         check_calls(cx, &expression);
         for name in &expression.identifiers {
-            if !is_field(rows, &name.value) && !TYPE_NAMES.contains(&name.value.as_str()) {
+            if !is_field(rows, &name.value) {
                 cx.report(unknown(rows, name, false));
             }
         }
@@ -135,7 +132,6 @@ fn check_expression(cx: &Context<'_>, rows: &Normalizer, case: &Case, expr: &Exp
             Some(index) => check_field(cx, rows, name, index, place),
             None if name.value == "item" || name.value == "item_key" => check_item(cx, case, name, place),
             None if ENVIRONMENT.contains(&name.value.as_str()) => {}
-            None if TYPE_NAMES.contains(&name.value.as_str()) => {}
             None => cx.report(unknown(rows, name, true)),
         }
     }

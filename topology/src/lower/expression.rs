@@ -8,7 +8,7 @@ use crate::limits::{EXPRESSION_BYTES_MAX, EXPRESSION_STEPS_MAX};
 use crate::model::Expr;
 use crate::syntax::{Node, in_expression, shortened, tagged_expression};
 use crate::{Span, Spanned};
-use cel::common::ast::{EntryExpr, Expr as Ast, IdedEntryExpr, IdedExpr, SourceInfo};
+use cel::common::ast::{EntryExpr, Expr as Ast, IdedEntryExpr, IdedExpr, LiteralValue, SourceInfo};
 use cel::parser::Parser;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -133,12 +133,19 @@ struct Names<'a> {
 impl Names<'_> {
     fn visit(&mut self, expr: &IdedExpr) {
         match &expr.expr {
+            Ast::Literal(LiteralValue::Bytes(_)) => self.unavailable("bytes literals"),
             Ast::Unspecified | Ast::Literal(_) => {}
             Ast::Ident(name) => self.identifier(name, expr.id),
             Ast::Select(select) => self.visit(&select.operand),
             Ast::List(list) => list.elements.iter().for_each(|element| self.visit(element)),
-            Ast::Map(map) => map.entries.iter().for_each(|entry| self.entry(entry)),
-            Ast::Struct(message) => message.entries.iter().for_each(|entry| self.entry(entry)),
+            Ast::Map(map) => {
+                self.unavailable("map literals");
+                map.entries.iter().for_each(|entry| self.entry(entry));
+            }
+            Ast::Struct(message) => {
+                self.unavailable("message literals");
+                message.entries.iter().for_each(|entry| self.entry(entry));
+            }
             Ast::Call(call) => {
                 self.call(&call.func_name, expr.id);
                 call.target.iter().for_each(|target| self.visit(target));
@@ -170,6 +177,15 @@ impl Names<'_> {
                 self.visit(&entry.value);
             }
         }
+    }
+
+    /// CEL has it; rows and messages have no value for it.
+    fn unavailable(&self, what: &str) {
+        let message = format!("{what} are CEL, but no value here is one");
+        self.cx.report(
+            Diagnostic::error(Code::NotAnExpression, self.node.span, message)
+                .help("values are text, numbers, bools, times, lists and what the message holds"),
+        );
     }
 
     fn identifier(&mut self, name: &str, id: u64) {
