@@ -18,6 +18,7 @@ mod rehearsal;
 mod run;
 mod settings;
 mod stack;
+mod unit_test;
 mod version;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -44,6 +45,8 @@ enum Command {
     Check(check::Arguments),
     /// Show what a topology makes of some records, without any service.
     Try(preview::Arguments),
+    /// Run the tests of a topology, in virtual time and without any service.
+    Test(unit_test::Arguments),
     /// Explain a diagnostic code.
     Explain(explain::Arguments),
     /// Draft, apply and verify database migrations.
@@ -86,6 +89,7 @@ fn dispatch(command: Command) -> anyhow::Result<Exit> {
     match command {
         Command::Run(arguments) => run::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
+        Command::Test(arguments) => unit_test::run(&arguments),
         Command::Try(arguments) => preview::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Migrate(command) => migrate::run(command),

@@ -2,7 +2,6 @@
 
 use crate::replay_source::Message;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Notify;
 
@@ -14,7 +13,6 @@ pub struct Feed {
     /// The topic.
     pub(super) topic: Arc<str>,
     logs: Mutex<BTreeMap<u32, Vec<Arc<Message>>>>,
-    sent: AtomicU64,
     pub(super) changed: Notify,
 }
 
@@ -27,7 +25,6 @@ impl Feed {
             source: source.into(),
             topic: topic.into(),
             logs: Mutex::new(partitions.into_iter().map(|partition| (partition, Vec::new())).collect()),
-            sent: AtomicU64::new(0),
             changed: Notify::new(),
         }
     }
@@ -42,14 +39,14 @@ impl Feed {
         let partition = message.partition.unwrap_or(first);
         let log = logs.get_mut(&partition).expect("invariant: the feed was made with every partition");
         log.push(Arc::new(message));
-        self.sent.fetch_add(1, Ordering::Relaxed);
         self.changed.notify_waiters();
         (partition, log.len() as i64 - 1)
     }
 
-    /// How many messages were sent.
-    pub fn sent(&self) -> u64 {
-        self.sent.load(Ordering::Relaxed)
+    /// How many messages each partition has.
+    pub fn lengths(&self) -> BTreeMap<u32, i64> {
+        let logs = self.logs.lock().unwrap_or_else(PoisonError::into_inner);
+        logs.iter().map(|(partition, log)| (*partition, log.len() as i64)).collect()
     }
 
     pub(super) fn partitions(&self) -> Vec<u32> {

@@ -5,6 +5,7 @@
 //! [`Keyspace`]; letters are kept by the real `dead_letter`. Everything here runs on one thread and holds still under a
 //! paused clock. Deliberately absent: rows a database would refuse (a check constraint, a missing table), and brokers.
 
+mod crash;
 mod feed;
 mod letters;
 mod record_time;
@@ -12,13 +13,14 @@ mod source;
 mod table;
 mod topic;
 
+pub use crash::Crash;
 pub use feed::Feed;
 pub use record_time::RecordTimes;
 
 use crate::redis_cache::{Hash, Keyspace};
 use crate::{Services, dead_letter, normalizer, redis_cache};
 use aqueduct_engine::testing::MemoryOffsets;
-use aqueduct_engine::{Claims, Class, Clock, Error, Factory, Letter, OffsetStore};
+use aqueduct_engine::{Claims, Class, Clock, Error, Factory, Letter, Loss, OffsetStore};
 use aqueduct_topology::model::{Actor, Kind, Topology};
 use letters::MemoryLetters;
 use std::collections::{BTreeMap, BTreeSet};
@@ -49,6 +51,7 @@ pub struct StandIns {
     keyspaces: BTreeMap<String, Keyspace>,
     letters: MemoryLetters,
     outages: Outages,
+    switches: BTreeMap<String, Arc<crash::Switch>>,
 }
 
 /// Which sinks fail, and how; by the actor's name.
@@ -105,11 +108,22 @@ impl StandIns {
             keyspaces,
             letters: MemoryLetters::default(),
             outages: Outages::default(),
+            switches: topology
+                .actors
+                .iter()
+                .map(|actor| (actor.name.value.clone(), Arc::default()))
+                .collect(),
         }
     }
 
-    /// The factory of `actor`: the real one wherever nothing outside is touched.
+    /// The factory of `actor`: the real one wherever nothing outside is touched. What it makes can be made to crash.
     pub fn factory(&self, actor: &Actor) -> Result<Factory, Error> {
+        let name = actor.name.value.as_str();
+        let switch = self.switches.get(name).cloned().unwrap_or_default();
+        Ok(crash::armed(self.plain_factory(actor)?, switch))
+    }
+
+    fn plain_factory(&self, actor: &Actor) -> Result<Factory, Error> {
         let name = &actor.name.value;
         match &actor.kind {
             Kind::KafkaSource(_) | Kind::ReplaySource(_) => {
@@ -129,6 +143,15 @@ impl StandIns {
     /// What the source of that name reads.
     pub fn feed(&self, source: &str) -> Option<&Arc<Feed>> {
         self.feeds.get(source)
+    }
+
+    /// How many messages each partition of each source has, by the source's identity.
+    pub fn lengths(&self) -> BTreeMap<(String, u32), i64> {
+        let of_feed = |feed: &Arc<Feed>| {
+            let source = feed.source.to_string();
+            feed.lengths().into_iter().map(move |(partition, length)| ((source.clone(), partition), length))
+        };
+        self.feeds.values().flat_map(of_feed).collect()
     }
 
     /// Where offsets are kept.
@@ -154,6 +177,22 @@ impl StandIns {
     /// What was rejected, by source, partition and offset.
     pub fn letters(&self) -> Vec<Letter> {
         self.letters.all()
+    }
+
+    /// Ends the actor of that name (every clone of it would take one pull each) as its own fault would.
+    pub fn crash(&self, actor: &str, crash: Crash) {
+        if let Some(switch) = self.switches.get(actor) {
+            switch.pull(crash);
+        }
+    }
+
+    /// The source of that name loses its partitions: it claims them anew, and reads on from where its sinks stand.
+    pub fn revoke(&self, source: &str) {
+        let Some(feed) = self.feeds.get(source) else { return };
+        let claims = &self.services.claims;
+        for claim in claims.all().iter().filter(|claim| claim.key.source == feed.source) {
+            claims.request_rewind(&claim.key, claim.epoch, Loss::WentBack);
+        }
     }
 
     /// Every attempt of that sink to write fails with `error` from now on; `None` = its attempts succeed again.
