@@ -4,4 +4,5 @@
 #![allow(clippy::type_complexity, reason = "tables of test data are read once, where they stand")]
 
 mod e2e;
+mod rehearsal;
 mod tidy;
