@@ -190,8 +190,7 @@ fn fields_differ(
 fn letters(expected: &Spanned<Vec<ExpectedLetter>>, found: &[Letter], failures: &mut Vec<Failure>) {
     let shown = |letter: &Letter| format!("{} rejected: {}: {}", letter.actor, letter.reason, letter.detail);
     if expected.value.len() != found.len() {
-        let message =
-            format!("there are {}, not {}", plural(found.len(), "dead letter"), expected.value.len());
+        let message = format!("{}, not {}", plural(found.len(), "dead letter"), expected.value.len());
         failures.push(Failure::new(expected.span, message).seeing(found.iter().take(SHOWN_MAX).map(shown)));
     }
     for (index, (expected, found)) in expected.value.iter().zip(found).enumerate() {
