@@ -5,4 +5,5 @@
 
 mod commands;
 mod e2e;
+mod rehearsal;
 mod tidy;

@@ -1,7 +1,8 @@
 //! The kinds of actor: Kafka sources, normalizers, TimescaleDB writers, Redis caches.
 //!
 //! A folder a kind; kinds never import each other. What several need lives beside them: [`kafka`] and [`timescale`]
-//! (clients, error classes, identifiers), [`expr`] (CEL). [`catalog`] is the only list of kinds.
+//! (clients, error classes, identifiers), [`expr`] (CEL). [`catalog`] is the only list of kinds; [`stand_in`] takes the
+//! place of those that touch the outside, for `try` and `test`.
 
 pub mod catalog;
 pub mod dead_letter;
@@ -14,6 +15,7 @@ pub mod normalizer;
 pub mod redis_cache;
 pub mod replay_source;
 pub mod services;
+pub mod stand_in;
 pub mod timescale;
 pub mod timescale_writer;
 

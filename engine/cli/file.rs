@@ -5,8 +5,8 @@ use crate::exit::RefusedConfiguration;
 use crate::output;
 use anyhow::{Context, Result};
 use aqueduct_topology::explain::over_budget;
-use aqueduct_topology::model::Topology;
-use aqueduct_topology::{Diagnostic, Source, has_errors, load, to_text};
+use aqueduct_topology::model::{Test, Topology};
+use aqueduct_topology::{Diagnostic, Source, has_errors, load, load_unconnected, to_text};
 use std::path::Path;
 
 /// A file, read: its text, what it means, and what is wrong with it.
@@ -18,19 +18,58 @@ pub(crate) struct Loaded {
 
 /// Reads `file` with the process's environment.
 pub(crate) fn read(file: &Path) -> Result<Loaded> {
-    let bytes = std::fs::read(file)
-        .with_context(|| format!("cannot read `{}`", file.display()))
-        .context(RefusedConfiguration)?;
-    Ok(parse(&file.display().to_string(), bytes, &variable))
+    Ok(understood(&file.display().to_string(), bytes(file)?, &|source| load(source, &variable)))
+}
+
+/// Reads `file` for a run without its surroundings: no variable need say where they are.
+pub(crate) fn read_unconnected(file: &Path) -> Result<Loaded> {
+    let load = |source: &Source| {
+        let (read, diagnostics) = load_unconnected(source, &variable);
+        (read.map(|(topology, _)| topology), diagnostics)
+    };
+    Ok(understood(&file.display().to_string(), bytes(file)?, &load))
 }
 
 /// Reads a text called `name` with that environment.
 pub(crate) fn parse(name: &str, bytes: Vec<u8>, environment: &aqueduct_topology::Env<'_>) -> Loaded {
+    understood(name, bytes, &|source| load(source, environment))
+}
+
+/// Reads `file` and its tests, for a run without its surroundings; findings are on standard error, errors refuse it.
+pub(crate) fn read_with_tests(file: &Path) -> Result<(Source, Topology, Vec<Test>)> {
+    let mut tests = Vec::new();
+    let (source, not_text) = Source::from_bytes(file.display().to_string(), bytes(file)?);
+    let (topology, diagnostics) = match not_text {
+        Some(diagnostic) => (None, vec![diagnostic]),
+        None => {
+            let (read, diagnostics) = load_unconnected(&source, &variable);
+            let topology = read.map(|(topology, examples)| {
+                tests = examples;
+                topology
+            });
+            (topology, diagnostics)
+        }
+    };
+    let topology = Loaded { source: source.clone(), topology, diagnostics }.accepted()?;
+    Ok((source, topology, tests))
+}
+
+fn bytes(file: &Path) -> Result<Vec<u8>> {
+    std::fs::read(file)
+        .with_context(|| format!("cannot read `{}`", file.display()))
+        .context(RefusedConfiguration)
+}
+
+fn understood(
+    name: &str,
+    bytes: Vec<u8>,
+    load: &dyn Fn(&Source) -> (Option<Topology>, Vec<Diagnostic>),
+) -> Loaded {
     let (source, not_text) = Source::from_bytes(name, bytes);
     if let Some(diagnostic) = not_text {
         return Loaded { source, topology: None, diagnostics: vec![diagnostic] };
     }
-    let (topology, diagnostics) = load(&source, environment);
+    let (topology, diagnostics) = load(&source);
     Loaded { source, topology, diagnostics }
 }
 

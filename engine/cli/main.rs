@@ -18,10 +18,13 @@ mod new;
 mod node;
 mod output;
 mod plan;
+mod preview;
+mod rehearsal;
 mod run;
 mod schema;
 mod settings;
 mod stack;
+mod unit_test;
 mod version;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -46,6 +49,10 @@ enum Command {
     Run(run::Arguments),
     /// Say everything that is wrong with a topology, before anything runs.
     Check(check::Arguments),
+    /// Show what a topology makes of some records, without any service.
+    Try(preview::Arguments),
+    /// Run the tests of a topology, in virtual time and without any service.
+    Test(unit_test::Arguments),
     /// Say what a topology file would change on a running node: exit 0 for nothing, 2 for something.
     Plan(plan::Arguments),
     /// Write a commented topology to begin with.
@@ -96,6 +103,8 @@ fn dispatch(command: Command) -> anyhow::Result<Exit> {
     match command {
         Command::Run(arguments) => run::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
+        Command::Test(arguments) => unit_test::run(&arguments),
+        Command::Try(arguments) => preview::run(&arguments),
         Command::Plan(arguments) => plan::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::New(arguments) => new::run(&arguments),

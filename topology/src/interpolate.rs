@@ -33,6 +33,11 @@ pub(crate) fn interpolate(node: &mut Node, env: &Env<'_>, diagnostics: &mut Vec<
     }
 }
 
+/// Whether a variable in `text` is not set and has no default.
+pub(crate) fn lacks_variable(text: &str, env: &Env<'_>) -> bool {
+    matches!(replaced(text, env), Err(Refusal::Unset { .. } | Refusal::Required { .. }))
+}
+
 /// Why a scalar cannot be replaced.
 enum Refusal {
     Unset { name: String },

@@ -28,9 +28,10 @@ pub mod settings;
 mod source;
 mod span;
 mod syntax;
+mod unconnected;
 
-pub use diagnostic::{Code, Diagnostic, Severity, has_errors, to_json, to_sarif, to_text};
-pub use load::load;
+pub use diagnostic::{Code, Diagnostic, Severity, has_errors, point_at, to_json, to_sarif, to_text};
+pub use load::{load, load_unconnected};
 pub use settings::{NodeSettings, load_settings};
 pub use source::{Position, Source, SourceMap};
 pub use span::{Span, Spanned};

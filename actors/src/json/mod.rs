@@ -3,10 +3,12 @@
 //! The tape ([`scan`]) is reused from message to message. [`Document`] reads it, [`Paths`] finds many pointers in one
 //! walk. Numbers keep their text (decimals stay exact), subtrees keep their bytes, nesting is bounded and never costs
 //! stack, and of duplicate members the last one counts.
+//! The other way, [`rows`] writes typed rows as JSON.
 //! Deliberately absent: a tree of values, and repair of what is not JSON.
 
 mod document;
 mod paths;
+pub mod rows;
 mod scan;
 mod unescape;
 

@@ -7,19 +7,18 @@
 //! A key that names a null field is null. Deliberately absent: transactions; they would give their readers exactly once
 //! only together with the offsets of a topology that keeps them elsewhere.
 
-mod json;
 #[cfg(test)]
 mod tests;
 
 use crate::Services;
+use crate::json::rows::{Rows, json_columns};
 use crate::kafka::class::{About, describe};
 use crate::kafka::producer::{Outgoing, Producer};
 use aqueduct_engine::{
     Actor, Class, Context, Error, Factory, Headers, Lease, Letter, OffsetStore, PartitionKey,
 };
-use aqueduct_topology::model::{self, FieldType, KafkaConnection, KafkaSink, Kind, TemplatePart, Topology};
+use aqueduct_topology::model::{self, KafkaConnection, KafkaSink, TemplatePart};
 use futures::future::LocalBoxFuture;
-use json::Rows;
 use rdkafka::error::RDKafkaErrorCode;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -47,22 +46,6 @@ pub fn factory(actor: &model::Actor, options: &KafkaSink, services: &Services) -
         offsets: services.offsets.clone(),
     });
     Ok(Arc::new(move || Box::new(Sink::new(plan.clone()))))
-}
-
-/// The columns of type `json` that reach `actor`: in a batch they look like text.
-fn json_columns(actor: &model::Actor, topology: &Topology) -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
-    let mut above: Vec<&str> = actor.from.iter().map(|from| from.value.as_str()).collect();
-    while let Some(actor) = above.pop().and_then(|name| topology.actor(name)) {
-        match &actor.kind {
-            Kind::Normalizer(normalizer) => {
-                let json = normalizer.columns.iter().filter(|column| column.kind == FieldType::Json);
-                found.extend(json.map(|column| column.name.clone()));
-            }
-            _ => above.extend(actor.from.iter().map(|from| from.value.as_str())),
-        }
-    }
-    found
 }
 
 /// What a sink is told.

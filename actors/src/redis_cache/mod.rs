@@ -17,8 +17,11 @@ mod reply;
 mod rows;
 mod server;
 mod settle;
+mod store;
 mod text;
 mod updater;
+
+pub use store::{Hash, Keyspace};
 
 use crate::Services;
 use aqueduct_engine::{Class, Error, Factory};
@@ -28,32 +31,52 @@ use std::sync::Arc;
 
 /// The factory of one `redis_cache`.
 pub fn factory(actor: &Actor, options: &RedisCache, services: &Services) -> Result<Factory, Error> {
-    let name = &actor.name.value;
-    let config = |message: String| Error::new(Class::Config, format!("actor `{name}`: {message}"));
     let connection = services.topology.connections.redis.as_ref().ok_or_else(|| {
-        config(
-            "no Redis server is named; write `connections: { redis: { url: .. } }` or set REDIS_URL"
-                .to_owned(),
-        )
+        let message =
+            "no Redis server is named; write `connections: { redis: { url: .. } }` or set REDIS_URL";
+        refused(actor, message)
     })?;
+    let server = server::Server::new(connection).map_err(|error| refused(actor, &error.message))?;
+    cache(actor, options, services, store::redis(server, connection.pool))
+}
+
+/// A `redis_cache` that writes into `keyspace`.
+pub fn in_memory(
+    actor: &Actor,
+    options: &RedisCache,
+    services: &Services,
+    keyspace: &Keyspace,
+) -> Result<Factory, Error> {
+    cache(actor, options, services, keyspace.opener())
+}
+
+fn cache(
+    actor: &Actor,
+    options: &RedisCache,
+    services: &Services,
+    open: store::Open,
+) -> Result<Factory, Error> {
     if options.value.iter().any(|field| field.value == rows::ORDER_FIELD) {
-        return Err(config(format!("`value` names `{}`, which holds the order", rows::ORDER_FIELD)));
+        let message = format!("`value` names `{}`, which holds the order", rows::ORDER_FIELD);
+        return Err(refused(actor, &message));
     }
     if let Some(condition) = &options.delete_when
         && let Some(schema) = schema_of(actor, services)
     {
-        deletion::check(&condition.text, &schema).map_err(|error| config(error.message.into_owned()))?;
+        deletion::check(&condition.text, &schema).map_err(|error| refused(actor, &error.message))?;
     }
-    let server = server::Server::new(connection).map_err(|error| config(error.message.into_owned()))?;
     let plan = Arc::new(updater::Plan {
         layout: rows::Layout::new(options, sources_above(actor, services)),
-        server,
-        connections: connection.pool,
+        open,
         best_effort: actor.policy == Policy::BestEffort,
         offsets: services.offsets.clone(),
         kept: updater::Kept::default(),
     });
     Ok(Arc::new(move || Box::new(updater::Updater::new(plan.clone()))))
+}
+
+fn refused(actor: &Actor, message: &str) -> Error {
+    Error::new(Class::Config, format!("actor `{}`: {message}", actor.name.value))
 }
 
 /// The names of the rows' columns, where a normalizer says them.

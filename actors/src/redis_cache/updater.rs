@@ -3,13 +3,13 @@
 //! One flush is on its way at a time; what arrives meanwhile coalesces and leaves with the next. So a fast server gets
 //! small flushes at once, a slow one large ones, and one that is away nothing but attempts.
 
-use super::guard::{Fate, Guard};
+use super::guard::Fate;
 use super::meter::Meter;
 use super::pending::{Entry, Offer, Pending, Writes};
 use super::positions::Positions;
 use super::rows::{Layout, Winners};
-use super::server::{self, Server};
 use super::settle::{Owed, Range, owe_range};
+use super::store::{Open, Store};
 use aqueduct_engine::backoff::Backoff;
 use aqueduct_engine::clock::Instant;
 use aqueduct_engine::{Actor, Class, Context, Error, Lease, Letter, OffsetStore};
@@ -28,8 +28,7 @@ const INTAKE_BATCHES_MAX: usize = 32;
 /// What every instance of one cache works by.
 pub(crate) struct Plan {
     pub(crate) layout: Layout,
-    pub(crate) server: Server,
-    pub(crate) connections: u32,
+    pub(crate) open: Open,
     pub(crate) best_effort: bool,
     pub(crate) offsets: Arc<dyn OffsetStore>,
     pub(crate) kept: Kept,
@@ -91,8 +90,7 @@ struct Run<'p> {
     plan: &'p Arc<Plan>,
     clone: u32,
     pending: Pending<Owed>,
-    pool: bb8::Pool<Server>,
-    guard: Arc<Guard>,
+    store: Box<dyn Store>,
     meter: Meter,
     positions: Positions,
     flight: Option<LocalBoxFuture<'static, Landed>>,
@@ -118,8 +116,7 @@ impl<'p> Run<'p> {
             plan,
             clone,
             pending: plan.kept.take(clone),
-            pool: server::pool(&plan.server, plan.connections),
-            guard: Arc::new(Guard::new(plan.layout.fields())),
+            store: (plan.open)(plan.layout.fields()),
             meter: Meter::new(&cx.identity),
             positions: Positions::new(plan.offsets.clone(), cx.identity.id.clone(), &cx.clock),
             flight: None,
@@ -162,11 +159,11 @@ impl<'p> Run<'p> {
             return;
         }
         let Some(writes) = self.pending.depart() else { return };
-        let (guard, pool, clock) = (self.guard.clone(), self.pool.clone(), cx.clock.clone());
-        let address = self.plan.server.address().to_owned();
+        let clock = cx.clock.clone();
+        let written = self.store.write(clock.clone(), writes.clone());
         self.flight = Some(Box::pin(async move {
             let begun = clock.now();
-            let fates = guard.write(&pool, &clock, &address, &writes).await;
+            let fates = written.await;
             Landed { writes, fates, took: clock.now().duration_since(begun) }
         }));
     }

@@ -15,6 +15,8 @@ mod record;
 #[cfg(test)]
 mod tests;
 
+pub use record::Message;
+
 use crate::Services;
 use crate::kafka::records::{Gathering, Record};
 use aqueduct_engine::claim::Loss;

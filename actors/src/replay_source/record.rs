@@ -38,6 +38,46 @@ fn hash(bytes: &[u8]) -> u64 {
         .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
+/// A record on its own: what a line of a recording holds.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Message {
+    /// Its key.
+    pub key: Option<Vec<u8>>,
+    /// `None` = tombstone.
+    pub value: Option<Vec<u8>>,
+    /// Milliseconds since 1970 UTC, as recorded.
+    pub time_ms: Option<i64>,
+    /// Empty = none.
+    pub headers: Headers,
+    /// As recorded.
+    pub partition: Option<u32>,
+}
+
+impl Message {
+    /// The message on `line`, as a `replay_source` with these options reads it. What does not read as it should is a
+    /// message of its bytes.
+    pub fn read(options: &ReplaySource, line: &[u8]) -> Self {
+        let recorded = Reading::new(options).record(line, &[]);
+        Self {
+            key: recorded.key.map(Cow::into_owned),
+            value: recorded.value.map(Cow::into_owned),
+            time_ms: recorded.time_us.map(|time_us| time_us.div_euclid(1000)),
+            headers: recorded.headers,
+            partition: recorded.partition,
+        }
+    }
+
+    /// Which of so many partitions it goes to as the `number`th: as recorded, else by the key, else in turn.
+    pub fn partition(&self, number: i64, partitions: u32) -> u32 {
+        let recorded = Recorded {
+            key: self.key.as_deref().map(Cow::Borrowed),
+            partition: self.partition,
+            ..Recorded::default()
+        };
+        recorded.partition(number, partitions as usize) as u32
+    }
+}
+
 /// How lines are read.
 pub(super) struct Reading<'o> {
     options: &'o ReplaySource,

@@ -234,6 +234,23 @@ impl OffsetStore for MemoryOffsets {
         })
     }
 
+    fn advance<'a>(
+        &'a self,
+        sink: &'a str,
+        positions: &'a [(PartitionKey, i64, i64)],
+    ) -> LocalBoxFuture<'a, Result<(), Error>> {
+        Box::pin(async move {
+            let mut rows = self.lock();
+            for (key, epoch, next) in positions {
+                let row = rows.offsets.get_mut(&(Arc::from(sink), key.clone()));
+                if let Some(row) = row.filter(|row| row.epoch == *epoch && row.next_offset < *next) {
+                    row.next_offset = *next;
+                }
+            }
+            Ok(())
+        })
+    }
+
     fn exactly_once(&self) -> bool {
         self.exactly_once
     }
@@ -245,6 +262,21 @@ mod tests {
     use crate::claim::LogRange;
     use crate::testing::partition;
     use futures::FutureExt;
+
+    #[test]
+    fn an_advance_moves_the_claims_own_row_forward_only() {
+        let store = MemoryOffsets::new(vec![sink("cache", true)], 10);
+        let key = partition(0);
+        let request = ClaimRequest { key: key.clone(), log: LogRange { start: 0, end: 9, initial: 3 } };
+        let claim = store.claim(&[request]).now_or_never().unwrap().unwrap().remove(0);
+        let next_after = |epoch, next| {
+            store.advance("cache", &[(key.clone(), epoch, next)]).now_or_never().unwrap().unwrap();
+            store.positions().now_or_never().unwrap().unwrap()[0].next_offset
+        };
+        assert_eq!(next_after(claim.epoch, 5), 5);
+        assert_eq!(next_after(claim.epoch, 4), 5, "not back");
+        assert_eq!(next_after(claim.epoch + 1, 9), 5, "not under another claim");
+    }
 
     fn sink(id: &str, required: bool) -> SinkIdentity {
         SinkIdentity { id: id.into(), adopts: None, target: format!("{id}.table").into(), required }

@@ -21,7 +21,11 @@ pub const FILE: &[Key] = &[
         "Who restarts whom; one root over everything unless said.",
     ),
     Key::required("actors", Shape::MapOf(&Shape::Opaque), "The actors by name; each has a `kind`."),
-    Key::optional("tests", Shape::Opaque, "Examples with what is expected of them."),
+    Key::optional(
+        "tests",
+        Shape::ListOf(&Shape::Part(super::TEST)),
+        "Examples with what is expected of them; `aqueduct test` runs them.",
+    ),
 ];
 
 /// `connections`.

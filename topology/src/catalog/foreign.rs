@@ -13,6 +13,8 @@ pub enum Place {
     Connection,
     /// In a supervisor.
     Supervisor,
+    /// In a test.
+    Test,
     /// In a node's settings.
     Settings,
 }
@@ -113,6 +115,13 @@ pub const FOREIGN: &[Foreign] = &[
     foreign(Place::Supervisor, "max_restarts", "`intensity`"),
     foreign(Place::Supervisor, "max_seconds", "`period`"),
     foreign(Place::Supervisor, "actors", "`children`"),
+    foreign(Place::Test, "input", "`send: { to, records }`"),
+    foreign(Place::Test, "inputs", "`send: { to, records }`"),
+    foreign(Place::Test, "outputs", "`expect`"),
+    foreign(Place::Test, "insert_at", "`to`"),
+    foreign(Place::Test, "target_processors", "`send: { to, records }`"),
+    foreign(Place::Test, "input_batch", "`records`"),
+    foreign(Place::Test, "output_batches", "`expect`"),
     foreign(Place::Settings, "listen", "`admin: { listen }`"),
     foreign(Place::Settings, "log_level", "`log: { filter }`"),
     foreign(Place::Settings, "level", "`filter`"),

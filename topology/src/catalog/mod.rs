@@ -7,6 +7,7 @@ mod actor;
 mod file;
 mod foreign;
 mod kinds;
+mod test;
 
 pub use actor::COMMON;
 pub use actor::LINK;
@@ -14,6 +15,7 @@ pub use file::{BACKOFF, CONNECTIONS, FILE, KAFKA, REDIS, SASL, SUPERVISOR, TIMES
 pub(crate) use foreign::ours;
 pub use foreign::{FOREIGN, Foreign, Place};
 pub use kinds::{CASE, CASE_FIELD, EVENT_TIME, FIELD, FLUSH, KINDS};
+pub use test::{EXPECT, FAULT, LEDGER, LETTER, RECORD, SEND, SINK_EXPECT, TEST};
 
 /// Where a kind stands in the graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

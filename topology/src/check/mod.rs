@@ -10,6 +10,7 @@ mod expressions;
 mod identity;
 mod row;
 mod supervision;
+mod tests;
 
 use crate::lower::{Context, Draft, File};
 use crate::model::{Kind, Normalizer};
@@ -25,6 +26,7 @@ pub(crate) fn check(cx: &Context<'_>, file: &File) {
     defaults::check(cx, &graph);
     columns::check(cx, &graph);
     expressions::check(cx, &graph);
+    tests::check(cx, &graph, file);
 }
 
 /// The actors as they were declared, by name.

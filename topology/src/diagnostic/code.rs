@@ -112,6 +112,9 @@ codes! {
     NoConnection "T080" "a connection is said nowhere",
     NotAnAddress "T081" "an address that does not parse",
     TwoSecrets "T082" "options that exclude or need each other",
+    // Examples.
+    UnknownInTest "T090" "a test names an actor that does not exist",
+    UnfitInTest "T091" "a test asks of an actor what its kind cannot do",
 }
 
 #[cfg(test)]

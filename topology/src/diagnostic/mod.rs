@@ -13,7 +13,7 @@ pub use code::Code;
 pub use json::to_json;
 pub(crate) use nearest::nearest;
 pub use sarif::to_sarif;
-pub use text::to_text;
+pub use text::{point_at, to_text};
 
 use crate::Span;
 

@@ -20,6 +20,26 @@ pub fn to_text(source: &Source, diagnostics: &[Diagnostic], colours: bool) -> St
     text
 }
 
+/// A failure that is no finding of the file: `message`, the place it is about, what is there, and what is to be known.
+pub fn point_at(
+    source: &Source,
+    span: Span,
+    message: &str,
+    label: &str,
+    notes: &[String],
+    colours: bool,
+) -> String {
+    let renderer = if colours { Renderer::styled() } else { Renderer::plain() };
+    let shown = without_passwords(&source.text);
+    let primary = AnnotationKind::Primary.span(range(&shown, span)).label(label);
+    let snippet = Snippet::source(&shown).path(source.name.as_str()).annotation(primary);
+    let mut group = Level::ERROR.primary_title(message).element(snippet);
+    for note in notes {
+        group = group.element(Level::NOTE.message(note.as_str()));
+    }
+    renderer.render(&[group]) + "\n"
+}
+
 fn group<'a>(source: &'a Source, shown: &'a str, diagnostic: &'a Diagnostic) -> Group<'a> {
     let level = match diagnostic.severity {
         Severity::Error => Level::ERROR,

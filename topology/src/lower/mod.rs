@@ -23,6 +23,7 @@ mod root;
 mod supervisors;
 mod tags;
 mod template;
+mod tests;
 mod time;
 mod timescale_writer;
 mod types;
@@ -41,7 +42,7 @@ pub(crate) use values::is_name;
 
 use crate::catalog::{FILE, Place};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::model::{Connections, Supervisor};
+use crate::model::{Connections, Supervisor, Test};
 use crate::syntax::Node;
 use crate::{Span, Spanned};
 
@@ -55,6 +56,7 @@ pub(crate) struct File {
     pub(crate) connections: Connections,
     pub(crate) supervisors: Vec<Supervisor>,
     pub(crate) actors: Vec<Draft>,
+    pub(crate) tests: Vec<Test>,
 }
 
 /// Nothing is written.
@@ -78,12 +80,11 @@ pub(crate) fn lower(cx: &Context<'_>, root: &Node) -> Option<File> {
     let keys = Keys::open(cx, root, Place::File, "a topology", &[FILE])?;
     let name = keys.get("topology").and_then(|node| cx.name(node)).unwrap_or_default();
     keys.get("description").and_then(|node| cx.text(node));
-    // The examples are read by whoever runs them.
-    keys.get("tests");
+    let tests = keys.get("tests").map_or_else(Vec::new, |node| tests::lower(cx, node));
     let connections = connections::lower(cx, keys.get("connections"));
     let supervisors = keys.get("supervisors").map_or_else(Vec::new, |node| supervisors::lower(cx, node));
     let actors = keys.get("actors").map_or_else(Vec::new, |node| actor::lower_all(cx, node));
     report_tags(cx, root);
     keys.close();
-    Some(File { name, connections, supervisors, actors })
+    Some(File { name, connections, supervisors, actors, tests })
 }

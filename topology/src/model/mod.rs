@@ -7,6 +7,7 @@ mod connection;
 mod field;
 mod kind;
 mod supervisor;
+mod test;
 
 pub use connection::{Connections, KafkaConnection, RedisConnection, Sasl, TimescaleConnection, Tls};
 pub use field::{
@@ -17,6 +18,9 @@ pub use kind::{
     ReplayFormat, ReplaySource, Start, TemplatePart, TimescaleWriter,
 };
 pub use supervisor::{Backoff, Restart, Strategy, Supervisor};
+pub use test::{
+    Expect, ExpectedLetter, ExpectedRow, Fault, FaultKind, Record, Send, SinkExpect, Test, TestRecord,
+};
 
 use crate::Spanned;
 use std::time::Duration;

@@ -8,5 +8,5 @@ mod node;
 mod parse;
 
 pub(crate) use accident::{in_expression, tagged_expression};
-pub(crate) use node::{Core, Mapping, Node, Scalar, Style, Value};
+pub(crate) use node::{Core, Entry, Mapping, Node, Scalar, Style, Value};
 pub(crate) use parse::{parse, shortened};

@@ -5,6 +5,7 @@
 
 use aqueduct_engine::Error;
 use aqueduct_engine::batch::{OFFSET_COLUMN, ROW_COLUMN};
+use aqueduct_topology::model::{self, FieldType, Topology};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Decimal128Type, Float64Type, Int64Type, TimestampMicrosecondType};
 use arrow_array::{Array, ArrayRef, RecordBatch};
@@ -19,6 +20,22 @@ const EXACT_MAX: u64 = 1 << 53;
 
 static TIMES: DateTimePrinter = DateTimePrinter::new().precision(Some(6));
 
+/// The columns of type `json` that reach `actor`: in a batch they look like text.
+pub fn json_columns(actor: &model::Actor, topology: &Topology) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let mut above: Vec<&str> = actor.from.iter().map(|from| from.value.as_str()).collect();
+    while let Some(actor) = above.pop().and_then(|name| topology.actor(name)) {
+        match &actor.kind {
+            model::Kind::Normalizer(normalizer) => {
+                let json = normalizer.columns.iter().filter(|column| column.kind == FieldType::Json);
+                found.extend(json.map(|column| column.name.clone()));
+            }
+            _ => above.extend(actor.from.iter().map(|from| from.value.as_str())),
+        }
+    }
+    found
+}
+
 /// How one column is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
@@ -32,13 +49,13 @@ enum Kind {
 }
 
 /// The columns of one batch, ready to be written.
-pub(super) struct Rows {
+pub struct Rows {
     columns: Vec<(String, Kind, ArrayRef)>,
 }
 
 impl Rows {
     /// The columns of `rows`; `json` names those that hold JSON.
-    pub(super) fn new(rows: &RecordBatch, json: &BTreeSet<String>) -> Result<Self, Error> {
+    pub fn new(rows: &RecordBatch, json: &BTreeSet<String>) -> Result<Self, Error> {
         let schema = rows.schema();
         let visible = schema
             .fields()
@@ -62,7 +79,7 @@ impl Rows {
     }
 
     /// Appends row `row` to `out`.
-    pub(super) fn write(&self, row: usize, out: &mut Vec<u8>) {
+    pub fn write(&self, row: usize, out: &mut Vec<u8>) {
         for (index, (name, kind, array)) in self.columns.iter().enumerate() {
             out.push(if index == 0 { b'{' } else { b',' });
             write_text(name, out);
@@ -77,7 +94,7 @@ impl Rows {
     }
 
     /// Appends the value of column `name` as text, as it stands in a key. `false` = it is null.
-    pub(super) fn write_as_text(&self, name: &str, row: usize, out: &mut Vec<u8>) -> Result<bool, Error> {
+    pub fn write_as_text(&self, name: &str, row: usize, out: &mut Vec<u8>) -> Result<bool, Error> {
         let Some((_, kind, array)) = self.columns.iter().find(|(column, _, _)| column == name) else {
             return Err(Error::bug(format!("the key names `{name}`, which the rows do not have")));
         };

@@ -1,0 +1,89 @@
+//! `tests`: the parts of an example.
+
+use super::{Key, Shape};
+
+/// One entry of `tests`.
+pub const TEST: &[Key] = &[
+    Key::required("name", Shape::Text, "What the example shows."),
+    Key::optional("send", Shape::ListOf(&Shape::Part(SEND)), "What is sent; one entry, or a list of them."),
+    Key::optional("faults", Shape::ListOf(&Shape::Part(FAULT)), "What goes wrong, and when."),
+    Key::default(
+        "lasts",
+        Shape::Duration,
+        "until everything sent is decided",
+        "The example is judged after so long, in virtual time.",
+    ),
+    Key::required(
+        "expect",
+        Shape::Opaque,
+        "What must hold: `<sink>: { rows, count, keys }`, and the parts of `EXPECT`.",
+    ),
+];
+
+/// `send`.
+pub const SEND: &[Key] = &[
+    Key::required("to", Shape::Actor, "The source that receives the records."),
+    Key::required(
+        "records",
+        Shape::Opaque,
+        "A list: data (sent as JSON), a text, `{ value | raw, key, partition, time, headers }` or `{ file }`.",
+    ),
+    Key::default("at", Shape::Duration, "0s", "When, from the start."),
+];
+
+/// A record with what surrounds it.
+pub const RECORD: &[Key] = &[
+    Key::optional("value", Shape::Opaque, "Data, sent as JSON; null is a tombstone."),
+    Key::optional("raw", Shape::Text, "Bytes, sent as they are."),
+    Key::optional("key", Shape::Text, "The record's key."),
+    Key::optional("partition", Shape::Integer(0, 1_000_000), "The record's partition."),
+    Key::default("time", Shape::TimeOr(&[]), "the event's", "The record's time: RFC 3339, or milliseconds."),
+    Key::optional("headers", Shape::MapOf(&Shape::Text), "The record's headers."),
+];
+
+/// `faults`.
+pub const FAULT: &[Key] = &[
+    Key::default("at", Shape::Duration, "0s", "When, from the start."),
+    Key::optional("for", Shape::Duration, "How long an outage lasts; to the end unless said."),
+    Key::optional("crash", Shape::Actor, "The actor ends with an error."),
+    Key::optional("panic", Shape::Actor, "The actor panics."),
+    Key::optional("redis_down", Shape::Actor, "Redis is away from this cache."),
+    Key::optional("sink_timeout", Shape::Actor, "This sink gets no answer."),
+    Key::optional("disk_full", Shape::Actor, "The disk behind this sink is full."),
+    Key::optional("revoke", Shape::Actor, "This source loses its partitions and claims them anew."),
+];
+
+/// The parts of `expect` that are no sink.
+pub const EXPECT: &[Key] = &[
+    Key::optional("dead_letter", Shape::Opaque, "Exactly these letters, by partition and offset."),
+    Key::optional("offsets", Shape::Opaque, "`<sink>: { <partition>: <next offset> }`."),
+    Key::optional("restarts", Shape::Opaque, "`<actor>: <count>`."),
+    Key::optional("states", Shape::Opaque, "`<actor>: running | waiting | ..`."),
+    Key::optional("ledger", Shape::Part(LEDGER), "Records by fate."),
+];
+
+/// `expect.ledger`.
+pub const LEDGER: &[Key] = &[
+    Key::optional("read", Shape::Integer(0, i64::MAX), "Records read."),
+    Key::optional("written", Shape::Integer(0, i64::MAX), "Records durable in every required sink."),
+    Key::optional("dead_lettered", Shape::Integer(0, i64::MAX), "Records rejected by a required branch."),
+    Key::optional("filtered", Shape::Integer(0, i64::MAX), "Records that gave no row."),
+    Key::optional("skipped", Shape::Integer(0, i64::MAX), "Records passed over."),
+    Key::optional("in_flight", Shape::Integer(0, i64::MAX), "Records not decided yet."),
+];
+
+/// `expect.<sink>`.
+pub const SINK_EXPECT: &[Key] = &[
+    Key::optional("rows", Shape::Opaque, "Exactly these rows, in order; of each only the fields written."),
+    Key::optional("count", Shape::Integer(0, i64::MAX), "So many rows, or keys of a cache."),
+    Key::optional("keys", Shape::Opaque, "`<key>: { field: value }`, or `null` for a key without a value."),
+];
+
+/// One entry of `expect.dead_letter`.
+pub const LETTER: &[Key] = &[
+    Key::optional("actor", Shape::Actor, "Who rejected the record."),
+    Key::optional("reason", Shape::Text, "Why: the name of a `require`, `not_json`, .."),
+    Key::optional("partition", Shape::Integer(0, i64::MAX), "The record's partition."),
+    Key::optional("offset", Shape::Integer(0, i64::MAX), "The record's offset."),
+    Key::optional("row", Shape::Integer(0, i64::MAX), "The row within the record."),
+];

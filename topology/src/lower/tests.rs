@@ -1,0 +1,264 @@
+//! `tests`: each example in its typed form. Whether its actors exist is judged by the checks.
+
+use super::{Context, Keys, time};
+use crate::Spanned;
+use crate::catalog::{EXPECT, FAULT, LEDGER, LETTER, Place, RECORD, SEND, SINK_EXPECT, TEST};
+use crate::diagnostic::{Code, Diagnostic};
+use crate::model::{
+    Expect, ExpectedLetter, ExpectedRow, Fault, FaultKind, Record, Send, SinkExpect, Test, TestRecord,
+};
+use crate::syntax::{Core, Entry, Node, Value};
+
+const FAULTS: [(&str, FaultKind); 6] = [
+    ("crash", FaultKind::Crash),
+    ("panic", FaultKind::Panic),
+    ("redis_down", FaultKind::RedisDown),
+    ("sink_timeout", FaultKind::SinkTimeout),
+    ("disk_full", FaultKind::DiskFull),
+    ("revoke", FaultKind::Revoke),
+];
+
+pub(super) fn lower(cx: &Context<'_>, node: &Node) -> Vec<Test> {
+    cx.list(node).into_iter().filter_map(|node| test(cx, node)).collect()
+}
+
+fn test(cx: &Context<'_>, node: &Node) -> Option<Test> {
+    let keys = Keys::open(cx, node, Place::Test, "a test", &[TEST])?;
+    let all = |name: &'static str| keys.get(name).map_or_else(Vec::new, |node| cx.list(node));
+    let test = Test {
+        name: keys.get("name").and_then(|node| cx.nonempty(node)).unwrap_or_default(),
+        sends: all("send").into_iter().filter_map(|node| send(cx, node)).collect(),
+        faults: all("faults").into_iter().filter_map(|node| fault(cx, node)).collect(),
+        lasts: keys.get("lasts").and_then(|node| cx.lasting(node)),
+        expect: keys.get("expect").map(|node| expect(cx, node)).unwrap_or_default(),
+    };
+    keys.close();
+    Some(test)
+}
+
+fn send(cx: &Context<'_>, node: &Node) -> Option<Send> {
+    let keys = Keys::open(cx, node, Place::Test, "`send`", &[SEND])?;
+    let to = keys.get("to").and_then(|node| cx.nonempty(node));
+    let records = keys.get("records").map_or_else(Vec::new, |node| cx.list(node));
+    let send = Send {
+        at: keys.get("at").and_then(|node| cx.duration(node)).unwrap_or_default(),
+        to: to.unwrap_or_default(),
+        records: records.into_iter().filter_map(|node| record(cx, node)).collect(),
+    };
+    keys.close();
+    (!send.to.value.is_empty()).then_some(send)
+}
+
+/// One form for a record: see the language page.
+fn record(cx: &Context<'_>, node: &Node) -> Option<TestRecord> {
+    if let Some(file) = lone(node, "file") {
+        return cx.path(&file.value).map(TestRecord::File);
+    }
+    let record = if is_envelope(node) {
+        envelope(cx, node)?
+    } else if node.is_null() {
+        Record::default()
+    } else {
+        Record { value: Some(bytes(node)), ..Record::default() }
+    };
+    Some(TestRecord::Record(Spanned::new(record, node.span)))
+}
+
+/// The only entry of a mapping, if that is its key.
+fn lone<'n>(node: &'n Node, key: &str) -> Option<&'n Entry> {
+    match node.mapping()?.entries.as_slice() {
+        [only] if only.key.value == key => Some(only),
+        _ => None,
+    }
+}
+
+fn is_envelope(node: &Node) -> bool {
+    let Some(mapping) = node.mapping() else { return false };
+    let listed = |entry: &Entry| RECORD.iter().any(|key| key.name == entry.key.value);
+    let has = |key: &str| mapping.get(key).is_some();
+    (has("value") || has("raw")) && mapping.entries.iter().all(listed)
+}
+
+fn envelope(cx: &Context<'_>, node: &Node) -> Option<Record> {
+    let mapping = node.mapping()?;
+    // `value: null` is a tombstone, not a key without a value.
+    let get = |name: &str| mapping.get(name).map(|entry| &entry.value).filter(|node| !node.is_null());
+    let value = match (get("raw"), get("value")) {
+        (Some(raw), _) => cx.text(raw).map(|text| text.value.into_bytes()),
+        (None, value) => value.map(bytes),
+    };
+    let headers = get("headers").and_then(Node::mapping).map_or(&[][..], |headers| &headers.entries);
+    let header = |entry: &Entry| Some((entry.key.value.clone(), cx.text(&entry.value)?.value));
+    Some(Record {
+        value,
+        key: get("key").and_then(|node| cx.text(node)).map(|key| key.value),
+        partition: get("partition").and_then(|node| cx.count(node, 0..=1_000_000)),
+        time_us: get("time").and_then(|node| time_us(cx, node)),
+        headers: headers.iter().filter_map(header).collect(),
+    })
+}
+
+fn time_us(cx: &Context<'_>, node: &Node) -> Option<i64> {
+    let scalar = node.scalar()?;
+    let read = match scalar.core() {
+        Core::Int(millis) => millis.checked_mul(1000),
+        _ => time::rfc3339_micros(&scalar.text),
+    };
+    if read.is_none() {
+        let message = "a record's time is RFC 3339, or milliseconds since 1970";
+        cx.report(
+            Diagnostic::error(Code::UnknownWord, node.span, message).help("such as `2026-11-23T10:00:00Z`"),
+        );
+    }
+    read
+}
+
+/// What is sent: a text as it stands, everything else as JSON.
+fn bytes(node: &Node) -> Vec<u8> {
+    match node.scalar().map(|scalar| scalar.core()) {
+        Some(Core::Text(text)) => text.as_bytes().to_vec(),
+        _ => json(node).into_bytes(),
+    }
+}
+
+/// YAML data as JSON. Numbers keep their text where JSON can write it.
+fn json(node: &Node) -> String {
+    let quoted = |text: &str| serde_json::Value::from(text).to_string();
+    match &node.value {
+        Value::Sequence(nodes) => {
+            format!("[{}]", nodes.iter().map(json).collect::<Vec<_>>().join(","))
+        }
+        Value::Mapping(mapping) => {
+            let member = |entry: &Entry| format!("{}:{}", quoted(&entry.key.value), json(&entry.value));
+            format!("{{{}}}", mapping.entries.iter().map(member).collect::<Vec<_>>().join(","))
+        }
+        Value::Scalar(scalar) => match scalar.core() {
+            Core::Null => "null".to_owned(),
+            Core::Bool(value) => value.to_string(),
+            Core::Int(value) => value.to_string(),
+            Core::Float(_) if serde_json::from_str::<serde_json::Number>(&scalar.text).is_ok() => {
+                scalar.text.clone()
+            }
+            Core::Float(value) => serde_json::Number::from_f64(value)
+                .map_or_else(|| quoted(&scalar.text), |number| number.to_string()),
+            Core::Text(text) => quoted(text),
+        },
+    }
+}
+
+fn fault(cx: &Context<'_>, node: &Node) -> Option<Fault> {
+    let keys = Keys::open(cx, node, Place::Test, "a fault", &[FAULT])?;
+    let at = keys.get("at").and_then(|node| cx.duration(node)).unwrap_or_default();
+    let lasting = keys.get("for").and_then(|node| cx.lasting(node));
+    let mut named: Vec<(FaultKind, &Node)> =
+        FAULTS.iter().filter_map(|(name, kind)| Some((*kind, keys.get(name)?))).collect();
+    keys.close();
+    if named.len() != 1 {
+        let message = format!("a fault says one thing that goes wrong, not {}", named.len());
+        let names = FAULTS.map(|(name, _)| name).join(", ");
+        cx.report(
+            Diagnostic::error(Code::UnfitInTest, node.span, message).help(format!("write one of {names}")),
+        );
+        return None;
+    }
+    let (kind, actor) = named.remove(0);
+    Some(Fault { at, actor: cx.nonempty(actor)?, kind, lasting })
+}
+
+fn expect(cx: &Context<'_>, node: &Node) -> Expect {
+    let Some(mapping) = node.mapping() else {
+        return cx.wrong_type(node, "a mapping of what must hold").unwrap_or_default();
+    };
+    let mut expect = Expect::default();
+    for entry in &mapping.entries {
+        let node = &entry.value;
+        match entry.key.value.as_str() {
+            "dead_letter" => expect.dead_letter = Some(letters(cx, node)),
+            "offsets" => expect.offsets.extend(offsets(cx, node)),
+            "restarts" => expect.restarts.extend(counts(cx, node)),
+            "states" => expect.states.extend(
+                entries(cx, node)
+                    .iter()
+                    .filter_map(|entry| Some((entry.key.clone(), cx.text(&entry.value)?))),
+            ),
+            "ledger" => expect.ledger.extend(ledger(cx, node)),
+            _ => expect.sinks.extend(sink(cx, node).map(|sink| (entry.key.clone(), sink))),
+        }
+    }
+    assert!(EXPECT.len() == 5, "invariant: every part of `expect` is read");
+    expect
+}
+
+fn entries<'n>(cx: &Context<'_>, node: &'n Node) -> &'n [Entry] {
+    match node.mapping() {
+        Some(mapping) => &mapping.entries,
+        None => cx.wrong_type(node, "a mapping").unwrap_or_default(),
+    }
+}
+
+fn counts(cx: &Context<'_>, node: &Node) -> Vec<(Spanned<String>, Spanned<i64>)> {
+    let count = |entry: &Entry| Some((entry.key.clone(), cx.integer(&entry.value, 0..=i64::MAX)?));
+    entries(cx, node).iter().filter_map(count).collect()
+}
+
+fn offsets(cx: &Context<'_>, node: &Node) -> Vec<(Spanned<String>, u32, Spanned<i64>)> {
+    let mut offsets = Vec::new();
+    for sink in entries(cx, node) {
+        for (partition, next) in counts(cx, &sink.value) {
+            match partition.value.parse() {
+                Ok(partition) => offsets.push((sink.key.clone(), partition, next)),
+                Err(_) => {
+                    let message = format!("`{}` is no partition", partition.value);
+                    cx.report(Diagnostic::error(Code::WrongType, partition.span, message));
+                }
+            }
+        }
+    }
+    offsets
+}
+
+fn ledger(cx: &Context<'_>, node: &Node) -> Vec<(Spanned<String>, Spanned<i64>)> {
+    let Some(keys) = Keys::open(cx, node, Place::Test, "`ledger`", &[LEDGER]) else { return Vec::new() };
+    for key in LEDGER {
+        keys.get(key.name);
+    }
+    keys.close();
+    counts(cx, node)
+}
+
+fn sink(cx: &Context<'_>, node: &Node) -> Option<SinkExpect> {
+    let keys = Keys::open(cx, node, Place::Test, "what is expected of a sink", &[SINK_EXPECT])?;
+    let rows = keys.get("rows").map(|node| {
+        let rows = cx.list(node).into_iter().filter_map(|node| row(cx, node)).collect();
+        Spanned::new(rows, node.span)
+    });
+    let hashes = keys.get("keys").map_or(&[][..], |node| entries(cx, node));
+    let hash = |entry: &Entry| {
+        let expected = if entry.value.is_null() { None } else { Some(row(cx, &entry.value)?) };
+        Some((entry.key.clone(), expected))
+    };
+    let expect = SinkExpect {
+        rows,
+        count: keys.get("count").and_then(|node| cx.integer(node, 0..=i64::MAX)),
+        keys: hashes.iter().filter_map(hash).collect(),
+    };
+    keys.close();
+    Some(expect)
+}
+
+fn row(cx: &Context<'_>, node: &Node) -> Option<ExpectedRow> {
+    let Some(mapping) = node.mapping() else { return cx.wrong_type(node, "a row: `{ field: value }`") };
+    let field = |entry: &Entry| (entry.key.clone(), Spanned::new(json(&entry.value), entry.value.span));
+    Some(ExpectedRow { fields: mapping.entries.iter().map(field).collect(), span: node.span })
+}
+
+fn letters(cx: &Context<'_>, node: &Node) -> Spanned<Vec<ExpectedLetter>> {
+    let letter = |node: &Node| {
+        let keys = Keys::open(cx, node, Place::Test, "a letter", &[LETTER])?;
+        let part = |key: &crate::catalog::Key| Some((key.name, cx.text(keys.get(key.name)?)?));
+        let parts = LETTER.iter().filter_map(part).collect();
+        keys.close();
+        Some(ExpectedLetter { parts, span: node.span })
+    };
+    Spanned::new(cx.list(node).into_iter().filter_map(letter).collect(), node.span)
+}
