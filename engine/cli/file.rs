@@ -9,6 +9,9 @@ use aqueduct_topology::model::{Test, Topology};
 use aqueduct_topology::{Diagnostic, Source, has_errors, load, load_unconnected, to_text};
 use std::path::Path;
 
+/// What a text means, and what is wrong with it.
+type Meaning = (Option<Topology>, Vec<Diagnostic>);
+
 /// A file, read: its text, what it means, and what is wrong with it.
 pub(crate) struct Loaded {
     pub(crate) source: Source,
@@ -60,11 +63,7 @@ fn bytes(file: &Path) -> Result<Vec<u8>> {
         .context(RefusedConfiguration)
 }
 
-fn understood(
-    name: &str,
-    bytes: Vec<u8>,
-    load: &dyn Fn(&Source) -> (Option<Topology>, Vec<Diagnostic>),
-) -> Loaded {
+fn understood(name: &str, bytes: Vec<u8>, load: &dyn Fn(&Source) -> Meaning) -> Loaded {
     let (source, not_text) = Source::from_bytes(name, bytes);
     if let Some(diagnostic) = not_text {
         return Loaded { source, topology: None, diagnostics: vec![diagnostic] };
