@@ -1,6 +1,7 @@
 //! `aqueduct check FILE`.
 
 use crate::exit::Exit;
+use crate::settings::Config;
 use crate::{file, output};
 use anyhow::Result;
 use aqueduct_topology::{has_errors, to_json, to_sarif, to_text};
@@ -26,15 +27,18 @@ pub(crate) struct Arguments {
     /// The form of the findings.
     #[arg(long, value_enum, default_value_t)]
     format: Format,
+    #[command(flatten)]
+    config: Config,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Exit> {
-    let loaded = file::read(&arguments.file)?;
+    let budget = arguments.config.read()?.memory_budget_bytes;
+    let loaded = file::read(&arguments.file)?.within(budget);
     let mut out = std::io::stdout().lock();
     match arguments.format {
         Format::Text => {
             eprint!("{}", to_text(&loaded.source, &loaded.diagnostics, output::colours()));
-            if let Some(topology) = &loaded.topology {
+            if let Some(topology) = loaded.topology.as_ref().filter(|_| !has_errors(&loaded.diagnostics)) {
                 writeln!(
                     out,
                     "{}: {} actors, nothing wrong",

@@ -13,7 +13,7 @@ pub(crate) enum Exit {
     Changes,
     /// 64: the command line was wrong.
     Usage,
-    /// 69: a dependency was unavailable at start, with `--fail-fast`.
+    /// 69: a dependency was unavailable: at start with `--fail-fast`, or the node a command speaks to.
     Unavailable,
     /// 78: the configuration was refused.
     Refused,
@@ -40,13 +40,40 @@ impl From<Exit> for ExitCode {
 #[error("the configuration was refused")]
 pub(crate) struct RefusedConfiguration;
 
+/// The node that was asked gave no answer; why is the chain below.
+#[derive(Debug, thiserror::Error)]
+#[error("the node at {0} gave no answer")]
+pub(crate) struct NoAnswer(pub(crate) String);
+
 /// The exit that an error asks for.
 pub(crate) fn of(error: &anyhow::Error) -> Exit {
-    let refused = error.chain().any(|cause| {
-        cause.is::<RefusedConfiguration>()
-            || cause
-                .downcast_ref::<aqueduct_engine::Error>()
-                .is_some_and(|error| error.class == aqueduct_engine::Class::Config)
-    });
+    // `is` finds what was given as context too, which is no link of the chain of its own.
+    if error.is::<NoAnswer>() {
+        return Exit::Unavailable;
+    }
+    let config = |error: &aqueduct_engine::Error| error.class == aqueduct_engine::Class::Config;
+    let refused = error.is::<RefusedConfiguration>()
+        || error.chain().any(|cause| {
+            cause.is::<RefusedConfiguration>()
+                || cause.downcast_ref::<aqueduct_engine::Error>().is_some_and(config)
+        });
     if refused { Exit::Refused } else { Exit::Failed }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anyhow::anyhow;
+
+    #[test]
+    fn an_exit_is_found_under_whatever_was_said_about_it() {
+        let refused = anyhow!("no such file").context("cannot read it").context(RefusedConfiguration);
+        assert_eq!(of(&refused.context("while planning")), Exit::Refused);
+        assert_eq!(
+            of(&anyhow!("refused").context(NoAnswer("http://h".into())).context("more")),
+            Exit::Unavailable
+        );
+        assert_eq!(of(&anyhow::Error::from(RefusedConfiguration)), Exit::Refused);
+        assert_eq!(of(&anyhow!("anything else")), Exit::Failed);
+    }
 }

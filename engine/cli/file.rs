@@ -4,6 +4,7 @@ use crate::environment::variable;
 use crate::exit::RefusedConfiguration;
 use crate::output;
 use anyhow::{Context, Result};
+use aqueduct_topology::explain::over_budget;
 use aqueduct_topology::model::{Test, Topology};
 use aqueduct_topology::{Diagnostic, Source, has_errors, load, load_unconnected, to_text};
 use std::path::Path;
@@ -53,17 +54,16 @@ pub(crate) fn read_with_tests(file: &Path) -> Result<(Source, Topology, Vec<Test
     Ok((source, topology, tests))
 }
 
+/// What a text means, and what is wrong with it.
+type Read = (Option<Topology>, Vec<Diagnostic>);
+
 fn bytes(file: &Path) -> Result<Vec<u8>> {
     std::fs::read(file)
         .with_context(|| format!("cannot read `{}`", file.display()))
         .context(RefusedConfiguration)
 }
 
-fn understood(
-    name: &str,
-    bytes: Vec<u8>,
-    load: &dyn Fn(&Source) -> (Option<Topology>, Vec<Diagnostic>),
-) -> Loaded {
+fn understood(name: &str, bytes: Vec<u8>, load: &dyn Fn(&Source) -> Read) -> Loaded {
     let (source, not_text) = Source::from_bytes(name, bytes);
     if let Some(diagnostic) = not_text {
         return Loaded { source, topology: None, diagnostics: vec![diagnostic] };
@@ -73,6 +73,13 @@ fn understood(
 }
 
 impl Loaded {
+    /// Holds the topology against what its node allows.
+    pub(crate) fn within(mut self, memory_budget_bytes: Option<u64>) -> Self {
+        let over = self.topology.as_ref().zip(memory_budget_bytes);
+        self.diagnostics.extend(over.and_then(|(topology, budget)| over_budget(topology, budget)));
+        self
+    }
+
     /// The topology, with warnings on standard error; errors refuse it.
     pub(crate) fn accepted(self) -> Result<Topology> {
         if !self.diagnostics.is_empty() {

@@ -9,13 +9,19 @@ mod environment;
 mod exit;
 mod explain;
 mod file;
+mod graph;
+mod http;
+mod identity;
 mod man;
 mod migrate;
+mod new;
 mod node;
 mod output;
+mod plan;
 mod preview;
 mod rehearsal;
 mod run;
+mod schema;
 mod settings;
 mod stack;
 mod unit_test;
@@ -47,8 +53,16 @@ enum Command {
     Try(preview::Arguments),
     /// Run the tests of a topology, in virtual time and without any service.
     Test(unit_test::Arguments),
-    /// Explain a diagnostic code.
+    /// Say what a topology file would change on a running node: exit 0 for nothing, 2 for something.
+    Plan(plan::Arguments),
+    /// Write a commented topology to begin with.
+    New(new::Arguments),
+    /// Explain a topology (restarts, guarantees, memory), or a diagnostic code.
     Explain(explain::Arguments),
+    /// Draw a topology: who supervises whom, and where data flows.
+    Graph(graph::Arguments),
+    /// Print the language as a JSON Schema for editors, or as a reference page.
+    Schema(schema::Arguments),
     /// Draft, apply and verify database migrations.
     #[command(subcommand)]
     Migrate(migrate::Command),
@@ -91,7 +105,11 @@ fn dispatch(command: Command) -> anyhow::Result<Exit> {
         Command::Check(arguments) => check::run(&arguments),
         Command::Test(arguments) => unit_test::run(&arguments),
         Command::Try(arguments) => preview::run(&arguments),
+        Command::Plan(arguments) => plan::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
+        Command::New(arguments) => new::run(&arguments),
+        Command::Graph(arguments) => graph::run(&arguments),
+        Command::Schema(arguments) => schema::run(&arguments),
         Command::Migrate(command) => migrate::run(command),
         Command::Stack(command) => stack::run(command),
         Command::Demo(arguments) => demo::run(&arguments),

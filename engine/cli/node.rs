@@ -1,5 +1,6 @@
 //! From a topology to a running node: the same assembly for every command that runs one.
 
+use crate::identity;
 use crate::settings::Settings;
 use anyhow::Result;
 use aqueduct_actors::{Services, catalog};
@@ -29,6 +30,7 @@ where
 
 /// Must be called on a runtime: pools begin to count time when they are made.
 fn assemble(topology: Topology, settings: &Settings) -> Result<RuntimeApplication> {
+    let form = identity::form(&topology)?;
     let topology = Arc::new(topology);
     let node: Arc<str> = settings.node.as_str().into();
     let (clock, claims) = (Clock::system(), Claims::default());
@@ -46,6 +48,7 @@ fn assemble(topology: Topology, settings: &Settings) -> Result<RuntimeApplicatio
         .placement(Placement::arbiters(settings.arbiters))
         .clock(clock)
         .claims(claims)
+        .canonical(form)
         .build()?;
     Ok(application)
 }

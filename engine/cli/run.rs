@@ -44,7 +44,7 @@ fn duration(text: &str) -> Result<Duration, String> {
 pub(crate) fn run(arguments: &Arguments) -> Result<Exit> {
     let settings = arguments.flags.settings()?;
     log::install(&settings.log)?;
-    let topology = file::read(&arguments.file)?.accepted()?;
+    let topology = file::read(&arguments.file)?.within(settings.memory_budget_bytes).accepted()?;
     let unavailable = Arc::new(AtomicBool::new(false));
     let (until_idle, fail_fast, given_up) = (arguments.until_idle, arguments.fail_fast, unavailable.clone());
     let outcome = node::run(topology, &settings, |handle| async move {

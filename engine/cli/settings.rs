@@ -13,12 +13,19 @@ use std::path::{Path, PathBuf};
 /// Where a settings file is looked for when nobody names one.
 const PLACES: [&str; 2] = ["engine.yaml", "/etc/aqueduct/engine.yaml"];
 
-/// Flags that every command which runs a node takes.
+/// Where a node's settings are.
 #[derive(Clone, Debug, Default, clap::Args)]
-pub(crate) struct Flags {
+pub(crate) struct Config {
     /// The node's settings [env: AQUEDUCT_CONFIG] [default: ./engine.yaml, then /etc/aqueduct/engine.yaml].
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+}
+
+/// Flags that every command which runs a node takes.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(crate) struct Flags {
+    #[command(flatten)]
+    config: Config,
     /// The node's stable name [env: AQUEDUCT_NODE] [default: this machine's].
     #[arg(long, value_name = "NAME")]
     node: Option<String>,
@@ -34,6 +41,8 @@ pub(crate) struct Settings {
     pub(crate) admin: AdminSettings,
     pub(crate) arbiters: usize,
     pub(crate) log: LogSettings,
+    /// What a topology may hold in memory.
+    pub(crate) memory_budget_bytes: Option<u64>,
 }
 
 impl Flags {
@@ -44,7 +53,7 @@ impl Flags {
 
     /// Reads file and environment, and lays the flags over them.
     pub(crate) fn settings(&self) -> Result<Settings> {
-        let file = self.read_file()?;
+        let file = self.config.read()?;
         let listen = match (self.admin_listen, variable("AQUEDUCT_ADMIN_LISTEN")) {
             (Some(listen), _) => listen,
             (None, Some(text)) => text
@@ -70,6 +79,7 @@ impl Flags {
                 .unwrap_or_else(host_name),
             admin: AdminSettings { listen, token: token.map(Into::into) },
             arbiters: file.arbiters.unwrap_or(cores),
+            memory_budget_bytes: file.memory_budget_bytes,
             log: LogSettings {
                 format: match file.log.format {
                     settings::LogFormat::Text => LogFormat::Text,
@@ -82,8 +92,11 @@ impl Flags {
             },
         })
     }
+}
 
-    fn read_file(&self) -> Result<NodeSettings> {
+impl Config {
+    /// The settings of the file; the defaults where there is none.
+    pub(crate) fn read(&self) -> Result<NodeSettings> {
         let named = self.config.clone().or_else(|| variable("AQUEDUCT_CONFIG").map(PathBuf::from));
         let found = named.or_else(|| PLACES.iter().map(PathBuf::from).find(|place| place.is_file()));
         let Some(path) = found else { return Ok(NodeSettings::default()) };

@@ -67,6 +67,7 @@ pub struct Builder {
     clock: Clock,
     claims: Claims,
     letters: DeadLetterPort,
+    canonical: serde_json::Value,
 }
 
 impl Builder {
@@ -109,6 +110,12 @@ impl Builder {
     /// The way to the dead letter, where somebody outside must share it.
     pub fn letters(mut self, letters: DeadLetterPort) -> Self {
         self.letters = letters;
+        self
+    }
+
+    /// The topology as it is compared with others, which `/api/topology?form=canonical` shows; opaque here.
+    pub fn canonical(mut self, form: serde_json::Value) -> Self {
+        self.canonical = form;
         self
     }
 
@@ -185,6 +192,7 @@ impl Builder {
         }
         let registry = Arc::new(Registry {
             topology: plan.topology,
+            canonical: self.canonical,
             node: self.settings.node.clone(),
             entries,
             supervisors,
@@ -241,6 +249,7 @@ impl RuntimeApplication {
             clock: Clock::system(),
             claims: Claims::default(),
             letters: DeadLetterPort::default(),
+            canonical: serde_json::Value::Null,
         }
     }
 

@@ -139,6 +139,8 @@ pub enum Phase {
 #[derive(Debug)]
 pub struct Registry {
     pub(crate) topology: Arc<str>,
+    /// See [`crate::Builder::canonical`].
+    pub(crate) canonical: serde_json::Value,
     pub(crate) node: Arc<str>,
     pub(crate) entries: Vec<Entry>,
     pub(crate) supervisors: Vec<SupervisorView>,

@@ -37,7 +37,7 @@ impl Node {
         let log = world.folder().join(format!("{name}.log"));
         let to = std::fs::File::options().create(true).append(true).open(&log).expect("a log file");
         let child = world
-            .aqueduct()
+            .mortal_aqueduct()
             .arg("run")
             .arg(file)
             .args(arguments)

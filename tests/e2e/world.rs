@@ -92,7 +92,17 @@ impl World {
 
     /// The product's binary with the test's addresses in its environment.
     pub fn aqueduct(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_aqueduct"));
+        self.placed(Command::new(env!("CARGO_BIN_EXE_aqueduct")))
+    }
+
+    /// The same, killed with the thread that starts it: a paused node would outlive a Ctrl-C.
+    pub fn mortal_aqueduct(&self) -> Command {
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "KILL", "--", env!("CARGO_BIN_EXE_aqueduct")]);
+        self.placed(command)
+    }
+
+    fn placed(&self, mut command: Command) -> Command {
         command
             .current_dir(self.folder())
             .env("KAFKA_BOOTSTRAP", self.stack().kafka_bootstrap())

@@ -5,18 +5,25 @@
 //! [`model`], reading only keys that the [`catalog`] lists; `check` judges what no part can see alone. A topology comes
 //! out only if nothing is wrong with it, and everything that is wrong comes out in one run.
 //!
+//! [`plan`] compares two topologies and says what the difference would do to a running system.
+//!
 //! Deliberately absent: files, the process's environment, clocks, and anything that runs. `docs/language.md` describes
 //! the language, `docs/codes` each finding.
 
+pub mod bounds;
 pub mod catalog;
 mod check;
 pub mod diagnostic;
+pub mod drawing;
+pub mod explain;
 mod graph;
 mod interpolate;
 pub mod limits;
 mod load;
 mod lower;
 pub mod model;
+pub mod plan;
+pub mod schema;
 pub mod settings;
 mod source;
 mod span;
@@ -37,5 +44,10 @@ pub fn duration(text: &str) -> Option<std::time::Duration> {
     lower::quantity::duration(text).ok()
 }
 
+/// Whether a text may name a topology, an actor or a supervisor.
+pub fn is_name(text: &str) -> bool {
+    lower::is_name(text)
+}
+
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

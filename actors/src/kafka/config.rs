@@ -6,21 +6,22 @@
 //! Deliberately absent: statistics (librdkafka's lag counts Kafka's commits, which mean nothing here).
 
 use aqueduct_engine::{Class, Error};
+use aqueduct_topology::bounds;
 use aqueduct_topology::model::{GroupProtocol, KafkaConnection, Sasl};
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 use std::path::Path;
 
 /// Most kilobytes that wait in a consumer's queue, over all partitions.
-pub const QUEUE_KBYTES_MAX: u32 = 8 * 1024;
+pub const QUEUE_KBYTES_MAX: u32 = (bounds::KAFKA_QUEUE_BYTES_MAX / 1024) as u32;
 /// Most bytes of one partition in one response.
 pub const FETCH_PARTITION_BYTES_MAX: u32 = 256 * 1024;
 /// Most bytes of one response, over all partitions.
-pub const FETCH_BYTES_MAX: u32 = 8 * 1024 * 1024;
+pub const FETCH_BYTES_MAX: u32 = bounds::KAFKA_RESPONSE_BYTES_MAX as u32;
 /// The largest message that can pass at all.
 pub const RECEIVE_BYTES_MAX: u32 = 100_000_000;
 /// Most kilobytes that wait in a producer's queue.
-pub const PRODUCE_KBYTES_MAX: u32 = 16 * 1024;
+pub const PRODUCE_KBYTES_MAX: u32 = (bounds::KAFKA_PRODUCE_BYTES_MAX / 1024) as u32;
 
 const _: () = assert!(RECEIVE_BYTES_MAX > FETCH_BYTES_MAX + 512, "librdkafka refuses it otherwise");
 

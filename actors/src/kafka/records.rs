@@ -10,7 +10,7 @@ use arrow_array::builder::{BinaryBuilder, Int64Builder};
 use std::sync::Arc;
 
 /// A batch is handed on once it holds so many bytes; a larger message travels alone.
-pub const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
+pub const BATCH_BYTES_MAX: usize = aqueduct_topology::bounds::BATCH_BYTES_MAX as usize;
 
 /// One message, borrowed from the client.
 #[derive(Clone, Debug)]

@@ -21,7 +21,7 @@ use std::sync::Arc;
 /// Most rows of one message.
 pub const ROWS_MAX: usize = 1 << 18;
 /// Most bytes of text in the rows of one message.
-pub const ROWS_TEXT_BYTES_MAX: usize = 64 << 20;
+pub const ROWS_TEXT_BYTES_MAX: usize = aqueduct_topology::bounds::ROWS_TEXT_BYTES_MAX as usize;
 
 /// What became of a batch.
 #[derive(Debug)]

@@ -33,7 +33,7 @@ pub const MORE_ROWS: &str = "more_rows";
 /// Most letters of one record, apart from the one that counts the rest.
 pub const LETTERS_MAX: usize = 64;
 /// Each letter holds the record's bytes; together they hold about so many.
-pub const LETTERS_BYTES_MAX: usize = 16 << 20;
+pub const LETTERS_BYTES_MAX: usize = aqueduct_topology::bounds::LETTERS_BYTES_MAX as usize;
 
 /// How many rejected rows of a record of so many bytes have a letter of their own.
 pub(super) fn letters_max(message_bytes: usize) -> usize {

@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// Most keys that wait or are on their way. A required cache stops leasing there, a best-effort one skips new keys.
-pub(crate) const PENDING_KEYS_MAX: usize = 262_144;
+pub(crate) const PENDING_KEYS_MAX: usize = aqueduct_topology::bounds::CACHE_KEYS_MAX as usize;
 /// How long a best-effort cache may hold up a drain.
 pub(crate) const DRAIN_WAIT_MAX: Duration = Duration::from_secs(5);
 /// Batches taken in before the next flush is considered.

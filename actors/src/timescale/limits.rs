@@ -1,5 +1,6 @@
 //! Every bound of the TimescaleDB side.
 
+use aqueduct_topology::bounds;
 use std::time::Duration;
 
 /// Reaching a server and logging in.
@@ -28,13 +29,13 @@ pub const MIGRATION_LOCK_WAIT_MAX: Duration = Duration::from_secs(300);
 pub const MIGRATION_WAIT_MAX: Duration = Duration::from_secs(24 * 3600);
 
 /// One message of COPY data.
-pub const COPY_FRAME_BYTES: usize = 256 * 1024;
+pub const COPY_FRAME_BYTES: usize = bounds::COPY_FRAME_BYTES as usize;
 /// Letters that one transaction of the dead letter stores.
 pub const LETTERS_PER_TRANSACTION_MAX: usize = 8192;
 /// Their payload in one statement; a larger letter goes alone.
-pub const LETTER_STATEMENT_BYTES_MAX: usize = 8 * 1024 * 1024;
+pub const LETTER_STATEMENT_BYTES_MAX: usize = bounds::LETTER_STATEMENT_BYTES_MAX as usize;
 /// How far behind the required sinks a best-effort sink is healed at the start; older records are skipped.
-pub const HEAL_RECORDS_MAX: i64 = 1_000_000;
+pub const HEAL_RECORDS_MAX: i64 = bounds::HEAL_RECORDS_MAX as i64;
 /// Longest application name PostgreSQL keeps.
 pub const APPLICATION_NAME_BYTES_MAX: usize = 63;
 

@@ -1,12 +1,13 @@
 //! What may be read: probes, metrics, and the registry as JSON. Counts and states, no payloads.
 
-use super::Desk;
+use super::{Desk, door};
 use crate::registry::Phase;
 use crate::telemetry;
 use axum::Json;
-use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::extract::{Query, State};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
 use serde_json::json;
 use std::sync::Arc;
 
@@ -33,8 +34,23 @@ pub(super) async fn readyz(State(desk): State<Arc<Desk>>) -> Response {
     (status, Json(json!({ "ready": ready, "phase": phase, "not_ready": not_ready }))).into_response()
 }
 
-/// `/api/topology`: the tree and the edges.
-pub(super) async fn topology(State(desk): State<Arc<Desk>>) -> Response {
+/// What is asked of `/api/topology`.
+#[derive(Deserialize)]
+pub(super) struct Asked {
+    form: Option<String>,
+}
+
+/// `/api/topology`: the tree and the edges. With `?form=canonical` also the topology as `plan` compares it: only on
+/// request, because it is long and the page asks every second; with the token beyond loopback, because it names servers.
+pub(super) async fn topology(
+    State(desk): State<Arc<Desk>>,
+    Query(Asked { form }): Query<Asked>,
+    headers: HeaderMap,
+) -> Response {
+    let canonical = form.as_deref() == Some("canonical");
+    if canonical && let Err(refusal) = door::payload(&desk, &headers) {
+        return refusal.into_response();
+    }
     let registry = desk.handle.registry();
     let actors = registry.actors();
     let edges: Vec<_> = actors
@@ -45,7 +61,7 @@ pub(super) async fn topology(State(desk): State<Arc<Desk>>) -> Response {
         .iter()
         .map(|actor| json!({ "name": actor.name, "id": actor.id, "kind": actor.kind, "role": actor.role }))
         .collect();
-    Json(json!({
+    let mut answer = json!({
         "topology": registry.topology(),
         "node": registry.node(),
         "version": env!("CARGO_PKG_VERSION"),
@@ -54,8 +70,11 @@ pub(super) async fn topology(State(desk): State<Arc<Desk>>) -> Response {
         "supervisors": registry.supervisors(),
         "actors": brief,
         "edges": edges,
-    }))
-    .into_response()
+    });
+    if canonical {
+        answer["canonical"] = registry.canonical.clone();
+    }
+    Json(answer).into_response()
 }
 
 /// `/api/actors`.

@@ -75,7 +75,9 @@ async fn a_waiting_actor_makes_the_node_unready_but_not_dead() {
 async fn what_is_served_tells_of_the_tree_and_the_records() {
     let journal = Journal::default();
     let world = World::line(source(3), pass(&journal), sink(&journal));
-    perform(world.builder().settings(with_admin(None)).build().unwrap(), async |handle| {
+    let form = serde_json::json!({ "version": 1 });
+    let builder = world.builder().settings(with_admin(None)).canonical(form.clone());
+    perform(builder.build().unwrap(), async |handle| {
         let address = running(&handle).await;
         until(&handle, "written", |_| journal.count("history 2") == 1).await;
         assert_eq!(request(address, "GET /readyz", "").await.0, 200);
@@ -85,6 +87,8 @@ async fn what_is_served_tells_of_the_tree_and_the_records() {
         let topology = json("/api/topology").await;
         assert_eq!(topology["edges"][0], serde_json::json!({ "from": "ticks", "to": "trades" }));
         assert_eq!(topology["supervisors"][0]["name"], "root");
+        assert!(topology.get("canonical").is_none(), "the long form only on request");
+        assert_eq!(json("/api/topology?form=canonical").await["canonical"], form);
         let ledger = json("/api/ledger").await;
         assert_eq!((&ledger[0]["read"], &ledger[0]["unaccounted"]), (&3.into(), &0.into()));
         assert_eq!(json("/api/actors").await.as_array().unwrap().len(), 4);

@@ -35,7 +35,7 @@ impl Default for LogSettings {
 /// Installs the subscriber. Refused when the filter cannot be read, or there is one already.
 pub fn install(settings: &LogSettings) -> Result<(), Error> {
     let refused = |error: String| Error::new(Class::Config, error);
-    let filter = EnvFilter::try_new(&settings.filter)
+    let filter = EnvFilter::try_new(with_quiet_drivers(&settings.filter))
         .map_err(|error| refused(format!("log filter `{}` cannot be read: {error}", settings.filter)))?;
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
@@ -48,9 +48,22 @@ pub fn install(settings: &LogSettings) -> Result<(), Error> {
     installed.map_err(|error| refused(format!("cannot install the log: {error}")))
 }
 
+/// The Kafka driver logs on its own account what it also returns, and each broken connection of a client that is just
+/// ending. Whoever wants to read that names it.
+fn with_quiet_drivers(filter: &str) -> String {
+    if filter.contains("rdkafka") { filter.to_owned() } else { format!("{filter},rdkafka=off") }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_driver_is_quiet_unless_it_is_named() {
+        assert_eq!(with_quiet_drivers("info"), "info,rdkafka=off");
+        assert_eq!(with_quiet_drivers("warn,rdkafka=debug"), "warn,rdkafka=debug");
+        assert_eq!(with_quiet_drivers("librdkafka=debug"), "librdkafka=debug");
+    }
 
     #[test]
     fn a_filter_that_cannot_be_read_is_refused_with_its_text() {

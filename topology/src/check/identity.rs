@@ -186,7 +186,10 @@ fn read_twice(cx: &Context<'_>, graph: &Graph<'_>) {
 /// What the links may hold together when everything stands still.
 fn large_links(cx: &Context<'_>, graph: &Graph<'_>) {
     let bytes = |actor: &Actor| {
-        let links = actor.from.len() as u64 * u64::from(actor.parallelism.value);
+        let inputs = actor.from.iter().filter_map(|from| graph.get(&from.value)?.actor.as_ref());
+        // One for each pair of clones.
+        let givers: u64 = inputs.map(|input| u64::from(input.parallelism.value)).sum();
+        let links = givers * u64::from(actor.parallelism.value);
         actor.link.bytes.saturating_mul(links)
     };
     let total = actors(graph).fold(0_u64, |total, actor| total.saturating_add(bytes(actor)));

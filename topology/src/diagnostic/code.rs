@@ -73,6 +73,7 @@ codes! {
     UnknownChild "T035" "a supervisor's child that does not exist",
     ChildTwice "T036" "a child of two supervisors",
     SupervisorCycle "T037" "supervisors that contain each other",
+    OverBudget "T038" "more memory than the node allows",
     // The row.
     UnknownType "T040" "an unknown type",
     WithoutSource "T041" "a field that is found nowhere",

@@ -96,9 +96,21 @@ impl<'a> Keys<'a> {
             .help_if(help)
     }
 
+    /// Whether an unknown key of this mapping is taken for `wanted`.
+    fn is_misspelt(&self, wanted: &str) -> bool {
+        let unknown = self.mapping.entries.iter().map(|entry| entry.key.value.as_str());
+        unknown
+            .filter(|name| self.listed().all(|key| key.name != *name))
+            .any(|name| nearest(name, self.listed().map(|key| key.name)) == Some(wanted))
+    }
+
     fn refuse_missing(&self, cx: &Context<'_>, node: &Node, what: &str) {
         for key in self.listed().filter(|key| key.required) {
             if self.mapping.get(key.name).is_some_and(|entry| !entry.value.is_null()) {
+                continue;
+            }
+            // The key is there, misspelt: that is said, and this would be the same mistake again.
+            if self.mapping.get(key.name).is_none() && self.is_misspelt(key.name) {
                 continue;
             }
             let span = self.key_span(key.name).unwrap_or_else(|| start_of(node));

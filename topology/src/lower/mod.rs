@@ -38,6 +38,7 @@ pub(crate) use root::{DEAD_LETTER, ROOT, attach};
 pub(crate) use tags::report_tags;
 pub(crate) use time::is_rfc3339;
 pub(crate) use types::type_name;
+pub(crate) use values::is_name;
 
 use crate::catalog::{FILE, Place};
 use crate::diagnostic::{Code, Diagnostic};

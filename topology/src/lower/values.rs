@@ -103,11 +103,12 @@ impl Context<'_> {
     }
 
     pub(crate) fn integer(&self, node: &Node, range: RangeInclusive<i64>) -> Option<Spanned<i64>> {
-        let Some(Core::Int(value)) = node.scalar().map(Scalar::core) else {
-            return self.wrong_type(node, "a whole number");
-        };
-        if range.contains(&value) {
-            return Some(Spanned::new(value, node.span));
+        match node.scalar().map(Scalar::core) {
+            Some(Core::Int(value)) if range.contains(&value) => return Some(Spanned::new(value, node.span)),
+            Some(Core::Int(_)) => {}
+            // Whole, though beyond 64 bits.
+            Some(Core::Float(value)) if value.is_finite() && value.abs() >= 9.2e18 => {}
+            _ => return self.wrong_type(node, "a whole number"),
         }
         let message = format!("the number is outside {}..={}", range.start(), range.end());
         self.report(Diagnostic::error(Code::OutOfRange, node.span, message));

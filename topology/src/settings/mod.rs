@@ -22,7 +22,7 @@ pub struct NodeSettings {
     pub log: LogSettings,
     /// Threads that run actors; one per core unless said.
     pub arbiters: Option<usize>,
-    /// What the links of all actors may hold together.
+    /// What a topology may hold in memory at worst.
     pub memory_budget_bytes: Option<u64>,
 }
 
@@ -66,7 +66,11 @@ pub const SETTINGS: &[Key] = &[
     Key::optional("admin", Shape::Part(ADMIN), "The HTTP side."),
     Key::optional("log", Shape::Part(LOG), "What is logged, and how."),
     Key::default("arbiters", Shape::Integer(1, 1024), "one per core", "Threads that run actors."),
-    Key::optional("memory_budget", Shape::Size, "What the links of all actors may hold together."),
+    Key::optional(
+        "memory_budget",
+        Shape::Size,
+        "What a topology may hold in memory at worst, as `aqueduct explain FILE` adds it up; more is refused.",
+    ),
 ];
 
 /// `admin`.

@@ -10,8 +10,11 @@ const PLANT: &str = include_str!("../../../config/topologies/plant/topology.yaml
 const MARKET_DATA: &str = include_str!("../../tests/library/market-data.yaml");
 const QUOTES: &str = include_str!("../../../config/topologies/quotes/topology.yaml");
 
+/// What `aqueduct new` writes.
+pub(super) const NEW: &str = include_str!("../../../config/new.yaml");
+
 /// Every file of the library.
-pub(super) const ALL: &[&str] = &[MD_TRADES, MARKET_DATA, KRAKEN, BOOKS, PLANT, QUOTES];
+pub(crate) const ALL: &[&str] = &[MD_TRADES, MARKET_DATA, KRAKEN, BOOKS, PLANT, QUOTES];
 
 fn normalizer<'a>(topology: &'a Topology, name: &str) -> &'a Normalizer {
     match &topology.actor(name).expect("the actor").kind {
@@ -79,4 +82,12 @@ fn a_whole_file_says_what_its_comments_say() {
     let order: Vec<&str> =
         topology.topological_order().iter().map(|actor| actor.name.value.as_str()).collect();
     assert_eq!(order, ["ticks", "dead_letter", "trades", "history", "cache"]);
+}
+
+#[test]
+fn what_new_writes_loads_without_a_word_where_nothing_is_set() {
+    let (topology, diagnostics) =
+        crate::load(&crate::Source::new("mine.yaml", NEW.replacen("NAME", "mine", 1)), &|_| None);
+    assert!(diagnostics.is_empty(), "{diagnostics:?}");
+    assert_eq!(topology.map(|topology| topology.name.value).as_deref(), Some("mine"));
 }

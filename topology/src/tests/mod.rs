@@ -2,8 +2,11 @@
 
 mod accidents;
 mod catalog;
-mod library;
+mod drawing;
+mod explain;
+pub(crate) mod library;
 mod robust;
+mod schema;
 mod ui;
 
 use crate::diagnostic::to_text;

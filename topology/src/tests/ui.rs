@@ -1,7 +1,8 @@
 //! Every code: its page's example fails with it, exactly as the snapshot shows, and the page's cure is free of it.
 
 use super::{env, library};
-use crate::{Code, Source, load, to_text};
+use crate::explain::over_budget;
+use crate::{Code, Diagnostic, Source, load, to_text};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
@@ -23,11 +24,23 @@ fn files() -> Vec<(String, String)> {
     files
 }
 
-/// The environment of the examples: everything but Redis, where a comment says so.
-fn codes_of(text: &str) -> BTreeSet<Code> {
+/// What is wrong with an example on its node: one with everything but Redis, or with a memory budget, where a comment
+/// says so.
+fn findings(source: &Source) -> Vec<Diagnostic> {
+    let text = &source.text;
     let without_redis = text.contains("REDIS_URL is not set");
     let env = |name: &str| env(name).filter(|_| !(without_redis && name == "REDIS_URL"));
-    load(&Source::new("topology.yaml", text), &env).1.iter().map(|diagnostic| diagnostic.code).collect()
+    let (topology, mut diagnostics) = load(source, &env);
+    let mebibytes = text.split("memory_budget: ").nth(1).and_then(|rest| rest.split("MiB").next());
+    if let (Some(topology), Some(mebibytes)) = (topology, mebibytes) {
+        let budget_bytes = mebibytes.parse::<u64>().expect("a number") << 20;
+        diagnostics.extend(over_budget(&topology, budget_bytes));
+    }
+    diagnostics
+}
+
+fn codes_of(text: &str) -> BTreeSet<Code> {
+    findings(&Source::new("topology.yaml", text)).iter().map(|diagnostic| diagnostic.code).collect()
 }
 
 #[test]
@@ -38,13 +51,20 @@ fn findings_match_their_snapshots() {
     settings.set_omit_expression(true);
     settings.bind(|| {
         for (name, text) in files() {
-            let without_redis = text.contains("REDIS_URL is not set");
-            let env = |name: &str| env(name).filter(|_| !(without_redis && name == "REDIS_URL"));
             let source = Source::new(format!("{name}.yaml"), text);
-            let (_, diagnostics) = load(&source, &env);
-            insta::assert_snapshot!(name, to_text(&source, &diagnostics, false));
+            insta::assert_snapshot!(name, to_text(&source, &findings(&source), false));
         }
     });
+}
+
+#[test]
+fn every_broken_file_has_a_finding_of_the_code_in_its_name() {
+    let files = files();
+    assert!(files.len() >= 120, "{} broken files", files.len());
+    for (name, text) in files.iter().filter(|(name, _)| name.starts_with('T')) {
+        let found = codes_of(text);
+        assert!(found.iter().any(|code| name.starts_with(code.id())), "{name} gives {found:?}");
+    }
 }
 
 #[test]

@@ -1,0 +1,3 @@
+//! Commands as their users start them, as far as they need no service.
+
+mod plan;

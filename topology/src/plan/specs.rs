@@ -1,0 +1,175 @@
+//! The resolved spec of an actor: what its entry says, and what the rest of the file means for it (`resolved.*`).
+
+use super::resolved::{Graph, policy};
+use super::write::{Writer, bytes, column, field_type, pointer, template};
+use super::{Files, Keys, connections};
+use crate::model::{
+    Actor, Case, EventTime, Field, FieldSource, GroupProtocol, KafkaSource, Kind, MatchMode, Membership,
+    Normalizer, RedisCache, ReplayFormat, ReplaySource, Restart, Start, TimeUnit, TimescaleWriter,
+};
+use serde_json::{Map, Value};
+
+pub(super) fn keys(graph: &Graph<'_>, actor: &Actor, files: &Files<'_>) -> Keys {
+    let mut keys = Writer::default();
+    common(&mut keys, actor);
+    match &actor.kind {
+        Kind::KafkaSource(source) => kafka_source(&mut keys, source),
+        Kind::ReplaySource(source) => replay_source(&mut keys, source, files),
+        Kind::Normalizer(normalizer) => row(&mut keys, normalizer),
+        Kind::TimescaleWriter(writer) => timescale_writer(&mut keys, writer),
+        Kind::RedisCache(cache) => redis_cache(&mut keys, cache),
+        Kind::KafkaSink(sink) => {
+            keys.put("topic", sink.topic.value.clone());
+            keys.maybe("key", sink.key.as_ref().map(|key| template(&key.value)));
+        }
+        Kind::DeadLetter(letters) => {
+            keys.maybe("topic", letters.topic.as_ref().map(|topic| topic.value.clone()));
+        }
+    }
+    graph.describe(&mut keys, actor);
+    keys.done()
+}
+
+fn common(keys: &mut Writer, actor: &Actor) {
+    keys.put("kind", actor.kind.name());
+    keys.put("id", actor.id.value.clone());
+    keys.maybe("adopts", actor.adopts.as_ref().map(|adopts| adopts.value.clone()));
+    keys.maybe("description", actor.description.clone());
+    keys.some_texts("from", actor.from.iter().map(|from| from.value.clone()));
+    let restart = match actor.restart {
+        Restart::Permanent => "permanent",
+        Restart::Transient => "transient",
+        Restart::Temporary => "temporary",
+    };
+    keys.put("restart", restart);
+    keys.time("shutdown", actor.shutdown);
+    keys.put("parallelism", actor.parallelism.value);
+    keys.put("link.batches", actor.link.batches);
+    keys.put("link.bytes", bytes(actor.link.bytes));
+    keys.put("policy", policy(actor.policy));
+}
+
+fn kafka_source(keys: &mut Writer, source: &KafkaSource) {
+    keys.put("topic", source.topic.value.clone());
+    let start = match source.start.value {
+        Start::Earliest => "earliest".to_owned(),
+        Start::Latest => "latest".to_owned(),
+        Start::At(us) => format!("{us} us after 1970"),
+    };
+    keys.put("start", start);
+    let protocol = match source.group_protocol {
+        GroupProtocol::Classic => "classic",
+        GroupProtocol::Consumer => "consumer",
+    };
+    keys.put("group_protocol", protocol);
+    let membership = match source.membership {
+        Membership::Static => "static",
+        Membership::Dynamic => "dynamic",
+    };
+    keys.put("membership", membership);
+    keys.put("batch_rows", source.batch_rows);
+    keys.time("linger", source.linger);
+}
+
+fn replay_source(keys: &mut Writer, source: &ReplaySource, files: &Files<'_>) {
+    connections::file(keys, "file", &source.file.value, files);
+    let format = match source.format {
+        ReplayFormat::Jsonl => "jsonl",
+        ReplayFormat::Envelope => "envelope",
+        ReplayFormat::Csv => "csv",
+    };
+    keys.put("format", format);
+    keys.put("topic", source.topic.clone());
+    keys.maybe("time", source.time.as_ref().map(pointer));
+    keys.put("unit", unit(source.time_unit));
+    keys.maybe("key", source.key.as_ref().map(pointer));
+    keys.maybe("speed", source.speed.map(|speed| speed.to_string()));
+    keys.put("partitions", source.partitions);
+    keys.maybe("repeat", source.repeat);
+}
+
+fn timescale_writer(keys: &mut Writer, writer: &TimescaleWriter) {
+    keys.put("table", writer.table.value.clone());
+    keys.put("flush.rows", writer.flush.rows);
+    keys.put("flush.bytes", bytes(writer.flush.bytes));
+    keys.time("flush.interval", writer.flush.interval);
+    keys.some_texts("unique", writer.unique.iter().map(|column| column.value.clone()));
+}
+
+fn redis_cache(keys: &mut Writer, cache: &RedisCache) {
+    keys.put("key", template(&cache.key.value));
+    keys.texts("value", cache.value.iter().map(|field| field.value.clone()));
+    keys.put("order_by", cache.order_by.value.clone());
+    keys.maybe("ttl", cache.ttl.map(super::write::duration));
+    keys.expr("delete_when", cache.delete_when.as_ref());
+    keys.time("ttl_deleted", cache.ttl_deleted);
+}
+
+fn row(keys: &mut Writer, normalizer: &Normalizer) {
+    keys.texts("columns", normalizer.columns.iter().map(column));
+    if let Some(EventTime { field, past_max, future_max }) = &normalizer.event_time {
+        keys.put("event_time", field.value.clone());
+        keys.maybe("event_time.past_max", past_max.map(super::write::duration));
+        keys.time("event_time.future_max", *future_max);
+    }
+    let named = normalizer.cases.iter().filter(|case| !case.name.value.is_empty());
+    keys.some_texts("cases", named.map(|case| case.name.value.clone()));
+    if normalizer.match_mode == MatchMode::All {
+        keys.put("match", "all");
+    }
+    for one in &normalizer.cases {
+        let prefix = match one.name.value.as_str() {
+            "" => String::new(),
+            name => format!("cases.{name}."),
+        };
+        case(keys, &prefix, one, normalizer);
+    }
+}
+
+fn case(keys: &mut Writer, prefix: &str, case: &Case, normalizer: &Normalizer) {
+    keys.expr(format!("{prefix}when"), case.when.as_ref());
+    keys.maybe(format!("{prefix}explode"), case.explode.as_ref().map(pointer));
+    keys.some_texts(format!("{prefix}select"), case.select.iter().map(|expr| expr.text.clone()));
+    // One list, because the first that is not true names the reason.
+    let require = case.require.iter().map(|(name, expr)| format!("{name}: {}", expr.text));
+    keys.some_texts(format!("{prefix}require"), require);
+    for field in &case.fields {
+        let prefix = format!("{prefix}fields.{}.", field.name.value);
+        let column = normalizer.columns.iter().find(|column| column.name == field.name.value);
+        if column.is_none_or(|column| column.kind != field.kind) {
+            keys.put(format!("{prefix}type"), field_type(field.kind));
+        }
+        self::field(keys, &prefix, field);
+    }
+}
+
+fn field(keys: &mut Writer, prefix: &str, field: &Field) {
+    let key = |key: &str| format!("{prefix}{key}");
+    match &field.source {
+        FieldSource::Path(path) => keys.put(key("path"), pointer(path)),
+        FieldSource::Expr(expr) => keys.put(key("expr"), expr.text.clone()),
+    }
+    if field.optional {
+        keys.put(key("optional"), true);
+    }
+    keys.maybe(key("default"), field.default.as_ref().map(|literal| literal.text.clone()));
+    if !field.map.is_empty() {
+        let map: Map<String, Value> =
+            field.map.iter().map(|(from, to)| (from.clone(), to.clone().into())).collect();
+        keys.put(key("map"), map);
+    }
+    keys.maybe(key("unit"), field.unit.map(unit));
+    keys.maybe(key("zone"), field.zone.as_ref().map(|zone| zone.value.clone()));
+    keys.maybe(key("scale"), field.scale);
+    keys.maybe(key("max_bytes"), field.max_bytes.map(|bytes| bytes as u64));
+}
+
+fn unit(unit: TimeUnit) -> &'static str {
+    match unit {
+        TimeUnit::Seconds => "s",
+        TimeUnit::Millis => "ms",
+        TimeUnit::Micros => "us",
+        TimeUnit::Nanos => "ns",
+        TimeUnit::Iso => "iso",
+    }
+}
