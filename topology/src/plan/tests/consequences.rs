@@ -84,6 +84,7 @@ fn a_renamed_sink_is_refused_until_it_adopts() {
     let renamed = [
         (HISTORY, "archive: { kind: timescale_writer, from: trades, table: market.trades"),
         ("children: [ticks, trades, history]", "children: [ticks, trades, archive]"),
+        ("expect: { history: {", "expect: { archive: {"),
     ];
     let refused = plan(&renamed);
     one(&refused, Aspect::Problem, "refused until the file says `adopts: history`");
