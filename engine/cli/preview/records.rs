@@ -66,6 +66,7 @@ pub(super) fn read(
         if let Some(Kind::ReplaySource(options)) = topology.actor(source).map(|actor| &actor.kind) {
             message.partition = Some(message.partition(messages.len() as i64, options.partitions));
         }
+        message.partition.get_or_insert(0);
         messages.push(message);
     }
     let earliest_ms = set_times(topology, source, &mut messages)?;
