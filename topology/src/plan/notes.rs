@@ -176,8 +176,7 @@ impl Notes<'_> {
         let others: Vec<&str> = self.neighbours.iter().filter(shares).map(|(other, _)| *other).collect();
         if !others.is_empty() {
             return format!(
-                "`{id}` has no offset: joins at the smallest of {}; what lies before is not written to it (`aqueduct \
-                 backfill` does that)",
+                "`{id}` has no offset: joins at the smallest of {}; what lies before is not written to it",
                 several(&others)
             );
         }
