@@ -64,7 +64,7 @@ fn sinks_by_source(topology: &Topology) -> BTreeMap<Arc<str>, Vec<SinkIdentity>>
 }
 
 fn sinks_of(topology: &Topology, source: &str) -> Vec<SinkIdentity> {
-    use aqueduct_topology::model::{Actor, Policy, TemplatePart};
+    use aqueduct_topology::model::{Actor, Policy};
     let mut reached = vec![source.to_owned()];
     let mut sinks: Vec<&Actor> = Vec::new();
     while let Some(name) = reached.pop() {
@@ -78,14 +78,7 @@ fn sinks_of(topology: &Topology, source: &str) -> Vec<SinkIdentity> {
     }
     let target = |kind: &Kind| match kind {
         Kind::TimescaleWriter(writer) => writer.table.value.clone(),
-        Kind::RedisCache(cache) => cache
-            .key
-            .iter()
-            .map(|part| match part {
-                TemplatePart::Text(text) => text.clone(),
-                TemplatePart::Field(field) => format!("{{{}}}", field.value),
-            })
-            .collect(),
+        Kind::RedisCache(cache) => cache.key.iter().map(ToString::to_string).collect(),
         Kind::KafkaSink(sink) => sink.topic.value.clone(),
         _ => unreachable!("only sinks are asked for their target"),
     };

@@ -4,7 +4,7 @@ use crate::exit::Exit;
 use crate::settings::Config;
 use crate::{file, output};
 use anyhow::Result;
-use aqueduct_topology::{has_errors, to_json, to_sarif, to_text};
+use aqueduct_topology::{has_errors, to_json, to_sarif};
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -37,7 +37,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit> {
     let mut out = std::io::stdout().lock();
     match arguments.format {
         Format::Text => {
-            eprint!("{}", to_text(&loaded.source, &loaded.diagnostics, output::colours()));
+            output::findings(&loaded.source, &loaded.diagnostics);
             if let Some(topology) = loaded.topology.as_ref().filter(|_| !has_errors(&loaded.diagnostics)) {
                 writeln!(
                     out,

@@ -6,11 +6,8 @@ use crate::output;
 use anyhow::{Context, Result};
 use aqueduct_topology::explain::over_budget;
 use aqueduct_topology::model::{Test, Topology};
-use aqueduct_topology::{Diagnostic, Source, has_errors, load, load_unconnected, to_text};
+use aqueduct_topology::{Diagnostic, Source, has_errors, load, load_unconnected};
 use std::path::Path;
-
-/// What a text means, and what is wrong with it.
-type Meaning = (Option<Topology>, Vec<Diagnostic>);
 
 /// A file, read: its text, what it means, and what is wrong with it.
 pub(crate) struct Loaded {
@@ -21,40 +18,26 @@ pub(crate) struct Loaded {
 
 /// Reads `file` with the process's environment.
 pub(crate) fn read(file: &Path) -> Result<Loaded> {
-    Ok(understood(&file.display().to_string(), bytes(file)?, &|source| load(source, &variable)))
+    Ok(understood(&file.display().to_string(), bytes(file)?, |source| load(source, &variable)))
 }
 
-/// Reads `file` for a run without its surroundings: no variable need say where they are.
-pub(crate) fn read_unconnected(file: &Path) -> Result<Loaded> {
-    let load = |source: &Source| {
+/// Reads `file` and its tests, for a run without its surroundings: no variable need say where they are.
+pub(crate) fn read_unconnected(file: &Path) -> Result<(Loaded, Vec<Test>)> {
+    let mut tests = Vec::new();
+    let loaded = understood(&file.display().to_string(), bytes(file)?, |source| {
         let (read, diagnostics) = load_unconnected(source, &variable);
-        (read.map(|(topology, _)| topology), diagnostics)
-    };
-    Ok(understood(&file.display().to_string(), bytes(file)?, &load))
+        let topology = read.map(|(topology, examples)| {
+            tests = examples;
+            topology
+        });
+        (topology, diagnostics)
+    });
+    Ok((loaded, tests))
 }
 
 /// Reads a text called `name` with that environment.
 pub(crate) fn parse(name: &str, bytes: Vec<u8>, environment: &aqueduct_topology::Env<'_>) -> Loaded {
-    understood(name, bytes, &|source| load(source, environment))
-}
-
-/// Reads `file` and its tests, for a run without its surroundings; findings are on standard error, errors refuse it.
-pub(crate) fn read_with_tests(file: &Path) -> Result<(Source, Topology, Vec<Test>)> {
-    let mut tests = Vec::new();
-    let (source, not_text) = Source::from_bytes(file.display().to_string(), bytes(file)?);
-    let (topology, diagnostics) = match not_text {
-        Some(diagnostic) => (None, vec![diagnostic]),
-        None => {
-            let (read, diagnostics) = load_unconnected(&source, &variable);
-            let topology = read.map(|(topology, examples)| {
-                tests = examples;
-                topology
-            });
-            (topology, diagnostics)
-        }
-    };
-    let topology = Loaded { source: source.clone(), topology, diagnostics }.accepted()?;
-    Ok((source, topology, tests))
+    understood(name, bytes, |source| load(source, environment))
 }
 
 fn bytes(file: &Path) -> Result<Vec<u8>> {
@@ -63,7 +46,11 @@ fn bytes(file: &Path) -> Result<Vec<u8>> {
         .context(RefusedConfiguration)
 }
 
-fn understood(name: &str, bytes: Vec<u8>, load: &dyn Fn(&Source) -> Meaning) -> Loaded {
+fn understood(
+    name: &str,
+    bytes: Vec<u8>,
+    load: impl FnOnce(&Source) -> (Option<Topology>, Vec<Diagnostic>),
+) -> Loaded {
     let (source, not_text) = Source::from_bytes(name, bytes);
     if let Some(diagnostic) = not_text {
         return Loaded { source, topology: None, diagnostics: vec![diagnostic] };
@@ -83,7 +70,7 @@ impl Loaded {
     /// The topology, with warnings on standard error; errors refuse it.
     pub(crate) fn accepted(self) -> Result<Topology> {
         if !self.diagnostics.is_empty() {
-            eprint!("{}", to_text(&self.source, &self.diagnostics, output::colours()));
+            output::findings(&self.source, &self.diagnostics);
         }
         match self.topology {
             Some(topology) if !has_errors(&self.diagnostics) => Ok(topology),

@@ -1,6 +1,7 @@
 //! How answers are printed.
 
 use aqueduct_engine::ledger::LedgerRow;
+use aqueduct_topology::{Diagnostic, Source, to_text};
 use std::io::{ErrorKind, IsTerminal};
 
 /// The form of an answer.
@@ -21,6 +22,17 @@ macro_rules! say {
     }};
 }
 pub(crate) use say;
+
+/// What was found in a file, on standard error.
+pub(crate) fn findings(source: &Source, diagnostics: &[Diagnostic]) {
+    use std::io::Write as _;
+    let _ = std::io::stderr().write_all(to_text(source, diagnostics, colours()).as_bytes());
+}
+
+/// `1 row`, `2 rows`.
+pub(crate) fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
 
 /// Whether the reader of our output went away.
 pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {

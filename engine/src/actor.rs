@@ -112,6 +112,15 @@ impl Context {
         }
     }
 
+    /// How `ended` is to be taken: an error of an actor that is being stopped is the stop, unless it is a fault of its own
+    /// (it waited through an outage, say; what it held will be delivered again).
+    pub fn unless_stopping(&self, ended: Result<(), Error>) -> Result<(), Error> {
+        match ended {
+            Err(error) if self.status.stopping() && error.class != Class::Bug => Ok(()),
+            ended => ended,
+        }
+    }
+
     /// A sink has made the whole of `lease` durable: enters it in the ledger and lets it leave its link.
     pub fn settle_written(&mut self, lease: Lease) {
         let sink = self.sink.expect("invariant: only sinks settle in the ledger");

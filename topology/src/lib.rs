@@ -29,6 +29,7 @@ mod source;
 mod span;
 mod syntax;
 mod unconnected;
+pub mod xml;
 
 pub use diagnostic::{Code, Diagnostic, Severity, has_errors, point_at, to_json, to_sarif, to_text};
 pub use load::{load, load_unconnected};

@@ -50,11 +50,9 @@ struct Keeper {
 impl Actor for Keeper {
     fn run<'a>(&'a mut self, cx: &'a mut Context) -> LocalBoxFuture<'a, Result<(), Error>> {
         async move {
-            match self.work(cx).await {
-                // Told to stop while it waited through an outage: who asked will ask again.
-                Err(error) if cx.status.stopping() && error.class != Class::Bug => Ok(()),
-                ended => ended,
-            }
+            // Who asked will ask again.
+            let ended = self.work(cx).await;
+            cx.unless_stopping(ended)
         }
         .boxed_local()
     }

@@ -2,7 +2,7 @@
 
 use super::decimal::Decimal;
 use super::loops;
-use super::program::{Arithmetic, Comparison, Node, Program, TextTest};
+use super::program::{Arithmetic, Comparison, Node, Program};
 use super::value::Value;
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -59,13 +59,9 @@ impl Program {
 /// Whether `node` is true, without making a value of it where that can be helped.
 pub(super) fn truth<'a, S: Scope<'a>>(node: &'a Node, scope: &S) -> Result<bool, Fault> {
     match node {
-        Node::Text { slot, test, literal } => Ok(scope.text(*slot).is_some_and(|text| match test {
-            TextTest::Is => *text == **literal,
-            TextTest::IsNot => *text != **literal,
-            TextTest::StartsWith => text.starts_with(&**literal),
-            TextTest::EndsWith => text.ends_with(&**literal),
-            TextTest::Contains => text.contains(&**literal),
-        })),
+        Node::Text { slot, test, literal } => {
+            Ok(scope.text(*slot).is_some_and(|text| test.holds(&text, literal)))
+        }
         // As in CEL, the side that decides decides, though the other one errs.
         Node::And(sides) => match truth(&sides[0], scope) {
             Ok(false) => Ok(false),

@@ -122,10 +122,13 @@ impl Function {
         let mut next = || arguments.next().transpose();
         let subject = next()?.unwrap_or(Value::Null);
         let (second, third, fourth) = (next()?, next()?, next()?);
+        if let Some(test) = self.text_test() {
+            return Ok(Value::Bool(match (&subject, &second) {
+                (Value::Text(text), Some(Value::Text(part))) => test.holds(text, part),
+                _ => false,
+            }));
+        }
         match self {
-            Function::StartsWith | Function::EndsWith | Function::Contains => {
-                Ok(Value::Bool(self.asks(&subject, second.as_ref())))
-            }
             _ if subject.is_null() => Ok(Value::Null),
             Function::Size => size(&subject),
             Function::Abs => abs(subject),
@@ -150,15 +153,6 @@ impl Function {
             },
             Function::Part(part) => part.of(&subject, second.as_ref()),
             _ => self.text(subject, [second, third, fourth]),
-        }
-    }
-
-    fn asks(self, subject: &Value<'_>, part: Option<&Value<'_>>) -> bool {
-        let (Value::Text(text), Some(Value::Text(part))) = (subject, part) else { return false };
-        match self {
-            Function::StartsWith => text.starts_with(&**part),
-            Function::EndsWith => text.ends_with(&**part),
-            _ => text.contains(&**part),
         }
     }
 

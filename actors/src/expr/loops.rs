@@ -193,21 +193,20 @@ impl<'a> State<'a> {
             Ok(false) => self.failing += 1,
             Err(fault) => self.fault = self.fault.take().or(Some(fault)),
         }
-        Ok(match self.each.kind {
-            LoopKind::All => self.failing > 0,
-            LoopKind::Exists => self.holding > 0,
-            _ => false,
-        })
+        Ok(self.is_decided())
     }
 
-    fn end(self) -> Evaluated<'a> {
-        let decided = match self.each.kind {
+    fn is_decided(&self) -> bool {
+        match self.each.kind {
             LoopKind::All => self.failing > 0,
             LoopKind::Exists => self.holding > 0,
             LoopKind::ExistsOne | LoopKind::Collect { .. } => false,
-        };
-        match self.fault {
-            Some(fault) if !decided => Err(fault),
+        }
+    }
+
+    fn end(mut self) -> Evaluated<'a> {
+        match self.fault.take() {
+            Some(fault) if !self.is_decided() => Err(fault),
             _ => Ok(match self.each.kind {
                 LoopKind::All => Value::Bool(self.failing == 0),
                 LoopKind::Exists => Value::Bool(self.holding > 0),

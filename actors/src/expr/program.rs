@@ -157,6 +157,19 @@ pub(super) enum TextTest {
     Contains,
 }
 
+impl TextTest {
+    #[inline(always)]
+    pub(super) fn holds(self, text: &str, literal: &str) -> bool {
+        match self {
+            TextTest::Is => text == literal,
+            TextTest::IsNot => text != literal,
+            TextTest::StartsWith => text.starts_with(literal),
+            TextTest::EndsWith => text.ends_with(literal),
+            TextTest::Contains => text.contains(literal),
+        }
+    }
+}
+
 /// Which arithmetic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Arithmetic {

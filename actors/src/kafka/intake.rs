@@ -44,6 +44,17 @@ pub enum Taken<'a> {
     Failed(KafkaError),
 }
 
+impl Taken<'_> {
+    /// How far it comes; `None` where it says nothing about that.
+    pub fn offset(&self) -> Option<i64> {
+        match self {
+            Taken::Message(record) => Some(record.offset),
+            Taken::End(offset) => Some(*offset),
+            Taken::Failed(_) => None,
+        }
+    }
+}
+
 /// The queue that the partitions' queues lead to. Belongs to the thread that polls.
 pub struct Intake<C: ConsumerContext + 'static> {
     queue: NonNull<ffi::rd_kafka_queue_t>,

@@ -74,10 +74,8 @@ struct Encoded {
 impl Actor for Sink {
     fn run<'a>(&'a mut self, cx: &'a mut Context) -> LocalBoxFuture<'a, Result<(), Error>> {
         Box::pin(async move {
-            match self.work(cx).await {
-                Err(error) if cx.status.stopping() && error.class != Class::Bug => Ok(()),
-                ended => ended,
-            }
+            let ended = self.work(cx).await;
+            cx.unless_stopping(ended)
         })
     }
 }

@@ -35,8 +35,6 @@ pub(super) struct Reading {
     /// Where its end was told to be, until the next thing comes. The client may then go on one message too far; see
     /// [`Taken::End`](crate::kafka::intake::Taken::End).
     ended_at: Option<i64>,
-    /// The client was told to go back: what has been taken already is not looked at.
-    pub(super) rereading: bool,
     /// Whether its end was reached since the last message.
     pub(super) at_end: bool,
     /// Whether its end was reached since the claim.
@@ -74,7 +72,6 @@ impl Reading {
             paused: false,
             flowing: false,
             ended_at: None,
-            rereading: false,
             at_end: false,
             reached_end: false,
             revoking: false,

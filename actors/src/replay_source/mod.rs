@@ -95,8 +95,7 @@ impl Actor for Replay {
                             return Ok(());
                         }
                     }
-                    Err(error) if cx.status.stopping() && error.class != Class::Bug => return Ok(()),
-                    Err(error) => return Err(error),
+                    Err(error) => return cx.unless_stopping(Err(error)),
                 }
             }
         })

@@ -9,6 +9,7 @@ mod crash;
 mod feed;
 mod letters;
 mod record_time;
+mod sink;
 mod source;
 mod table;
 mod topic;
@@ -131,11 +132,11 @@ impl StandIns {
                 Ok(source::factory(self.feeds[name].clone(), self.offsets.with_sinks(sinks)))
             }
             Kind::Normalizer(options) => normalizer::factory(actor, options, &self.services),
-            Kind::TimescaleWriter(options) => table::factory(actor, options, self),
+            Kind::TimescaleWriter(options) => Ok(table::factory(actor, options, self)),
             Kind::RedisCache(options) => {
                 redis_cache::in_memory(actor, options, &self.services, &self.keyspaces[name])
             }
-            Kind::KafkaSink(options) => topic::factory(actor, options, self),
+            Kind::KafkaSink(_) => Ok(topic::factory(actor, self)),
             Kind::DeadLetter(_) => Ok(dead_letter::keeper(Arc::new(self.letters.clone()))),
         }
     }

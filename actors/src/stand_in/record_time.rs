@@ -39,8 +39,15 @@ impl RecordTimes {
         Ok(Self { key, decoders })
     }
 
+    /// Gives every message that has none the time of its event, if it tells of one.
+    pub fn fill(&mut self, messages: &mut [Message]) {
+        for message in messages.iter_mut().filter(|message| message.time_ms.is_none()) {
+            message.time_ms = self.event_ms(message);
+        }
+    }
+
     /// The newest event time of `message`, milliseconds since 1970 UTC; `None` = it gives no row with one.
-    pub fn event_ms(&mut self, message: &Message) -> Option<i64> {
+    fn event_ms(&mut self, message: &Message) -> Option<i64> {
         let records = RecordsBuilder::new(0, 0).of(self.key.clone());
         let mut records = match &message.value {
             Some(value) => records.value(value),

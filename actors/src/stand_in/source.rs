@@ -4,7 +4,7 @@ use super::feed::Feed;
 use crate::kafka::records::{Gathering, Record};
 use aqueduct_engine::testing::MemoryOffsets;
 use aqueduct_engine::{
-    Actor, Claim, ClaimRequest, Class, Context, Error, Factory, LogRange, OffsetStore, PartitionKey,
+    Actor, Claim, ClaimRequest, Context, Error, Factory, LogRange, OffsetStore, PartitionKey,
 };
 use futures::future::LocalBoxFuture;
 use std::sync::Arc;
@@ -34,8 +34,7 @@ impl Actor for Source {
                 match self.read(cx).await {
                     Ok(true) => cx.status.caught_up(false),
                     Ok(false) => return Ok(()),
-                    Err(error) if cx.status.stopping() && error.class != Class::Bug => return Ok(()),
-                    Err(error) => return Err(error),
+                    Err(error) => return cx.unless_stopping(Err(error)),
                 }
             }
         })

@@ -4,25 +4,18 @@
 //! the sink's offset is dropped, so a redelivery doubles nothing. Deliberately absent: gathering batches for a larger
 //! transaction, and rows the database refuses.
 
+use super::sink::{ATTEMPT_MAX, each_lease, text};
 use super::{Outages, Rows, StandIns};
 use crate::json::rows::{Rows as Json, json_columns};
 use aqueduct_engine::testing::{Commit, Committed, MemoryOffsets};
-use aqueduct_engine::{Actor, Claim, Class, Context, Error, Factory, Lease, Loss};
+use aqueduct_engine::{Actor, Claim, Context, Error, Factory, Lease, Loss};
 use aqueduct_topology::model::{self, TimescaleWriter};
 use futures::future::LocalBoxFuture;
 use std::collections::{BTreeSet, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
-
-/// How long an attempt may take; it takes no time.
-const ATTEMPT_MAX: Duration = Duration::from_secs(30);
 
 /// The stand-in of one `timescale_writer`.
-pub(super) fn factory(
-    actor: &model::Actor,
-    options: &TimescaleWriter,
-    around: &StandIns,
-) -> Result<Factory, Error> {
+pub(super) fn factory(actor: &model::Actor, options: &TimescaleWriter, around: &StandIns) -> Factory {
     let table = Arc::new(Table {
         name: actor.name.value.clone(),
         sink: actor.id.value.as_str().into(),
@@ -33,7 +26,7 @@ pub(super) fn factory(
         offsets: around.offsets.clone(),
         outages: around.outages.clone(),
     });
-    Ok(Arc::new(move || Box::new(Writer { table: table.clone() })))
+    Arc::new(move || Box::new(Writer { table: table.clone() }))
 }
 
 /// Outlives the writer, like a database.
@@ -55,16 +48,7 @@ struct Writer {
 
 impl Actor for Writer {
     fn run<'a>(&'a mut self, cx: &'a mut Context) -> LocalBoxFuture<'a, Result<(), Error>> {
-        Box::pin(async move {
-            cx.status.running();
-            while let Some(lease) = cx.lease().await {
-                match self.write(cx, lease).await {
-                    Err(error) if cx.status.stopping() && error.class != Class::Bug => return Ok(()),
-                    written => written?,
-                }
-            }
-            Ok(())
-        })
+        Box::pin(each_lease(cx, async |cx, lease| self.write(cx, lease).await))
     }
 }
 
@@ -129,10 +113,7 @@ impl Table {
                 json.write_as_text(column, row, &mut key)?;
                 key.push(0);
             }
-            let mut text = Vec::new();
-            json.write(row, &mut text);
-            let text = String::from_utf8(text).map_err(|_| Error::bug("a row is no UTF-8"))?;
-            Ok((key, text))
+            Ok((key, text(&json, row)?))
         };
         (first..lease.rows.num_rows()).map(encode).collect()
     }

@@ -1,23 +1,16 @@
 //! A `kafka_sink` over a topic in memory: the same JSON, at least once as there.
 
+use super::sink::{ATTEMPT_MAX, each_lease, text};
 use super::{Outages, Rows, StandIns};
 use crate::json::rows::{Rows as Json, json_columns};
-use aqueduct_engine::{Actor, Class, Context, Error, Factory, Lease, OffsetStore};
-use aqueduct_topology::model::{self, KafkaSink};
+use aqueduct_engine::{Actor, Context, Error, Factory, Lease, OffsetStore};
+use aqueduct_topology::model;
 use futures::future::LocalBoxFuture;
 use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError};
-use std::time::Duration;
-
-/// How long an attempt may take; it takes no time.
-const ATTEMPT_MAX: Duration = Duration::from_secs(30);
 
 /// The stand-in of one `kafka_sink`.
-pub(super) fn factory(
-    actor: &model::Actor,
-    _options: &KafkaSink,
-    around: &StandIns,
-) -> Result<Factory, Error> {
+pub(super) fn factory(actor: &model::Actor, around: &StandIns) -> Factory {
     let topic = Arc::new(Topic {
         name: actor.name.value.clone(),
         json: json_columns(actor, &around.services.topology),
@@ -25,7 +18,7 @@ pub(super) fn factory(
         offsets: around.offsets(),
         outages: around.outages.clone(),
     });
-    Ok(Arc::new(move || Box::new(Sink { topic: topic.clone() })))
+    Arc::new(move || Box::new(Sink { topic: topic.clone() }))
 }
 
 struct Topic {
@@ -42,16 +35,7 @@ struct Sink {
 
 impl Actor for Sink {
     fn run<'a>(&'a mut self, cx: &'a mut Context) -> LocalBoxFuture<'a, Result<(), Error>> {
-        Box::pin(async move {
-            cx.status.running();
-            while let Some(lease) = cx.lease().await {
-                match self.write(cx, lease).await {
-                    Err(error) if cx.status.stopping() && error.class != Class::Bug => return Ok(()),
-                    written => written?,
-                }
-            }
-            Ok(())
-        })
+        Box::pin(each_lease(cx, async |cx, lease| self.write(cx, lease).await))
     }
 }
 
@@ -70,11 +54,6 @@ impl Sink {
 impl Topic {
     fn encode(&self, lease: &Lease) -> Result<Vec<String>, Error> {
         let json = Json::new(&lease.rows, &self.json)?;
-        let encode = |row: usize| {
-            let mut text = Vec::new();
-            json.write(row, &mut text);
-            String::from_utf8(text).map_err(|_| Error::bug("a row is no UTF-8"))
-        };
-        (0..lease.rows.num_rows()).map(encode).collect()
+        (0..lease.rows.num_rows()).map(|row| text(&json, row)).collect()
     }
 }

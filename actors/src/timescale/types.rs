@@ -14,16 +14,3 @@ pub fn sql_type(field: FieldType) -> String {
         FieldType::Json => "jsonb".into(),
     }
 }
-
-/// The type as the topology file writes it.
-pub fn field_type(field: FieldType) -> String {
-    match field {
-        FieldType::Text => "text".into(),
-        FieldType::Int64 => "int64".into(),
-        FieldType::Float64 => "float64".into(),
-        FieldType::Decimal { precision, scale } => format!("decimal({precision},{scale})"),
-        FieldType::Bool => "bool".into(),
-        FieldType::Timestamp => "timestamp".into(),
-        FieldType::Json => "json".into(),
-    }
-}

@@ -99,11 +99,8 @@ type Rejected = (PartitionKey, i64, i64, Arc<str>);
 impl Actor for Writer {
     fn run<'a>(&'a mut self, cx: &'a mut Context) -> LocalBoxFuture<'a, Result<(), Error>> {
         async move {
-            match self.work(cx).await {
-                // Told to stop while it waited through an outage: what it held will be delivered again.
-                Err(error) if cx.status.stopping() && error.class != Class::Bug => Ok(()),
-                ended => ended,
-            }
+            let ended = self.work(cx).await;
+            cx.unless_stopping(ended)
         }
         .boxed_local()
     }

@@ -4,7 +4,7 @@
 //! fault, not the table's.
 
 use super::encode::Encoding;
-use crate::timescale::types::{field_type, sql_type};
+use crate::timescale::types::sql_type;
 use crate::timescale::{Connection, Identifier, TableName, limits, sql};
 use aqueduct_engine::{Class, Error};
 use aqueduct_topology::model::{Column, FieldType};
@@ -103,7 +103,7 @@ fn compare(table: &TableName, columns: &[Column], live: &[Live]) -> Result<Plan,
                     "its column `{}` is {}, the topology's field is {}: make the column {}, or change the field's type",
                     column.name,
                     found.written,
-                    field_type(column.kind),
+                    column.kind,
                     sql_type(column.kind)
                 )),
             },

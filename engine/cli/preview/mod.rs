@@ -35,7 +35,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Exit> {
-    let topology = Arc::new(file::read_unconnected(&arguments.file)?.accepted()?);
+    let topology = Arc::new(file::read_unconnected(&arguments.file)?.0.accepted()?);
     let source = match source(&topology, arguments.to.as_deref()) {
         Ok(source) => source,
         Err(why) => {

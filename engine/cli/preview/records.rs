@@ -94,10 +94,7 @@ fn options(topology: &Topology, source: &str, envelope: bool) -> ReplaySource {
 
 /// Gives every message a time; the least of them.
 fn set_times(topology: &Topology, source: &str, messages: &mut [Message]) -> Result<i64> {
-    let mut times = RecordTimes::new(topology, source)?;
-    for message in messages.iter_mut().filter(|message| message.time_ms.is_none()) {
-        message.time_ms = times.event_ms(message);
-    }
+    RecordTimes::new(topology, source)?.fill(messages);
     let earliest = messages.iter().filter_map(|message| message.time_ms).min();
     let earliest = earliest.unwrap_or_else(|| Clock::system().wall_us().div_euclid(1000));
     let mut before = earliest;

@@ -1,6 +1,6 @@
 //! What came out, as tables or as JSON.
 
-use crate::output::Format;
+use crate::output::{Format, counted};
 use anyhow::Result;
 use aqueduct_actors::stand_in::{Content, StandIns};
 use aqueduct_engine::{Letter, Outcome};
@@ -123,10 +123,6 @@ fn as_tables(topology: &Topology, around: &StandIns, outcome: &Outcome, out: &mu
         sum(|row| row.filtered)
     )?;
     Ok(())
-}
-
-fn counted(count: usize, noun: &str) -> String {
-    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
 /// A row's columns and values; texts without their quotes, everything else as its JSON.

@@ -2,6 +2,7 @@
 
 use super::play::Seen;
 use super::value::equal;
+use crate::output;
 use aqueduct_actors::redis_cache::Hash;
 use aqueduct_actors::stand_in::Content;
 use aqueduct_engine::Letter;
@@ -115,8 +116,12 @@ fn rows(
     counted(&sink.value, expected, found.len(), failures);
     let Some(wanted) = &expected.rows else { return };
     if wanted.value.len() != found.len() {
-        let message =
-            format!("`{}` has {}, not {}", sink.value, plural(found.len(), "row"), wanted.value.len());
+        let message = format!(
+            "`{}` has {}, not {}",
+            sink.value,
+            output::counted(found.len(), "row"),
+            wanted.value.len()
+        );
         let shown = found.iter().take(SHOWN_MAX).enumerate();
         let shown = shown.map(|(index, row)| format!("row {}: {row}", index + 1));
         failures.push(Failure::new(wanted.span, message).seeing(shown));
@@ -148,7 +153,7 @@ fn hashes(
             }
             (Some(_), None) => {
                 let keys: Vec<&str> = live.keys().take(SHOWN_MAX).map(|key| key.as_str()).collect();
-                let note = format!("{}: {}", plural(live.len(), "key"), keys.join(", "));
+                let note = format!("{}: {}", output::counted(live.len(), "key"), keys.join(", "));
                 failures.push(Failure::new(key.span, format!("{what} has no value")).seeing([note]));
             }
             (Some(wanted), Some(hash)) => {
@@ -190,7 +195,8 @@ fn fields_differ(
 fn letters(expected: &Spanned<Vec<ExpectedLetter>>, found: &[Letter], failures: &mut Vec<Failure>) {
     let shown = |letter: &Letter| format!("{} rejected: {}: {}", letter.actor, letter.reason, letter.detail);
     if expected.value.len() != found.len() {
-        let message = format!("{}, not {}", plural(found.len(), "dead letter"), expected.value.len());
+        let message =
+            format!("{}, not {}", output::counted(found.len(), "dead letter"), expected.value.len());
         failures.push(Failure::new(expected.span, message).seeing(found.iter().take(SHOWN_MAX).map(shown)));
     }
     for (index, (expected, found)) in expected.value.iter().zip(found).enumerate() {
@@ -208,8 +214,4 @@ fn letters(expected: &Spanned<Vec<ExpectedLetter>>, found: &[Letter], failures: 
             }
         }
     }
-}
-
-fn plural(count: usize, noun: &str) -> String {
-    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }

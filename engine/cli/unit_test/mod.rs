@@ -43,8 +43,9 @@ pub(crate) struct Verdict {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Exit> {
-    let (source, topology, tests) = file::read_with_tests(&arguments.file)?;
-    let topology = Arc::new(topology);
+    let (loaded, tests) = file::read_unconnected(&arguments.file)?;
+    let source = loaded.source.clone();
+    let topology = Arc::new(loaded.accepted()?);
     let folder = arguments.file.parent().unwrap_or(Path::new("."));
     let wanted = |name: &str| arguments.filter.as_deref().is_none_or(|filter| name.contains(filter));
     let mut verdicts = Vec::new();

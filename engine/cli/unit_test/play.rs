@@ -155,7 +155,6 @@ fn messages(
     records: &[TestRecord],
     folder: &Path,
 ) -> Result<Vec<Message>> {
-    let mut times = RecordTimes::new(topology, source)?;
     let mut messages = Vec::new();
     for record in records {
         match record {
@@ -171,9 +170,7 @@ fn messages(
             }
         }
     }
-    for message in messages.iter_mut().filter(|message| message.time_ms.is_none()) {
-        message.time_ms = times.event_ms(message);
-    }
+    RecordTimes::new(topology, source)?.fill(&mut messages);
     Ok(messages)
 }
 

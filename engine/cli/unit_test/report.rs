@@ -4,7 +4,7 @@ use super::judge::Failure;
 use super::{Format, Verdict};
 use crate::output;
 use anyhow::Result;
-use aqueduct_topology::{Source, SourceMap, point_at};
+use aqueduct_topology::{Source, SourceMap, point_at, xml};
 use std::io::Write;
 
 pub(super) fn print(source: &Source, verdicts: &[Verdict], format: Format) -> Result<()> {
@@ -63,20 +63,11 @@ fn junit(source: &Source, verdicts: &[Verdict], out: &mut impl Write) -> Result<
 
 /// Text for XML; what XML cannot hold at all becomes a replacement character.
 fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\n' => escaped.push_str("&#10;"),
-            '\t' => escaped.push(' '),
-            character if character.is_control() => escaped.push('\u{fffd}'),
-            character => escaped.push(character),
-        }
-    }
-    escaped
+    xml::escaped(text, |control| match control {
+        '\n' => "&#10;",
+        '\t' => " ",
+        _ => "\u{fffd}",
+    })
 }
 
 fn tap(source: &Source, verdicts: &[Verdict], out: &mut impl Write) -> Result<()> {

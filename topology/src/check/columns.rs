@@ -4,7 +4,7 @@ use super::Graph;
 use super::row::field_span;
 use crate::Spanned;
 use crate::diagnostic::{Code, Diagnostic, nearest};
-use crate::lower::{Context, Draft, type_name};
+use crate::lower::{Context, Draft};
 use crate::model::{FieldType, Kind, Normalizer, RedisCache, TemplatePart, TimescaleWriter};
 use crate::syntax::shortened;
 
@@ -71,7 +71,7 @@ fn check_cache(cx: &Context<'_>, input: &Draft, rows: &Normalizer, cache: &Redis
             "order by a field that is not `optional`, or give it a `default`",
         ),
         (kind, _) => (
-            format!("`{}` is {}, and an order is int64 or timestamp", column.name, type_name(kind)),
+            format!("`{}` is {}, and an order is int64 or timestamp", column.name, kind),
             "order by a sequence number or a time of the venue",
         ),
     };

@@ -2,7 +2,7 @@
 
 use super::Graph;
 use crate::diagnostic::{Code, Diagnostic};
-use crate::lower::{Context, is_rfc3339, type_name};
+use crate::lower::{Context, is_rfc3339};
 use crate::model::{Field, FieldType};
 
 pub(super) fn check(cx: &Context<'_>, graph: &Graph<'_>) {
@@ -12,7 +12,7 @@ pub(super) fn check(cx: &Context<'_>, graph: &Graph<'_>) {
         if accepts(field, &default.text) {
             continue;
         }
-        let message = format!("the default of `{}` is no {}", field.name.value, type_name(field.kind));
+        let message = format!("the default of `{}` is no {}", field.name.value, field.kind);
         let finding =
             Diagnostic::error(Code::UnfitDefault, default.span, message).also(field.name.span, "the field");
         cx.report(finding.help("a default is written as a message would write the value"));

@@ -3,7 +3,7 @@
 use super::Graph;
 use super::columns::unknown_field;
 use crate::diagnostic::{Code, Diagnostic};
-use crate::lower::{Context, Draft, type_name};
+use crate::lower::{Context, Draft};
 use crate::model::{Case, FieldType, MatchMode, Normalizer};
 use std::collections::HashMap;
 
@@ -26,8 +26,7 @@ fn event_time(cx: &Context<'_>, draft: &Draft, normalizer: &Normalizer) {
     if column.kind == FieldType::Timestamp || place.is_some_and(|span| cx.is_doubtful(span)) {
         return;
     }
-    let message =
-        format!("`{}` is {}, and an event time is a timestamp", column.name, type_name(column.kind));
+    let message = format!("`{}` is {}, and an event time is a timestamp", column.name, column.kind);
     let finding = Diagnostic::error(Code::NotAnEventTime, time.field.span, message);
     let finding = place.map_or(finding.clone(), |span| finding.also(span, "the field"));
     cx.report(finding.help("give the field `type: timestamp` and its `unit`, or name another"));

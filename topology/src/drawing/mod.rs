@@ -12,7 +12,7 @@ pub use dot::dot;
 pub use mermaid::mermaid;
 pub use svg::svg;
 
-use crate::model::{Actor, Kind, Policy, Strategy, Supervisor, Topology};
+use crate::model::{Actor, Kind, Policy, Supervisor, Topology};
 use std::collections::HashMap;
 
 /// What a picture shows.
@@ -89,33 +89,17 @@ pub(crate) fn place(kind: &Kind) -> Option<String> {
         Kind::KafkaSource(source) => Some(format!("topic {}", source.topic.value)),
         Kind::ReplaySource(source) => Some(format!("file {}", source.file.value.display())),
         Kind::TimescaleWriter(writer) => Some(format!("table {}", writer.table.value)),
-        Kind::RedisCache(cache) => Some(format!("key {}", template(&cache.key.value))),
+        Kind::RedisCache(cache) => {
+            Some(format!("key {}", cache.key.value.iter().map(ToString::to_string).collect::<String>()))
+        }
         Kind::KafkaSink(sink) => Some(format!("topic {}", sink.topic.value)),
         Kind::Normalizer(_) | Kind::DeadLetter(_) => None,
     }
 }
 
-fn template(parts: &[crate::model::TemplatePart]) -> String {
-    use crate::model::TemplatePart;
-    let text = |part: &TemplatePart| match part {
-        TemplatePart::Text(text) => text.clone(),
-        TemplatePart::Field(field) => format!("{{{}}}", field.value),
-    };
-    parts.iter().map(text).collect()
-}
-
 /// The title of a supervisor's box.
 fn title(supervisor: &Supervisor) -> String {
-    format!("{} ({})", supervisor.name.value, strategy(supervisor.strategy))
-}
-
-/// A strategy as it is written.
-pub(crate) fn strategy(strategy: Strategy) -> &'static str {
-    match strategy {
-        Strategy::OneForOne => "one_for_one",
-        Strategy::OneForAll => "one_for_all",
-        Strategy::RestForOne => "rest_for_one",
-    }
+    format!("{} ({})", supervisor.name.value, supervisor.strategy.word())
 }
 
 /// Whether an edge may be passed over while its sink is away.

@@ -4,6 +4,7 @@
 
 use super::{Child, Drawing, is_best_effort, lines, title};
 use crate::model::{Supervisor, Topology};
+use crate::xml;
 use std::fmt::Write;
 
 const MARGIN: usize = 20;
@@ -143,19 +144,7 @@ fn cut(text: &str) -> String {
     }
 }
 
-/// XML text: the five characters that mean something; what XML cannot hold at all becomes a blank.
+/// A label is one line.
 fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            control if control.is_control() => escaped.push(' '),
-            plain => escaped.push(plain),
-        }
-    }
-    escaped
+    xml::escaped(text, |_| " ")
 }

@@ -1,7 +1,6 @@
 //! Supervision: the tree, and whom a crash takes along.
 
 use super::words::duration;
-use crate::drawing::strategy;
 use crate::model::{Actor, Restart, Strategy, Supervisor, Topology};
 use serde::Serialize;
 
@@ -54,7 +53,7 @@ pub struct Escalation {
 pub(super) fn supervisors(topology: &Topology) -> Vec<SupervisorNote> {
     let note = |one: &Supervisor| SupervisorNote {
         name: one.name.value.clone(),
-        strategy: strategy(one.strategy),
+        strategy: one.strategy.word(),
         intensity: one.intensity,
         period: duration(one.period),
         children: one.children.iter().map(|child| child.value.clone()).collect(),
@@ -68,16 +67,11 @@ pub(super) fn crashes(topology: &Topology) -> Vec<Crash> {
 
 fn crash(topology: &Topology, actor: &Actor) -> Option<Crash> {
     let supervisor = parent(topology, &actor.name.value)?;
-    let restart = match actor.restart {
-        Restart::Permanent => "permanent",
-        Restart::Transient => "transient",
-        Restart::Temporary => "temporary",
-    };
     let name = actor.name.value.clone();
     let mut crash = Crash {
         actor: name.clone(),
         supervisor: supervisor.name.value.clone(),
-        restart,
+        restart: actor.restart.word(),
         restarted: Vec::new(),
         stopped_for_good: vec![name.clone()],
         escalations: Vec::new(),

@@ -65,10 +65,7 @@ fn delivery(sink: &Actor) -> Delivery {
         sink: sink.name.value.clone(),
         kind: sink.kind.name(),
         place: place(&sink.kind).unwrap_or_default(),
-        policy: match sink.policy {
-            Policy::Required => "required",
-            Policy::BestEffort => "best_effort",
-        },
+        policy: sink.policy.word(),
         guarantee,
         because,
     }

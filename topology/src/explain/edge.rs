@@ -1,6 +1,5 @@
 //! What flows along each edge, and how normalizers find it.
 
-use crate::lower::type_name;
 use crate::model::{Case, Expr, Kind, MatchMode, Normalizer, Pointer, Topology};
 use serde::Serialize;
 
@@ -77,7 +76,7 @@ pub(super) fn edges(topology: &Topology) -> Vec<EdgeNote> {
                     .into_iter()
                     .map(|column| ColumnNote {
                         name: column.name,
-                        kind: type_name(column.kind),
+                        kind: column.kind.to_string(),
                         nullable: column.nullable,
                     })
                     .collect(),
@@ -102,7 +101,7 @@ fn note(actor: &str, normalizer: &Normalizer) -> NormalizerNote {
     let case = |case: &Case| CaseNote {
         name: case.name.value.clone(),
         when: case.when.as_ref().map(|when| when.text.clone()),
-        explode: case.explode.as_ref().map(pointer),
+        explode: case.explode.as_ref().map(Pointer::to_string),
         select: case.select.iter().map(|select| select.text.clone()).collect(),
         require: case
             .require
@@ -119,9 +118,4 @@ fn note(actor: &str, normalizer: &Normalizer) -> NormalizerNote {
         cases: normalizer.cases.iter().map(case).collect(),
         event_time: normalizer.event_time.as_ref().map(|time| time.field.value.clone()),
     }
-}
-
-/// A pointer as it is written.
-fn pointer(pointer: &Pointer) -> String {
-    pointer.tokens.iter().map(|token| format!("/{}", token.replace('~', "~0").replace('/', "~1"))).collect()
 }

@@ -262,11 +262,10 @@ fn refuse_unfit(cx: &Context<'_>, row: &RowField, draft: &FieldDraft) {
     ];
     for (span, option, fits, wanted) in unfit {
         if let (Some(span), false) = (span, fits) {
-            let type_name = super::types::type_name(kind);
             let finding = Diagnostic::error(
                 Code::UnfitOption,
                 span,
-                format!("`{option}` is for {wanted}; `{}` is {type_name}", row.name.value),
+                format!("`{option}` is for {wanted}; `{}` is {kind}", row.name.value),
             );
             cx.report(
                 finding.also(row.name.span, "the field").help("leave the option out, or change the type"),

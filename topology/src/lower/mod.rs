@@ -37,7 +37,6 @@ pub(crate) use keys::Keys;
 pub(crate) use root::{DEAD_LETTER, ROOT, attach};
 pub(crate) use tags::report_tags;
 pub(crate) use time::is_rfc3339;
-pub(crate) use types::type_name;
 pub(crate) use values::is_name;
 
 use crate::catalog::{FILE, Place};

@@ -103,19 +103,6 @@ fn decimal(text: &str) -> Result<FieldType, String> {
     }
 }
 
-/// A type as it is written.
-pub(crate) fn type_name(kind: FieldType) -> String {
-    match kind {
-        FieldType::Text => "text".to_owned(),
-        FieldType::Int64 => "int64".to_owned(),
-        FieldType::Float64 => "float64".to_owned(),
-        FieldType::Decimal { precision, scale } => format!("decimal({precision},{scale})"),
-        FieldType::Bool => "bool".to_owned(),
-        FieldType::Timestamp => "timestamp".to_owned(),
-        FieldType::Json => "json".to_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -132,7 +119,7 @@ mod tests {
             FieldType::Timestamp,
             FieldType::Json,
         ] {
-            assert_eq!(parse(&type_name(kind)), Ok(kind));
+            assert_eq!(parse(&kind.to_string()), Ok(kind));
         }
         assert_eq!(parse("String"), Err("did you mean `text`?".to_owned()));
         assert!(

@@ -1,6 +1,7 @@
 //! The row a normalizer makes: its columns, where each is found, and what is required of it.
 
 use crate::{Span, Spanned};
+use std::fmt::{self, Display, Formatter};
 use std::time::Duration;
 
 /// The type of a column.
@@ -27,6 +28,21 @@ pub enum FieldType {
     Json,
 }
 
+/// As the file writes it.
+impl Display for FieldType {
+    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text => out.write_str("text"),
+            Self::Int64 => out.write_str("int64"),
+            Self::Float64 => out.write_str("float64"),
+            Self::Decimal { precision, scale } => write!(out, "decimal({precision},{scale})"),
+            Self::Bool => out.write_str("bool"),
+            Self::Timestamp => out.write_str("timestamp"),
+            Self::Json => out.write_str("json"),
+        }
+    }
+}
+
 /// A column of a row that travels along an edge.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Column {
@@ -43,6 +59,15 @@ pub struct Column {
 pub struct Pointer {
     /// The reference tokens. `"0"` names both an array's first element and a member called 0.
     pub tokens: Vec<String>,
+}
+
+/// As the file writes it.
+impl Display for Pointer {
+    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        self.tokens
+            .iter()
+            .try_for_each(|token| write!(out, "/{}", token.replace('~', "~0").replace('/', "~1")))
+    }
 }
 
 /// A CEL expression that parses.

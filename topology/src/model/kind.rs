@@ -2,6 +2,7 @@
 
 use super::field::{Case, Column, EventTime, Expr, MatchMode, Pointer, TimeUnit};
 use crate::Spanned;
+use std::fmt::{self, Display, Formatter};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -174,6 +175,16 @@ pub enum TemplatePart {
     Text(String),
     /// The field's value as text.
     Field(Spanned<String>),
+}
+
+/// The text, or the field's name in braces: for people, and to tell one key from another.
+impl Display for TemplatePart {
+    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => out.write_str(text),
+            Self::Field(field) => write!(out, "{{{}}}", field.value),
+        }
+    }
 }
 
 /// Options of `redis_cache`.

@@ -60,6 +60,16 @@ pub enum Policy {
     BestEffort,
 }
 
+impl Policy {
+    /// As the file writes it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Required => "required",
+            Self::BestEffort => "best_effort",
+        }
+    }
+}
+
 /// How much may wait on the link into an actor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LinkBounds {

@@ -106,7 +106,7 @@ pub(super) fn list<'a>(keys: &'a Keys, key: &str) -> Vec<&'a str> {
 
 fn supervisor(supervisor: &Supervisor) -> Keys {
     let mut keys = super::write::Writer::default();
-    keys.put("strategy", super::write::strategy(supervisor.strategy));
+    keys.put("strategy", supervisor.strategy.word());
     keys.put("intensity", supervisor.intensity);
     keys.time("period", supervisor.period);
     keys.time("backoff.initial", supervisor.backoff.initial);

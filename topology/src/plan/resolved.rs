@@ -50,7 +50,7 @@ impl<'a> Graph<'a> {
             let sink = |sink: &&Actor| {
                 let adopts =
                     sink.adopts.as_ref().map_or(String::new(), |old| format!(" adopts {}", old.value));
-                format!("{} {}{adopts}", sink.id.value, policy(sink.policy))
+                format!("{} {}{adopts}", sink.id.value, sink.policy.word())
             };
             keys.texts("resolved.sinks", self.sinks_of(&actor.name.value).iter().map(sink));
         }
@@ -121,11 +121,4 @@ fn above<'a>(actor: &'a Actor, by_name: &BTreeMap<&str, &'a Actor>) -> Vec<&'a A
         }
     }
     found
-}
-
-pub(super) fn policy(policy: Policy) -> &'static str {
-    match policy {
-        Policy::Required => "required",
-        Policy::BestEffort => "best_effort",
-    }
 }

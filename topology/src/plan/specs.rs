@@ -1,11 +1,11 @@
 //! The resolved spec of an actor: what its entry says, and what the rest of the file means for it (`resolved.*`).
 
-use super::resolved::{Graph, policy};
-use super::write::{Writer, bytes, column, field_type, pointer, template};
+use super::resolved::Graph;
+use super::write::{Writer, bytes, column, template};
 use super::{Files, Keys, connections};
 use crate::model::{
     Actor, Case, EventTime, Field, FieldSource, GroupProtocol, KafkaSource, Kind, MatchMode, Membership,
-    Normalizer, RedisCache, ReplayFormat, ReplaySource, Restart, Start, TimeUnit, TimescaleWriter,
+    Normalizer, Pointer, RedisCache, ReplayFormat, ReplaySource, Start, TimeUnit, TimescaleWriter,
 };
 use serde_json::{Map, Value};
 
@@ -36,17 +36,12 @@ fn common(keys: &mut Writer, actor: &Actor) {
     keys.maybe("adopts", actor.adopts.as_ref().map(|adopts| adopts.value.clone()));
     keys.maybe("description", actor.description.clone());
     keys.some_texts("from", actor.from.iter().map(|from| from.value.clone()));
-    let restart = match actor.restart {
-        Restart::Permanent => "permanent",
-        Restart::Transient => "transient",
-        Restart::Temporary => "temporary",
-    };
-    keys.put("restart", restart);
+    keys.put("restart", actor.restart.word());
     keys.time("shutdown", actor.shutdown);
     keys.put("parallelism", actor.parallelism.value);
     keys.put("link.batches", actor.link.batches);
     keys.put("link.bytes", bytes(actor.link.bytes));
-    keys.put("policy", policy(actor.policy));
+    keys.put("policy", actor.policy.word());
 }
 
 fn kafka_source(keys: &mut Writer, source: &KafkaSource) {
@@ -80,9 +75,9 @@ fn replay_source(keys: &mut Writer, source: &ReplaySource, files: &Files<'_>) {
     };
     keys.put("format", format);
     keys.put("topic", source.topic.clone());
-    keys.maybe("time", source.time.as_ref().map(pointer));
+    keys.maybe("time", source.time.as_ref().map(Pointer::to_string));
     keys.put("unit", unit(source.time_unit));
-    keys.maybe("key", source.key.as_ref().map(pointer));
+    keys.maybe("key", source.key.as_ref().map(Pointer::to_string));
     keys.maybe("speed", source.speed.map(|speed| speed.to_string()));
     keys.put("partitions", source.partitions);
     keys.maybe("repeat", source.repeat);
@@ -128,7 +123,7 @@ fn row(keys: &mut Writer, normalizer: &Normalizer) {
 
 fn case(keys: &mut Writer, prefix: &str, case: &Case, normalizer: &Normalizer) {
     keys.expr(format!("{prefix}when"), case.when.as_ref());
-    keys.maybe(format!("{prefix}explode"), case.explode.as_ref().map(pointer));
+    keys.maybe(format!("{prefix}explode"), case.explode.as_ref().map(Pointer::to_string));
     keys.some_texts(format!("{prefix}select"), case.select.iter().map(|expr| expr.text.clone()));
     // One list, because the first that is not true names the reason.
     let require = case.require.iter().map(|(name, expr)| format!("{name}: {}", expr.text));
@@ -137,7 +132,7 @@ fn case(keys: &mut Writer, prefix: &str, case: &Case, normalizer: &Normalizer) {
         let prefix = format!("{prefix}fields.{}.", field.name.value);
         let column = normalizer.columns.iter().find(|column| column.name == field.name.value);
         if column.is_none_or(|column| column.kind != field.kind) {
-            keys.put(format!("{prefix}type"), field_type(field.kind));
+            keys.put(format!("{prefix}type"), field.kind.to_string());
         }
         self::field(keys, &prefix, field);
     }
@@ -146,7 +141,7 @@ fn case(keys: &mut Writer, prefix: &str, case: &Case, normalizer: &Normalizer) {
 fn field(keys: &mut Writer, prefix: &str, field: &Field) {
     let key = |key: &str| format!("{prefix}{key}");
     match &field.source {
-        FieldSource::Path(path) => keys.put(key("path"), pointer(path)),
+        FieldSource::Path(path) => keys.put(key("path"), path.to_string()),
         FieldSource::Expr(expr) => keys.put(key("expr"), expr.text.clone()),
     }
     if field.optional {

@@ -1,7 +1,7 @@
 //! How values are written into a form: one spelling for each, so that equal things are equal.
 
 use super::Keys;
-use crate::model::{Column, Expr, FieldType, Pointer, Strategy, TemplatePart};
+use crate::model::{Column, Expr, TemplatePart};
 use serde_json::Value;
 use std::time::Duration;
 
@@ -72,12 +72,7 @@ pub(super) fn bytes(value: u64) -> String {
     unit.map_or_else(|| "0B".to_owned(), |(size, word)| format!("{}{word}", value / size))
 }
 
-/// RFC 6901.
-pub(super) fn pointer(pointer: &Pointer) -> String {
-    pointer.tokens.iter().map(|token| format!("/{}", token.replace('~', "~0").replace('/', "~1"))).collect()
-}
-
-/// `last:{symbol}`.
+/// `last:{symbol}`, as the file writes it: a brace of the text is doubled.
 pub(super) fn template(parts: &[TemplatePart]) -> String {
     let part = |part: &TemplatePart| match part {
         TemplatePart::Text(text) => text.replace('{', "{{").replace('}', "}}"),
@@ -89,25 +84,5 @@ pub(super) fn template(parts: &[TemplatePart]) -> String {
 /// `price decimal(18,8)`, `side text null`.
 pub(super) fn column(column: &Column) -> String {
     let null = if column.nullable { " null" } else { "" };
-    format!("{} {}{null}", column.name, field_type(column.kind))
-}
-
-pub(super) fn field_type(kind: FieldType) -> String {
-    match kind {
-        FieldType::Text => "text".into(),
-        FieldType::Int64 => "int64".into(),
-        FieldType::Float64 => "float64".into(),
-        FieldType::Decimal { precision, scale } => format!("decimal({precision},{scale})"),
-        FieldType::Bool => "bool".into(),
-        FieldType::Timestamp => "timestamp".into(),
-        FieldType::Json => "json".into(),
-    }
-}
-
-pub(super) fn strategy(strategy: Strategy) -> &'static str {
-    match strategy {
-        Strategy::OneForOne => "one_for_one",
-        Strategy::OneForAll => "one_for_all",
-        Strategy::RestForOne => "rest_for_one",
-    }
+    format!("{} {}{null}", column.name, column.kind)
 }

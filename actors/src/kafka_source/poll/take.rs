@@ -29,8 +29,14 @@ impl Poll {
         let mut full = false;
         for _ in 0..CHUNKS_PER_TURN {
             let messages = self.intake.take(std::mem::take(&mut wait));
+            // Partitions the client has to read again: what of them was taken with the leap is not looked at.
+            let mut reread = Vec::new();
             for (partition, taken) in messages.iter() {
-                if self.goes_back(partition, &taken) {
+                if taken
+                    .offset()
+                    .is_some_and(|offset| reread.contains(&partition) || self.goes_back(partition, offset))
+                {
+                    reread.push(partition);
                     continue;
                 }
                 match taken {
@@ -43,7 +49,6 @@ impl Poll {
                     }
                 }
             }
-            self.reading_mut().for_each(|(_, reading)| reading.rereading = false);
             if full || messages.is_empty() {
                 break;
             }
@@ -91,20 +96,14 @@ impl Poll {
         }
     }
 
-    /// Whether `taken` is not to be looked at, because the client has to go back to what it left out.
-    fn goes_back(&mut self, partition: i32, taken: &Taken<'_>) -> bool {
-        let offset = match taken {
-            Taken::Message(record) => record.offset,
-            Taken::End(offset) => *offset,
-            Taken::Failed(_) => return false,
-        };
+    /// Whether the client may have left something out before `offset`; it is told to go back then.
+    fn goes_back(&mut self, partition: i32, offset: i64) -> bool {
         let Some(reading) = self.partitions.get_mut(&partition).and_then(|held| held.reading.as_mut()) else {
             return false;
         };
-        if reading.rereading || !reading.leaps(offset) {
-            return reading.rereading;
+        if !reading.leaps(offset) {
+            return false;
         }
-        reading.rereading = true;
         let next = reading.gathering.next();
         self.reread(partition, next);
         true
