@@ -19,7 +19,7 @@ pub(super) fn check(cx: &Context<'_>, graph: &Graph<'_>) {
     }
 }
 
-fn accepts(field: &Field, text: &str) -> bool {
+pub(super) fn accepts(field: &Field, text: &str) -> bool {
     match field.kind {
         FieldType::Text => field.max_bytes.is_none_or(|most| text.len() <= most),
         FieldType::Int64 => text.parse::<i64>().is_ok(),

@@ -100,6 +100,10 @@ codes! {
     LaterField "T063" "an expression names a field that is not there yet",
     ItemWithoutExplode "T064" "`item` without `explode`",
     FieldInWhen "T065" "`when` names a field of the row",
+    WrongCall "T066" "a call with the wrong arguments",
+    NeverCombines "T067" "an operation on values that it never has a result for",
+    UnfitExpression "T068" "an expression that never gives its field's type",
+    NotACondition "T069" "a condition that is never true or false",
     // Accidents of expressions in YAML.
     ExpressionIsTag "T070" "an expression that YAML takes for a tag",
     ExpressionHasColon "T071" "an expression with `: ` outside quotes",
@@ -108,6 +112,9 @@ codes! {
     TextHasColon "T074" "a text in an expression that holds `: `",
     ExpressionHasComment "T075" "an expression cut at ` #`",
     VariableInFlow "T076" "`${` without quotes in flow style",
+    // More on expressions.
+    KnownOutcome "T077" "a comparison whose outcome is always the same",
+    NotAvailable "T078" "something of CEL that expressions do not have",
     // Connections.
     NoConnection "T080" "a connection is said nowhere",
     NotAnAddress "T081" "an address that does not parse",

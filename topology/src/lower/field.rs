@@ -248,11 +248,11 @@ fn without_source(row: &RowField, place: Span, case_name: &str) -> Diagnostic {
 
 fn refuse_unfit(cx: &Context<'_>, row: &RowField, draft: &FieldDraft) {
     let kind = row.kind;
-    let number = matches!(kind, FieldType::Int64 | FieldType::Float64 | FieldType::Decimal { .. });
+    let divisible = matches!(kind, FieldType::Float64 | FieldType::Decimal { .. });
     let unfit = [
         (draft.unit.map(|unit| unit.span), "unit", kind == FieldType::Timestamp, "a timestamp"),
         (draft.zone.as_ref().map(|zone| zone.span), "zone", kind == FieldType::Timestamp, "a timestamp"),
-        (draft.scale.map(|scale| scale.span), "scale", number, "a number"),
+        (draft.scale.map(|scale| scale.span), "scale", divisible, "a decimal or float64"),
         (
             draft.max_bytes.map(|bytes| bytes.span),
             "max_bytes",

@@ -4,6 +4,7 @@
 //! topology with such a value never leaves the crate.
 
 mod actor;
+mod brackets;
 mod case;
 mod connections;
 mod context;
@@ -23,6 +24,7 @@ mod root;
 mod supervisors;
 mod tags;
 mod template;
+mod term;
 mod tests;
 mod time;
 mod timescale_writer;
@@ -36,6 +38,7 @@ pub(crate) use expression::Expression;
 pub(crate) use keys::Keys;
 pub(crate) use root::{DEAD_LETTER, ROOT, attach};
 pub(crate) use tags::report_tags;
+pub(crate) use term::{Loop, LoopKind, Term, TermKind};
 pub(crate) use time::is_rfc3339;
 pub(crate) use values::is_name;
 

@@ -4,6 +4,7 @@ mod accidents;
 mod catalog;
 mod drawing;
 mod explain;
+mod expressions;
 pub(crate) mod library;
 mod robust;
 mod schema;
