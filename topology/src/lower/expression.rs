@@ -2,9 +2,9 @@
 //!
 //! Deliberately absent: evaluation and types. Consumers of the model parse the text again into their own form.
 
+use super::Context;
 use super::locate::{self, Places};
 use super::term::{Term, terms};
-use super::Context;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::limits::{EXPRESSION_BYTES_MAX, EXPRESSION_STEPS_MAX};
 use crate::model::Expr;

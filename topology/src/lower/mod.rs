@@ -14,6 +14,7 @@ mod field;
 mod kafka_sink;
 mod kafka_source;
 mod keys;
+mod literal;
 mod locate;
 mod normalizer;
 mod pointer;
@@ -36,7 +37,9 @@ pub(crate) use connections::complete;
 pub(crate) use context::Context;
 pub(crate) use expression::Expression;
 pub(crate) use keys::Keys;
+pub(crate) use literal::accepts;
 pub(crate) use root::{DEAD_LETTER, ROOT, attach};
+pub(crate) use supervisors::Declared;
 pub(crate) use tags::report_tags;
 pub(crate) use term::{Loop, LoopKind, Term, TermKind};
 pub(crate) use time::is_rfc3339;
@@ -44,7 +47,7 @@ pub(crate) use values::is_name;
 
 use crate::catalog::{FILE, Place};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::model::{Connections, Supervisor, Test};
+use crate::model::{Connections, Test};
 use crate::syntax::Node;
 use crate::{Span, Spanned};
 
@@ -56,7 +59,7 @@ pub(crate) const ENVIRONMENT: &[&str] =
 pub(crate) struct File {
     pub(crate) name: Spanned<String>,
     pub(crate) connections: Connections,
-    pub(crate) supervisors: Vec<Supervisor>,
+    pub(crate) supervisors: Vec<Declared>,
     pub(crate) actors: Vec<Draft>,
     pub(crate) tests: Vec<Test>,
 }

@@ -7,7 +7,9 @@ use super::brackets::Brackets;
 use super::locate::Places;
 use crate::source::floor_char_boundary;
 use crate::{Span, Spanned};
-use cel::common::ast::{CallExpr, ComprehensionExpr, Expr as Ast, IdedExpr, LiteralValue, SourceInfo, operators as op};
+use cel::common::ast::{
+    CallExpr, ComprehensionExpr, Expr as Ast, IdedExpr, LiteralValue, SourceInfo, operators as op,
+};
 use std::ops::Range;
 
 /// A part of an expression.
@@ -75,7 +77,12 @@ pub(crate) enum LoopKind {
 pub(super) type Unavailable = (Span, String, &'static str);
 
 /// The tree of `ast`, and what is refused of it.
-pub(super) fn terms(text: &str, ast: &IdedExpr, info: &SourceInfo, places: &Places) -> (Term, Vec<Unavailable>) {
+pub(super) fn terms(
+    text: &str,
+    ast: &IdedExpr,
+    info: &SourceInfo,
+    places: &Places,
+) -> (Term, Vec<Unavailable>) {
     let mut reading = Reading { text, info, places, brackets: Brackets::of(text), refused: Vec::new() };
     let (term, _) = reading.term(ast);
     (term, reading.refused)
@@ -151,14 +158,20 @@ impl Reading<'_> {
             }
             LiteralValue::UInt(value) => match i64::try_from(*value.inner()) {
                 Ok(value) => self.placed(own, TermKind::Int(value)),
-                Err(_) => self.refuse(own, "this number is beyond 64 signed bits", "write it as a decimal: `decimal(\"..\")`"),
+                Err(_) => self.refuse(
+                    own,
+                    "this number is beyond 64 signed bits",
+                    "write it as a decimal: `decimal(\"..\")`",
+                ),
             },
             LiteralValue::Double(value) => {
                 let range = if *value.inner() < 0.0 { signed() } else { own };
                 self.placed(range, TermKind::Number(*value.inner()))
             }
             LiteralValue::String(value) => self.placed(own, TermKind::Text(value.inner().to_owned())),
-            LiteralValue::Bytes(_) => self.refuse(own, "bytes literals are CEL, but no value here is one", VALUES),
+            LiteralValue::Bytes(_) => {
+                self.refuse(own, "bytes literals are CEL, but no value here is one", VALUES)
+            }
         }
     }
 
@@ -195,16 +208,16 @@ impl Reading<'_> {
                 let (of, before) = self.term(of);
                 let (step, _) = self.term(step);
                 let kind = match step.kind {
-                    TermKind::Text(member) => {
-                        TermKind::Member(Box::new(of), Spanned::new(member, step.span))
-                    }
+                    TermKind::Text(member) => TermKind::Member(Box::new(of), Spanned::new(member, step.span)),
                     _ => TermKind::Index(Box::new([of, step])),
                 };
                 Some(self.placed(before.start..end, kind))
             }
-            [_, _] if matches!(name, op::OPT_INDEX | op::OPT_SELECT) => {
-                Some(self.refuse(own, "optional access is not needed: what is absent is null", "leave the `?` out"))
-            }
+            [_, _] if matches!(name, op::OPT_INDEX | op::OPT_SELECT) => Some(self.refuse(
+                own,
+                "optional access is not needed: what is absent is null",
+                "leave the `?` out",
+            )),
             [left, right] => {
                 let make = binary(name)?;
                 let ((left, first), (right, last)) = (self.term(left), self.term(right));

@@ -32,7 +32,11 @@ actors:
 fn found(text: &str) -> Vec<(Severity, &'static str, String)> {
     let (_, diagnostics) = read(text);
     let shown = |diagnostic: &crate::Diagnostic| {
-        (diagnostic.severity, diagnostic.code.id(), text[diagnostic.span.start..diagnostic.span.end].to_owned())
+        (
+            diagnostic.severity,
+            diagnostic.code.id(),
+            text[diagnostic.span.start..diagnostic.span.end].to_owned(),
+        )
     };
     diagnostics.iter().map(shown).collect()
 }
@@ -41,7 +45,12 @@ fn one(part: &str) -> (Severity, &'static str, String) {
     let text = file(part);
     let mut found = found(&text);
     let (_, diagnostics) = read(&text);
-    assert_eq!(found.len(), 1, "{part}: {}", to_text(&Source::new("t.yaml", text.as_str()), &diagnostics, false));
+    assert_eq!(
+        found.len(),
+        1,
+        "{part}: {}",
+        to_text(&Source::new("t.yaml", text.as_str()), &diagnostics, false)
+    );
     found.remove(0)
 }
 
@@ -113,11 +122,21 @@ fn what_never_works_is_refused_at_its_characters() {
             ("block", format!("    select: |\n      {expression}")),
             ("folded", format!("    select: >-\n      true &&\n      {expression}")),
             ("single", format!("    select: 'true && ({})'", expression.replace('\'', "''"))),
-            ("double", format!("    select: \"true && ({})\"", expression.replace('\\', "\\\\").replace('"', "\\\""))),
+            (
+                "double",
+                format!(
+                    "    select: \"true && ({})\"",
+                    expression.replace('\\', "\\\\").replace('"', "\\\"")
+                ),
+            ),
         ] {
             let (severity, id, shown) = one(&part);
             let shown = if style == "double" { shown.replace("\\\"", "\"") } else { shown };
-            assert_eq!((severity, id, shown.as_str()), (Severity::Error, code, place), "{style}: {expression}");
+            assert_eq!(
+                (severity, id, shown.as_str()),
+                (Severity::Error, code, place),
+                "{style}: {expression}"
+            );
         }
     }
 }

@@ -3,13 +3,18 @@
 use super::infer::{Inference, Type};
 use super::scope::Scope;
 use super::types::{Types, becomes};
-use crate::check::defaults::accepts;
 use crate::diagnostic::{Code, Diagnostic};
-use crate::lower::{Context, Expression, Term, TermKind};
+use crate::lower::{Context, Expression, Term, TermKind, accepts};
 use crate::model::{Field, FieldType};
 
 /// Checks what `expression` gives, which is of the types `found`.
-pub(super) fn check(cx: &Context<'_>, scope: &Scope<'_>, field: &Field, expression: &Expression, found: Type) {
+pub(super) fn check(
+    cx: &Context<'_>,
+    scope: &Scope<'_>,
+    field: &Field,
+    expression: &Expression,
+    found: Type,
+) {
     let fitting = Fitting { cx, scope, field, secret: expression.secret };
     // A value that is written out is read by the rules of a default.
     if let (Some(text), true) = (written(&expression.term), field.map.is_empty()) {
@@ -81,7 +86,9 @@ fn help(field: &Field, found: Types) -> &'static str {
         FieldType::Int64 | FieldType::Timestamp if is(Types::DOUBLE) => "cut it to a whole number: `int(..)`",
         FieldType::Int64 if is(Types::TIME) => "write `int(..)` for whole seconds since 1970",
         FieldType::Json if is(Types::DOUBLE | Types::TIME) => "write it as text: `string(..)`",
-        FieldType::Timestamp => "a timestamp comes of RFC 3339 text, of a number by `unit`, or of `timestamp(..)`",
+        FieldType::Timestamp => {
+            "a timestamp comes of RFC 3339 text, of a number by `unit`, or of `timestamp(..)`"
+        }
         _ => "convert it, or change the field's type",
     }
 }

@@ -52,7 +52,8 @@ const TEXT: Takes = takes(Types::TEXT, "text");
 /// A position: as lenient as `int(..)`.
 const POSITION: Takes =
     takes(Types::NUMBERS.or(Types::TEXT).or(Types::TIME), "a position, which is a whole number");
-const SIZED: Takes = takes(Types::TEXT.or(Types::LIST).or(Types::PART), "text, a list, or a part of the message");
+const SIZED: Takes =
+    takes(Types::TEXT.or(Types::LIST).or(Types::PART), "text, a list, or a part of the message");
 const NUMBER: Takes = takes(Types::NUMBERS, "a number");
 const DIGITS: Takes = takes(Types::NUMBERS.or(Types::TEXT), "a number, or text");
 const COUNTED: Takes = takes(Types::NUMBERS.or(Types::TEXT).or(Types::TIME), "a number, text or a timestamp");
@@ -183,7 +184,8 @@ pub(super) fn converts(name: &str, text: &str) -> bool {
         "int" => text.parse::<i64>().is_ok(),
         "uint" => text.parse::<i64>().is_ok_and(|number| number >= 0),
         "double" | "decimal" => {
-            let digits = text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'.' | b'-' | b'+' | b'e' | b'E'));
+            let digits =
+                text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'.' | b'-' | b'+' | b'e' | b'E'));
             digits && text.parse::<f64>().is_ok_and(f64::is_finite)
         }
         "bool" => matches!(text, "true" | "false"),

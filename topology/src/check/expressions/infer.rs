@@ -123,7 +123,8 @@ impl<'a> Inference<'a> {
         let step = self.of(&pair[1]).of;
         let whole = Types::INT | Types::NUMBER | Types::TEXT;
         if !step.present().is_empty() && !step.meets(whole) {
-            let message = format!("an element is named by its position or name, and this is {}", step.words());
+            let message =
+                format!("an element is named by its position or name, and this is {}", step.words());
             let finding = Diagnostic::error(Code::NeverCombines, pair[1].span, message).label(step.words());
             self.report(finding.help("write a whole number from 0, or a text"));
         }
@@ -138,7 +139,9 @@ impl<'a> Inference<'a> {
         }
         let message = format!("{} has no members, so {what} is always null", found.words());
         let finding = Diagnostic::error(Code::NeverCombines, of.span, message).label(found.words());
-        self.report(finding.help("name the place in the message instead: `msg.a.b`; a field is a single value"));
+        self.report(
+            finding.help("name the place in the message instead: `msg.a.b`; a field is a single value"),
+        );
         Types::ANY
     }
 
@@ -213,7 +216,8 @@ impl<'a> Inference<'a> {
     fn compare_null(&self, sign: &str, sides: &[Term; 2], both: Types, span: Span, equality: bool) {
         if !equality {
             let finding = Diagnostic::error(Code::NotAvailable, span, "null has no order");
-            return self.report(finding.help("ask for presence with `!= null`, or for absence with `== null`"));
+            return self
+                .report(finding.help("ask for presence with `!= null`, or for absence with `== null`"));
         }
         if !both.meets(Types::NULL) {
             let other = if matches!(sides[0].kind, TermKind::Null) { &sides[1] } else { &sides[0] };
@@ -235,13 +239,19 @@ impl<'a> Inference<'a> {
             return Types::BOOL;
         }
         let (message, help) = match elements.is_empty() {
-            _ if empty => ("nothing is in an empty list".to_owned(), "write its elements, or leave the condition out"),
+            _ if empty => {
+                ("nothing is in an empty list".to_owned(), "write its elements, or leave the condition out")
+            }
             true if list.of.meets(Types::TEXT) => (
-                "`in` looks through a list or a part of the message, and this is text: it is always false".to_owned(),
+                "`in` looks through a list or a part of the message, and this is text: it is always false"
+                    .to_owned(),
                 "ask a text with `text.contains(\"part\")`",
             ),
             true => (
-                format!("`in` looks through a list or a part of the message, and this is {}", list.of.words()),
+                format!(
+                    "`in` looks through a list or a part of the message, and this is {}",
+                    list.of.words()
+                ),
                 "compare it with `==`",
             ),
             false => (
@@ -253,7 +263,8 @@ impl<'a> Inference<'a> {
                 "write the elements as the value is: texts in quotes, numbers without",
             ),
         };
-        let finding = Diagnostic::error(Code::KnownOutcome, span, message).also(sides[0].span, wanted.words());
+        let finding =
+            Diagnostic::error(Code::KnownOutcome, span, message).also(sides[0].span, wanted.words());
         self.report(finding.help(help));
         Types::BOOL
     }
@@ -261,8 +272,12 @@ impl<'a> Inference<'a> {
     fn each(&mut self, each: &Loop) -> Type {
         let range = self.of(&each.range);
         if !range.of.present().is_empty() && !range.of.meets(Types::LIST | Types::PART) {
-            let message = format!("only a list or a part of the message has elements, and this is {}", range.of.words());
-            let finding = Diagnostic::error(Code::NeverCombines, each.range.span, message).label(range.of.words());
+            let message = format!(
+                "only a list or a part of the message has elements, and this is {}",
+                range.of.words()
+            );
+            let finding =
+                Diagnostic::error(Code::NeverCombines, each.range.span, message).label(range.of.words());
             self.report(finding.help("name the list in the message: `msg.items`"));
         }
         let message = if range.of.meets(Types::PART) { Types::MESSAGE } else { Types::NONE };
@@ -308,8 +323,10 @@ impl<'a> Inference<'a> {
         let mut refused = false;
         for ((argument, found), takes) in all.iter().zip(&types).zip(function.takes) {
             if !found.present().is_empty() && !found.meets(takes.types) {
-                let message = format!("`{}` takes {}, and this is {}", function.name, takes.words, found.words());
-                let finding = Diagnostic::error(Code::NeverCombines, argument.span, message).label(found.words());
+                let message =
+                    format!("`{}` takes {}, and this is {}", function.name, takes.words, found.words());
+                let finding =
+                    Diagnostic::error(Code::NeverCombines, argument.span, message).label(found.words());
                 self.report(finding.help(argument_help(takes.types, *found)));
                 refused = true;
             }
@@ -322,7 +339,8 @@ impl<'a> Inference<'a> {
     fn literals(&self, function: &Function, arguments: &[&Term]) {
         match arguments {
             [Term { kind: TermKind::Text(text), span }] if !functions::converts(function.name, text) => {
-                let shown = if self.secret { "this text".to_owned() } else { format!("`{}`", shortened(text)) };
+                let shown =
+                    if self.secret { "this text".to_owned() } else { format!("`{}`", shortened(text)) };
                 let message = format!("{shown} never becomes what `{}` makes of it", function.name);
                 let finding = Diagnostic::error(Code::NeverCombines, *span, message);
                 self.report(finding.help(format!("it takes {}", example(function.name))));
@@ -334,13 +352,17 @@ impl<'a> Inference<'a> {
                         let why = why.lines().last().unwrap_or_default().trim_start_matches("error: ");
                         let message = format!("the pattern does not parse: {}", shortened(why));
                         let finding = Diagnostic::error(Code::WrongCall, pattern.span, message);
-                        self.report(finding.help("a backslash is doubled in CEL: `\"\\\\d+\"`, or `r\"\\d+\"`"));
+                        self.report(
+                            finding.help("a backslash is doubled in CEL: `\"\\\\d+\"`, or `r\"\\d+\"`"),
+                        );
                     }
                 }
                 _ => {
                     let message = "`matches` takes a pattern that is written out";
                     let finding = Diagnostic::error(Code::WrongCall, pattern.span, message);
-                    self.report(finding.help("write the pattern as a text; compare values with `==` or `contains`"));
+                    self.report(
+                        finding.help("write the pattern as a text; compare values with `==` or `contains`"),
+                    );
                 }
             },
             _ => {}

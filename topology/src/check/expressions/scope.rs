@@ -69,7 +69,8 @@ impl Scope<'_> {
     fn field(&self, cx: &Context<'_>, index: usize) -> Types {
         let column = &self.rows.columns[index];
         // All cases have the fields of the row, in its order.
-        let place = self.rows.cases.first().and_then(|case| case.fields.get(index)).map(|field| field.name.span);
+        let place =
+            self.rows.cases.first().and_then(|case| case.fields.get(index)).map(|field| field.name.span);
         if place.is_some_and(|span| cx.is_doubtful(span)) {
             return Types::ANY;
         }
@@ -84,7 +85,9 @@ impl Scope<'_> {
                     name.value
                 );
                 let finding = Diagnostic::error(Code::FieldInWhen, name.span, message);
-                cx.report(finding.help("name the message instead (`msg...`), or move the condition to `select`"));
+                cx.report(
+                    finding.help("name the message instead (`msg...`), or move the condition to `select`"),
+                );
             }
             Place::Field(own) if own <= index => {
                 let message = match own == index {
@@ -96,7 +99,8 @@ impl Scope<'_> {
                 };
                 let finding = Diagnostic::error(Code::LaterField, name.span, message);
                 cx.report(
-                    finding.help("a field may name the fields above it: change the order, or name the message"),
+                    finding
+                        .help("a field may name the fields above it: change the order, or name the message"),
                 );
             }
             Place::Field(_) | Place::Row => {}
@@ -131,7 +135,10 @@ impl Scope<'_> {
         let help = match nearest(&name.value, columns.chain(environment.iter().copied())) {
             Some(near) => format!("did you mean `{near}`?"),
             None if message_at_hand => {
-                format!("a member of the message is `msg.{}`; a text stands in quotes", shortened(&name.value))
+                format!(
+                    "a member of the message is `msg.{}`; a text stands in quotes",
+                    shortened(&name.value)
+                )
             }
             None => "here only the fields of the row are known".to_owned(),
         };
