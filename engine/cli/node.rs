@@ -41,7 +41,9 @@ fn assemble(topology: Topology, settings: &Settings) -> Result<RuntimeApplicatio
             node,
             signals: true,
             admin: Some(settings.admin.clone()),
-            ..application::Settings::default()
+            drain_deadline: settings.drain_deadline,
+            stalled_after: settings.stalled_after,
+            stuck_after: settings.stuck_after,
         })
         .catalog(Box::new(move |actor| catalog::factory(actor, &services)))
         .offsets(offsets)

@@ -52,7 +52,7 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Result<Exit> {
     let mut settings = arguments.flags.settings()?;
     // The display is the demo's voice; the log keeps to what went wrong unless somebody asks for more.
-    if variable("AQUEDUCT_LOG").is_none() {
+    if !arguments.flags.names_log() {
         settings.log.filter = "error".to_owned();
     }
     log::install(&settings.log)?;
