@@ -1,4 +1,6 @@
 //! Commands as their users start them, as far as they need no service.
 
+mod audit;
 mod bad_input;
 mod plan;
+mod settings;
