@@ -12,6 +12,10 @@ use crate::syntax::{Node, in_expression, shortened, tagged_expression};
 use cel::common::ast::{IdedExpr, SourceInfo};
 use cel::parser::Parser;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+
+/// The parser's tree, and where its nodes are in the text.
+pub(super) type Parsed = (IdedExpr, SourceInfo);
 
 /// An expression that parses.
 #[derive(Debug)]
@@ -38,9 +42,10 @@ impl Context<'_> {
             );
             return None;
         }
-        match parse(&text.value) {
-            Ok((ast, info)) => {
-                let (term, unavailable) = terms(&text.value, &ast, &info, &Places::of(self.source, node));
+        match self.parsed(&text.value) {
+            Ok(parsed) => {
+                let (ast, info) = &*parsed;
+                let (term, unavailable) = terms(&text.value, ast, info, &Places::of(self.source, node));
                 for (span, message, help) in unavailable {
                     self.report(Diagnostic::error(Code::NotAvailable, span, message).help(help));
                 }
@@ -53,6 +58,16 @@ impl Context<'_> {
                 None
             }
         }
+    }
+
+    /// A text is parsed once, however often the file has it: of all of `check`, parsing expressions takes longest.
+    fn parsed(&self, text: &str) -> Result<Rc<Parsed>, Fault> {
+        if let Some(parsed) = self.parsed.borrow().get(text) {
+            return Ok(parsed.clone());
+        }
+        let parsed = Rc::new(parse(text)?);
+        self.parsed.borrow_mut().insert(text.to_owned(), parsed.clone());
+        Ok(parsed)
     }
 
     fn no_expression(&self, node: &Node, text: &str, fault: Fault) -> Diagnostic {
@@ -88,7 +103,7 @@ struct Fault {
     message: String,
 }
 
-fn parse(text: &str) -> Result<(IdedExpr, SourceInfo), Fault> {
+fn parse(text: &str) -> Result<Parsed, Fault> {
     // The parser is generated code; a panic in it is a text that does not parse, not the end of this program.
     match catch_unwind(AssertUnwindSafe(|| Parser::default().parse_with_source_info(text))) {
         Ok(Ok(parsed)) => Ok(parsed),
