@@ -444,6 +444,13 @@ fn a_redis_that_forgets_is_said() {
     let server = redis_server();
     let scene = Scene::fitting().with("REDIS_URL", server.redis_url(), "redis:6379");
     assert_eq!(scene.findings(), (Vec::new(), 0), "by default it forgets nothing");
+    let client = redis::Client::open(server.redis_url()).expect("an address");
+    let mut connection = client.get_connection().expect("connect");
+    let done: String = redis::cmd("INFO").arg("commandstats").query(&mut connection).expect("what was done");
+    assert!(
+        done.contains("cmdstat_discard:") && !done.contains("cmdstat_hset:"),
+        "nothing is written: {done}"
+    );
     tell(&server, &["CONFIG", "SET", "maxmemory", "104857600"]);
     tell(&server, &["CONFIG", "SET", "maxmemory-policy", "allkeys-lru"]);
     scene.says_only("T130", 0);
