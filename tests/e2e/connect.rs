@@ -307,7 +307,8 @@ fn a_topic_that_is_not_there_is_said() {
 fn the_topic_for_letters_is_asked_for_where_there_is_no_database() {
     let scene = Scene::bare()
         .replacing("  timescale: { url: \"${TIMESCALE_URL}\" }\n", "")
-        .replacing("  history: { kind: timescale_writer, from: trades, table: market.trades }\n", "");
+        .replacing("  history: { kind: timescale_writer, from: trades, table: market.trades }\n", "")
+        .replacing(", policy: best_effort", "");
     let (findings, exit) = scene.findings();
     assert_eq!((findings.len(), exit), (1, 1), "{findings:#?}");
     let said =
