@@ -16,6 +16,7 @@ mod outage;
 mod recorded;
 mod redis;
 mod refused;
+mod reload;
 mod timescale;
 mod topologies;
 mod wait;

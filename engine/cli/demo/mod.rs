@@ -64,7 +64,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit> {
     let topology = prepare(&stack)?;
     let feeding = Feeding::start(&stack.kafka_bootstrap(), TOPIC, arguments.rate)?;
     let (hints, seconds) = (hints(&stack), arguments.seconds.map(Duration::from_secs));
-    let outcome = node::run(topology, &settings, |handle| watch(handle, feeding, hints, seconds))?;
+    let outcome = node::run(topology, &settings, None, |handle| watch(handle, feeding, hints, seconds))?;
     report(&outcome, arguments.json)?;
     Ok(Exit::Runtime(outcome.exit_code))
 }
