@@ -4,7 +4,7 @@ use crate::identity;
 use crate::reload::{self, Origin};
 use crate::settings::Settings;
 use anyhow::Result;
-use aqueduct_actors::{Services, catalog};
+use aqueduct_actors::{Connected, Services, catalog};
 use aqueduct_engine::application::{self, Handle, RuntimeApplication};
 use aqueduct_engine::telemetry::recorder;
 use aqueduct_engine::{Claims, Clock, Outcome, Placement};
@@ -27,16 +27,12 @@ where
     recorder::install()?;
     actix_rt::System::new().block_on(async move {
         let (clock, claims) = (Clock::system(), Claims::default());
-        let mut application = assemble(topology, settings, clock.clone(), claims.clone())?;
+        let connected = Connected::new(Arc::new(topology), settings.node.as_str().into(), clock, claims)?;
+        let mut application = assemble(settings, connected.services().clone())?;
         let reloads = match (origin, application.reload_requests()) {
             (Some(origin), Some(requests)) => {
-                let shared = reload::Shared {
-                    memory_budget_bytes: settings.memory_budget_bytes,
-                    node: settings.node.as_str().into(),
-                    clock,
-                    claims,
-                };
-                Some(reload::serve(origin, shared, application.handle(), requests)?)
+                let memory_budget_bytes = settings.memory_budget_bytes;
+                Some(reload::serve(origin, memory_budget_bytes, connected, application.handle(), requests)?)
             }
             _ => None,
         };
@@ -47,17 +43,9 @@ where
 }
 
 /// Must be called on a runtime: pools begin to count time when they are made.
-fn assemble(
-    topology: Topology,
-    settings: &Settings,
-    clock: Clock,
-    claims: Claims,
-) -> Result<RuntimeApplication> {
+fn assemble(settings: &Settings, services: Services) -> Result<RuntimeApplication> {
+    let Services { topology, node, clock, claims, offsets, .. } = services.clone();
     let form = identity::form(&topology)?;
-    let topology = Arc::new(topology);
-    let node: Arc<str> = settings.node.as_str().into();
-    let services = Services::new(topology.clone(), node.clone(), clock.clone(), claims.clone())?;
-    let offsets = services.offsets.clone();
     let application = RuntimeApplication::builder(topology)
         .settings(application::Settings {
             node,

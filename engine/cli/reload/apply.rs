@@ -1,8 +1,8 @@
 //! From a topology file to the graph of a running node, by way of a plan.
 
 use crate::{file, identity};
-use aqueduct_actors::{Services, catalog};
-use aqueduct_engine::{Claims, Clock, Handle, Next, ReloadAnswer, ReloadError};
+use aqueduct_actors::{Connected, catalog};
+use aqueduct_engine::{Handle, Next, ReloadAnswer, ReloadError};
 use aqueduct_topology::model::Topology;
 use aqueduct_topology::plan::{Aspect, Form, Plan};
 use aqueduct_topology::{has_errors, to_json, to_text};
@@ -14,9 +14,8 @@ use std::sync::Arc;
 pub(crate) struct Reloader {
     pub(super) file: PathBuf,
     pub(super) memory_budget_bytes: Option<u64>,
-    pub(super) node: Arc<str>,
-    pub(super) clock: Clock,
-    pub(super) claims: Claims,
+    /// To what the topology at work is connected.
+    pub(super) connected: Connected,
 }
 
 /// The file cannot be applied: 422. Nothing could be done now: 409. It was done and taken back: 500.
@@ -26,7 +25,7 @@ const TAKEN_BACK: u16 = 500;
 
 impl Reloader {
     /// Reads the file again, compares it with what runs, applies what differs.
-    pub(super) async fn reload(&self, handle: &Handle) -> ReloadAnswer {
+    pub(super) async fn reload(&mut self, handle: &Handle) -> ReloadAnswer {
         let onto = handle.registry().generation();
         let refused = |mut body: Value| {
             body["applied"] = false.into();
@@ -55,15 +54,18 @@ impl Reloader {
             body["error"] = problems.join("; ").into();
             return refused(body);
         }
-        let next = match self.next(topology, &form, &plan, onto) {
-            Ok(next) => next,
+        let (next, connected) = match self.next(topology, &form, &plan, onto) {
+            Ok(prepared) => prepared,
             Err(error) => {
                 body["error"] = format!("{error:#}").into();
                 return refused(body);
             }
         };
         let (status, generation) = match handle.reload(next).await {
-            Ok(generation) => (200, generation),
+            Ok(generation) => {
+                self.connected = connected;
+                (200, generation)
+            }
             Err(error) => {
                 let status = match error {
                     ReloadError::Refused(_) | ReloadError::Busy | ReloadError::Ended => CONFLICT,
@@ -95,18 +97,25 @@ impl Reloader {
         }
     }
 
-    fn next(&self, topology: Topology, form: &Form, plan: &Plan, onto: u64) -> anyhow::Result<Next> {
+    fn next(
+        &self,
+        topology: Topology,
+        form: &Form,
+        plan: &Plan,
+        onto: u64,
+    ) -> anyhow::Result<(Next, Connected)> {
         let topology = Arc::new(topology);
-        let (clock, claims) = (self.clock.clone(), self.claims.clone());
-        let services = Services::new(topology.clone(), self.node.clone(), clock, claims)?;
+        let connected = self.connected.next(topology.clone())?;
+        let services = connected.services().clone();
         let restart = plan.actors.iter().filter(|actor| actor.restarts()).map(|actor| actor.name.clone());
-        Ok(Next {
+        let next = Next {
             topology,
             canonical: serde_json::to_value(form)?,
             offsets: Some(services.offsets.clone()),
             catalog: Box::new(move |actor| catalog::factory(actor, &services)),
             restart: restart.collect(),
             onto,
-        })
+        };
+        Ok((next, connected))
     }
 }

@@ -4,7 +4,7 @@ mod apply;
 mod serve;
 mod watched;
 
-pub(crate) use serve::{Origin, Shared, serve};
+pub(crate) use serve::{Origin, serve};
 
 use crate::exit::Exit;
 use crate::http::Node;

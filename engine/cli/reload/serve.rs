@@ -3,9 +3,9 @@
 use super::apply::Reloader;
 use super::watched::Watched;
 use anyhow::{Context, Result};
-use aqueduct_engine::{Claims, Clock, Handle, ReloadAnswer, ReloadRequest};
+use aqueduct_actors::Connected;
+use aqueduct_engine::{Handle, ReloadAnswer, ReloadRequest};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
@@ -22,35 +22,27 @@ pub(crate) struct Origin {
     pub(crate) watch: bool,
 }
 
-/// What reloads share with the node they belong to.
-pub(crate) struct Shared {
-    pub(crate) memory_budget_bytes: Option<u64>,
-    pub(crate) node: Arc<str>,
-    pub(crate) clock: Clock,
-    pub(crate) claims: Claims,
-}
-
 /// Serves whoever asks for a reload, for as long as it is polled. Listens for SIGHUP from the moment it returns.
 pub(crate) fn serve(
     origin: Origin,
-    shared: Shared,
+    memory_budget_bytes: Option<u64>,
+    connected: Connected,
     handle: Handle,
     requests: mpsc::Receiver<ReloadRequest>,
 ) -> Result<impl Future<Output = ()>> {
     let hangups = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
-    let Shared { memory_budget_bytes, node, clock, claims } = shared;
-    let reloader = Reloader { file: origin.file, memory_budget_bytes, node, clock, claims };
+    let reloader = Reloader { file: origin.file, memory_budget_bytes, connected };
     Ok(attend(reloader, origin.watch, handle, requests, hangups))
 }
 
 async fn attend(
-    reloader: Reloader,
+    mut reloader: Reloader,
     watch: bool,
     handle: Handle,
     mut requests: mpsc::Receiver<ReloadRequest>,
     mut hangups: tokio::signal::unix::Signal,
 ) {
-    let clock = reloader.clock.clone();
+    let clock = reloader.connected.services().clock.clone();
     let mut watched = watch.then(|| Watched::new(&reloader.file));
     loop {
         tokio::select! {
