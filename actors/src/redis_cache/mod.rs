@@ -15,7 +15,7 @@ mod pending;
 mod positions;
 mod reply;
 mod rows;
-mod server;
+pub(crate) mod server;
 mod settle;
 mod store;
 mod text;

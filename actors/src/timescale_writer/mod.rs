@@ -12,12 +12,13 @@
 
 mod bisect;
 pub mod encode;
+pub(crate) mod fault;
 mod gather;
 mod numeric;
 mod positions;
 mod rows;
 mod session;
-mod table;
+pub(crate) mod table;
 
 use crate::Services;
 use crate::timescale::{Identifier, TableName, Timescale, fence, limits};
