@@ -6,9 +6,24 @@ use anyhow::Result;
 use aqueduct_actors::{Services, catalog};
 use aqueduct_engine::application::{self, Handle, RuntimeApplication};
 use aqueduct_engine::telemetry::recorder;
-use aqueduct_engine::{Claims, Clock, Outcome, Placement};
-use aqueduct_topology::model::Topology;
+use aqueduct_engine::{Claims, Clock, Factory, OffsetStore, Outcome, Placement};
+use aqueduct_topology::model::{Actor, Topology};
 use std::sync::Arc;
+
+/// What stands around the actors of one run.
+pub(crate) struct Surroundings {
+    /// How each actor is made.
+    pub(crate) catalog: Box<dyn Fn(&Actor) -> Result<Factory, aqueduct_engine::Error>>,
+    /// Where offsets live.
+    pub(crate) offsets: Arc<dyn OffsetStore>,
+}
+
+/// Who runs, and when.
+pub(crate) struct Node {
+    pub(crate) name: Arc<str>,
+    pub(crate) clock: Clock,
+    pub(crate) claims: Claims,
+}
 
 /// Assembles `topology` on this node and runs it to its end, on an actix system of its own. `beside` runs with it, speaks
 /// to it through its handle, and is dropped at its end.
@@ -20,34 +35,57 @@ pub(crate) fn run<F>(
 where
     F: Future<Output = ()> + 'static,
 {
+    run_among(topology, settings, connected, beside)
+}
+
+/// The same among other surroundings than the topology's connections.
+pub(crate) fn run_among<F>(
+    topology: Topology,
+    settings: &Settings,
+    surroundings: impl FnOnce(Arc<Topology>, &Node) -> Result<Surroundings>,
+    beside: impl FnOnce(Handle) -> F,
+) -> Result<Outcome>
+where
+    F: Future<Output = ()> + 'static,
+{
     recorder::install()?;
     actix_rt::System::new().block_on(async move {
-        let application = assemble(topology, settings)?;
+        let application = assemble(topology, settings, surroundings)?;
         let _beside = aqueduct_engine::task::spawn("beside", beside(application.handle()));
         Ok(application.run().await)
     })
 }
 
+/// The servers that the topology names.
+fn connected(topology: Arc<Topology>, node: &Node) -> Result<Surroundings> {
+    let services = Services::new(topology, node.name.clone(), node.clock.clone(), node.claims.clone())?;
+    let offsets = services.offsets.clone();
+    Ok(Surroundings { catalog: Box::new(move |actor| catalog::factory(actor, &services)), offsets })
+}
+
 /// Must be called on a runtime: pools begin to count time when they are made.
-fn assemble(topology: Topology, settings: &Settings) -> Result<RuntimeApplication> {
+fn assemble(
+    topology: Topology,
+    settings: &Settings,
+    surroundings: impl FnOnce(Arc<Topology>, &Node) -> Result<Surroundings>,
+) -> Result<RuntimeApplication> {
     let form = identity::form(&topology)?;
     let topology = Arc::new(topology);
-    let node: Arc<str> = settings.node.as_str().into();
-    let (clock, claims) = (Clock::system(), Claims::default());
-    let services = Services::new(topology.clone(), node.clone(), clock.clone(), claims.clone())?;
-    let offsets = services.offsets.clone();
+    let node =
+        Node { name: settings.node.as_str().into(), clock: Clock::system(), claims: Claims::default() };
+    let Surroundings { catalog, offsets } = surroundings(topology.clone(), &node)?;
     let application = RuntimeApplication::builder(topology)
         .settings(application::Settings {
-            node,
+            node: node.name,
             signals: true,
             admin: Some(settings.admin.clone()),
             ..application::Settings::default()
         })
-        .catalog(Box::new(move |actor| catalog::factory(actor, &services)))
+        .catalog(catalog)
         .offsets(offsets)
         .placement(Placement::arbiters(settings.arbiters))
-        .clock(clock)
-        .claims(claims)
+        .clock(node.clock)
+        .claims(node.claims)
         .canonical(form)
         .build()?;
     Ok(application)

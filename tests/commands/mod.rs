@@ -1,3 +1,4 @@
 //! Commands as their users start them, as far as they need no service.
 
+mod demo;
 mod plan;

@@ -9,7 +9,7 @@ mod bad_messages;
 mod crash;
 mod kafka;
 mod migrations;
-mod node;
+pub mod node;
 mod oracle;
 mod outage;
 mod recorded;
