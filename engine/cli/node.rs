@@ -79,7 +79,9 @@ fn assemble(
             node: node.name,
             signals: true,
             admin: Some(settings.admin.clone()),
-            ..application::Settings::default()
+            drain_deadline: settings.drain_deadline,
+            stalled_after: settings.stalled_after,
+            stuck_after: settings.stuck_after,
         })
         .catalog(catalog)
         .offsets(offsets)

@@ -13,7 +13,6 @@ mod in_process;
 mod on_stack;
 mod screen;
 
-use crate::environment::variable;
 use crate::exit::Exit;
 use crate::output;
 use crate::run;
@@ -61,7 +60,7 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Result<Exit> {
     let mut settings = arguments.flags.settings()?;
     // The display is the demo's voice; the log keeps to what went wrong unless somebody asks for more.
-    if variable("AQUEDUCT_LOG").is_none() {
+    if !arguments.flags.names_log() {
         settings.log.filter = "error".to_owned();
     }
     log::install(&settings.log)?;

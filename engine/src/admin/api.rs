@@ -67,14 +67,24 @@ pub(super) async fn topology(
         "version": env!("CARGO_PKG_VERSION"),
         "phase": registry.phase(),
         "started_us": registry.started_us(),
+        "generation": registry.generation(),
         "supervisors": registry.supervisors(),
         "actors": brief,
         "edges": edges,
     });
     if canonical {
-        answer["canonical"] = registry.canonical.clone();
+        answer["canonical"] = registry.canonical();
     }
     Json(answer).into_response()
+}
+
+/// `/api/settings`: what the node was started with, and who said it. It names files, so beyond loopback it needs the
+/// token.
+pub(super) async fn settings(State(desk): State<Arc<Desk>>, headers: HeaderMap) -> Response {
+    match door::payload(&desk, &headers) {
+        Ok(()) => Json(&desk.settings).into_response(),
+        Err(refusal) => refusal.into_response(),
+    }
 }
 
 /// `/api/actors`.
