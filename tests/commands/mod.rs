@@ -1,5 +1,6 @@
 //! Commands as their users start them, as far as they need no service.
 
 mod audit;
+mod demo;
 mod plan;
 mod settings;

@@ -8,6 +8,7 @@
 mod crash;
 mod feed;
 mod letters;
+mod live;
 mod record_time;
 mod sink;
 mod source;
@@ -16,6 +17,7 @@ mod topic;
 
 pub use crash::Crash;
 pub use feed::Feed;
+pub use live::Live;
 pub use record_time::RecordTimes;
 
 use crate::redis_cache::{Hash, Keyspace};
