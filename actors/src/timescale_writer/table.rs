@@ -12,11 +12,11 @@ use tokio_postgres::types::{ToSql, Type};
 
 /// How rows of the topology's columns are written into the table.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Plan {
+pub(crate) struct Plan {
     /// The table's columns, in the row's order.
-    pub(super) columns: Vec<Identifier>,
+    pub(crate) columns: Vec<Identifier>,
     /// Position in the batch and encoding, by column.
-    pub(super) encodings: Vec<(usize, Encoding)>,
+    pub(crate) encodings: Vec<(usize, Encoding)>,
 }
 
 /// One column of the live table.
