@@ -36,7 +36,7 @@ impl Services {
             None => None,
         };
         let sinks = sinks_by_source(&topology);
-        let writes_rows = topology.actors.iter().any(|actor| matches!(actor.kind, Kind::TimescaleWriter(_)));
+        let writes_rows = writes_rows(&topology);
         let offsets: Arc<dyn OffsetStore> = match (&timescale, &topology.connections.kafka) {
             (Some(timescale), _) if writes_rows => {
                 Arc::new(TimescaleOffsets::new(timescale.clone(), name, node.clone(), sinks))
@@ -57,8 +57,13 @@ impl Services {
     }
 }
 
+/// Whether offsets live beside rows.
+pub(crate) fn writes_rows(topology: &Topology) -> bool {
+    topology.actors.iter().any(|actor| matches!(actor.kind, Kind::TimescaleWriter(_)))
+}
+
 /// The sinks downstream of each source, by the source's identity.
-fn sinks_by_source(topology: &Topology) -> BTreeMap<Arc<str>, Vec<SinkIdentity>> {
+pub(crate) fn sinks_by_source(topology: &Topology) -> BTreeMap<Arc<str>, Vec<SinkIdentity>> {
     let sources = topology.actors.iter().filter(|actor| actor.kind.is_source());
     sources.map(|source| (source.id.value.as_str().into(), sinks_of(topology, &source.name.value))).collect()
 }

@@ -13,9 +13,9 @@ mod tests;
 use crate::Services;
 use crate::json::rows::{Rows, json_columns};
 use crate::kafka::class::{About, describe};
-use crate::kafka::producer::{Outgoing, Producer};
+use crate::kafka::producer::{Deliver, Outgoing, Producer};
 use aqueduct_engine::{
-    Actor, Class, Context, Error, Factory, Headers, Lease, Letter, OffsetStore, PartitionKey,
+    Actor, Class, Clock, Context, Error, Factory, Headers, Lease, Letter, OffsetStore, PartitionKey,
 };
 use aqueduct_topology::model::{self, KafkaConnection, KafkaSink, TemplatePart};
 use futures::future::LocalBoxFuture;
@@ -38,19 +38,45 @@ pub fn factory(actor: &model::Actor, options: &KafkaSink, services: &Services) -
             format!("actor `{}` needs connections.kafka (or KAFKA_BOOTSTRAP)", actor.name.value),
         ));
     };
+    let bootstrap = connection.bootstrap.value.clone();
+    Ok(over(actor, options, services, bootstrap, producers(connection)))
+}
+
+/// Producers for that cluster.
+fn producers(connection: KafkaConnection) -> Open {
+    Box::new(move |client_id, clock| {
+        let producer: Box<dyn Deliver> = Box::new(Producer::new(&connection, client_id, clock)?);
+        Ok(producer)
+    })
+}
+
+/// Opens what takes the messages of a client of that name; again after it has failed.
+pub(crate) type Open = Box<dyn Fn(&str, Clock) -> Result<Box<dyn Deliver>, Error> + Send + Sync>;
+
+/// A `kafka_sink` whose messages go where `open` says.
+pub(crate) fn over(
+    actor: &model::Actor,
+    options: &KafkaSink,
+    services: &Services,
+    bootstrap: String,
+    open: Open,
+) -> Factory {
     let plan = Arc::new(Plan {
-        connection,
+        bootstrap,
+        open,
         topic: options.topic.value.clone(),
         key: options.key.as_ref().map(|key| key.value.clone()),
         json: json_columns(actor, &services.topology),
         offsets: services.offsets.clone(),
     });
-    Ok(Arc::new(move || Box::new(Sink::new(plan.clone()))))
+    Arc::new(move || Box::new(Sink::new(plan.clone())))
 }
 
 /// What a sink is told.
 struct Plan {
-    connection: KafkaConnection,
+    /// For messages.
+    bootstrap: String,
+    open: Open,
     topic: String,
     key: Option<Vec<TemplatePart>>,
     json: BTreeSet<String>,
@@ -59,7 +85,7 @@ struct Plan {
 
 struct Sink {
     plan: Arc<Plan>,
-    producer: Option<Producer>,
+    producer: Option<Box<dyn Deliver>>,
     /// How far each partition has come, where the store does not know yet: epoch and next offset.
     advanced: BTreeMap<PartitionKey, (i64, i64)>,
 }
@@ -122,9 +148,9 @@ impl Sink {
             }
             let producer = match self.producer.take() {
                 Some(producer) => producer,
-                None => Producer::new(&self.plan.connection, &client_id, clock.clone())?,
+                None => (self.plan.open)(&client_id, clock.clone())?,
             };
-            let messages = left.iter().map(|row| encoded.message(*row, lease));
+            let messages = left.iter().map(|row| encoded.message(*row, lease)).collect();
             // Cut short or of no more use, the client is dropped; the next attempt makes another.
             let failed = producer.deliver(&self.plan.topic, messages).await?;
             self.producer = Some(producer);
@@ -171,7 +197,7 @@ const ADVANCED_MAX: usize = 1024;
 
 impl Plan {
     fn describe(&self, code: RDKafkaErrorCode) -> Error {
-        describe(code, About { bootstrap: &self.connection.bootstrap.value, topic: &self.topic })
+        describe(code, About { bootstrap: &self.bootstrap, topic: &self.topic })
     }
 }
 

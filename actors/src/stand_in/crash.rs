@@ -2,6 +2,7 @@
 //!
 //! What the actor holds is dropped where it stands, leases included, as a fault in its own code would leave it.
 
+use super::chance::{Chance, Unhurried};
 use aqueduct_engine::{Actor, Context, Error, Factory};
 use futures::future::{Either, LocalBoxFuture, select};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -39,23 +40,25 @@ impl Switch {
     }
 }
 
-/// Actors of `inner`, each of which ends when `switch` is pulled.
-pub(super) fn armed(inner: Factory, switch: Arc<Switch>) -> Factory {
-    Arc::new(move || Box::new(Armed { inner: inner(), switch: switch.clone() }))
+/// Actors of `inner`, each of which ends when `switch` is pulled, and runs when `chance` lets it.
+pub(super) fn armed(inner: Factory, switch: Arc<Switch>, chance: Chance) -> Factory {
+    Arc::new(move || Box::new(Armed { inner: inner(), switch: switch.clone(), chance: chance.clone() }))
 }
 
 struct Armed {
     inner: Box<dyn Actor>,
     switch: Arc<Switch>,
+    chance: Chance,
 }
 
 impl Actor for Armed {
     fn run<'a>(&'a mut self, cx: &'a mut Context) -> LocalBoxFuture<'a, Result<(), Error>> {
         Box::pin(async move {
             let pulled = Box::pin(self.switch.take());
-            let crash = match select(self.inner.run(cx), pulled).await {
-                Either::Left((ended, _)) => return ended,
-                Either::Right((crash, running)) => {
+            let inner = Unhurried { inner: self.inner.run(cx), chance: self.chance.clone() };
+            let crash = match select(pulled, inner).await {
+                Either::Right((ended, _)) => return ended,
+                Either::Left((crash, running)) => {
                     drop(running);
                     crash
                 }

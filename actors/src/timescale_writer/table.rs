@@ -56,6 +56,39 @@ pub(super) async fn check(
     Ok(plan)
 }
 
+/// Compares `columns` with a table that has them, except where `declared` gives one another type.
+pub(crate) fn fit(
+    table: &TableName,
+    columns: &[Column],
+    declared: &[(String, FieldType)],
+) -> Result<Plan, Error> {
+    let live = |column: &Column| {
+        let own = declared.iter().find(|(name, _)| *name == column.name);
+        Live::of(&column.name, own.map_or(column.kind, |(_, kind)| *kind))
+    };
+    compare(table, columns, &columns.iter().map(live).collect::<Vec<_>>())
+}
+
+impl Live {
+    /// The column that a migration makes for a field of that type.
+    fn of(name: &str, kind: FieldType) -> Self {
+        let (base, modifier) = match kind {
+            FieldType::Text => (Type::TEXT, -1),
+            FieldType::Int64 => (Type::INT8, -1),
+            FieldType::Float64 => (Type::FLOAT8, -1),
+            FieldType::Decimal { precision, scale } => {
+                (Type::NUMERIC, (i32::from(precision) << 16 | i32::from(scale)) + 4)
+            }
+            FieldType::Bool => (Type::BOOL, -1),
+            FieldType::Timestamp => (Type::TIMESTAMPTZ, -1),
+            FieldType::Json => (Type::JSONB, -1),
+        };
+        let (refuses_null, filled, read_only, is_enum) = (false, false, false, false);
+        let (name, written) = (name.to_owned(), sql_type(kind).to_string());
+        Self { name, written, base, modifier, refuses_null, filled, read_only, is_enum }
+    }
+}
+
 async fn read(connection: &Connection, table: &TableName) -> Result<Vec<Live>, Error> {
     let (schema, name) = (table.schema.as_str(), table.table.as_str());
     let doing = format!("read the columns of `{}`", table.plain());

@@ -14,6 +14,7 @@ use aqueduct_engine::{
 };
 use futures::future::LocalBoxFuture;
 use plan::{Plan, Row, plan};
+pub(crate) use plan::{Row as ClaimRow, plan as plan_claim};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio_postgres::error::SqlState;

@@ -7,25 +7,25 @@ use std::sync::Arc;
 
 /// One stored row of the partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Row {
-    pub(super) sink: String,
-    pub(super) epoch: i64,
-    pub(super) next_offset: i64,
-    pub(super) session: String,
+pub(crate) struct Row {
+    pub(crate) sink: String,
+    pub(crate) epoch: i64,
+    pub(crate) next_offset: i64,
+    pub(crate) session: String,
 }
 
 /// What is decided.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Plan {
-    pub(super) epoch: i64,
-    pub(super) start: i64,
-    pub(super) sinks: BTreeMap<Arc<str>, i64>,
-    pub(super) skipped: BTreeMap<Arc<str>, i64>,
+pub(crate) struct Plan {
+    pub(crate) epoch: i64,
+    pub(crate) start: i64,
+    pub(crate) sinks: BTreeMap<Arc<str>, i64>,
+    pub(crate) skipped: BTreeMap<Arc<str>, i64>,
 }
 
 /// Decides. `rows` are those of this partition, sinks included that the topology does not have any more: their epochs
 /// count. `last_epoch` is what this process claimed last: a database that went back has forgotten it, links have not.
-pub(super) fn plan(
+pub(crate) fn plan(
     request: &ClaimRequest,
     sinks: &[SinkIdentity],
     rows: &[Row],
