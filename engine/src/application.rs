@@ -7,23 +7,22 @@ use crate::claim::{Claims, OffsetStore};
 use crate::class::{Class, Error};
 use crate::clock::Clock;
 use crate::events::Events;
+use crate::graph::{Draft, Graph, Shared};
 use crate::ledger::Ledger;
 use crate::letter::DeadLetterPort;
 use crate::lifecycle::conductor::{Conductor, Parts, Patience};
+use crate::lifecycle::reload::{Next, ReloadAnswer, ReloadError, ReloadRequest, Wanted};
 use crate::lifecycle::signal::Signals;
 use crate::lifecycle::{Command, EXIT_CONFIG, Outcome};
 use crate::placement::{Placement, Seats};
-use crate::registry::{ActorView, Entry, InputLink, Phase, Registry, SupervisorView, strategy_word};
-use crate::status::Status;
+use crate::registry::{ActorView, Phase, Registry};
 use crate::supervisor::core::Order;
 use crate::supervisor::guard;
-use crate::supervisor::host::Blueprint;
-use crate::supervisor::tree::Tree;
 use crate::telemetry::{probe, recorder};
 use aqueduct_topology::model::Topology;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU64};
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -133,90 +132,41 @@ impl Builder {
             return Err(Error::new(Class::Config, "an application needs a catalog of kinds"));
         };
         let plan = assemble::assemble(&self.topology, catalog)?;
-        let ledger = Ledger::with_sinks(plan.topology.clone(), plan.sinks.clone());
-        Ok(self.wire(plan, ledger))
+        Ok(self.wire(plan))
     }
 
-    fn wire(self, plan: Plan, ledger: Ledger) -> RuntimeApplication {
-        let depths = plan.actors.iter().map(|actor| (actor.depth, actor.identity.clone)).collect();
-        let required_sinks =
-            plan.sinks.iter().filter(|sink| sink.required).map(|sink| sink.id.clone()).collect();
-        let supervisors = plan.nodes.iter().map(|node| SupervisorView {
-            name: node.spec.name.clone(),
-            strategy: strategy_word(node.spec.strategy),
-            intensity: node.spec.intensity.restarts,
-            period_seconds: node.spec.intensity.period.as_secs_f64(),
-            children: Vec::new(),
-        });
-        let mut supervisors: Vec<_> = supervisors.collect();
-        let tree = Tree::new(plan.nodes, plan.actors.len());
-        for (view, children) in supervisors.iter_mut().zip(tree.child_names()) {
-            view.children = children;
-        }
-        let (mut entries, mut blueprints) = (Vec::new(), Vec::new());
-        for (index, actor) in plan.actors.into_iter().enumerate() {
-            let status = Status::new(self.clock.clone());
-            entries.push(Entry {
-                identity: actor.identity.clone(),
-                role: actor.role,
-                supervisor: tree.supervisor_of(index).clone(),
-                status: status.clone(),
-                inputs: actor
-                    .inputs
-                    .iter()
-                    .map(|(from, link)| InputLink { from: from.clone(), link: link.clone() })
-                    .collect(),
-                outputs: actor.outputs.iter().map(|edge| edge.meter.clone()).collect(),
-                required: actor.required,
-                restarts: AtomicU64::new(0),
-                last_exit: Mutex::new(None),
-            });
-            blueprints.push(Arc::new(Blueprint {
-                index,
-                identity: actor.identity,
-                role: actor.role,
-                factory: actor.factory,
-                inputs: actor.inputs.into_iter().map(|(_, link)| link).collect(),
-                outputs: actor.outputs,
-                clock: self.clock.clone(),
-                ledger: ledger.clone(),
-                sink: actor.sink,
-                decides: actor.decides,
-                claims: self.claims.clone(),
-                letters: self.letters.clone(),
-                status,
-                shutdown: actor.shutdown,
-                condemned: Mutex::new(Vec::new()),
-                run: AtomicU64::new(0),
-            }));
-        }
+    fn wire(self, plan: Plan) -> RuntimeApplication {
+        let shared = Shared {
+            ledger: Ledger::with_sinks(plan.topology.clone(), plan.sinks.clone()),
+            clock: self.clock,
+            claims: self.claims,
+            letters: self.letters,
+        };
+        let topology = plan.topology.clone();
+        let draft = Draft { topology: self.topology, canonical: self.canonical, plan, offsets: self.offsets };
+        let graph = Graph::first(draft, &shared);
         let registry = Arc::new(Registry {
-            topology: plan.topology,
-            canonical: self.canonical,
+            topology,
             node: self.settings.node.clone(),
-            entries,
-            supervisors,
-            required_sinks: plan.sinks.iter().map(|sink| sink.required).collect(),
-            ledger,
-            events: Events::new(self.clock.clone()),
+            roster: RwLock::new(Arc::new(graph.roster(&graph.tree(), 1))),
+            ledger: shared.ledger.clone(),
+            events: Events::new(shared.clock.clone()),
             phase: Mutex::new(Phase::Starting),
             alive: AtomicBool::new(false),
-            started_us: self.clock.wall_us(),
-            clock: self.clock,
+            started_us: shared.clock.wall_us(),
+            clock: shared.clock.clone(),
         });
         let (sender, commands) = mpsc::channel(crate::limits::COMMANDS_MAX);
+        let (asking, reload_requests) = mpsc::channel(crate::limits::COMMANDS_MAX);
         let address = watch::Sender::new(None);
-        let handle = Handle { commands: sender, registry, address };
+        let handle = Handle { commands: sender, asking, registry, address };
         RuntimeApplication {
             settings: self.settings,
             placement: self.placement,
-            offsets: self.offsets,
-            claims: self.claims,
-            tree,
-            blueprints,
-            depths,
-            required_sinks,
+            graph,
+            shared,
             commands,
+            reload_requests: Some(reload_requests),
             handle,
         }
     }
@@ -226,14 +176,10 @@ impl Builder {
 pub struct RuntimeApplication {
     settings: Settings,
     placement: Placement,
-    offsets: Option<Arc<dyn OffsetStore>>,
-    claims: Claims,
-    tree: Tree,
-    blueprints: Vec<Arc<Blueprint>>,
-    /// Depth in the graph and clone number of each actor: they choose its arbiter.
-    depths: Vec<(usize, u32)>,
-    required_sinks: Vec<Arc<str>>,
+    graph: Graph,
+    shared: Shared,
     commands: mpsc::Receiver<Command>,
+    reload_requests: Option<mpsc::Receiver<ReloadRequest>>,
     handle: Handle,
 }
 
@@ -258,6 +204,12 @@ impl RuntimeApplication {
         self.handle.clone()
     }
 
+    /// Those who ask for a reload, to be answered by who knows where the topology comes from. Dropping it says that
+    /// nobody does, as does never taking it.
+    pub fn reload_requests(&mut self) -> Option<mpsc::Receiver<ReloadRequest>> {
+        self.reload_requests.take()
+    }
+
     /// Runs it to its end. Call it within a `LocalSet` or actix `System`; [`Placement::Arbiters`] needs the latter.
     pub async fn run(self) -> Outcome {
         match self.prepare().await {
@@ -274,7 +226,7 @@ impl RuntimeApplication {
         }
     }
 
-    async fn prepare(self) -> Result<(Conductor, Vec<crate::task::Task>), Error> {
+    async fn prepare(mut self) -> Result<(Conductor, Vec<crate::task::Task>), Error> {
         let registry = self.handle.registry.clone();
         let mut side_tasks = Vec::new();
         if let Some(settings) = self.settings.admin {
@@ -284,17 +236,18 @@ impl RuntimeApplication {
             side_tasks.push(task);
         }
         side_tasks.push(recorder::upkeep(registry.clock.clone()));
-        if let Some(offsets) = &self.offsets {
-            side_tasks.push(probe::start(offsets.clone(), registry.clone(), self.required_sinks));
+        let store = self.graph.offsets.clone().map(watch::Sender::new);
+        if let Some(store) = &store {
+            side_tasks.push(probe::start(store.subscribe(), registry.clone()));
         }
+        drop(self.reload_requests.take());
         let seats = Seats::new(self.placement)
             .map_err(|error| Error::new(Class::Capacity, format!("cannot start an arbiter: {error}")))?;
-        let seat = |(blueprint, (depth, clone)): (_, (usize, u32))| (blueprint, seats.seat_of(depth, clone));
-        let blueprints = self.blueprints.into_iter().zip(self.depths).map(seat).collect();
         let conductor = Conductor::new(Parts {
             registry,
-            tree: self.tree,
-            blueprints,
+            graph: self.graph,
+            shared: self.shared,
+            store,
             seats,
             commands: self.commands,
             signals: if self.settings.signals { Signals::install()? } else { Signals::deaf() },
@@ -303,7 +256,6 @@ impl RuntimeApplication {
                 stalled: self.settings.stalled_after,
                 stuck: self.settings.stuck_after,
             },
-            claims: self.claims,
         });
         Ok((conductor, side_tasks))
     }
@@ -313,6 +265,7 @@ impl RuntimeApplication {
 #[derive(Clone, Debug)]
 pub struct Handle {
     commands: mpsc::Sender<Command>,
+    asking: mpsc::Sender<ReloadRequest>,
     registry: Arc<Registry>,
     address: watch::Sender<Option<SocketAddr>>,
 }
@@ -372,6 +325,33 @@ impl Handle {
         self.order(name, Order::Start).await
     }
 
+    /// Changes the graph to that of `next`: see [`Next`]. Completes once it holds, or once it is as it was before.
+    pub async fn reload(&self, next: Next) -> Result<u64, ReloadError> {
+        let refused = |error: Error| ReloadError::Refused(error.message.into_owned());
+        let plan = assemble::assemble(&next.topology, &next.catalog).map_err(refused)?;
+        if plan.topology != self.registry.topology {
+            let (old, new) = (&self.registry.topology, &plan.topology);
+            let message = format!(
+                "the topology is called `{new}`, this node runs `{old}`: its offsets and its group have that name; \
+                 stop the node and start it with the other file"
+            );
+            return Err(ReloadError::Refused(message));
+        }
+        let Next { topology, canonical, offsets, restart, onto, .. } = next;
+        let draft = Draft { topology, canonical, plan, offsets };
+        let (reply, replied) = oneshot::channel();
+        self.tell(Command::Reload(Box::new(Wanted { draft, restart, onto, reply }))).await;
+        replied.await.unwrap_or(Err(ReloadError::Ended))
+    }
+
+    /// Asks whoever knows where the topology comes from to read it again and apply it; gives what that one says, for
+    /// people and programs. `None`: nobody does.
+    pub async fn request_reload(&self) -> Option<ReloadAnswer> {
+        let (reply, replied) = oneshot::channel();
+        self.asking.send(ReloadRequest { reply }).await.ok()?;
+        replied.await.ok()
+    }
+
     /// What is known of the application.
     pub fn registry(&self) -> &Registry {
         &self.registry
@@ -400,8 +380,9 @@ impl Handle {
     }
 
     async fn order(&self, name: &str, order: Order) -> Result<(), OrderError> {
-        let index = self.registry.position(name).ok_or_else(|| OrderError::Unknown(name.to_owned()))?;
-        let finished = self.registry.entries[index].status.state().0 == crate::State::Finished;
+        let roster = self.registry.roster();
+        let index = roster.position(name).ok_or_else(|| OrderError::Unknown(name.to_owned()))?;
+        let finished = roster.entry(index).status.state().0 == crate::State::Finished;
         if finished && order != Order::Stop {
             return Err(OrderError::Finished(name.to_owned()));
         }

@@ -7,7 +7,7 @@ use crate::actor::{ActorIdentity, Factory};
 use crate::class::{Class, Error};
 use crate::ledger::{SinkIndex, SinkSpec};
 use crate::link::{Bounds, Link};
-use crate::supervisor::host::{OutputEdge, Role};
+use crate::supervisor::host::{InputLink, OutputEdge, Role};
 use crate::supervisor::spec::{
     BackoffSpec, ChildSpec, Intensity, Restart, Shutdown, Strategy, SupervisorSpec,
 };
@@ -23,10 +23,11 @@ pub type Catalog = Box<dyn Fn(&model::Actor) -> Result<Factory, Error>>;
 /// One clone of one actor.
 pub(crate) struct ActorPlan {
     pub(crate) identity: ActorIdentity,
+    /// Its name in the file, which its clones share.
+    pub(crate) actor: Arc<str>,
     pub(crate) role: Role,
     pub(crate) factory: Factory,
-    /// The links into it and who fills them.
-    pub(crate) inputs: Vec<(Arc<str>, Arc<Link>)>,
+    pub(crate) inputs: Vec<InputLink>,
     pub(crate) outputs: Vec<OutputEdge>,
     pub(crate) sink: Option<SinkIndex>,
     pub(crate) shutdown: Duration,
@@ -174,6 +175,7 @@ impl<'a> Graph<'a> {
                         kind: actor.kind.name(),
                         clone,
                     },
+                    actor: actor.name.value.as_str().into(),
                     role: role(&actor.kind),
                     factory: factory.clone(),
                     inputs: Vec::new(),
@@ -208,12 +210,14 @@ impl<'a> Graph<'a> {
                     let links: Vec<_> = self.clones_of(reader).map(|_| Link::new(bounds)).collect();
                     let from = plans[writer_clone].identity.name.clone();
                     for (reader_clone, link) in self.clones_of(reader).zip(&links) {
-                        plans[reader_clone].inputs.push((from.clone(), link.clone()));
+                        let input = InputLink { from: from.clone(), link: link.clone() };
+                        plans[reader_clone].inputs.push(input);
                     }
                     let best_effort = !self.is_required(reader);
                     let sinks = self.best_effort_sinks(reader, sinks);
                     let meter = Arc::default();
-                    plans[writer_clone].outputs.push(OutputEdge { links, best_effort, sinks, meter });
+                    let to = self.actor(reader).name.value.as_str().into();
+                    plans[writer_clone].outputs.push(OutputEdge { to, links, best_effort, sinks, meter });
                 }
             }
         }

@@ -115,6 +115,8 @@ pub enum Loss {
     Fenced,
     /// The database has an older offset than we had committed, or an older claim than ours: it went back in time.
     WentBack,
+    /// We gave it up ourselves: what was on its way under it was dropped when the graph changed.
+    Renounced,
 }
 
 /// The newest claim of every partition this process holds. Cloning shares it.
@@ -122,6 +124,8 @@ pub enum Loss {
 pub struct Claims {
     newest: Arc<Mutex<BTreeMap<PartitionKey, Arc<Claim>>>>,
     rewinds: Arc<Mutex<BTreeMap<PartitionKey, (i64, Loss)>>>,
+    /// The greatest epoch given up, by partition.
+    renounced: Arc<Mutex<BTreeMap<PartitionKey, i64>>>,
 }
 
 impl Claims {
@@ -143,6 +147,29 @@ impl Claims {
         let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
         if newest.get(key).is_some_and(|claim| claim.epoch == epoch) {
             newest.remove(key);
+        }
+    }
+
+    /// Whether batches of that epoch are to be dropped: a newer claim was made, or this one was given up.
+    pub fn is_stale(&self, key: &PartitionKey, epoch: i64) -> bool {
+        let newer = self.get(key).is_some_and(|newest| newest.epoch > epoch);
+        newer || {
+            let renounced = self.renounced.lock().unwrap_or_else(PoisonError::into_inner);
+            renounced.get(key).is_some_and(|&given_up| given_up >= epoch)
+        }
+    }
+
+    /// Gives up every claim of that source: what is on its way under them is dropped wherever it is, and the source
+    /// claims anew and reads from what is stored. So a link may be thrown away with what it holds: nothing behind the
+    /// gap is taken for its continuation.
+    pub fn renounce(&self, source: &str) {
+        let held: Vec<_> = self.all().into_iter().filter(|claim| *claim.key.source == *source).collect();
+        for claim in held {
+            let mut renounced = self.renounced.lock().unwrap_or_else(PoisonError::into_inner);
+            let given_up = renounced.entry(claim.key.clone()).or_insert(claim.epoch);
+            *given_up = claim.epoch.max(*given_up);
+            drop(renounced);
+            self.request_rewind(&claim.key, claim.epoch, Loss::Renounced);
         }
     }
 

@@ -29,6 +29,17 @@ pub const EVENTS_KEPT_MAX: usize = 1024;
 pub const HOST_EVENTS_MAX: usize = 1024;
 /// Orders that wait for the conductor.
 pub const COMMANDS_MAX: usize = 64;
+/// How long a reload lets an actor work off what is on the links that go, and what a stopped source has read be decided,
+/// before everything on its way is dropped and read again.
+pub const RELOAD_DRAIN_MAX: Duration = Duration::from_secs(5);
+/// How long an actor that a reload stops may take to finish what it holds, before it is told to stop at once.
+pub const RELOAD_GRACE: Duration = Duration::from_secs(5);
+/// How long a reload waits for actors it does not touch to be up, and for those it started to begin.
+pub const RELOAD_CALM_MAX: Duration = Duration::from_secs(15);
+/// How long what a reload started must hold.
+pub const RELOAD_PROOF: Duration = Duration::from_secs(2);
+/// How often the steps of a reload are looked at.
+pub const RELOAD_LOOK: Duration = Duration::from_millis(10);
 /// How often the conductor looks at what nobody tells it: arbiters, progress, idleness.
 pub const CONDUCTOR_TICK: Duration = Duration::from_millis(200);
 /// How often stored offsets are read for lag.

@@ -6,28 +6,19 @@ use crate::actor::ActorIdentity;
 use crate::clock::Clock;
 use crate::events::Events;
 use crate::ledger::Ledger;
-use crate::link::Link;
 use crate::port::EdgeMeter;
 use crate::status::{State, Status};
-use crate::supervisor::exit::Exit;
-use crate::supervisor::host::Role;
+use crate::supervisor::host::{InputLink, Record, Role};
 use crate::supervisor::spec::Strategy;
 use crate::telemetry::Lag;
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-/// A link as its reader sees it.
-#[derive(Clone, Debug)]
-pub(crate) struct InputLink {
-    pub(crate) from: Arc<str>,
-    pub(crate) link: Arc<Link>,
-}
-
 /// One actor.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Entry {
     pub(crate) identity: ActorIdentity,
     pub(crate) role: Role,
@@ -37,8 +28,7 @@ pub(crate) struct Entry {
     pub(crate) outputs: Vec<Arc<EdgeMeter>>,
     /// Whether a record counts as written only with what this actor does for it.
     pub(crate) required: bool,
-    pub(crate) restarts: AtomicU64,
-    pub(crate) last_exit: Mutex<Option<Exit>>,
+    pub(crate) record: Arc<Record>,
 }
 
 /// One supervisor, for people.
@@ -135,17 +125,47 @@ pub enum Phase {
     Ended,
 }
 
+/// Who there is and who watches whom. A reload replaces it as a whole, so nobody sees half of one.
+#[derive(Debug)]
+pub(crate) struct Roster {
+    /// By slot; `None` = that actor is gone. A slot means the same name for as long as the application lives.
+    pub(crate) slots: Vec<Option<Entry>>,
+    pub(crate) supervisors: Vec<SupervisorView>,
+    /// See [`crate::Builder::canonical`].
+    pub(crate) canonical: serde_json::Value,
+    /// 1 since the start, one more with each reload that held.
+    pub(crate) generation: u64,
+}
+
+impl Roster {
+    /// The actor in that slot, which is there.
+    pub(crate) fn entry(&self, slot: usize) -> &Entry {
+        self.slots[slot].as_ref().expect("invariant: who is spoken of is there")
+    }
+
+    /// Everybody.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.slots.iter().flatten()
+    }
+
+    /// The slots of everybody.
+    pub(crate) fn occupied(&self) -> impl Iterator<Item = usize> {
+        self.slots.iter().enumerate().filter(|(_, entry)| entry.is_some()).map(|(slot, _)| slot)
+    }
+
+    /// The slot of that name.
+    pub(crate) fn position(&self, name: &str) -> Option<usize> {
+        let named = |entry: &Option<Entry>| entry.as_ref().is_some_and(|entry| &*entry.identity.name == name);
+        self.slots.iter().position(named)
+    }
+}
+
 /// What is known of one application. Shared.
 #[derive(Debug)]
 pub struct Registry {
     pub(crate) topology: Arc<str>,
-    /// See [`crate::Builder::canonical`].
-    pub(crate) canonical: serde_json::Value,
     pub(crate) node: Arc<str>,
-    pub(crate) entries: Vec<Entry>,
-    pub(crate) supervisors: Vec<SupervisorView>,
-    /// By their place in the ledger.
-    pub(crate) required_sinks: Vec<bool>,
+    pub(crate) roster: RwLock<Arc<Roster>>,
     pub(crate) ledger: Ledger,
     pub(crate) events: Events,
     pub(crate) clock: Clock,
@@ -172,8 +192,18 @@ impl Registry {
     }
 
     /// The supervision tree, root first.
-    pub fn supervisors(&self) -> &[SupervisorView] {
-        &self.supervisors
+    pub fn supervisors(&self) -> Vec<SupervisorView> {
+        self.roster().supervisors.clone()
+    }
+
+    /// The topology as it is compared with others; see [`crate::Builder::canonical`].
+    pub fn canonical(&self) -> serde_json::Value {
+        self.roster().canonical.clone()
+    }
+
+    /// 1 since the start, one more with each reload that held.
+    pub fn generation(&self) -> u64 {
+        self.roster().generation
     }
 
     /// The fate of records.
@@ -198,7 +228,7 @@ impl Registry {
 
     /// Every actor.
     pub fn actors(&self) -> Vec<ActorView> {
-        self.entries.iter().map(|entry| entry.view(&self.clock)).collect()
+        self.roster().entries().map(|entry| entry.view(&self.clock)).collect()
     }
 
     /// Who is not ready and why; empty = ready. A stop that an operator asked for is a reason too: work is not done.
@@ -212,11 +242,17 @@ impl Registry {
                 since_us,
             })
         };
-        self.entries.iter().filter_map(unready).collect()
+        self.roster().entries().filter_map(unready).collect()
     }
 
-    pub(crate) fn position(&self, name: &str) -> Option<usize> {
-        self.entries.iter().position(|entry| &*entry.identity.name == name)
+    /// Who there is now.
+    pub(crate) fn roster(&self) -> Arc<Roster> {
+        self.roster.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Everybody sees `roster` from now on.
+    pub(crate) fn replace_roster(&self, roster: Roster) {
+        *self.roster.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(roster);
     }
 
     pub(crate) fn enter_phase(&self, phase: Phase) {
@@ -240,7 +276,6 @@ impl Entry {
             let fill = input.link.fill();
             LinkView { from: input.from.clone(), batches: fill.batches, bytes: fill.bytes, ratio: fill.ratio }
         };
-        let last_exit = self.last_exit.lock().unwrap_or_else(PoisonError::into_inner);
         ActorView {
             name: self.identity.name.clone(),
             id: self.identity.id.clone(),
@@ -251,8 +286,8 @@ impl Entry {
             reason: state.reason().map(str::to_owned),
             since_us,
             ready: state.is_ready(),
-            restarts: self.restarts.load(Ordering::Relaxed),
-            last_exit: last_exit.as_ref().map(ToString::to_string),
+            restarts: self.record.restarts.load(Ordering::Relaxed),
+            last_exit: self.record.last_exit().as_ref().map(ToString::to_string),
             progress: self.status.progress(),
             blocked_seconds: self.blocked(clock).as_secs_f64(),
             inputs: self.inputs.iter().map(link).collect(),

@@ -89,17 +89,27 @@ impl State {
     }
 }
 
+/// Whether an actor shall go, and how soon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Leave {
+    Stay,
+    /// Once it has finished what it holds: it is given nothing more.
+    Finished,
+    /// Whatever it waits for.
+    Now,
+}
+
 /// The signals of one start. Dropped with the last handle of that start.
 #[derive(Debug)]
 struct Signals {
     generation: u64,
-    stop: watch::Sender<bool>,
+    leave: watch::Sender<Leave>,
     discard: watch::Sender<u64>,
 }
 
 impl Signals {
     fn new(generation: u64) -> Arc<Self> {
-        Arc::new(Self { generation, stop: watch::Sender::new(false), discard: watch::Sender::new(0) })
+        Arc::new(Self { generation, leave: watch::Sender::new(Leave::Stay), discard: watch::Sender::new(0) })
     }
 }
 
@@ -276,18 +286,35 @@ impl Status {
 
     /// Asks the actor to stop.
     pub fn ask_stop(&self) {
-        self.signals.stop.send_replace(true);
+        self.signals.leave.send_replace(Leave::Now);
     }
 
     /// Whether a stop was asked.
     pub fn stopping(&self) -> bool {
-        *self.signals.stop.borrow()
+        *self.signals.leave.borrow() == Leave::Now
     }
 
     /// Completes once a stop is asked.
     pub async fn stopped(&self) {
-        let mut stop = self.signals.stop.subscribe();
-        let _ = stop.wait_for(|stop| *stop).await;
+        let mut leave = self.signals.leave.subscribe();
+        let _ = leave.wait_for(|leave| *leave == Leave::Now).await;
+    }
+
+    /// Asks the actor to finish what it has on lease and go: it is leased nothing more, and waits on for what it waits
+    /// for. So what it has begun is judged by one set of rules.
+    pub fn ask_retire(&self) {
+        self.signals.leave.send_modify(|leave| *leave = Leave::Finished.max(*leave));
+    }
+
+    /// Whether it is to go, now or once it has finished what it holds.
+    pub fn leaving(&self) -> bool {
+        *self.signals.leave.borrow() > Leave::Stay
+    }
+
+    /// Completes once it is to go, now or once it has finished what it holds.
+    pub async fn retired(&self) {
+        let mut leave = self.signals.leave.subscribe();
+        let _ = leave.wait_for(|leave| *leave > Leave::Stay).await;
     }
 
     /// Asks for a drain; it outlives the start. A source stops reading, hands on what it has and returns `Ok`; the

@@ -50,6 +50,14 @@ impl Watchdog {
         Self { patience, watched: vec![Watched::default(); actors] }
     }
 
+    /// The `actor`th is another one now, or is new.
+    pub(crate) fn begin(&mut self, actor: usize) {
+        if self.watched.len() <= actor {
+            self.watched.resize(actor + 1, Watched::default());
+        }
+        self.watched[actor] = Watched::default();
+    }
+
     /// Looks at the `actor`th at `now` (time since any fixed moment).
     pub(crate) fn observe(&mut self, now: Duration, actor: usize, seen: Observation) -> Option<Remedy> {
         let watched = &mut self.watched[actor];

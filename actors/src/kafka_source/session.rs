@@ -208,7 +208,7 @@ impl<'a> Session<'a> {
                 self.fenced.insert(partition);
                 FENCED_WAIT.mul_f64(1.0 + 2.0 * fastrand::f64())
             }
-            Loss::WentBack => Duration::ZERO,
+            Loss::WentBack | Loss::Renounced => Duration::ZERO,
         };
         self.claim(vec![partition], delay);
         Ok(())

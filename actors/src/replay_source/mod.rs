@@ -86,7 +86,7 @@ impl Actor for Replay {
             loop {
                 match self.replay(cx).await {
                     Ok(End::Asked) => return Ok(()),
-                    Ok(End::Rewound(Loss::WentBack)) => {}
+                    Ok(End::Rewound(Loss::WentBack | Loss::Renounced)) => {}
                     Ok(End::Rewound(Loss::Fenced)) => {
                         let reason = "another process replays under this topology's name";
                         cx.status.waiting(&Error::new(Class::Fenced, reason));

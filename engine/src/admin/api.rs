@@ -67,12 +67,13 @@ pub(super) async fn topology(
         "version": env!("CARGO_PKG_VERSION"),
         "phase": registry.phase(),
         "started_us": registry.started_us(),
+        "generation": registry.generation(),
         "supervisors": registry.supervisors(),
         "actors": brief,
         "edges": edges,
     });
     if canonical {
-        answer["canonical"] = registry.canonical.clone();
+        answer["canonical"] = registry.canonical();
     }
     Json(answer).into_response()
 }

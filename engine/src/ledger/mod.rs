@@ -128,10 +128,18 @@ pub struct Ledger {
 #[derive(Debug)]
 struct Inner {
     topology: Arc<str>,
-    sinks: Vec<SinkSpec>,
-    /// Records each sink was not given because its branch was full.
-    passed_over: Vec<u64>,
+    /// Every sink there ever was: an index means the same sink for as long as the ledger lives.
+    sinks: Vec<Sink>,
     partitions: BTreeMap<PartitionKey, Partition>,
+}
+
+#[derive(Debug)]
+struct Sink {
+    spec: SinkSpec,
+    /// Whether records are read for it now.
+    live: bool,
+    /// Records it was not given because its branch was full.
+    passed_over: u64,
 }
 
 #[derive(Debug, Default)]
@@ -149,8 +157,8 @@ impl Ledger {
 
     /// A ledger for these sinks.
     pub fn with_sinks(topology: Arc<str>, sinks: Vec<SinkSpec>) -> Self {
-        let passed_over = vec![0; sinks.len()];
-        let inner = Inner { topology, sinks, passed_over, partitions: BTreeMap::new() };
+        let sinks = sinks.into_iter().map(|spec| Sink { spec, live: true, passed_over: 0 }).collect();
+        let inner = Inner { topology, sinks, partitions: BTreeMap::new() };
         Self { inner: Arc::new(Mutex::new(inner)), settlement: Arc::new(Notify::new()) }
     }
 
@@ -182,7 +190,7 @@ impl Ledger {
         if let Some(epoch) = inner.epoch(&origin.key, origin.epoch) {
             epoch.passed_over(sink, origin.first, origin.next);
         }
-        inner.passed_over[sink.0] += records;
+        inner.sinks[sink.0].passed_over += records;
         drop(inner);
         self.settlement.notify_waiters();
     }
@@ -226,6 +234,14 @@ impl Ledger {
         live.all(EpochLedger::is_idle_everywhere)
     }
 
+    /// Whether the fate of everything is decided that was read of that source.
+    pub(crate) fn is_idle_for(&self, source: &str) -> bool {
+        let inner = self.lock();
+        let of_source = inner.partitions.iter().filter(|(key, _)| *key.source == *source);
+        let mut live = of_source.flat_map(|(_, partition)| partition.live.values());
+        live.all(EpochLedger::is_idle)
+    }
+
     /// How far each sink has settled each partition it has read, under the claims not released.
     pub fn positions(&self) -> Vec<SettledPosition> {
         let inner = self.lock();
@@ -242,7 +258,45 @@ impl Ledger {
     /// Records each sink was not given because its branch was full, by its identity.
     pub fn passed_over_records(&self) -> Vec<(Arc<str>, u64)> {
         let inner = self.lock();
-        inner.sinks.iter().zip(&inner.passed_over).map(|(sink, &count)| (sink.id.clone(), count)).collect()
+        let live = inner.sinks.iter().filter(|sink| sink.live);
+        live.map(|sink| (sink.spec.id.clone(), sink.passed_over)).collect()
+    }
+
+    /// Where each of `sinks` is, or will be after [`set_sinks`](Self::set_sinks): a sink is known by its identity.
+    pub(crate) fn places_of(&self, sinks: &[SinkSpec]) -> Vec<SinkIndex> {
+        let mut inner = self.lock();
+        let place = |spec: &SinkSpec| {
+            let known = inner.sinks.iter().position(|sink| sink.spec.id == spec.id);
+            SinkIndex(known.unwrap_or_else(|| {
+                inner.sinks.push(Sink { spec: spec.clone(), live: false, passed_over: 0 });
+                inner.sinks.len() - 1
+            }))
+        };
+        sinks.iter().map(place).collect()
+    }
+
+    /// From now on records are read for exactly these. An epoch keeps the sinks it was opened with, so the sources whose
+    /// sinks change must claim anew.
+    pub(crate) fn set_sinks(&self, sinks: &[SinkSpec]) {
+        let places = self.places_of(sinks);
+        let mut inner = self.lock();
+        inner.sinks.iter_mut().for_each(|sink| sink.live = false);
+        for (place, spec) in places.into_iter().zip(sinks) {
+            let sink = &mut inner.sinks[place.0];
+            (sink.spec, sink.live) = (spec.clone(), true);
+        }
+    }
+
+    /// Whether a record counts as written only when that sink has it.
+    pub(crate) fn is_required(&self, sink: SinkIndex) -> bool {
+        self.lock().sinks[sink.0].spec.required
+    }
+
+    /// The identities of the required sinks.
+    pub(crate) fn required_sinks(&self) -> Vec<Arc<str>> {
+        let inner = self.lock();
+        let required = inner.sinks.iter().filter(|sink| sink.live && sink.spec.required);
+        required.map(|sink| sink.spec.id.clone()).collect()
     }
 
     /// Every line: partitions in order, epochs in order.
@@ -319,12 +373,13 @@ impl Partition {
 }
 
 /// The sinks that records of `source` reach.
-fn places(sinks: &[SinkSpec], source: &Arc<str>) -> Vec<Place> {
-    let fed = |sink: &&SinkSpec| sink.sources.is_empty() || sink.sources.contains(source);
-    let any_required = sinks.iter().filter(fed).any(|sink| sink.required);
-    let place = |(index, sink): (usize, &SinkSpec)| Place {
+fn places(sinks: &[Sink], source: &Arc<str>) -> Vec<Place> {
+    let fed =
+        |sink: &&Sink| sink.live && (sink.spec.sources.is_empty() || sink.spec.sources.contains(source));
+    let any_required = sinks.iter().filter(fed).any(|sink| sink.spec.required);
+    let place = |(index, sink): (usize, &Sink)| Place {
         sink: SinkIndex(index),
-        deciding: sink.required || !any_required,
+        deciding: sink.spec.required || !any_required,
     };
     sinks.iter().enumerate().filter(|(_, sink)| fed(sink)).map(place).collect()
 }

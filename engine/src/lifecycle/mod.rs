@@ -1,9 +1,10 @@
-//! From the first start to the exit code: the conductor, drain, idleness, signals.
+//! From the first start to the exit code: the conductor, drain, idleness, reload, signals.
 
 pub(crate) mod conductor;
 pub(crate) mod drain;
 pub(crate) mod idle;
 mod manifest;
+pub mod reload;
 pub(crate) mod signal;
 
 pub use manifest::ManifestEntry;
@@ -50,4 +51,6 @@ pub(crate) enum Command {
     Order(usize, Order, oneshot::Sender<()>),
     /// Every actor makes new connections.
     Rotate,
+    /// Another graph.
+    Reload(Box<reload::Wanted>),
 }

@@ -33,14 +33,14 @@ impl Inputs {
 
     /// See [`crate::Context::lease`].
     pub async fn lease(&mut self, claims: &Claims, status: &Status) -> Option<Lease> {
-        if status.stopping() {
+        if status.leaving() {
             return None;
         }
         if let Poll::Ready(found) = self.poll_each(claims, Receiver::poll_now) {
             return found;
         }
-        let mut stopped = pin!(status.stopped());
-        poll_fn(|cx| match stopped.as_mut().poll(cx) {
+        let mut retired = pin!(status.retired());
+        poll_fn(|cx| match retired.as_mut().poll(cx) {
             Poll::Ready(()) => Poll::Ready(None),
             Poll::Pending => self.poll_lease(claims, cx),
         })
@@ -122,5 +122,5 @@ fn fresh(
 }
 
 fn is_stale(lease: &Lease, claims: &Claims) -> bool {
-    claims.get(&lease.origin.key).is_some_and(|newest| newest.epoch > lease.origin.epoch)
+    claims.is_stale(&lease.origin.key, lease.origin.epoch)
 }

@@ -3,5 +3,6 @@
 mod admin;
 mod arbiters;
 mod drain;
+mod reload;
 mod restart;
 mod support;

@@ -1,7 +1,9 @@
 //! Scripted actors, small topologies, and a way to wait for what is seen from outside.
 
 use crate::batch::{Batch, Origin, PartitionKey, RawRecords};
-use crate::{Actor, Builder, Clock, Context, Error, Factory, Handle, Outcome, RuntimeApplication};
+use crate::{
+    Actor, Builder, Catalog, Clock, Context, Error, Factory, Handle, Next, Outcome, RuntimeApplication,
+};
 use aqueduct_topology::model::{
     self, Backoff, Connections, DeadLetter, KafkaSink, Kind, LinkBounds, MatchMode, Normalizer, Policy,
     ReplayFormat, ReplaySource, Restart, Strategy, Supervisor, TimeUnit, Topology,
@@ -253,6 +255,18 @@ impl World {
     }
 
     pub(super) fn builder(self) -> Builder {
+        let (topology, catalog) = self.parts();
+        RuntimeApplication::builder(topology).clock(Clock::simulated(0)).catalog(catalog)
+    }
+
+    /// This in the place of what is at work in generation `onto`; `restart` did change.
+    pub(super) fn next(self, restart: &[&str], onto: u64) -> Next {
+        let (topology, catalog) = self.parts();
+        let restart = restart.iter().map(|name| (*name).to_owned()).collect();
+        Next { topology, canonical: onto.into(), catalog, offsets: None, restart, onto }
+    }
+
+    fn parts(self) -> (Arc<Topology>, Catalog) {
         let topology = Topology {
             name: spanned("test".into()),
             connections: Connections::default(),
@@ -260,12 +274,11 @@ impl World {
             actors: self.actors,
         };
         let behaviours = self.behaviours;
-        RuntimeApplication::builder(Arc::new(topology)).clock(Clock::simulated(0)).catalog(Box::new(
-            move |actor| {
-                let behaviour = behaviours[&actor.name.value].clone();
-                Ok(Arc::new(move || Box::new(Scripted(behaviour.clone())) as Box<dyn Actor>) as Factory)
-            },
-        ))
+        let catalog: Catalog = Box::new(move |actor| {
+            let behaviour = behaviours[&actor.name.value].clone();
+            Ok(Arc::new(move || Box::new(Scripted(behaviour.clone())) as Box<dyn Actor>) as Factory)
+        });
+        (Arc::new(topology), catalog)
     }
 }
 

@@ -59,6 +59,22 @@ pub enum Event {
     Remedy(usize),
     /// The child's arbiter was abandoned through no fault of its own: it is gone and starts again; does not count.
     Displaced(usize),
+    /// Nothing; see whether everything is as it should be.
+    Look,
+}
+
+/// Where a child of a supervisor that takes another's place comes from.
+#[derive(Clone, Copy, Debug)]
+pub enum Heritage<'a> {
+    /// It is what that supervisor's child was.
+    From(&'a Core, usize),
+    /// It is down.
+    Fresh {
+        /// An operator has stopped it.
+        held: bool,
+    },
+    /// A supervisor that was not there: it is at work from now on.
+    Instated,
 }
 
 /// What shall be done.
@@ -171,6 +187,51 @@ impl Core {
         }
     }
 
+    /// This supervisor, which is down, at work in the place of `old`, if there was one; that one is calm. A restart that
+    /// `old` counted counts on, unless the intensity is another one now.
+    pub fn succeeding(mut self, old: Option<&Self>, children: &[Heritage<'_>]) -> Self {
+        (self.mode, self.announced_up) = (Mode::Running, true);
+        if let Some(old) = old {
+            self.timers = old.timers;
+            if self.spec.intensity == old.spec.intensity {
+                self.window = old.window.clone();
+            }
+        }
+        for (child, heritage) in self.children.iter_mut().zip(children) {
+            match *heritage {
+                Heritage::Fresh { held } => child.held = held.then_some(Held::ByOperator),
+                Heritage::Instated => child.phase = Phase::Up,
+                Heritage::From(old, index) => {
+                    let known = &old.children[index];
+                    (child.phase, child.held, child.started_at) = (known.phase, known.held, known.started_at);
+                    if self.spec.backoff == old.spec.backoff {
+                        child.backoff = known.backoff.clone();
+                    }
+                }
+            }
+        }
+        self
+    }
+
+    /// Whether it is at work, and no start, stop or wait is still to come.
+    pub fn is_calm(&self) -> bool {
+        let settled = |child: &Child| {
+            let is_there = matches!((child.phase, child.held), (Phase::Up, None) | (Phase::Down, Some(_)));
+            is_there && child.wait.is_none() && child.shutdown.is_none() && !child.recycle
+        };
+        self.mode == Mode::Running && self.felled.is_none() && self.children.iter().all(settled)
+    }
+
+    /// Whether that child is down.
+    pub fn is_down(&self, child: usize) -> bool {
+        self.children[child].phase == Phase::Down
+    }
+
+    /// Whether an operator has stopped that child.
+    pub fn is_held(&self, child: usize) -> bool {
+        self.children[child].held == Some(Held::ByOperator)
+    }
+
     /// What it was told.
     pub fn spec(&self) -> &SupervisorSpec {
         &self.spec
@@ -193,6 +254,7 @@ impl Core {
             Event::Operator(child, order) => self.ordered(child, order),
             Event::Remedy(child) => self.remedy(child, now, &mut actions),
             Event::Displaced(child) => self.displaced(child),
+            Event::Look => {}
         }
         self.settle(&mut actions);
         actions

@@ -41,6 +41,8 @@ pub enum Role {
 /// The links from one actor to all clones of one reader.
 #[derive(Clone, Debug)]
 pub(crate) struct OutputEdge {
+    /// The reader's name in the file.
+    pub(crate) to: Arc<str>,
     pub(crate) links: Vec<Arc<Link>>,
     pub(crate) best_effort: bool,
     /// The best-effort sinks behind it: the ledger is told what they are not given.
@@ -55,7 +57,8 @@ pub(crate) struct Blueprint {
     pub(crate) identity: ActorIdentity,
     pub(crate) role: Role,
     pub(crate) factory: Factory,
-    pub(crate) inputs: Vec<Arc<Link>>,
+    /// The links into it and who fills them.
+    pub(crate) inputs: Vec<InputLink>,
     pub(crate) outputs: Vec<OutputEdge>,
     pub(crate) clock: Clock,
     pub(crate) ledger: Ledger,
@@ -66,10 +69,42 @@ pub(crate) struct Blueprint {
     /// The actor's status; each start gets a handle of its own.
     pub(crate) status: Status,
     pub(crate) shutdown: Duration,
-    /// Records found to kill this actor, whose letters are made durable before it starts again.
-    pub(crate) condemned: Mutex<Vec<Letter>>,
+    pub(crate) record: Arc<Record>,
+}
+
+/// A link and who fills it.
+#[derive(Clone, Debug)]
+pub(crate) struct InputLink {
+    pub(crate) from: Arc<str>,
+    pub(crate) link: Arc<Link>,
+}
+
+/// What is kept of an actor over all its starts, also when a reload gives it another blueprint.
+#[derive(Debug, Default)]
+pub(crate) struct Record {
+    /// Starts after the first.
+    pub(crate) restarts: AtomicU64,
+    last_exit: Mutex<Option<Exit>>,
     /// The start that may speak; an abandoned arbiter that comes back is recognised by it.
     pub(crate) run: AtomicU64,
+    /// Records found to kill this actor, whose letters are made durable before it starts again.
+    condemned: Mutex<Vec<Letter>>,
+}
+
+impl Record {
+    /// How its last start ended.
+    pub(crate) fn last_exit(&self) -> Option<Exit> {
+        self.last_exit.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Its last start ended so.
+    pub(crate) fn exited(&self, exit: Exit) {
+        *self.last_exit.lock().unwrap_or_else(PoisonError::into_inner) = Some(exit);
+    }
+
+    fn condemned(&self) -> MutexGuard<'_, Vec<Letter>> {
+        self.condemned.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Blueprint {
@@ -82,7 +117,7 @@ impl Blueprint {
         };
         Context {
             identity: self.identity.clone(),
-            inputs: Inputs::new(self.inputs.iter().map(Link::receiver).collect()),
+            inputs: Inputs::new(self.inputs.iter().map(|input| input.link.receiver()).collect()),
             outputs: Outputs::new(self.outputs.iter().map(edge).collect()),
             clock: self.clock.clone(),
             ledger: self.ledger.clone(),
@@ -105,9 +140,7 @@ impl Blueprint {
     fn data_ended(&self) -> bool {
         match self.role {
             Role::Source => true,
-            Role::Transform | Role::Sink => {
-                self.inputs.iter().all(|link| link.is_closed() && link.is_empty())
-            }
+            Role::Transform | Role::Sink => self.inputs.iter().all(|input| input.link.is_finished()),
             Role::DeadLetter => false,
         }
     }
@@ -120,7 +153,7 @@ impl Blueprint {
         }
         let message = exit.to_string();
         let mut ended = exit.ended();
-        for link in &self.inputs {
+        for InputLink { link, .. } in &self.inputs {
             match link.receiver_crashed(&message) {
                 Crash::Count => {}
                 Crash::Probation => ended = Ended::Probation,
@@ -128,21 +161,18 @@ impl Blueprint {
                     ended = Ended::Probation;
                     let (name, why) = (&self.identity.name, (Class::Bug, "crash".into()));
                     let letter = Letter::for_record(name, &batch, (offset, 0), why, message);
-                    self.condemned().push(letter);
+                    self.record.condemned().push(letter);
                 }
             }
         }
         ended
     }
 
-    fn condemned(&self) -> MutexGuard<'_, Vec<Letter>> {
-        self.condemned.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn exit_of(&self, status: &Status, result: Result<Result<(), Error>, Panic>) -> Exit {
         match result {
             Err(Panic { message, location }) => Exit::Panicked { message, location },
             Ok(_) if status.stopping() => Exit::Stopped,
+            Ok(Ok(())) if status.leaving() => Exit::Stopped,
             Ok(Err(error)) => Exit::crashed(&error),
             Ok(Ok(())) if self.data_ended() => Exit::Finished,
             Ok(Ok(())) => Exit::Returned,
@@ -177,6 +207,11 @@ pub(crate) struct Start {
 #[derive(actix::Message)]
 #[rtype(result = "()")]
 pub(crate) struct Stop;
+
+/// Asks the actor to finish what it has on lease, then to stop.
+#[derive(actix::Message)]
+#[rtype(result = "()")]
+pub(crate) struct Retire;
 
 /// Drops the actor's future.
 #[derive(actix::Message)]
@@ -232,7 +267,7 @@ impl Handler<Start> for Host {
     type Result = ();
 
     fn handle(&mut self, Start { run, status }: Start, _: &mut Self::Context) {
-        if self.blueprint.run.load(Ordering::Acquire) != run {
+        if self.blueprint.record.run.load(Ordering::Acquire) != run {
             return;
         }
         let (kill, killed) = oneshot::channel();
@@ -255,6 +290,16 @@ impl Handler<Stop> for Host {
     fn handle(&mut self, _: Stop, _: &mut Self::Context) {
         if let Some(running) = &self.running {
             running.status.ask_stop();
+        }
+    }
+}
+
+impl Handler<Retire> for Host {
+    type Result = ();
+
+    fn handle(&mut self, _: Retire, _: &mut Self::Context) {
+        if let Some(running) = &self.running {
+            running.status.ask_retire();
         }
     }
 }
@@ -326,9 +371,9 @@ async fn start(blueprint: &Blueprint, status: Status, killed: oneshot::Receiver<
     status.running();
     let life = guard::catch(blueprint.index, polled, async {
         // Their batch is delivered without them from now on, so nothing else may come first.
-        let condemned = blueprint.condemned().clone();
+        let condemned = blueprint.record.condemned().clone();
         cx.reject(condemned).await;
-        blueprint.condemned().clear();
+        blueprint.record.condemned().clear();
         let mut actor = (blueprint.factory)();
         actor.run(&mut cx).await
     });

@@ -3,9 +3,9 @@
 //!
 //! Deliberately absent: clocks, tasks, addresses, as in [`super::core`].
 
-use super::core::{Action, Core, Ended, Event, Order, Timer, Why};
+use super::core::{Action, Core, Ended, Event, Heritage, Order, Timer, Why};
 use super::spec::{ChildSpec, Restart, Shutdown, SupervisorSpec};
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -67,16 +67,16 @@ pub struct Tree {
     children: Vec<Vec<ChildRef>>,
     /// Where each supervisor hangs.
     above: Vec<Option<(usize, usize)>>,
-    /// Where each actor hangs.
-    actors: Vec<(usize, usize)>,
+    /// Where each actor hangs; `None` = no such actor any more.
+    actors: Vec<Option<(usize, usize)>>,
 }
 
 impl Tree {
-    /// The tree of `nodes`, root first. Child specs of actors come with them; supervisors are permanent children with
-    /// all the time they need.
+    /// The tree of `nodes`, root first, whose actors are among the first `actors` slots. Child specs of actors come with
+    /// them; supervisors are permanent children with all the time they need.
     ///
     /// # Panics
-    /// If an actor or supervisor has no parent or two (the root none): the topology was checked before.
+    /// If an actor or supervisor has two parents: the topology was checked before.
     pub fn new(nodes: Vec<Node>, actors: usize) -> Self {
         let names: Vec<_> = nodes.iter().map(|node| node.spec.name.clone()).collect();
         let mut above = vec![None; nodes.len()];
@@ -103,9 +103,67 @@ impl Tree {
             cores.push(Core::new(node.spec));
             children.push(node.children.into_iter().map(|(child, _)| child).collect());
         }
-        let actors =
-            of_actor.into_iter().map(|place| place.expect("invariant: an actor has a supervisor")).collect();
-        Self { cores, children, above, actors }
+        Self { cores, children, above, actors: of_actor }
+    }
+
+    /// This tree in the place of `old`, which is calm: actors that are in both are what they were there, but those in
+    /// `fresh` are down and start anew (unless an operator had stopped them: `sticky`), as those do that are only here.
+    /// Nobody restarts because a supervisor is new, gone, or told something else.
+    ///
+    /// # Panics
+    /// If `old` is not calm.
+    pub fn succeed(
+        &mut self,
+        now: Duration,
+        old: &Self,
+        fresh: &BTreeSet<ActorIndex>,
+        sticky: &BTreeSet<ActorIndex>,
+    ) -> Vec<TreeAction> {
+        assert!(old.is_calm(), "a tree is replaced while nothing is on its way");
+        let known = |name: &Arc<str>| old.cores.iter().position(|core| core.spec().name == *name);
+        let successor = |at: usize| {
+            let heritage = |child: &ChildRef| match *child {
+                ChildRef::Actor(actor) => match old.place(actor) {
+                    Some((above, child)) if !fresh.contains(&actor) => {
+                        Heritage::From(&old.cores[above], child)
+                    }
+                    _ => Heritage::Fresh { held: sticky.contains(&actor) },
+                },
+                ChildRef::Supervisor(below) => {
+                    let before = known(&self.cores[below].spec().name).and_then(|before| old.above[before]);
+                    before
+                        .map_or(Heritage::Instated, |(above, child)| Heritage::From(&old.cores[above], child))
+                }
+            };
+            let children: Vec<_> = self.children[at].iter().map(heritage).collect();
+            let before = known(&self.cores[at].spec().name).map(|before| &old.cores[before]);
+            self.cores[at].clone().succeeding(before, &children)
+        };
+        self.cores = (0..self.cores.len()).map(successor).collect();
+        let mut actions = Vec::new();
+        for at in 0..self.cores.len() {
+            actions.extend(self.run(now, at, Event::Look));
+        }
+        actions
+    }
+
+    /// Whether nothing is on its way: no start, stop or wait that was asked for is still to come.
+    pub fn is_calm(&self) -> bool {
+        self.cores.iter().all(Core::is_calm)
+    }
+
+    /// Whether that actor is down.
+    pub fn is_down(&self, actor: ActorIndex) -> bool {
+        self.place(actor).is_none_or(|(supervisor, child)| self.cores[supervisor].is_down(child))
+    }
+
+    /// Whether an operator has stopped that actor.
+    pub fn is_held(&self, actor: ActorIndex) -> bool {
+        self.place(actor).is_some_and(|(supervisor, child)| self.cores[supervisor].is_held(child))
+    }
+
+    fn place(&self, actor: ActorIndex) -> Option<(usize, usize)> {
+        self.actors.get(actor).copied().flatten()
     }
 
     /// The names of every supervisor's children, in start order.
@@ -116,7 +174,8 @@ impl Tree {
 
     /// The name of the supervisor of an actor.
     pub fn supervisor_of(&self, actor: ActorIndex) -> &Arc<str> {
-        &self.cores[self.actors[actor].0].spec().name
+        let (supervisor, _) = self.place(actor).expect("invariant: an actor has a supervisor");
+        &self.cores[supervisor].spec().name
     }
 
     /// Whether the root is at work.
@@ -136,31 +195,31 @@ impl Tree {
 
     /// An actor is up.
     pub fn started(&mut self, now: Duration, actor: ActorIndex) -> Vec<TreeAction> {
-        let (supervisor, child) = self.actors[actor];
+        let Some((supervisor, child)) = self.place(actor) else { return Vec::new() };
         self.run(now, supervisor, Event::Started(child))
     }
 
     /// An actor is down.
     pub fn exited(&mut self, now: Duration, actor: ActorIndex, ended: Ended) -> Vec<TreeAction> {
-        let (supervisor, child) = self.actors[actor];
+        let Some((supervisor, child)) = self.place(actor) else { return Vec::new() };
         self.run(now, supervisor, Event::Exited(child, ended))
     }
 
     /// An operator speaks.
     pub fn ordered(&mut self, now: Duration, actor: ActorIndex, order: Order) -> Vec<TreeAction> {
-        let (supervisor, child) = self.actors[actor];
+        let Some((supervisor, child)) = self.place(actor) else { return Vec::new() };
         self.run(now, supervisor, Event::Operator(child, order))
     }
 
     /// The watchdog wants that actor restarted.
     pub fn remedy(&mut self, now: Duration, actor: ActorIndex) -> Vec<TreeAction> {
-        let (supervisor, child) = self.actors[actor];
+        let Some((supervisor, child)) = self.place(actor) else { return Vec::new() };
         self.run(now, supervisor, Event::Remedy(child))
     }
 
     /// That actor's arbiter was abandoned.
     pub fn displaced(&mut self, now: Duration, actor: ActorIndex) -> Vec<TreeAction> {
-        let (supervisor, child) = self.actors[actor];
+        let Some((supervisor, child)) = self.place(actor) else { return Vec::new() };
         self.run(now, supervisor, Event::Displaced(child))
     }
 

@@ -8,15 +8,20 @@ use crate::supervisor::host::Role;
 use crate::task::{self, Task};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use tokio::sync::watch;
 
-/// Asks `offsets` again and again. An answer that fails leaves the boards as they are: lag goes on rising, which is
+/// Where stored offsets are read; a reload may change the place.
+pub(crate) type Store = watch::Receiver<Arc<dyn OffsetStore>>;
+
+/// Asks the store again and again. An answer that fails leaves the boards as they are: lag goes on rising, which is
 /// what it does while the store is away.
-pub(crate) fn start(offsets: Arc<dyn OffsetStore>, registry: Arc<Registry>, required: Vec<Arc<str>>) -> Task {
+pub(crate) fn start(store: Store, registry: Arc<Registry>) -> Task {
     task::spawn("lag probe", async move {
         let clock = registry.clock.clone();
         loop {
+            let offsets = store.borrow().clone();
             match clock.timeout(LAG_PROBE_WAIT_MAX, offsets.positions()).await {
-                Ok(Ok(positions)) => enter(&registry, &required, &positions),
+                Ok(Ok(positions)) => enter(&registry, &registry.ledger.required_sinks(), &positions),
                 Ok(Err(error)) => tracing::debug!(%error, "cannot read stored offsets"),
                 Err(timed_out) => tracing::debug!(%timed_out, "cannot read stored offsets"),
             }
@@ -33,7 +38,7 @@ fn enter(registry: &Registry, required: &[Arc<str>], positions: &[Position]) {
         let least = next.entry(&position.key).or_insert(position.next_offset);
         *least = (*least).min(position.next_offset);
     }
-    for entry in registry.entries.iter().filter(|entry| entry.role == Role::Source) {
+    for entry in registry.roster().entries().filter(|entry| entry.role == Role::Source) {
         for (key, next) in next.iter().filter(|(key, _)| key.source == entry.identity.id) {
             entry.status.lag().stored(&key.topic, key.partition, *next);
         }

@@ -18,7 +18,8 @@ pub fn render(registry: &Registry) -> String {
     let actors = registry.actors();
     let topology: &str = registry.topology();
     page.metric(names::BUILD_INFO, Type::Gauge).value(&[("version", env!("CARGO_PKG_VERSION"))], 1.0);
-    page.metric(names::CONFIG_GENERATION, Type::Gauge).value(&[("topology", topology)], 1.0);
+    let generation = registry.generation() as f64;
+    page.metric(names::CONFIG_GENERATION, Type::Gauge).value(&[("topology", topology)], generation);
     render_actors(&mut page, topology, &actors);
     render_links(&mut page, topology, &actors);
     render_lag(&mut page, topology, &actors);

@@ -17,6 +17,7 @@ impl Conductor {
         for action in actions {
             match action {
                 TreeAction::Start(actor) => self.start(actor),
+                TreeAction::Stop(actor) if self.retires(actor) => self.send(actor, host::Retire),
                 TreeAction::Stop(actor) => self.send(actor, host::Stop),
                 TreeAction::Kill(actor) => {
                     self.tell(actor, "killed", "it did not stop in time");
@@ -41,11 +42,11 @@ impl Conductor {
     fn start(&mut self, actor: usize) {
         let hosted = &mut self.hosted[actor];
         hosted.on = true;
-        let run = hosted.blueprint.run.fetch_add(1, Ordering::AcqRel) + 1;
+        let run = hosted.blueprint.record.run.fetch_add(1, Ordering::AcqRel) + 1;
         let status = hosted.blueprint.status.next_start();
         status.rule(State::Starting);
         if run > 1 {
-            self.registry.entries[actor].restarts.fetch_add(1, Ordering::Relaxed);
+            self.registry.roster().entry(actor).record.restarts.fetch_add(1, Ordering::Relaxed);
         }
         self.send(actor, host::Start { run, status });
     }
@@ -58,29 +59,40 @@ impl Conductor {
         Host: actix::Handler<M>,
     {
         if let Err(error) = self.hosted[actor].address.try_send(message) {
-            let name = &self.registry.entries[actor].identity.name;
+            let name = self.name(actor);
             tracing::warn!(actor = %name, %error, "control message not taken");
         }
     }
 
+    /// To everybody there is.
+    pub(super) fn send_all<M>(&self, message: impl Fn() -> M)
+    where
+        M: actix::Message + Send + 'static,
+        M::Result: Send,
+        Host: actix::Handler<M>,
+    {
+        self.registry.roster().occupied().for_each(|actor| self.send(actor, message()));
+    }
+
     fn back_off(&mut self, actor: usize, wait: Duration) {
-        let entry = &self.registry.entries[actor];
-        let last = entry.last_exit.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
-        let reason = last.map_or_else(|| "restarted by its supervisor".to_owned(), |exit| exit.to_string());
+        let roster = self.registry.roster();
+        let entry = roster.entry(actor);
+        let reason = entry
+            .record
+            .last_exit()
+            .map_or_else(|| "restarted by its supervisor".to_owned(), |exit| exit.to_string());
         entry.status.rule(State::Backoff { reason });
         self.tell(actor, "backoff", format!("starts again in {wait:?}"));
     }
 
     fn gave_up(&mut self, supervisor: &Arc<str>, child: &Arc<str>) {
-        let last = self.registry.position(child).and_then(|actor| {
-            let last = &self.registry.entries[actor].last_exit;
-            last.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
-        });
+        let roster = self.registry.roster();
+        let last = roster.position(child).and_then(|actor| roster.entry(actor).record.last_exit());
         let last = last.map_or(String::new(), |exit| format!("; its last exit: {exit}"));
         let reason = format!("supervisor `{supervisor}` gave up: `{child}` ended too often{last}");
         tracing::error!(supervisor = %supervisor, child = %child, "{reason}");
         self.registry.events.enter(supervisor, "gave_up", reason.clone());
-        for entry in self.registry.entries.iter().filter(|entry| entry.supervisor == *supervisor) {
+        for entry in roster.entries().filter(|entry| entry.supervisor == *supervisor) {
             entry.status.rule(State::Failed { reason: reason.clone() });
         }
         self.reasons.push(reason);
@@ -107,7 +119,7 @@ impl Conductor {
 
 impl Conductor {
     pub(super) fn hosted_news(&mut self, HostEvent { actor, run, what }: HostEvent) {
-        if self.hosted[actor].blueprint.run.load(Ordering::Acquire) != run || !self.hosted[actor].on {
+        if self.hosted[actor].blueprint.record.run.load(Ordering::Acquire) != run || !self.hosted[actor].on {
             return;
         }
         match what {
@@ -122,7 +134,8 @@ impl Conductor {
 
     pub(super) fn exited(&mut self, actor: usize, exit: Exit, ended: Ended) {
         self.hosted[actor].on = false;
-        let entry = &self.registry.entries[actor];
+        let roster = self.registry.roster();
+        let entry = roster.entry(actor);
         // Provisional: the tree says `Backoff` next if it means to start it again.
         match entry.status.state().0 {
             State::Failed { .. } => {}
@@ -130,7 +143,8 @@ impl Conductor {
             _ => entry.status.rule(State::Stopped),
         }
         self.tell(actor, "exited", exit.to_string());
-        *entry.last_exit.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(exit);
+        self.reload_saw(actor, &exit);
+        entry.record.exited(exit);
         let actions = self.tree.exited(self.now(), actor, ended);
         self.perform(actions);
     }

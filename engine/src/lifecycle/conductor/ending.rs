@@ -6,7 +6,7 @@ use super::super::{Command, EXIT_CUT};
 use super::Conductor;
 use crate::ledger::SinkIndex;
 use crate::lifecycle::idle::Idle;
-use crate::registry::Phase;
+use crate::registry::{Phase, Roster};
 use crate::status::State;
 use crate::supervisor::core::Order;
 use crate::supervisor::host::{self, Role};
@@ -15,7 +15,12 @@ use std::time::Duration;
 impl Conductor {
     pub(super) fn signalled(&mut self, signal: &'static str) {
         self.tell_all("signal", signal);
-        if self.drain_until.is_some() || self.registry.phase() == Phase::Stopping {
+        if self.reload.is_some() && !self.drain_waits() {
+            self.defer(Command::Drain);
+        } else if self.reload.is_some()
+            || self.drain_until.is_some()
+            || self.registry.phase() == Phase::Stopping
+        {
             self.abort(format!("{signal} while draining"));
         } else {
             self.begin_drain(signal);
@@ -24,15 +29,17 @@ impl Conductor {
 
     pub(super) fn commanded(&mut self, command: Command) {
         match command {
-            Command::Drain => self.begin_drain("asked to"),
+            Command::Reload(wanted) => self.begin_reload(*wanted),
             Command::Stop => {
                 self.reasons.push("asked to stop".to_owned());
                 self.stop_all();
             }
             Command::Abort => self.abort("asked to end at once".to_owned()),
+            command if self.reload.is_some() => self.defer(command),
+            Command::Drain => self.begin_drain("asked to"),
             Command::DrainWhenIdle(lasting) => self.idle = Some(Idle::new(lasting)),
             Command::Order(actor, order, done) => self.order(actor, order, done),
-            Command::Rotate => (0..self.hosted.len()).for_each(|actor| self.send(actor, host::Rotate)),
+            Command::Rotate => self.send_all(|| host::Rotate),
         }
     }
 
@@ -44,7 +51,8 @@ impl Conductor {
         };
         self.tell(actor, what, "by an operator");
         let actions = self.tree.ordered(self.now(), actor, order);
-        let entry = &self.registry.entries[actor];
+        let roster = self.registry.roster();
+        let entry = roster.entry(actor);
         if order == Order::Stop && matches!(entry.status.state().0, State::Backoff { .. }) {
             entry.status.rule(State::Stopped);
         }
@@ -60,12 +68,11 @@ impl Conductor {
         self.tell_all("draining", why);
         self.registry.enter_phase(Phase::Draining);
         self.drain_until = Some(self.now() + self.patience.drain);
-        for actor in 0..self.hosted.len() {
-            self.send(actor, host::Drain);
-        }
+        self.send_all(|| host::Drain);
     }
 
     pub(super) fn stop_all(&mut self) {
+        self.reload = None;
         self.drain_until = None;
         self.idle = None;
         self.registry.enter_phase(Phase::Stopping);
@@ -75,9 +82,7 @@ impl Conductor {
 
     /// Ends without waiting for anybody: futures are dropped with their arbiters.
     fn abort(&mut self, why: String) {
-        for actor in 0..self.hosted.len() {
-            self.send(actor, host::Kill);
-        }
+        self.send_all(|| host::Kill);
         self.cut(why);
         self.ended = true;
     }
@@ -90,8 +95,8 @@ impl Conductor {
         }
         self.exit_code = EXIT_CUT;
         let ledger = &self.registry.ledger;
-        let required = |sink: SinkIndex| self.registry.required_sinks[sink.0];
-        self.manifest = manifest(&ledger.rows(), &ledger.positions(), required, &self.claims.all());
+        let required = |sink: SinkIndex| ledger.is_required(sink);
+        self.manifest = manifest(&ledger.rows(), &ledger.positions(), required, &self.shared.claims.all());
         for entry in &self.manifest {
             let entry = serde_json::to_string(entry).unwrap_or_default();
             tracing::warn!(entry, "will be replayed");
@@ -103,6 +108,9 @@ impl Conductor {
 
 impl Conductor {
     pub(super) fn judge_drain(&mut self) {
+        if self.reload.is_some() {
+            return;
+        }
         let data_ended = self.registry.phase() == Phase::Running && self.everybody_finished();
         if data_ended {
             self.reasons.push("the data ended".to_owned());
@@ -111,7 +119,9 @@ impl Conductor {
             return;
         }
         let Some(until) = self.drain_until else { return };
-        let verdict = drain::verdict(&self.seen(), until.saturating_sub(self.now()));
+        let roster = self.registry.roster();
+        let seen = Self::seen(&roster, self.registry.clock.wall_us());
+        let verdict = drain::verdict(&seen, until.saturating_sub(self.now()));
         match verdict {
             Verdict::Wait => {}
             Verdict::Done { left_behind } => {
@@ -129,14 +139,13 @@ impl Conductor {
     }
 
     fn everybody_finished(&self) -> bool {
-        let mut edged =
-            self.registry.entries.iter().filter(|entry| entry.role != Role::DeadLetter).peekable();
+        let roster = self.registry.roster();
+        let mut edged = roster.entries().filter(|entry| entry.role != Role::DeadLetter).peekable();
         edged.peek().is_some() && edged.all(|entry| entry.status.state().0 == State::Finished)
     }
 
-    fn seen(&self) -> Vec<Seen<'_>> {
-        let now_us = self.registry.clock.wall_us();
-        let edged = self.registry.entries.iter().filter(|entry| entry.role != Role::DeadLetter);
+    fn seen(roster: &Roster, now_us: i64) -> Vec<Seen<'_>> {
+        let edged = roster.entries().filter(|entry| entry.role != Role::DeadLetter);
         edged
             .map(|entry| {
                 let (state, since_us) = entry.status.state();

@@ -1,27 +1,30 @@
 //! The one task that owns the supervision tree: it turns exits, commands, signals and timers into events of the pure
 //! core, and the core's actions into messages to hosts.
 //!
-//! It runs on the calling thread and never waits for an actor, so a stuck one cannot stop it. What it does is in three
+//! It runs on the calling thread and never waits for an actor, so a stuck one cannot stop it. What it does is in four
 //! files: the tree's actions and what hosts tell (`actions`), orders and the end (`ending`), what is looked at again and
-//! again (`watch`).
+//! again (`watch`), and the exchange of the graph (`reload`).
 
 mod actions;
 mod ending;
+mod reload;
 mod watch;
 
 use super::idle::Idle;
 use super::manifest::ManifestEntry;
 use super::signal::Signals;
 use super::{Command, EXIT_OK, Outcome};
-use crate::claim::Claims;
+use crate::claim::OffsetStore;
 use crate::clock::Instant;
-use crate::limits::CONDUCTOR_TICK;
+use crate::graph::{Graph, Shared};
+use crate::limits::{CONDUCTOR_TICK, RELOAD_LOOK};
 use crate::placement::Seats;
 use crate::registry::{Phase, Registry};
 use crate::supervisor::host::{Blueprint, Host, HostEvent};
 use crate::supervisor::tree::{Tree, TreeTimer};
 use crate::watchdog::Watchdog;
 use actix::Addr;
+use reload::Reload;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -59,7 +62,14 @@ pub(crate) struct Conductor {
     patience: Patience,
     idle: Option<Idle>,
     born: Instant,
-    claims: Claims,
+    shared: Shared,
+    /// The graph at work.
+    graph: Graph,
+    /// Tells the lag probe where offsets live.
+    store: Option<tokio::sync::watch::Sender<Arc<dyn OffsetStore>>>,
+    reload: Option<Reload>,
+    /// What was asked during a reload and waits for its end.
+    deferred: Vec<Command>,
     /// When the drain must be over.
     drain_until: Option<Duration>,
     exit_code: u8,
@@ -71,40 +81,46 @@ pub(crate) struct Conductor {
 /// What [`Conductor::new`] is made of.
 pub(crate) struct Parts {
     pub(crate) registry: Arc<Registry>,
-    pub(crate) tree: Tree,
+    pub(crate) graph: Graph,
+    pub(crate) shared: Shared,
+    pub(crate) store: Option<tokio::sync::watch::Sender<Arc<dyn OffsetStore>>>,
     pub(crate) seats: Seats,
-    /// Each with its seat.
-    pub(crate) blueprints: Vec<(Arc<Blueprint>, usize)>,
     pub(crate) commands: mpsc::Receiver<Command>,
     pub(crate) signals: Signals,
     pub(crate) patience: Patience,
-    pub(crate) claims: Claims,
 }
 
 impl Conductor {
     pub(crate) fn new(parts: Parts) -> Self {
-        let events = mpsc::channel(crate::limits::HOST_EVENTS_MAX);
-        let host = |(blueprint, seat): (Arc<Blueprint>, usize)| Hosted {
-            address: parts.seats.host(seat, blueprint.clone(), events.0.clone()),
-            blueprint,
-            seat,
-            on: false,
-        };
-        let hosted: Vec<_> = parts.blueprints.into_iter().map(host).collect();
+        let places = parts.graph.places.clone();
+        let mut conductor = Self::empty(parts);
+        for place in places.into_values() {
+            let seat = conductor.seats.seat_of(place.depth, place.blueprint.identity.clone);
+            let hosted = conductor.seat(seat, place.blueprint);
+            conductor.hosted.push(hosted);
+        }
+        conductor
+    }
+
+    fn empty(parts: Parts) -> Self {
         Self {
-            watchdog: Watchdog::new(hosted.len(), parts.patience.stalled),
+            watchdog: Watchdog::new(parts.graph.slots(), parts.patience.stalled),
             born: parts.registry.clock.now(),
             registry: parts.registry,
-            tree: parts.tree,
+            tree: parts.graph.tree(),
+            graph: parts.graph,
+            shared: parts.shared,
+            store: parts.store,
+            reload: None,
+            deferred: Vec::new(),
             seats: parts.seats,
-            hosted,
-            events,
+            hosted: Vec::new(),
+            events: mpsc::channel(crate::limits::HOST_EVENTS_MAX),
             commands: parts.commands,
             signals: parts.signals,
             timers: BTreeSet::new(),
             patience: parts.patience,
             idle: None,
-            claims: parts.claims,
             drain_until: None,
             exit_code: EXIT_OK,
             reasons: Vec::new(),
@@ -120,7 +136,10 @@ impl Conductor {
         self.perform(actions);
         let mut tick = self.now() + CONDUCTOR_TICK;
         while !self.ended {
-            let next = self.timers.first().map_or(tick, |&(at, _)| at.min(tick));
+            let mut next = self.timers.first().map_or(tick, |&(at, _)| at.min(tick));
+            if self.reload.is_some() {
+                next = next.min(self.now() + RELOAD_LOOK);
+            }
             let wait = next.saturating_sub(self.now());
             let clock = self.registry.clock.clone();
             tokio::select! {
@@ -136,6 +155,7 @@ impl Conductor {
                     }
                 }
             }
+            self.judge_reload();
             self.judge_drain();
         }
         self.finish()
@@ -158,9 +178,13 @@ impl Conductor {
     }
 
     fn tell(&self, actor: usize, what: &'static str, detail: impl Into<String>) {
-        let (name, detail) = (&self.registry.entries[actor].identity.name, detail.into());
+        let (name, detail) = (self.name(actor), detail.into());
         tracing::info!(actor = %name, what, detail, "actor");
-        self.registry.events.enter(name, what, detail);
+        self.registry.events.enter(&name, what, detail);
+    }
+
+    fn name(&self, actor: usize) -> Arc<str> {
+        self.hosted[actor].blueprint.identity.name.clone()
     }
 
     fn tell_all(&self, what: &'static str, detail: impl Into<String>) {

@@ -14,27 +14,29 @@ impl Conductor {
         self.watch_progress();
         let now = self.now();
         let seen = self.idleness();
-        if self.drain_until.is_none() && self.idle.as_mut().is_some_and(|idle| idle.observe(now, seen)) {
+        let undisturbed = self.drain_until.is_none() && self.reload.is_none();
+        if undisturbed && self.idle.as_mut().is_some_and(|idle| idle.observe(now, seen)) {
             self.idle = None;
             self.begin_drain("nothing was left to do");
         }
     }
 
     fn idleness(&self) -> idle::Observation {
-        let entries = &self.registry.entries;
-        let mut sources = entries.iter().filter(|entry| entry.role == Role::Source);
+        let roster = self.registry.roster();
+        let mut sources = roster.entries().filter(|entry| entry.role == Role::Source);
         idle::Observation {
             caught_up: sources
                 .all(|entry| entry.status.is_caught_up() || entry.status.state().0 == State::Finished),
-            empty: self.registry.ledger.is_idle() && !entries.iter().any(|entry| entry.has_input()),
-            progress: entries.iter().map(|entry| entry.status.progress()).sum(),
+            empty: self.registry.ledger.is_idle() && !roster.entries().any(|entry| entry.has_input()),
+            progress: roster.entries().map(|entry| entry.status.progress()).sum(),
         }
     }
 
     fn watch_progress(&mut self) {
         let now = self.now();
-        for actor in 0..self.hosted.len() {
-            let entry = &self.registry.entries[actor];
+        let roster = self.registry.roster();
+        for actor in roster.occupied() {
+            let entry = roster.entry(actor);
             let seen = Observation {
                 progress: entry.status.progress(),
                 has_input: match entry.role {
@@ -71,11 +73,12 @@ impl Conductor {
     /// Gives up an arbiter: its actors move to a new one. Fresh link ends cut off what the old one still holds.
     fn abandon(&mut self, seat: usize, culprit: Option<usize>) -> std::io::Result<()> {
         self.seats.replace(seat)?;
-        let moved: Vec<_> = (0..self.hosted.len()).filter(|&actor| self.hosted[actor].seat == seat).collect();
+        let roster = self.registry.roster();
+        let moved: Vec<_> = roster.occupied().filter(|&actor| self.hosted[actor].seat == seat).collect();
         for &actor in &moved {
             let blueprint = self.hosted[actor].blueprint.clone();
             // Whatever the old arbiter still does or says is of a start that no longer speaks.
-            blueprint.run.fetch_add(1, Ordering::AcqRel);
+            blueprint.record.run.fetch_add(1, Ordering::AcqRel);
             blueprint.status.next_start();
             self.hosted[actor].address = self.seats.host(seat, blueprint, self.events.0.clone());
             if self.drain_until.is_some() {

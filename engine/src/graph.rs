@@ -1,0 +1,291 @@
+//! One generation of the graph: whom to host in which slot, who watches whom, which sinks there are.
+//!
+//! A graph is made from an assembled topology, beside the one at work if there is one: an actor that stays keeps its
+//! blueprint, an edge between the same two actors with the same columns and bounds keeps its link and what is on it. So
+//! two graphs differ exactly where their blueprints are not the same object, and going back is going forth with the
+//! graphs exchanged.
+//!
+//! Deliberately absent: starting and stopping anything.
+
+use crate::assemble::{ActorPlan, Plan};
+use crate::claim::{Claims, OffsetStore};
+use crate::clock::Clock;
+use crate::ledger::{Ledger, SinkIndex, SinkSpec};
+use crate::letter::DeadLetterPort;
+use crate::link::Link;
+use crate::registry::{Entry, Roster, SupervisorView, strategy_word};
+use crate::status::Status;
+use crate::supervisor::host::{Blueprint, InputLink, OutputEdge, Record, Role};
+use crate::supervisor::tree::{ChildRef, Node, Tree};
+use aqueduct_topology::model::Topology;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// What every actor of an application shares.
+#[derive(Clone)]
+pub(crate) struct Shared {
+    pub(crate) clock: Clock,
+    pub(crate) ledger: Ledger,
+    pub(crate) claims: Claims,
+    pub(crate) letters: DeadLetterPort,
+}
+
+/// One actor of a graph.
+#[derive(Clone)]
+pub(crate) struct Place {
+    pub(crate) blueprint: Arc<Blueprint>,
+    /// Steps from its sources; with its clone number they choose its arbiter.
+    pub(crate) depth: usize,
+    /// Whether a required sink depends on it.
+    pub(crate) required: bool,
+}
+
+/// See the module's page.
+#[derive(Clone)]
+pub(crate) struct Graph {
+    pub(crate) topology: Arc<Topology>,
+    pub(crate) canonical: serde_json::Value,
+    /// Every name that ever had a slot, by slot.
+    names: Vec<Arc<str>>,
+    /// By slot.
+    pub(crate) places: BTreeMap<usize, Place>,
+    /// The supervisors, root first; their children by slot.
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) sinks: Vec<SinkSpec>,
+    pub(crate) offsets: Option<Arc<dyn OffsetStore>>,
+}
+
+/// What a graph is made from.
+pub(crate) struct Draft {
+    pub(crate) topology: Arc<Topology>,
+    pub(crate) canonical: serde_json::Value,
+    pub(crate) plan: Plan,
+    pub(crate) offsets: Option<Arc<dyn OffsetStore>>,
+}
+
+impl Graph {
+    /// The first graph of an application.
+    pub(crate) fn first(draft: Draft, shared: &Shared) -> Self {
+        Self::make(draft, shared, None, &BTreeSet::new())
+    }
+
+    /// The graph of `draft` beside this one. `restart` names, as the file does, the actors that must not stay as they are.
+    pub(crate) fn next(&self, draft: Draft, shared: &Shared, restart: &BTreeSet<String>) -> Self {
+        Self::make(draft, shared, Some(self), restart)
+    }
+
+    fn make(draft: Draft, shared: &Shared, old: Option<&Self>, restart: &BTreeSet<String>) -> Self {
+        let Draft { topology, canonical, mut plan, offsets } = draft;
+        let sinks = shared.ledger.places_of(&plan.sinks);
+        plan.actors.iter_mut().for_each(|actor| place_sinks(actor, &sinks));
+        if let Some(old) = old {
+            old.lend_links(&topology, &mut plan.actors);
+        }
+        let mut names = old.map(|old| old.names.clone()).unwrap_or_default();
+        let slots: Vec<usize> =
+            plan.actors.iter().map(|actor| slot(&mut names, &actor.identity.name)).collect();
+        let mut places = BTreeMap::new();
+        for (actor, &slot) in plan.actors.into_iter().zip(&slots) {
+            let known = old.and_then(|old| old.places.get(&slot));
+            let (depth, required) = (actor.depth, actor.required);
+            let blueprint = match known {
+                Some(known) if !restart.contains(&*actor.actor) && is_wired_as(&known.blueprint, &actor) => {
+                    known.blueprint.clone()
+                }
+                known => Arc::new(blueprint(slot, actor, shared, known.map(|known| &*known.blueprint))),
+            };
+            places.insert(slot, Place { blueprint, depth, required });
+        }
+        let mut nodes = plan.nodes;
+        for (child, _) in nodes.iter_mut().flat_map(|node| &mut node.children) {
+            if let ChildRef::Actor(index) = child {
+                *index = slots[*index];
+            }
+        }
+        Self { topology, canonical, names, places, nodes, sinks: plan.sinks, offsets }
+    }
+
+    /// Puts the links of this graph in the place of new ones wherever an edge stays what it is.
+    fn lend_links(&self, topology: &Topology, actors: &mut [ActorPlan]) {
+        let mut lent: BTreeMap<*const Link, Arc<Link>> = BTreeMap::new();
+        for actor in &mut *actors {
+            let Some(old) = self.named(&actor.identity.name) else { continue };
+            let columns = |of: &Topology| of.input_columns(&actor.actor);
+            if columns(topology) != columns(&self.topology) {
+                continue;
+            }
+            for input in &mut actor.inputs {
+                let same =
+                    |old: &&InputLink| old.from == input.from && old.link.bounds() == input.link.bounds();
+                if let Some(old) = old.blueprint.inputs.iter().find(same) {
+                    lent.insert(Arc::as_ptr(&input.link), old.link.clone());
+                    input.link = old.link.clone();
+                }
+            }
+        }
+        for actor in actors {
+            let old = self.named(&actor.identity.name);
+            for edge in &mut actor.outputs {
+                for link in &mut edge.links {
+                    if let Some(old) = lent.get(&Arc::as_ptr(link)) {
+                        *link = old.clone();
+                    }
+                }
+                let outputs = old.map(|old| &old.blueprint.outputs);
+                if let Some(known) = outputs.and_then(|known| known.iter().find(|known| known.to == edge.to))
+                {
+                    edge.meter = known.meter.clone();
+                }
+            }
+        }
+    }
+
+    fn named(&self, name: &str) -> Option<&Place> {
+        self.places.values().find(|place| &*place.blueprint.identity.name == name)
+    }
+
+    /// The tree of its supervisors.
+    pub(crate) fn tree(&self) -> Tree {
+        Tree::new(self.nodes.clone(), self.names.len())
+    }
+
+    /// What people see of it.
+    pub(crate) fn roster(&self, tree: &Tree, generation: u64) -> Roster {
+        let views = self.nodes.iter().zip(tree.child_names()).map(|(node, children)| SupervisorView {
+            name: node.spec.name.clone(),
+            strategy: strategy_word(node.spec.strategy),
+            intensity: node.spec.intensity.restarts,
+            period_seconds: node.spec.intensity.period.as_secs_f64(),
+            children,
+        });
+        let entry = |slot: usize| {
+            let Place { blueprint, required, .. } = self.places.get(&slot)?;
+            Some(Entry {
+                identity: blueprint.identity.clone(),
+                role: blueprint.role,
+                supervisor: tree.supervisor_of(slot).clone(),
+                status: blueprint.status.clone(),
+                inputs: blueprint.inputs.clone(),
+                outputs: blueprint.outputs.iter().map(|edge| edge.meter.clone()).collect(),
+                required: *required,
+                record: blueprint.record.clone(),
+            })
+        };
+        Roster {
+            slots: (0..self.names.len()).map(entry).collect(),
+            supervisors: views.collect(),
+            canonical: self.canonical.clone(),
+            generation,
+        }
+    }
+
+    /// How many slots there are, those of actors that are gone included.
+    pub(crate) fn slots(&self) -> usize {
+        self.names.len()
+    }
+
+    /// Keeps the slots that another graph gave out, so that none is given out twice.
+    pub(crate) fn remember_slots(&mut self, of: &Self) {
+        self.names.clone_from(&of.names);
+    }
+
+    /// The slots whose actor is not, or not like this, in `other`; in the order in which data passes them, those that
+    /// take rejected records last.
+    pub(crate) fn unlike(&self, other: &Self) -> Vec<usize> {
+        let stays = |slot: &usize, place: &Place| {
+            other.places.get(slot).is_some_and(|known| Arc::ptr_eq(&known.blueprint, &place.blueprint))
+        };
+        let mut slots: Vec<_> =
+            self.places.iter().filter(|(slot, place)| !stays(slot, place)).map(|(slot, _)| *slot).collect();
+        slots.sort_by_key(|slot| {
+            let place = &self.places[slot];
+            (place.blueprint.role == Role::DeadLetter, place.depth)
+        });
+        slots
+    }
+
+    /// The links into `slot` that `other` does not have.
+    pub(crate) fn links_lost(&self, slot: usize, other: &Self) -> Vec<Arc<Link>> {
+        let kept: BTreeSet<*const Link> = other
+            .places
+            .values()
+            .flat_map(|place| &place.blueprint.inputs)
+            .map(|input| Arc::as_ptr(&input.link))
+            .collect();
+        let inputs = self.places[&slot].blueprint.inputs.iter().map(|input| &input.link);
+        inputs.filter(|link| !kept.contains(&Arc::as_ptr(link))).cloned().collect()
+    }
+
+    /// The identities of the sources that `slot` is or descends from.
+    pub(crate) fn sources_of(&self, slot: usize) -> BTreeSet<Arc<str>> {
+        let (mut seen, mut next) = (BTreeSet::from([slot]), vec![slot]);
+        let mut sources = BTreeSet::new();
+        while let Some(slot) = next.pop() {
+            let blueprint = &self.places[&slot].blueprint;
+            if blueprint.role == Role::Source {
+                sources.insert(blueprint.identity.id.clone());
+            }
+            for input in &blueprint.inputs {
+                let writer = self.named(&input.from).map(|place| place.blueprint.index);
+                next.extend(writer.filter(|writer| seen.insert(*writer)));
+            }
+        }
+        sources
+    }
+}
+
+/// The slot of that name, given out if it has none.
+fn slot(names: &mut Vec<Arc<str>>, name: &Arc<str>) -> usize {
+    names.iter().position(|known| known == name).unwrap_or_else(|| {
+        names.push(name.clone());
+        names.len() - 1
+    })
+}
+
+/// Turns places in the plan's list of sinks into places in the ledger.
+fn place_sinks(actor: &mut ActorPlan, places: &[SinkIndex]) {
+    actor.sink = actor.sink.map(|sink| places[sink.0]);
+    for sink in actor.outputs.iter_mut().flat_map(|edge| &mut edge.sinks) {
+        *sink = places[sink.0];
+    }
+}
+
+/// Whether the links around `actor`, and what they lead to, are those it was built with.
+fn is_wired_as(known: &Blueprint, actor: &ActorPlan) -> bool {
+    let input = |(known, new): (&InputLink, &InputLink)| {
+        known.from == new.from && Arc::ptr_eq(&known.link, &new.link)
+    };
+    let output = |(known, new): (&OutputEdge, &OutputEdge)| {
+        let links = known.links.iter().zip(&new.links).all(|(known, new)| Arc::ptr_eq(known, new));
+        links
+            && known.links.len() == new.links.len()
+            && known.best_effort == new.best_effort
+            && known.sinks == new.sinks
+    };
+    known.identity == actor.identity
+        && (known.sink, known.decides) == (actor.sink, actor.decides)
+        && known.inputs.len() == actor.inputs.len()
+        && known.outputs.len() == actor.outputs.len()
+        && known.inputs.iter().zip(&actor.inputs).all(input)
+        && known.outputs.iter().zip(&actor.outputs).all(output)
+}
+
+fn blueprint(slot: usize, actor: ActorPlan, shared: &Shared, known: Option<&Blueprint>) -> Blueprint {
+    Blueprint {
+        index: slot,
+        identity: actor.identity,
+        role: actor.role,
+        factory: actor.factory,
+        inputs: actor.inputs,
+        outputs: actor.outputs,
+        clock: shared.clock.clone(),
+        ledger: shared.ledger.clone(),
+        sink: actor.sink,
+        decides: actor.decides,
+        claims: shared.claims.clone(),
+        letters: shared.letters.clone(),
+        status: known.map_or_else(|| Status::new(shared.clock.clone()), |known| known.status.clone()),
+        shutdown: actor.shutdown,
+        record: known.map_or_else(Arc::<Record>::default, |known| known.record.clone()),
+    }
+}
