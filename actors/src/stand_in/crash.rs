@@ -3,8 +3,10 @@
 //! What the actor holds is dropped where it stands, leases included, as a fault in its own code would leave it.
 
 use super::chance::{Chance, Unhurried};
-use aqueduct_engine::{Actor, Context, Error, Factory};
+use aqueduct_engine::port::Watch;
+use aqueduct_engine::{Actor, Batch, Context, Error, Factory};
 use futures::future::{Either, LocalBoxFuture, select};
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Notify;
 
@@ -22,12 +24,30 @@ pub enum Crash {
 pub(super) struct Switch {
     pulled: Mutex<Option<Crash>>,
     changed: Notify,
+    /// Records that are the end of whoever is given them: partition and offset.
+    deadly: Mutex<BTreeSet<(i32, i64)>>,
 }
 
 impl Switch {
     pub(super) fn pull(&self, crash: Crash) {
         *self.pulled.lock().unwrap_or_else(PoisonError::into_inner) = Some(crash);
         self.changed.notify_one();
+    }
+
+    /// From now on the record at that offset of `partition` makes whoever is given it panic.
+    pub(super) fn poison(&self, partition: i32, offset: i64) {
+        self.deadly.lock().unwrap_or_else(PoisonError::into_inner).insert((partition, offset));
+    }
+
+    fn refuse_to_live_with(&self, batch: &Batch) {
+        let deadly = self.deadly.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let origin = &batch.origin;
+        let found = deadly.into_iter().find(|(partition, offset)| {
+            *partition == origin.key.partition && batch.raw.position(*offset).is_some()
+        });
+        if let Some((_, offset)) = found {
+            panic!("the test asked for a panic at offset {offset}");
+        }
     }
 
     async fn take(&self) -> Crash {
@@ -53,6 +73,8 @@ struct Armed {
 
 impl Actor for Armed {
     fn run<'a>(&'a mut self, cx: &'a mut Context) -> LocalBoxFuture<'a, Result<(), Error>> {
+        let switch = self.switch.clone();
+        cx.inputs.watched_by(Watch(Arc::new(move |batch| switch.refuse_to_live_with(batch))));
         Box::pin(async move {
             let pulled = Box::pin(self.switch.take());
             let inner = Unhurried { inner: self.inner.run(cx), chance: self.chance.clone() };

@@ -237,6 +237,13 @@ impl StandIns {
         }
     }
 
+    /// From now on the actor of that name panics whenever it is given the record at `offset` of `partition`.
+    pub fn poison(&self, actor: &str, partition: u32, offset: i64) {
+        if let Some(switch) = self.switches.get(actor) {
+            switch.poison(partition as i32, offset);
+        }
+    }
+
     /// Gives a partition of that source (or all) to the first node, or to the other, away from whoever has it.
     pub fn hand_over(&self, source: &str, partition: Option<u32>, to_other: bool, handover: Handover) {
         if let Some(feed) = self.feeds.get(source) {

@@ -111,7 +111,11 @@ pub const FAULT: &[Key] = &[
 /// The parts of `expect` that are no sink.
 pub const EXPECT: &[Key] = &[
     Key::optional("dead_letter", Shape::Opaque, "Exactly these letters, by partition and offset."),
-    Key::optional("offsets", Shape::Opaque, "`<sink>: { <partition>: <next offset> }`."),
+    Key::optional(
+        "offsets",
+        Shape::Opaque,
+        "`<sink>: { <partition>: <next offset> }`, or `<source>/<partition>` where a sink has several sources.",
+    ),
     Key::optional("restarts", Shape::Opaque, "`<actor>: <count>`."),
     Key::optional("states", Shape::Opaque, "`<actor>: running | waiting | ..`."),
     Key::optional("ledger", Shape::Part(LEDGER), "Records by fate."),
@@ -142,6 +146,12 @@ pub const SINK_EXPECT: &[Key] = &[
         "read",
         "Rows are compared in the order in which their records were read (`read`: by partition and offset), in which \
          they arrived (`arrival`; always so in a topic), or in none (`any`).",
+    ),
+    Key::default(
+        "doubles",
+        Shape::Bool,
+        "false",
+        "Whether a row may be there more than once, as in a topic after a crash.",
     ),
     Key::optional("count", Shape::Integer(0, i64::MAX), "So many rows, or keys of a cache."),
     Key::optional("keys", Shape::Opaque, "`<key>: { field: value }`, or `null` for a key without a value."),

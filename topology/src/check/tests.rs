@@ -56,8 +56,11 @@ fn check_one(judge: &Judge<'_, '_>, test: &Test) {
             expected.iter().for_each(|row| judge.fields(sink, row));
         }
     }
-    for (sink, _, _) in &test.expect.offsets {
-        judge.fits(sink, "offsets are those of a sink", Kind::is_sink);
+    for expected in &test.expect.offsets {
+        judge.fits(&expected.sink, "offsets are those of a sink", Kind::is_sink);
+        if let Some(source) = &expected.source {
+            judge.fits(source, "offsets are counted by a source", Kind::is_source);
+        }
     }
     let states = test.expect.states.iter().map(|(actor, _)| actor);
     for actor in test.expect.restarts.iter().map(|(actor, _)| actor).chain(states) {

@@ -5,8 +5,8 @@ use crate::Spanned;
 use crate::catalog::{EXPECT, FAULT, LEDGER, LETTER, Place, RECORD, ROW, SEND, SINK_EXPECT, TABLE, TEST};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::{
-    Expect, ExpectedLetter, ExpectedRow, Fault, FaultKind, Record, RowOrder, Send, SinkExpect, Table, Test,
-    TestRecord,
+    Expect, ExpectedLetter, ExpectedOffset, ExpectedRow, Fault, FaultKind, Record, RowOrder, Send,
+    SinkExpect, Table, Test, TestRecord,
 };
 use crate::syntax::{Core, Entry, Mapping, Node, Value};
 
@@ -275,15 +275,23 @@ fn counts(cx: &Context<'_>, node: &Node) -> Vec<(Spanned<String>, Spanned<i64>)>
     entries(cx, node).iter().filter_map(count).collect()
 }
 
-fn offsets(cx: &Context<'_>, node: &Node) -> Vec<(Spanned<String>, u32, Spanned<i64>)> {
+fn offsets(cx: &Context<'_>, node: &Node) -> Vec<ExpectedOffset> {
     let mut offsets = Vec::new();
     for sink in entries(cx, node) {
-        for (partition, next) in counts(cx, &sink.value) {
-            match partition.value.parse() {
-                Ok(partition) => offsets.push((sink.key.clone(), partition, next)),
+        for (place, next) in counts(cx, &sink.value) {
+            let (source, partition) = match place.value.rsplit_once('/') {
+                Some((source, partition)) => (Some(Spanned::new(source.to_owned(), place.span)), partition),
+                None => (None, place.value.as_str()),
+            };
+            match partition.parse() {
+                Ok(partition) => {
+                    offsets.push(ExpectedOffset { sink: sink.key.clone(), source, partition, next });
+                }
                 Err(_) => {
-                    let message = format!("`{}` is no partition", partition.value);
-                    cx.report(Diagnostic::error(Code::WrongType, partition.span, message));
+                    let message = format!("`{partition}` is no partition");
+                    let finding = Diagnostic::error(Code::WrongType, place.span, message)
+                        .help("write `<partition>: <next offset>`, or `<source>/<partition>: <next offset>`");
+                    cx.report(finding);
                 }
             }
         }
@@ -317,6 +325,7 @@ fn sink(cx: &Context<'_>, node: &Node) -> Option<SinkExpect> {
     let expect = SinkExpect {
         rows,
         order,
+        doubles: keys.get("doubles").and_then(|node| cx.boolean(node)).unwrap_or_default(),
         count: keys.get("count").and_then(|node| cx.integer(node, 0..=i64::MAX)),
         keys: hashes.iter().filter_map(hash).collect(),
     };

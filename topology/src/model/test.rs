@@ -125,7 +125,7 @@ pub struct Expect {
     /// Exactly these letters, in order of partition and offset.
     pub dead_letter: Option<Spanned<Vec<ExpectedLetter>>>,
     /// The next offset of a sink in a partition.
-    pub offsets: Vec<(Spanned<String>, u32, Spanned<i64>)>,
+    pub offsets: Vec<ExpectedOffset>,
     /// How often an actor was restarted.
     pub restarts: Vec<(Spanned<String>, Spanned<i64>)>,
     /// The state of an actor.
@@ -134,6 +134,19 @@ pub struct Expect {
     pub ledger: Vec<(Spanned<String>, Spanned<i64>)>,
     /// The code with which the run has ended by itself.
     pub exit: Option<Spanned<i64>>,
+}
+
+/// Where a sink stands.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ExpectedOffset {
+    /// Which sink.
+    pub sink: Spanned<String>,
+    /// Of which source; `None` = of its first.
+    pub source: Option<Spanned<String>>,
+    /// In which partition.
+    pub partition: u32,
+    /// The next offset it needs.
+    pub next: Spanned<i64>,
 }
 
 /// In which order rows are compared.
@@ -155,6 +168,8 @@ pub struct SinkExpect {
     pub rows: Option<Spanned<Vec<ExpectedRow>>>,
     /// In that order.
     pub order: RowOrder,
+    /// A row that is there more than once counts once.
+    pub doubles: bool,
     /// So many rows or keys.
     pub count: Option<Spanned<i64>>,
     /// These keys of a cache; `None` = the key has no value.
