@@ -22,7 +22,7 @@ use futures::future::LocalBoxFuture;
 use rdkafka::error::RDKafkaErrorCode;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// How long one attempt at a batch may take: the client's own retries end before.
@@ -68,6 +68,7 @@ pub(crate) fn over(
         key: options.key.as_ref().map(|key| key.value.clone()),
         json: json_columns(actor, &services.topology),
         offsets: services.offsets.clone(),
+        advanced: Mutex::default(),
     });
     Arc::new(move || Box::new(Sink::new(plan.clone())))
 }
@@ -81,13 +82,14 @@ struct Plan {
     key: Option<Vec<TemplatePart>>,
     json: BTreeSet<String>,
     offsets: Arc<dyn OffsetStore>,
+    /// How far each partition has come, where the store does not know yet: epoch and next offset. It outlives a crash:
+    /// what is settled is not delivered again, so nobody else would tell.
+    advanced: Mutex<BTreeMap<PartitionKey, (i64, i64)>>,
 }
 
 struct Sink {
     plan: Arc<Plan>,
     producer: Option<Box<dyn Deliver>>,
-    /// How far each partition has come, where the store does not know yet: epoch and next offset.
-    advanced: BTreeMap<PartitionKey, (i64, i64)>,
 }
 
 /// The rows of a batch as messages.
@@ -108,7 +110,7 @@ impl Actor for Sink {
 
 impl Sink {
     fn new(plan: Arc<Plan>) -> Self {
-        Self { plan, producer: None, advanced: BTreeMap::new() }
+        Self { plan, producer: None }
     }
 
     async fn work(&mut self, cx: &mut Context) -> Result<(), Error> {
@@ -128,8 +130,12 @@ impl Sink {
             self.write(cx, &lease).await?;
             let (key, epoch, next) = (lease.origin.key.clone(), lease.origin.epoch, lease.origin.next);
             cx.settle_written(lease);
-            self.advanced.insert(key, (epoch, next));
-            if self.advanced.len() >= ADVANCED_MAX {
+            let waiting = {
+                let mut advanced = self.plan.advanced();
+                advanced.insert(key, (epoch, next));
+                advanced.len()
+            };
+            if waiting >= ADVANCED_MAX {
                 self.advance(cx).await?;
             }
         }
@@ -180,15 +186,21 @@ impl Sink {
 
     /// Tells the store how far every partition has come.
     async fn advance(&mut self, cx: &mut Context) -> Result<(), Error> {
-        if self.advanced.is_empty() {
+        let advanced: Vec<_> =
+            self.plan.advanced().iter().map(|(key, (epoch, next))| (key.clone(), *epoch, *next)).collect();
+        if advanced.is_empty() {
             return Ok(());
         }
-        let advanced: Vec<_> = std::mem::take(&mut self.advanced)
-            .into_iter()
-            .map(|(key, (epoch, next))| (key, epoch, next))
-            .collect();
         let (offsets, sink) = (self.plan.offsets.clone(), cx.identity.id.clone());
-        cx.until_ok(ADVANCE_MAX, async || offsets.advance(&sink, &advanced).await).await
+        cx.until_ok(ADVANCE_MAX, async || offsets.advance(&sink, &advanced).await).await?;
+        let mut left = self.plan.advanced();
+        for (key, epoch, next) in &advanced {
+            // What another clone has added since is told later.
+            if left.get(key) == Some(&(*epoch, *next)) {
+                left.remove(key);
+            }
+        }
+        Ok(())
     }
 }
 
@@ -196,6 +208,10 @@ impl Sink {
 const ADVANCED_MAX: usize = 1024;
 
 impl Plan {
+    fn advanced(&self) -> MutexGuard<'_, BTreeMap<PartitionKey, (i64, i64)>> {
+        self.advanced.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn describe(&self, code: RDKafkaErrorCode) -> Error {
         describe(code, About { bootstrap: &self.bootstrap, topic: &self.topic })
     }

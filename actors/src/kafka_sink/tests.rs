@@ -42,6 +42,7 @@ fn sink(cluster: &MockCluster<'static, DefaultProducerContext>) -> Sink {
         ]),
         json: BTreeSet::new(),
         offsets: Arc::<MemoryOffsets>::default(),
+        advanced: Default::default(),
     }))
 }
 

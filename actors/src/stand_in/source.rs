@@ -22,7 +22,7 @@ const IDLE_MAX: Duration = Duration::from_secs(5);
 /// How long a partition with another owner is left to it.
 const FENCED_WAIT: Duration = Duration::from_secs(1);
 /// How often it looks whether it must begin again.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
+const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// What a source is told.
 #[derive(Clone)]
@@ -161,6 +161,7 @@ impl Source {
         let claims = cx.until_ok(CLAIM_MAX, async || database.claim(&requests).await).await?;
         for (claim, (partition, generation)) in claims.into_iter().zip(new) {
             cx.claims.insert(claim.clone());
+            cx.ledger.release(&claim.key, claim.epoch - 1);
             let gathering = Gathering::new(claim.key.clone(), claim.epoch, claim.start, BATCH_ROWS);
             self.held.insert(partition, Held { claim, generation, gathering });
         }

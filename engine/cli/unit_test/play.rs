@@ -20,7 +20,7 @@ const BEGINS_MS: i64 = 1_767_225_600_000;
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// A test without `lasts` is judged so long after its last event at the latest, in virtual time.
 const SETTLING_MAX: Duration = Duration::from_secs(600);
-/// What happens at a moment happens so long after it at most, by the seed: in the midst of what else happens then.
+/// What goes wrong at a moment does so at most so long after it, by the seed: in the midst of what was sent then.
 const LATE_MAX: Duration = Duration::from_millis(20);
 
 /// What is seen when a test is over.
@@ -70,8 +70,11 @@ async fn act(
     let began = clock.now();
     let until = |at: Duration| (began + at).saturating_duration_since(clock.now());
     let mut events = script.events;
-    for (at, _) in &mut events {
-        *at += chance.up_to_wait(LATE_MAX);
+    for (at, event) in &mut events {
+        // What is sent keeps its order.
+        if !matches!(event, Event::Send { .. }) {
+            *at += chance.up_to_wait(LATE_MAX);
+        }
     }
     events.sort_by_key(|(at, _)| *at);
     let end = lasts.unwrap_or(last_event + SETTLING_MAX);
