@@ -34,12 +34,7 @@ pub(crate) struct Positions {
 
 impl Positions {
     /// `untold` is what a life before this one had not told.
-    pub(crate) fn new(
-        store: Arc<dyn OffsetStore>,
-        sink: Arc<str>,
-        clock: &Clock,
-        untold: Untold,
-    ) -> Self {
+    pub(crate) fn new(store: Arc<dyn OffsetStore>, sink: Arc<str>, clock: &Clock, untold: Untold) -> Self {
         Self { store, sink, untold, told: Told::new(), telling: None, due: clock.now() + INTERVAL }
     }
 

@@ -65,21 +65,18 @@ pub(crate) struct Verdict {
     pub(crate) seconds: f64,
 }
 
-/// What became of a file's tests.
-struct Round {
-    exit: Exit,
-    /// The files that the tests read.
-    files: Vec<PathBuf>,
-}
-
 pub(crate) fn run(arguments: &Arguments) -> Result<Exit> {
     if arguments.watch {
-        return watch::run(&arguments.file, || once(arguments));
+        let named = || {
+            let tests = file::read_unconnected(&arguments.file).map(|(_, tests)| tests);
+            watch::files_of(&arguments.file, &tests.unwrap_or_default())
+        };
+        return watch::run(named, || once(arguments));
     }
-    Ok(once(arguments)?.exit)
+    once(arguments)
 }
 
-fn once(arguments: &Arguments) -> Result<Round> {
+fn once(arguments: &Arguments) -> Result<Exit> {
     let (loaded, tests) = file::read_unconnected(&arguments.file)?;
     let source = loaded.source.clone();
     let topology = loaded.accepted()?;
@@ -97,8 +94,7 @@ fn once(arguments: &Arguments) -> Result<Round> {
     let replay = Replay { file: arguments.file.display().to_string(), seeds };
     report::print(&source, &verdicts, &replay, arguments.format)?;
     let failed = verdicts.iter().any(|verdict| !verdict.failures.is_empty());
-    let files = watch::files_of(&tests, folder);
-    Ok(Round { exit: if failed { Exit::Failed } else { Exit::Ok }, files })
+    Ok(if failed { Exit::Failed } else { Exit::Ok })
 }
 
 /// Runs `test` under each of `seeds` until it fails.

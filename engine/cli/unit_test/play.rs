@@ -71,8 +71,8 @@ async fn act(
     let until = |at: Duration| (began + at).saturating_duration_since(clock.now());
     let mut events = script.events;
     for (at, event) in &mut events {
-        // What is sent keeps its order.
-        if !matches!(event, Event::Send { .. }) {
+        // What is sent keeps its order, and what is wrong from the start is so from the start.
+        if !matches!(event, Event::Send { .. }) && !at.is_zero() {
             *at += chance.up_to_wait(LATE_MAX);
         }
     }

@@ -3,8 +3,7 @@
 //! Files are compared by what they hold, not by what the system tells of them: so an editor may write in place, put
 //! another file in its stead, or remove and create it. A change counts once it has stood still for a moment.
 
-use super::Round;
-use crate::exit::Exit;
+use crate::exit::{Exit, RefusedConfiguration};
 use crate::output;
 use anyhow::Result;
 use aqueduct_topology::model::{Test, TestRecord};
@@ -17,40 +16,35 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// What a file holds; `None` = it cannot be read.
 type Held = Vec<Option<Vec<u8>>>;
 
-/// The files that `tests` read.
-pub(super) fn files_of(tests: &[Test], folder: &Path) -> Vec<PathBuf> {
+/// `file`, and the files that its tests read.
+pub(super) fn files_of(file: &Path, tests: &[Test]) -> Vec<PathBuf> {
+    let folder = file.parent().unwrap_or(Path::new("."));
     let records = tests.iter().flat_map(|test| &test.sends).flat_map(|send| &send.records);
-    let file = |record: &TestRecord| match record {
+    let of_record = |record: &TestRecord| match record {
         TestRecord::File(path) => Some(folder.join(&path.value)),
         TestRecord::Record(_) => None,
     };
-    records.filter_map(file).collect()
+    let mut files: Vec<PathBuf> =
+        std::iter::once(file.to_owned()).chain(records.filter_map(of_record)).collect();
+    files.sort();
+    files.dedup();
+    files
 }
 
-/// Runs `once`, and again after each change; an interrupt ends the process.
-pub(super) fn run(file: &Path, once: impl Fn() -> Result<Round>) -> Result<Exit> {
-    let mut files = vec![file.to_owned()];
+/// Runs `once`, and again after each change of what `named` names; an interrupt ends the process.
+pub(super) fn run(named: impl Fn() -> Vec<PathBuf>, once: impl Fn() -> Result<Exit>) -> Result<Exit> {
     loop {
+        let files = named();
         // What changes while the tests run is a change too.
         let before = read(&files);
-        match once() {
-            Ok(round) => {
-                let known: Vec<PathBuf> = std::iter::once(file.to_owned()).chain(round.files).collect();
-                let same = known == files;
-                files = known;
-                output::say!("watching {}; Ctrl-C ends it", output::counted(files.len(), "file"));
-                let seen = if same { before } else { read(&files) };
-                wait(&files, seen);
-            }
-            Err(error) => {
-                // What was refused has been said; the next attempt may be better.
-                if !error.is::<crate::exit::RefusedConfiguration>() || error.chain().len() > 1 {
-                    output::say!("error: {error:#}");
-                }
-                output::say!("watching {}; Ctrl-C ends it", output::counted(files.len(), "file"));
-                wait(&files, before);
+        if let Err(error) = once() {
+            // What was found in the file has been said.
+            if !error.is::<RefusedConfiguration>() || error.chain().len() > 1 {
+                output::say!("error: {error:#}");
             }
         }
+        output::say!("watching {}; Ctrl-C ends it", output::counted(files.len(), "file"));
+        wait(&files, before);
         output::say!("");
     }
 }

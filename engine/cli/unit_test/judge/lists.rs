@@ -48,9 +48,12 @@ pub(super) fn rows(
     };
     let lines =
         |steps: &[Step]| difference(steps, |at| describe(&wanted_rows[at]), |at| found[at].json.clone());
-    if wanted_rows.len() != found.len() {
+    if is_uneven(&steps) {
         let rows = output::counted(found.len(), "row");
-        let message = format!("`{}` has {rows}, not {}", sink.value, wanted_rows.len());
+        let message = match wanted_rows.len() {
+            same if same == found.len() => format!("`{}` has other rows, or in another order", sink.value),
+            other => format!("`{}` has {rows}, not {other}", sink.value),
+        };
         failures.push(Failure::new(wanted.span, message).seeing(lines(&steps)));
     }
     for step in steps {
@@ -68,6 +71,11 @@ pub(super) fn rows(
             Step::Extra(_) | Step::Same(..) => {}
         }
     }
+}
+
+/// Whether something is missing or too many.
+fn is_uneven(steps: &[Step]) -> bool {
+    steps.iter().any(|step| matches!(step, Step::Missing(_) | Step::Extra(_)))
 }
 
 /// Rows of one partition that came after later ones.
@@ -140,14 +148,18 @@ pub(super) fn letters(
         wanted[left].parts.iter().all(|(part, value)| fits(part, &value.value, found[right]))
     };
     let steps = in_order(wanted.len(), found.len(), same);
-    if wanted.len() != found.len() {
+    if is_uneven(&steps) {
         let describe = |letter: &ExpectedLetter| {
             let parts: Vec<String> =
                 letter.parts.iter().map(|(part, value)| format!("{part}: {}", value.value)).collect();
             format!("{{ {} }}", parts.join(", "))
         };
         let lines = difference(&steps, |at| describe(&wanted[at]), |at| shown(found[at]));
-        let message = format!("{}, not {}", output::counted(found.len(), "dead letter"), wanted.len());
+        let letters = output::counted(found.len(), "dead letter");
+        let message = match wanted.len() {
+            same if same == found.len() => format!("{letters}, but not these"),
+            other => format!("{letters}, not {other}"),
+        };
         failures.push(Failure::new(expected.span, message).seeing(lines));
     }
     for step in steps {
