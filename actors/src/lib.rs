@@ -19,4 +19,4 @@ pub mod stand_in;
 pub mod timescale;
 pub mod timescale_writer;
 
-pub use services::Services;
+pub use services::{Connected, Services};

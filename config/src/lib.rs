@@ -6,5 +6,8 @@ pub mod topologies;
 /// What `aqueduct new` writes; the first `NAME` stands for the topology's name.
 pub const NEW: &str = include_str!("../new.yaml");
 
+/// A node's settings, each with its default: what `aqueduct new --engine` writes.
+pub const ENGINE: &str = include_str!("../engine.yaml");
+
 /// 503 recorded messages of 21 venues, a line each: `{"venue", "case", "msg"}`. Its licence lies beside it.
 pub const SAMPLE: &str = include_str!("../samples/crypto_msg_parser_2.9.2.jsonl");

@@ -32,7 +32,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Exit> {
-    let budget = arguments.config.read()?.memory_budget_bytes;
+    let budget = arguments.config.memory_budget_bytes()?;
     let loaded = file::read(&arguments.file)?.within(budget);
     let mut out = std::io::stdout().lock();
     match arguments.format {

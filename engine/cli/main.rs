@@ -3,6 +3,7 @@
 //! Standard output is for what was asked, standard error for what is said about it. A reader that goes away early is no
 //! failure. Deliberately absent: anything that another program could want; that is in the crates.
 
+mod audit;
 mod check;
 mod demo;
 mod environment;
@@ -20,6 +21,7 @@ mod output;
 mod plan;
 mod preview;
 mod rehearsal;
+mod reload;
 mod run;
 mod schema;
 mod settings;
@@ -55,6 +57,11 @@ enum Command {
     Test(unit_test::Arguments),
     /// Say what a topology file would change on a running node: exit 0 for nothing, 2 for something.
     Plan(plan::Arguments),
+    /// Have a running node read its topology file again and apply what changed, without stopping what did not.
+    Reload(reload::Arguments),
+    /// Compare what is said with what runs.
+    #[command(subcommand)]
+    Audit(audit::Command),
     /// Write a commented topology to begin with.
     New(new::Arguments),
     /// Explain a topology (restarts, guarantees, memory), or a diagnostic code.
@@ -106,6 +113,8 @@ fn dispatch(command: Command) -> anyhow::Result<Exit> {
         Command::Test(arguments) => unit_test::run(&arguments),
         Command::Try(arguments) => preview::run(&arguments),
         Command::Plan(arguments) => plan::run(&arguments),
+        Command::Audit(command) => audit::run(&command),
+        Command::Reload(arguments) => reload::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::New(arguments) => new::run(&arguments),
         Command::Graph(arguments) => graph::run(&arguments),

@@ -1,4 +1,4 @@
-//! `aqueduct new [NAME]`: a topology to begin with.
+//! `aqueduct new [NAME]`: a topology to begin with; with `--engine`, a node's settings.
 
 use crate::exit::Exit;
 use crate::output::say;
@@ -11,9 +11,15 @@ pub(crate) struct Arguments {
     /// The topology's name; the file is NAME.yaml, in this folder.
     #[arg(default_value = "topology")]
     name: String,
+    /// Write `engine.yaml` instead: every setting of a node, commented, with its default.
+    #[arg(long, conflicts_with = "name")]
+    engine: bool,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Exit> {
+    if arguments.engine {
+        return write("engine.yaml", aqueduct_config::ENGINE, "aqueduct audit config, once a node runs");
+    }
     let name = &arguments.name;
     if !aqueduct_topology::is_name(name) {
         say!("error: `{name}` cannot be a name; write letters, digits, `_` and `-`, a letter first");
@@ -21,15 +27,22 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit> {
     }
     let file = format!("{name}.yaml");
     let text = aqueduct_config::NEW.replacen("NAME", name, 1);
-    let mut out = match OpenOptions::new().write(true).create_new(true).open(&file) {
+    write(&file, &text, &format!("aqueduct check {file}"))
+}
+
+/// Writes a file that is not there yet, and says what comes next.
+fn write(file: &str, text: &str, next: &str) -> Result<Exit> {
+    let mut out = match OpenOptions::new().write(true).create_new(true).open(file) {
         Ok(out) => out,
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            say!("error: `{file}` is there already, and is left as it is; give another name");
+            say!(
+                "error: `{file}` is there already, and is left as it is; give another name, or move it away"
+            );
             return Ok(Exit::Failed);
         }
         Err(error) => return Err(error).with_context(|| format!("cannot write `{file}`")),
     };
     out.write_all(text.as_bytes()).with_context(|| format!("cannot write `{file}`"))?;
-    writeln!(std::io::stdout().lock(), "wrote {file}; next: aqueduct check {file}")?;
+    writeln!(std::io::stdout().lock(), "wrote {file}; next: {next}")?;
     Ok(Exit::Ok)
 }

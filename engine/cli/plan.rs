@@ -58,7 +58,7 @@ fn saved(path: &Path) -> Result<Form> {
 }
 
 /// The form that a node runs.
-fn running(node: &Node) -> Result<Form> {
+pub(crate) fn running(node: &Node) -> Result<Form> {
     let answer = node.get("/api/topology?form=canonical")?;
     let words = String::from_utf8_lossy(&answer.body);
     match answer.status {

@@ -15,17 +15,31 @@ enum Format {
     Markdown,
 }
 
+/// What it describes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+enum Of {
+    /// A topology file.
+    #[default]
+    Topology,
+    /// A node's settings, engine.yaml.
+    Engine,
+}
+
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
+    /// Which file's schema; the reference page is about both.
+    #[arg(long, value_enum, default_value_t)]
+    of: Of,
     /// Who it is for.
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Exit> {
-    let text = match arguments.format {
-        Format::Json => format!("{:#}\n", schema::json()),
-        Format::Markdown => schema::markdown(),
+    let text = match (arguments.format, arguments.of) {
+        (Format::Json, Of::Topology) => format!("{:#}\n", schema::json()),
+        (Format::Json, Of::Engine) => format!("{:#}\n", schema::settings_json()),
+        (Format::Markdown, _) => schema::markdown(),
     };
     std::io::stdout().lock().write_all(text.as_bytes())?;
     Ok(Exit::Ok)

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
-const FILE: &str = r#"
+pub(super) const FILE: &str = r#"
 topology: planned
 connections: { kafka: { bootstrap: "127.0.0.1:1" } }
 actors:
@@ -18,20 +18,20 @@ actors:
   out: { kind: kafka_sink, from: trades, topic: md.trades }
 "#;
 
-struct Folder(tempfile::TempDir);
+pub(super) struct Folder(pub(super) tempfile::TempDir);
 
 impl Folder {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self(tempfile::tempdir().expect("a folder"))
     }
 
-    fn write(&self, name: &str, text: &str) -> PathBuf {
+    pub(super) fn write(&self, name: &str, text: &str) -> PathBuf {
         let path = self.0.path().join(name);
         std::fs::write(&path, text).expect("written");
         path
     }
 
-    fn aqueduct(&self) -> Command {
+    pub(super) fn aqueduct(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_aqueduct"));
         command.env_clear().current_dir(self.0.path()).stdin(Stdio::null());
         command
@@ -42,28 +42,40 @@ impl Folder {
     }
 }
 
-fn code(output: &Output) -> i32 {
+pub(super) fn code(output: &Output) -> i32 {
     output.status.code().unwrap_or_else(|| panic!("ended by a signal: {output:?}"))
 }
 
-fn text(bytes: &[u8]) -> String {
+pub(super) fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).expect("text")
 }
 
 /// A running node; ended when it goes out of scope.
-struct Node {
+pub(super) struct Node {
     child: Child,
-    url: String,
+    pub(super) url: String,
 }
 
 impl Node {
     /// Comes back when its endpoint listens.
     fn start(folder: &Folder, file: &Path) -> Self {
+        Self::start_with(folder, file, &[], &[])
+    }
+
+    /// The same with further arguments and environment.
+    pub(super) fn start_with(
+        folder: &Folder,
+        file: &Path,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Self {
         let mut child = folder
             .aqueduct()
             .arg("run")
             .arg(file)
+            .args(arguments)
             .env("AQUEDUCT_ADMIN_LISTEN", "127.0.0.1:0")
+            .envs(environment.iter().copied())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()

@@ -15,6 +15,7 @@ mod outage;
 mod recorded;
 mod redis;
 mod refused;
+mod reload;
 mod timescale;
 mod topologies;
 mod wait;

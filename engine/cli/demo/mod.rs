@@ -52,7 +52,7 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Result<Exit> {
     let mut settings = arguments.flags.settings()?;
     // The display is the demo's voice; the log keeps to what went wrong unless somebody asks for more.
-    if variable("AQUEDUCT_LOG").is_none() {
+    if !arguments.flags.names_log() {
         settings.log.filter = "error".to_owned();
     }
     log::install(&settings.log)?;
@@ -64,7 +64,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit> {
     let topology = prepare(&stack)?;
     let feeding = Feeding::start(&stack.kafka_bootstrap(), TOPIC, arguments.rate)?;
     let (hints, seconds) = (hints(&stack), arguments.seconds.map(Duration::from_secs));
-    let outcome = node::run(topology, &settings, |handle| watch(handle, feeding, hints, seconds))?;
+    let outcome = node::run(topology, &settings, None, |handle| watch(handle, feeding, hints, seconds))?;
     report(&outcome, arguments.json)?;
     Ok(Exit::Runtime(outcome.exit_code))
 }

@@ -78,6 +78,15 @@ pub(super) async fn topology(
     Json(answer).into_response()
 }
 
+/// `/api/settings`: what the node was started with, and who said it. It names files, so beyond loopback it needs the
+/// token.
+pub(super) async fn settings(State(desk): State<Arc<Desk>>, headers: HeaderMap) -> Response {
+    match door::payload(&desk, &headers) {
+        Ok(()) => Json(&desk.settings).into_response(),
+        Err(refusal) => refusal.into_response(),
+    }
+}
+
 /// `/api/actors`.
 pub(super) async fn actors(State(desk): State<Arc<Desk>>) -> Response {
     Json(desk.handle.registry().actors()).into_response()

@@ -29,12 +29,15 @@ pub struct AdminSettings {
     pub listen: SocketAddr,
     /// Orders need it; without it they are refused.
     pub token: Option<SecretString>,
+    /// The node's settings as `/api/settings` shows them, without secrets; opaque here.
+    pub settings: serde_json::Value,
 }
 
 /// What every request sees.
 struct Desk {
     handle: Handle,
     token: Option<SecretString>,
+    settings: serde_json::Value,
     /// Only this machine can reach it.
     loopback: bool,
 }
@@ -47,7 +50,8 @@ pub(crate) async fn serve(settings: AdminSettings, handle: Handle) -> Result<(So
     };
     let listener = BoundedListener::bind(listen).await.map_err(refused)?;
     let address = listener.address().map_err(refused)?;
-    let desk = Desk { handle, token: settings.token, loopback: address.ip().is_loopback() };
+    let AdminSettings { token, settings, .. } = settings;
+    let desk = Desk { handle, token, settings, loopback: address.ip().is_loopback() };
     let server = axum::serve(listener, router(Arc::new(desk)));
     let task = task::spawn("admin", async move {
         if let Err(error) = server.into_future().await {
@@ -64,11 +68,13 @@ fn router(desk: Arc<Desk>) -> Router {
         .route("/livez", get(api::livez))
         .route("/readyz", get(api::readyz))
         .route("/api/topology", get(api::topology))
+        .route("/api/settings", get(api::settings))
         .route("/api/actors", get(api::actors))
         .route("/api/ledger", get(api::ledger))
         .route("/api/events", get(stream::events))
         .route("/api/actors/{name}/{order}", post(orders::actor))
         .route("/api/drain", post(orders::drain))
+        .route("/api/reload", post(orders::reload))
         .layer(from_fn_with_state(desk.clone(), door::admit))
         .with_state(desk)
 }

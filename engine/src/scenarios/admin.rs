@@ -23,7 +23,11 @@ async fn request(address: SocketAddr, head: &str, headers: &str) -> (u16, String
 fn with_admin(token: Option<&str>) -> Settings {
     let token = token.map(|token| SecretString::from(token.to_owned()));
     Settings {
-        admin: Some(AdminSettings { listen: "127.0.0.1:0".parse().unwrap(), token }),
+        admin: Some(AdminSettings {
+            listen: "127.0.0.1:0".parse().unwrap(),
+            token,
+            settings: serde_json::json!({ "settings": { "arbiters": { "value": "2" } } }),
+        }),
         ..Settings::default()
     }
 }
@@ -92,6 +96,7 @@ async fn what_is_served_tells_of_the_tree_and_the_records() {
         let ledger = json("/api/ledger").await;
         assert_eq!((&ledger[0]["read"], &ledger[0]["unaccounted"]), (&3.into(), &0.into()));
         assert_eq!(json("/api/actors").await.as_array().unwrap().len(), 4);
+        assert_eq!(json("/api/settings").await["settings"]["arbiters"]["value"], "2");
         let events = json("/api/events").await;
         let after = events[1]["id"].as_u64().unwrap();
         let later = json(&format!("/api/events?after={after}")).await;

@@ -16,6 +16,8 @@ struct Ground {
     offsets: MemoryOffsets,
     written: Arc<Mutex<BTreeMap<String, Vec<(i64, &'static str)>>>>,
     journal: Journal,
+    /// How long a sink takes to write.
+    pace: Duration,
 }
 
 impl Ground {
@@ -24,6 +26,7 @@ impl Ground {
             offsets: MemoryOffsets::new(Vec::new(), i64::MAX),
             written: Arc::default(),
             journal: Journal::default(),
+            pace: Duration::ZERO,
         }
     }
 
@@ -92,6 +95,7 @@ impl Ground {
                         lease.settle();
                         continue;
                     };
+                    cx.clock.sleep(ground.pace).await;
                     let positions = ground.offsets.positions().await?;
                     let stored = positions.iter().find(|one| *one.sink == *name && one.key == key);
                     let previous = stored.map_or(claim.start, |stored| stored.next_offset);
@@ -199,7 +203,13 @@ async fn a_sink_comes_and_goes() {
         assert_eq!(restarts(&handle, "history"), 0, "it is what it was");
         assert_eq!(restarts(&handle, "trades"), 1, "it has another reader");
         ground.goes_on(&handle, "audit").await;
+        let decide = || {
+            let positions = handle.registry().ledger().positions();
+            positions.into_iter().map(|position| position.sink.0).collect::<Vec<_>>()
+        };
+        assert_eq!(decide(), [0, 1], "a fate takes both of them");
         assert_eq!(handle.reload(less).await, Ok(3));
+        assert_eq!(decide(), [0]);
         assert!(handle.observe("audit").is_none());
         assert_eq!(handle.registry().supervisors()[0].children.len(), 4);
     })
@@ -262,6 +272,22 @@ async fn an_outage_does_not_take_it_back() {
     })
     .await;
     assert_eq!(ground.marks("history"), ["old", "new"]);
+}
+
+/// A link that goes is worked off first: nothing has to be read again.
+#[tokio::test(start_paused = true)]
+async fn what_can_be_worked_off_is() {
+    let ground = Ground { pace: Duration::from_millis(5), ..Ground::new() };
+    let wide = |actor: &mut aqueduct_topology::model::Actor| actor.link.batches = 64;
+    let next = ground.line("new", "new").with(wide).next(&["trades", "history"], 1);
+    play(&ground, ground.line("old", "old"), async |handle| {
+        let full = |handle: &Handle| handle.observe("history").unwrap().inputs[0].ratio >= 1.0;
+        until(&handle, "its link is full", full).await;
+        assert_eq!(handle.reload(next).await, Ok(2));
+    })
+    .await;
+    assert_eq!(ground.marks("history"), ["old", "new"]);
+    assert_eq!(ground.journal.count("claimed anew"), 0);
 }
 
 /// The sink waits for somebody to change something, its link is full, and the link cannot stay: what is on it is given up

@@ -16,7 +16,7 @@ mod resolved;
 mod specs;
 mod supervision;
 mod text;
-mod write;
+pub(crate) mod write;
 
 #[cfg(test)]
 mod tests;

@@ -51,7 +51,7 @@ impl Writer {
 }
 
 /// In the largest unit that divides it.
-pub(super) fn duration(value: Duration) -> String {
+pub(crate) fn duration(value: Duration) -> String {
     const UNITS: [(u128, &str); 6] = [
         (3_600_000_000_000, "h"),
         (60_000_000_000, "m"),
@@ -66,7 +66,7 @@ pub(super) fn duration(value: Duration) -> String {
 }
 
 /// In the largest binary unit that divides it.
-pub(super) fn bytes(value: u64) -> String {
+pub(crate) fn bytes(value: u64) -> String {
     const UNITS: [(u64, &str); 4] = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"), (1, "B")];
     let unit = UNITS.iter().find(|(size, _)| value > 0 && value.is_multiple_of(*size));
     unit.map_or_else(|| "0B".to_owned(), |(size, word)| format!("{}{word}", value / size))

@@ -7,6 +7,7 @@
 use super::sentence;
 use super::shape::{default_value, schema};
 use crate::catalog::{COMMON, FILE, KINDS, Key, KindEntry, Shape};
+use crate::settings::SETTINGS;
 use serde_json::{Map, Value, json};
 
 /// The whole schema.
@@ -24,6 +25,16 @@ pub fn json() -> Value {
     whole.insert("title".to_owned(), json!("Aqueduct topology"));
     whole.extend(root.as_object().into_iter().flatten().map(|(key, value)| (key.clone(), value.clone())));
     whole.insert("definitions".to_owned(), Value::Object(definitions));
+    Value::Object(whole)
+}
+
+/// The schema of a node's settings.
+pub fn settings_json() -> Value {
+    let mut whole = Map::new();
+    whole.insert("$schema".to_owned(), json!("http://json-schema.org/draft-07/schema#"));
+    whole.insert("title".to_owned(), json!("Aqueduct node settings"));
+    let root = object(&[SETTINGS]);
+    whole.extend(root.as_object().into_iter().flatten().map(|(key, value)| (key.clone(), value.clone())));
     Value::Object(whole)
 }
 

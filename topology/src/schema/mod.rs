@@ -8,7 +8,7 @@ mod json;
 mod page;
 mod shape;
 
-pub use json::json;
+pub use json::{json, settings_json};
 pub use page::markdown;
 
 /// What a key's reader is told: its sentence, and what holds without it.

@@ -14,6 +14,12 @@ Every part of a topology file, every kind of actor and every key, as this versio
 in [language.md](language.md). A key marked * is required.
 ";
 
+const SETTINGS_INTRO: &str = "\
+`engine.yaml`, read in the same way; it belongs to a machine and not to a topology. Each setting has a variable and a
+flag too: [settings.md](../../engine/docs/settings.md) lists them, and says who wins.
+
+";
+
 /// The page.
 pub fn markdown() -> String {
     let mut page = HEAD.to_owned();
@@ -30,8 +36,7 @@ pub fn markdown() -> String {
     for kind in KINDS.iter().filter(|kind| kind.built) {
         of_kind(&mut page, kind);
     }
-    let intro = "`engine.yaml`, read in the same way; it belongs to a machine and not to a topology.\n\n";
-    section(&mut page, 2, "A node's settings", intro, &[SETTINGS]);
+    section(&mut page, 2, "A node's settings", SETTINGS_INTRO, &[SETTINGS]);
     page
 }
 
