@@ -122,7 +122,11 @@ impl Context {
         for letter in &letters {
             self.status.count_dead_letter(&letter.reason);
         }
-        self.letters.store(letters).await;
+        if !letters.is_empty() {
+            // While the place for letters is away, this actor is held up, not stalled: nobody shall restart it.
+            let _held_up = self.status.blocked();
+            self.letters.store(letters).await;
+        }
         for (key, epoch, offset) in fates.into_iter().filter(|_| self.decides) {
             self.ledger.dead_lettered(&key, epoch, offset);
         }

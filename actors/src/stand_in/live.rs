@@ -6,9 +6,9 @@
 //!
 //! Deliberately absent: a bound on business keys (`unique`) and on the keys of a cache, which the feed must bound.
 
-use super::{Content, StandIns};
+use super::{CALM, Chance, Content, StandIns};
 use crate::timescale::LetterStore;
-use crate::{Services, dead_letter, kafka_sink, kafka_source};
+use crate::{dead_letter, kafka_sink, kafka_source};
 use aqueduct_engine::{Claims, Class, Clock, Error, Factory, Letter, OffsetStore};
 use aqueduct_topology::model::{Actor, Kind, Topology};
 use futures::future::LocalBoxFuture;
@@ -28,7 +28,7 @@ pub struct Live {
 impl Live {
     /// Empty stores for `topology` as `node` runs it.
     pub fn new(topology: Arc<Topology>, node: Arc<str>, clock: Clock, claims: Claims) -> Self {
-        let mut around = StandIns::new(topology, clock, claims, &BTreeMap::new());
+        let mut around = StandIns::new(topology, clock, claims, &BTreeMap::new(), Chance::of(CALM));
         around.services.node = node;
         Self { around, letters: Arc::default() }
     }
@@ -36,7 +36,7 @@ impl Live {
     /// The factory of `actor`.
     pub fn factory(&self, actor: &Actor) -> Result<Factory, Error> {
         match &actor.kind {
-            Kind::KafkaSource(options) => kafka_source::factory(actor, options, &self.services_of(actor)),
+            Kind::KafkaSource(options) => kafka_source::factory(actor, options, &self.around.services),
             Kind::KafkaSink(options) => kafka_sink::factory(actor, options, &self.around.services),
             Kind::DeadLetter(_) => Ok(dead_letter::keeper(self.letters.clone())),
             Kind::ReplaySource(_) => {
@@ -47,13 +47,6 @@ impl Live {
                 self.around.factory(actor)
             }
         }
-    }
-
-    /// A claim begins with the rows of the source's own sinks.
-    fn services_of(&self, source: &Actor) -> Services {
-        let services = &self.around.services;
-        let sinks = services.sinks_of(&source.name.value);
-        Services { offsets: Arc::new(self.around.offsets.with_sinks(sinks)), ..services.clone() }
     }
 
     /// Where offsets are kept.
@@ -73,10 +66,10 @@ impl Live {
 
     /// Lets every writer's table forget all but its newest `rows`. What it holds between two calls is what arrived.
     pub fn trim(&self, rows: usize) {
-        for table in self.around.rows.values() {
-            let mut table = table.lock().unwrap_or_else(PoisonError::into_inner);
-            let forgotten = table.len().saturating_sub(rows);
-            table.drain(..forgotten);
+        for table in self.around.tables.values() {
+            let mut content = table.content.lock().unwrap_or_else(PoisonError::into_inner);
+            let forgotten = content.rows.len().saturating_sub(rows);
+            content.rows.drain(..forgotten);
         }
     }
 }
