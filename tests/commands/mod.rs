@@ -2,5 +2,6 @@
 
 mod audit;
 mod bad_input;
+mod demo;
 mod plan;
 mod settings;

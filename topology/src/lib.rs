@@ -32,7 +32,7 @@ mod syntax;
 mod unconnected;
 pub mod xml;
 
-pub use diagnostic::{Code, Diagnostic, Severity, has_errors, point_at, to_json, to_sarif, to_text};
+pub use diagnostic::{Code, Diagnostic, Severity, has_errors, point_at, sorted, to_json, to_sarif, to_text};
 pub use load::{load, load_unconnected};
 pub use render::to_yaml;
 pub use settings::{NodeSettings, load_settings};

@@ -128,6 +128,33 @@ codes! {
     // Examples.
     UnknownInTest "T090" "a test names an actor that does not exist",
     UnfitInTest "T091" "a test asks of an actor what its kind cannot do",
+    // Live servers; see [`Code::needs_servers`].
+    Unreachable "T100" "a server that does not answer",
+    Refused "T101" "a server that refuses the connection",
+    TooOld "T102" "a server that is too old, or lacks TimescaleDB",
+    NoTopic "T110" "a topic that does not exist",
+    TopicForbidden "T111" "a topic or group that the user may not use",
+    IdleClones "T112" "more clones than partitions",
+    Compacted "T113" "a compacted topic where each record counts",
+    SmallMessages "T114" "a topic whose messages are smaller than the rows may be",
+    NoTable "T120" "a table that does not exist",
+    NoColumn "T121" "a field without a column",
+    UnfitColumn "T122" "a column that cannot hold its field",
+    UnfilledColumn "T123" "a column that refuses NULL and may get none",
+    PlainTable "T124" "a table that is no hypertable by the event time",
+    NoUniqueIndex "T125" "a business key without a unique index",
+    NoPrivilege "T126" "a privilege that the database's user lacks",
+    PendingMigration "T127" "migrations that the database lacks, or has otherwise",
+    Evicting "T130" "a Redis that drops keys when its memory is full",
+    NotPrimary "T131" "a Redis that takes no writes",
+    ForbiddenCommand "T132" "a command that the Redis user may not send",
+}
+
+impl Code {
+    /// Whether only a server can give it, so that it comes from `check --connect` and from no file alone.
+    pub fn needs_servers(self) -> bool {
+        self >= Code::Unreachable
+    }
 }
 
 #[cfg(test)]
