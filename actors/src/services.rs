@@ -40,7 +40,7 @@ enum Store {
     Kafka(Arc<KafkaOffsets>),
 }
 
-type SinksBySource = BTreeMap<Arc<str>, Vec<SinkIdentity>>;
+pub(crate) type SinksBySource = BTreeMap<Arc<str>, Vec<SinkIdentity>>;
 
 impl Connected {
     /// The services of `topology` on this node; connects to nothing yet.
@@ -77,7 +77,7 @@ impl Connected {
             Some(connection) => Some(Timescale::new(connection, &name, &node, clock.clone())?),
         };
         let sinks = sinks_by_source(&topology);
-        let writes_rows = topology.actors.iter().any(|actor| matches!(actor.kind, Kind::TimescaleWriter(_)));
+        let writes_rows = writes_rows(&topology);
         let store = match (&timescale, cluster, before.map(|before| &before.store)) {
             (Some(_), _, Some(Store::Timescale(store))) if writes_rows && database == old_database => {
                 Store::Timescale(Arc::new(store.with_sinks(sinks)))
@@ -122,8 +122,13 @@ impl Services {
     }
 }
 
+/// Whether offsets live beside rows.
+pub(crate) fn writes_rows(topology: &Topology) -> bool {
+    topology.actors.iter().any(|actor| matches!(actor.kind, Kind::TimescaleWriter(_)))
+}
+
 /// The sinks downstream of each source, by the source's identity.
-fn sinks_by_source(topology: &Topology) -> SinksBySource {
+pub(crate) fn sinks_by_source(topology: &Topology) -> SinksBySource {
     let sources = topology.actors.iter().filter(|actor| actor.kind.is_source());
     sources.map(|source| (source.id.value.as_str().into(), sinks_of(topology, &source.name.value))).collect()
 }

@@ -10,7 +10,7 @@ mod connect;
 mod crash;
 mod kafka;
 mod migrations;
-mod node;
+pub mod node;
 mod oracle;
 mod outage;
 mod recorded;

@@ -15,9 +15,9 @@ use tokio_postgres::types::{ToSql, Type};
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Plan {
     /// The table's columns, in the row's order.
-    pub(super) columns: Vec<Identifier>,
+    pub(crate) columns: Vec<Identifier>,
     /// Position in the batch and encoding, by column.
-    pub(super) encodings: Vec<(usize, Encoding)>,
+    pub(crate) encodings: Vec<(usize, Encoding)>,
 }
 
 /// One column of the live table.
@@ -78,6 +78,40 @@ fn refused(table: &TableName, faults: &[Fault]) -> Option<Error> {
         table.plain(),
         columns.join("; ")
     )))
+}
+
+/// Compares `columns` with a table that has them, except where `declared` gives one another type.
+pub(crate) fn fit(
+    table: &TableName,
+    columns: &[Column],
+    declared: &[(String, FieldType)],
+) -> Result<Plan, Error> {
+    let live = |column: &Column| {
+        let own = declared.iter().find(|(name, _)| *name == column.name);
+        Live::of(&column.name, own.map_or(column.kind, |(_, kind)| *kind))
+    };
+    let (plan, faults) = compare(columns, &columns.iter().map(live).collect::<Vec<_>>())?;
+    refused(table, &faults).map_or(Ok(plan), Err)
+}
+
+impl Live {
+    /// The column that a migration makes for a field of that type.
+    fn of(name: &str, kind: FieldType) -> Self {
+        let (base, modifier) = match kind {
+            FieldType::Text => (Type::TEXT, -1),
+            FieldType::Int64 => (Type::INT8, -1),
+            FieldType::Float64 => (Type::FLOAT8, -1),
+            FieldType::Decimal { precision, scale } => {
+                (Type::NUMERIC, (i32::from(precision) << 16 | i32::from(scale)) + 4)
+            }
+            FieldType::Bool => (Type::BOOL, -1),
+            FieldType::Timestamp => (Type::TIMESTAMPTZ, -1),
+            FieldType::Json => (Type::JSONB, -1),
+        };
+        let (refuses_null, filled, read_only, is_enum) = (false, false, false, false);
+        let (name, written) = (name.to_owned(), sql_type(kind).to_string());
+        Self { name, written, base, modifier, refuses_null, filled, read_only, is_enum }
+    }
 }
 
 async fn read(connection: &Connection, table: &TableName) -> Result<Vec<Live>, Error> {
