@@ -32,6 +32,7 @@ pub(crate) struct Arguments {
     /// The topology file.
     file: PathBuf,
     /// Ask Kafka, TimescaleDB and Redis too whether topics, tables, privileges and settings fit; changes nothing there.
+    /// A server that is away is an error like any other: exit 1.
     #[arg(long)]
     connect: bool,
     /// The form of the findings.

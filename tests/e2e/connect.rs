@@ -40,6 +40,22 @@ const TABLE: &str = "
     CREATE TABLE market.trades (ts timestamptz NOT NULL, symbol text NOT NULL, price numeric(18,8) NOT NULL);
     SELECT create_hypertable('market.trades', by_range('ts'));";
 
+/// A role that may do everything but write into the table and move offsets. Roles belong to the whole server, so it has
+/// a name of its own, in the setting `test.role`.
+const MAKE_READER: &str = "
+    DO $$ DECLARE role text := current_setting('test.role'); BEGIN
+        EXECUTE format('CREATE ROLE %I LOGIN PASSWORD ''hunter2''', role);
+        EXECUTE format('GRANT USAGE ON SCHEMA market, aqueduct TO %I', role);
+        EXECUTE format('GRANT SELECT ON ALL TABLES IN SCHEMA market, aqueduct TO %I', role);
+        EXECUTE format('GRANT INSERT ON aqueduct.offsets, aqueduct.dead_letter TO %I', role);
+    END $$";
+
+const END_READER: &str = "
+    DO $$ DECLARE role text := current_setting('test.role'); BEGIN
+        EXECUTE format('DROP OWNED BY %I', role);
+        EXECUTE format('DROP ROLE %I', role);
+    END $$";
+
 /// Servers, a topology file, and what the environment says.
 struct Scene {
     world: World,
@@ -403,10 +419,8 @@ fn a_user_who_may_only_read_is_said() {
     let scene = Scene::fitting();
     let role = scene.world.prefix.replace(['-', ':'], "_") + "reader";
     let sql = scene.world.sql();
-    sql.batch(&format!("CREATE ROLE {role} LOGIN PASSWORD 'hunter2'"));
-    sql.batch(&format!("GRANT USAGE ON SCHEMA market, aqueduct TO {role}"));
-    sql.batch(&format!("GRANT SELECT ON ALL TABLES IN SCHEMA market, aqueduct TO {role}"));
-    sql.batch(&format!("GRANT INSERT ON aqueduct.offsets, aqueduct.dead_letter TO {role}"));
+    sql.rows("SELECT set_config('test.role', $1, false)", &[&role]);
+    sql.batch(MAKE_READER);
     let place = scene.world.database_url().rsplit_once('@').expect("a user").1.to_owned();
     let mut scene = scene;
     scene.names.insert(0, (role.clone(), "reader"));
@@ -418,8 +432,7 @@ fn a_user_who_may_only_read_is_said() {
     assert!(own.contains("lacks UPDATE on aqueduct.offsets"), "{own}");
     let table = findings.iter().find(|finding| finding.contains("topology.yaml:15:")).expect("at the table");
     golden("T126", 0, table);
-    sql.batch(&format!("DROP OWNED BY {role}"));
-    sql.batch(&format!("DROP ROLE {role}"));
+    sql.batch(END_READER);
 }
 
 #[test]
