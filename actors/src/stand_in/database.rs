@@ -5,7 +5,7 @@
 //! a transaction that another claim would have had to wait for is ended, as its session would be.
 
 use super::trouble::Way;
-use crate::timescale::offsets::{ClaimRow, plan_claim};
+use crate::timescale::offsets::{ClaimRow, open_from, plan_claim};
 use crate::timescale::{Advance, LetterStore, Stored, limits};
 use aqueduct_engine::{
     Claim, ClaimRequest, Error, Letter, OffsetStore, Owner, PartitionKey, Position, SinkIdentity,
@@ -125,7 +125,8 @@ impl Database {
         for claim in &claims {
             rows.claim(claim);
             if self.exactly_once {
-                rows.forget_letters(claim);
+                let sinks = self.sinks.get(&claim.key.source).map(Vec::as_slice).unwrap_or_default();
+                rows.forget_letters(claim, open_from(claim, sinks));
             }
         }
         Ok(claims)
@@ -165,10 +166,9 @@ impl Rows {
         }
     }
 
-    /// What will be judged again. A sink rejects a record only after it had none of it, so its own letters below its
-    /// offset stay.
-    fn forget_letters(&mut self, claim: &Claim) {
-        let from = |actor: &Arc<str>| claim.sinks.get(actor).copied().unwrap_or(claim.start);
+    /// Those of records whose fate is open again: a sink's own from its own offset on, all others from `open` on.
+    fn forget_letters(&mut self, claim: &Claim, open: i64) {
+        let from = |actor: &Arc<str>| claim.sinks.get(actor).copied().unwrap_or(open);
         self.letters.retain(|_, letter| letter.key != claim.key || letter.offset < from(&letter.actor));
     }
 }

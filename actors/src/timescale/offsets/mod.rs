@@ -14,7 +14,7 @@ use aqueduct_engine::{
 };
 use futures::future::LocalBoxFuture;
 use plan::{Plan, Row, plan};
-pub(crate) use plan::{Row as ClaimRow, plan as plan_claim};
+pub(crate) use plan::{Row as ClaimRow, open_from, plan as plan_claim};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio_postgres::error::SqlState;
@@ -216,9 +216,7 @@ impl TimescaleOffsets {
         let partitions: Vec<i32> = claims.iter().map(|claim| claim.key.partition).collect();
         let mut open = Vec::with_capacity(claims.len());
         for claim in claims {
-            let required = self.sinks_of(&claim.key)?.iter().filter(|sink| sink.required);
-            let settled = required.filter_map(|sink| claim.sinks.get(&sink.id).copied()).max();
-            open.push(settled.unwrap_or(claim.start));
+            open.push(open_from(claim, self.sinks_of(&claim.key)?));
         }
         let params: [&(dyn ToSql + Sync); 5] = [&&*self.topology, &inputs, &topics, &partitions, &open];
         self.query(connection, "delete dead letters that will be judged again", FORGET_LETTERS, &params)

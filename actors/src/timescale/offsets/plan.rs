@@ -1,7 +1,7 @@
 //! What a claim decides for one partition, from what is stored and what Kafka has. Pure.
 
 use crate::timescale::limits::HEAL_RECORDS_MAX;
-use aqueduct_engine::{ClaimRequest, Class, Error, SinkIdentity};
+use aqueduct_engine::{Claim, ClaimRequest, Class, Error, SinkIdentity};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -57,6 +57,12 @@ pub(crate) fn plan(
     }
     let start = offsets.values().copied().min().unwrap_or(log.initial);
     Ok(Plan { epoch, start, sinks: offsets, skipped })
+}
+
+/// Where the fate of records is open again under `claim`: where every required sink will see them again.
+pub(crate) fn open_from(claim: &Claim, sinks: &[SinkIdentity]) -> i64 {
+    let required = sinks.iter().filter(|sink| sink.required);
+    required.filter_map(|sink| claim.sinks.get(&sink.id).copied()).max().unwrap_or(claim.start)
 }
 
 /// `offset`, or `floor` if it lies below; what lies between is skipped.
