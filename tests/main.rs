@@ -5,5 +5,6 @@
 
 mod commands;
 mod e2e;
+mod editor;
 mod rehearsal;
 mod tidy;

@@ -46,7 +46,10 @@ mod tests {
     #[test]
     fn every_folder_is_an_example() {
         let names: Vec<_> = all().into_iter().map(|example| example.name).collect();
-        assert_eq!(names, ["books", "kraken", "md-trades", "plant", "quotes"]);
+        assert_eq!(
+            names,
+            ["audit-log", "books", "kraken", "md-trades", "minimal", "phemex", "plant", "quotes"]
+        );
         assert!(example("md-trades").is_some_and(|example| example.text.contains("topology: md-trades")));
     }
 }

@@ -4,17 +4,42 @@ use crate::identity;
 use crate::reload::{self, Origin};
 use crate::settings::Settings;
 use anyhow::Result;
-use aqueduct_actors::{Connected, Services, catalog};
+use aqueduct_actors::{Connected, catalog};
 use aqueduct_engine::application::{self, Handle, RuntimeApplication};
 use aqueduct_engine::telemetry::recorder;
-use aqueduct_engine::{Claims, Clock, Outcome, Placement};
-use aqueduct_topology::model::Topology;
+use aqueduct_engine::{Claims, Clock, Factory, OffsetStore, Outcome, Placement};
+use aqueduct_topology::model::{Actor, Topology};
 use std::sync::Arc;
 
+/// What stands around the actors of one run.
+pub(crate) struct Surroundings {
+    /// How each actor is made.
+    pub(crate) catalog: Box<dyn Fn(&Actor) -> Result<Factory, aqueduct_engine::Error>>,
+    /// Where offsets live.
+    pub(crate) offsets: Arc<dyn OffsetStore>,
+    /// The servers behind it, if it is they: what a reload goes on from.
+    connected: Option<Connected>,
+}
+
+impl Surroundings {
+    /// Something else than the servers that the topology names; such a node is not reloaded.
+    pub(crate) fn among(
+        catalog: Box<dyn Fn(&Actor) -> Result<Factory, aqueduct_engine::Error>>,
+        offsets: Arc<dyn OffsetStore>,
+    ) -> Self {
+        Self { catalog, offsets, connected: None }
+    }
+}
+
+/// Who runs, and when.
+pub(crate) struct Node {
+    pub(crate) name: Arc<str>,
+    pub(crate) clock: Clock,
+    pub(crate) claims: Claims,
+}
+
 /// Assembles `topology` on this node and runs it to its end, on an actix system of its own. `beside` runs with it, speaks
-/// to it through its handle, and is dropped at its end.
-///
-/// With an `origin` it can be reloaded.
+/// to it through its handle, and is dropped at its end. With an `origin` it can be reloaded.
 pub(crate) fn run<F>(
     topology: Topology,
     settings: &Settings,
@@ -24,15 +49,39 @@ pub(crate) fn run<F>(
 where
     F: Future<Output = ()> + 'static,
 {
+    run_from(topology, settings, origin, connected, beside)
+}
+
+/// The same among other surroundings than the topology's connections.
+pub(crate) fn run_among<F>(
+    topology: Topology,
+    settings: &Settings,
+    surroundings: impl FnOnce(Arc<Topology>, &Node) -> Result<Surroundings>,
+    beside: impl FnOnce(Handle) -> F,
+) -> Result<Outcome>
+where
+    F: Future<Output = ()> + 'static,
+{
+    run_from(topology, settings, None, surroundings, beside)
+}
+
+fn run_from<F>(
+    topology: Topology,
+    settings: &Settings,
+    origin: Option<Origin>,
+    surroundings: impl FnOnce(Arc<Topology>, &Node) -> Result<Surroundings>,
+    beside: impl FnOnce(Handle) -> F,
+) -> Result<Outcome>
+where
+    F: Future<Output = ()> + 'static,
+{
     recorder::install()?;
     actix_rt::System::new().block_on(async move {
-        let (clock, claims) = (Clock::system(), Claims::default());
-        let connected = Connected::new(Arc::new(topology), settings.node.as_str().into(), clock, claims)?;
-        let mut application = assemble(settings, connected.services().clone())?;
-        let reloads = match (origin, application.reload_requests()) {
-            (Some(origin), Some(requests)) => {
-                let memory_budget_bytes = settings.memory_budget_bytes;
-                Some(reload::serve(origin, memory_budget_bytes, connected, application.handle(), requests)?)
+        let (mut application, connected) = assemble(topology, settings, surroundings)?;
+        let reloads = match (origin, connected, application.reload_requests()) {
+            (Some(origin), Some(connected), Some(requests)) => {
+                let (budget, handle) = (settings.memory_budget_bytes, application.handle());
+                Some(reload::serve(origin, budget, connected, handle, requests)?)
             }
             _ => None,
         };
@@ -42,25 +91,43 @@ where
     })
 }
 
+/// The servers that the topology names.
+fn connected(topology: Arc<Topology>, node: &Node) -> Result<Surroundings> {
+    let connected = Connected::new(topology, node.name.clone(), node.clock.clone(), node.claims.clone())?;
+    let services = connected.services().clone();
+    Ok(Surroundings {
+        offsets: services.offsets.clone(),
+        catalog: Box::new(move |actor| catalog::factory(actor, &services)),
+        connected: Some(connected),
+    })
+}
+
 /// Must be called on a runtime: pools begin to count time when they are made.
-fn assemble(settings: &Settings, services: Services) -> Result<RuntimeApplication> {
-    let Services { topology, node, clock, claims, offsets, .. } = services.clone();
+fn assemble(
+    topology: Topology,
+    settings: &Settings,
+    surroundings: impl FnOnce(Arc<Topology>, &Node) -> Result<Surroundings>,
+) -> Result<(RuntimeApplication, Option<Connected>)> {
     let form = identity::form(&topology)?;
+    let topology = Arc::new(topology);
+    let node =
+        Node { name: settings.node.as_str().into(), clock: Clock::system(), claims: Claims::default() };
+    let Surroundings { catalog, offsets, connected } = surroundings(topology.clone(), &node)?;
     let application = RuntimeApplication::builder(topology)
         .settings(application::Settings {
-            node,
+            node: node.name,
             signals: true,
             admin: Some(settings.admin.clone()),
             drain_deadline: settings.drain_deadline,
             stalled_after: settings.stalled_after,
             stuck_after: settings.stuck_after,
         })
-        .catalog(Box::new(move |actor| catalog::factory(actor, &services)))
+        .catalog(catalog)
         .offsets(offsets)
         .placement(Placement::arbiters(settings.arbiters))
-        .clock(clock)
-        .claims(claims)
+        .clock(node.clock)
+        .claims(node.claims)
         .canonical(form)
         .build()?;
-    Ok(application)
+    Ok((application, connected))
 }

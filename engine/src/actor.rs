@@ -94,6 +94,13 @@ impl Context {
         lease
     }
 
+    /// Waits until every output that may hold this actor up would take `batch`. What comes then, storing rejects and
+    /// handing on, is not cut in half by a stop; so await it first. An error means the stop was asked or an output was
+    /// closed, and nothing has happened: return it from `run`.
+    pub async fn room(&mut self, batch: &Batch) -> Result<(), Error> {
+        self.outputs.room(batch, &self.status).await
+    }
+
     /// Hands `batch` to every output; waits for room (best-effort branches only briefly).
     /// An error means the stop was asked or an output was closed: return it from `run`.
     pub async fn push(&mut self, batch: Batch) -> Result<(), Error> {

@@ -6,10 +6,11 @@
 #![expect(clippy::disallowed_methods, reason = "tests watch the machine's clock from outside")]
 
 mod bad_messages;
+mod connect;
 mod crash;
 mod kafka;
 mod migrations;
-mod node;
+pub mod node;
 mod oracle;
 mod outage;
 mod recorded;

@@ -99,7 +99,7 @@ impl Node {
 
     /// The status and body of a GET; `None` while nobody answers.
     pub fn get(&self, path: &str) -> Option<(u16, String)> {
-        request(self.admin, &format!("GET {path}"), "", Duration::from_secs(5))
+        get(self.admin, path)
     }
 
     /// The status and body of a POST with that token, which may take so long.
@@ -146,6 +146,11 @@ impl Drop for Node {
 /// A loopback address nobody listens on.
 pub fn free_address() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port")
+}
+
+/// The status and body of a GET; `None` while nobody answers.
+pub fn get(to: SocketAddr, path: &str) -> Option<(u16, String)> {
+    request(to, &format!("GET {path}"), "", Duration::from_secs(5))
 }
 
 fn request(to: SocketAddr, what: &str, headers: &str, bound: Duration) -> Option<(u16, String)> {

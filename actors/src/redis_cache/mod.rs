@@ -15,7 +15,7 @@ pub(crate) mod pending;
 mod positions;
 mod reply;
 mod rows;
-mod server;
+pub(crate) mod server;
 mod settle;
 pub(crate) mod store;
 mod text;

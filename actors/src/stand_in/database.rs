@@ -176,7 +176,8 @@ impl Rows {
         }
     }
 
-    /// Those of records whose fate is open again: a sink's own from its own offset on, all others from `open` on.
+    /// What is open again, from `open` on. A sink rejects a record only after it had none of it, so its own letters below its
+    /// offset stay.
     fn forget_letters(&mut self, claim: &Claim, open: i64) {
         let from = |actor: &Arc<str>| claim.sinks.get(actor).copied().unwrap_or(open);
         self.letters.retain(|_, letter| letter.key != claim.key || letter.offset < from(&letter.actor));

@@ -11,6 +11,7 @@
 //! Deliberately absent: upserts on the way of every row; `unique` goes through a staging table.
 
 pub mod encode;
+pub(crate) mod fault;
 mod gather;
 mod numeric;
 mod positions;

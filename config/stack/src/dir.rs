@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::environment::variable;
-use crate::error::Error;
+use crate::error::{Error, Missing};
 use crate::state::word;
 
 /// Where software and instances are kept.
@@ -43,7 +43,10 @@ impl StackDir {
         }
         match variable("HOME") {
             Some(home) => StackDir::new(Path::new(&home).join(".cache/aqueduct/stack")),
-            None => Err(Error::Unusable("no folder for the stack: set AQUEDUCT_STACK_DIR or HOME".into())),
+            None => Err(Error::Missing(vec![Missing {
+                what: "a folder for the stack's software and data".into(),
+                remedy: "export AQUEDUCT_STACK_DIR=<folder>, or set HOME".into(),
+            }])),
         }
     }
 

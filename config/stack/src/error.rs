@@ -9,7 +9,8 @@ use crate::part::Part;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The machine lacks tools or rights; all of them in one message.
+    /// The machine lacks tools or rights; all of them in one message. Said before anything is fetched or started, and never
+    /// later: whoever can do without the stack may go by that.
     #[error("the stack cannot run on this machine yet:\n{}", list(.0))]
     Missing(Vec<Missing>),
     /// A file operation failed.

@@ -1,25 +1,30 @@
-//! `aqueduct demo`: recorded and synthetic trades from a real Kafka into a real TimescaleDB and Redis, watched live.
+//! `aqueduct demo`: recorded and synthetic trades through the sample topology, watched live.
 //!
-//! It runs what `aqueduct run` runs, assembled by the same function; only the stack, the feed and the display are its
-//! own. Everything it started is gone when it ends.
+//! It runs what `aqueduct run` runs, assembled by the same function. Around it stand a private Kafka, TimescaleDB and
+//! Redis ([`on_stack`]), or, with `--in-process` and where those cannot be had, a broker and stores in memory
+//! ([`in_process`]); a banner says which. Everything it started is gone when it ends.
+//!
+//! Only what the machine lacks, known before anything is fetched or started, leads to memory unasked. Where servers of
+//! one's own are named, or fetching or starting fails on the way, that is an error: what was asked for is broken.
 
+mod banner;
 mod feeding;
+mod in_process;
+mod on_stack;
 mod screen;
 
-use crate::environment::variable;
 use crate::exit::Exit;
-use crate::migrate;
 use crate::output;
+use crate::run;
 use crate::settings::Flags;
-use crate::{file, node, run};
 use anyhow::{Context, Result};
+use aqueduct_config::topologies::Example;
 use aqueduct_engine::Outcome;
 use aqueduct_engine::application::Handle;
 use aqueduct_engine::telemetry::log;
-use aqueduct_stack::{Lifetime, Options, Stack, progress};
-use aqueduct_topology::model::Topology;
+use aqueduct_stack::{Error, Lifetime, Missing, Options, Own, Stack, progress};
 use feeding::Feeding;
-use screen::{REPAINT, Screen, Totals};
+use screen::{Look, REPAINT, Screen, Totals};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
@@ -45,6 +50,9 @@ pub(crate) struct Arguments {
     /// Print the ledger as JSON at the end.
     #[arg(long)]
     json: bool,
+    /// Need nothing but this binary: a mock broker and stores in memory in place of Kafka, TimescaleDB and Redis.
+    #[arg(long)]
+    in_process: bool,
     #[command(flatten)]
     flags: Flags,
 }
@@ -60,50 +68,49 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit> {
         // Somebody else has the usual port; the page is shown with its address anyway.
         settings.admin.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     }
-    let stack = Stack::up(&Options::from_env("demo", Lifetime::Private)?, &*progress::on_stderr())?;
-    let topology = prepare(&stack)?;
-    let feeding = Feeding::start(&stack.kafka_bootstrap(), TOPIC, arguments.rate)?;
-    let (hints, seconds) = (hints(&stack), arguments.seconds.map(Duration::from_secs));
-    let outcome = node::run(topology, &settings, None, |handle| watch(handle, feeding, hints, seconds))?;
+    let outcome = match stage(arguments.in_process)? {
+        Stage::Stack(stack) => on_stack::run(arguments, &settings, &stack)?,
+        Stage::Memory(lacking) => {
+            output::say!("{}", banner::in_process(&lacking));
+            in_process::run(arguments, &settings)?
+        }
+    };
     report(&outcome, arguments.json)?;
     Ok(Exit::Runtime(outcome.exit_code))
 }
 
-/// Topic, tables, and the topology with the stack's addresses.
-fn prepare(stack: &Stack) -> Result<Topology> {
-    let example =
-        aqueduct_config::topologies::example(EXAMPLE).context("the example is part of the binary")?;
-    // The recorded messages are years old, and retention counts from a record's time.
-    if let Err(error) = stack.create_topic(TOPIC, PARTITIONS, &[("retention.ms", "-1")]) {
-        crate::output::say!("topic {TOPIC} is used as it is: {error}");
-    }
-    let addresses = stack.env();
-    let environment = |name: &str| {
-        let own = addresses.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
-        own.or_else(|| variable(name))
-    };
-    let topology =
-        file::parse("md-trades/topology.yaml", example.text.as_bytes().to_vec(), &environment).accepted()?;
-    migrate::up_example(&topology, &example)?;
-    Ok(topology)
+/// What the topology runs among.
+enum Stage {
+    Stack(Stack),
+    /// With what the machine lacks for the stack; empty = asked for.
+    Memory(Vec<Missing>),
 }
 
-/// The lines with which to look for oneself.
-fn hints(stack: &Stack) -> Vec<String> {
-    let psql = stack.psql_command().map(|command| {
-        format!("{command} -c 'select venue, symbol, price, qty, side, ts from market.trades order by ts desc limit 10'")
-    });
-    let redis = stack.redis_cli_command().map(|command| format!("{command} hgetall last:binance:SYN000-USD"));
-    [psql, redis].into_iter().flatten().collect()
+fn stage(in_process: bool) -> Result<Stage> {
+    if in_process {
+        return Ok(Stage::Memory(Vec::new()));
+    }
+    let up = |options: Options| Stack::up(&options, &*progress::on_stderr());
+    match Options::from_env("demo", Lifetime::Private).and_then(up) {
+        Ok(stack) => Ok(Stage::Stack(stack)),
+        // Whoever names servers wants those.
+        Err(Error::Missing(lacking)) if Own::from_env() == Own::default() => Ok(Stage::Memory(lacking)),
+        Err(error) => Err(error).context("no stack; `aqueduct demo --in-process` needs none"),
+    }
+}
+
+fn example() -> Result<Example> {
+    aqueduct_config::topologies::example(EXAMPLE).context("the example is part of the binary")
 }
 
 /// Paints until the time is over, then ends the feed and lets the node drain.
-async fn watch(handle: Handle, feeding: Feeding, hints: Vec<String>, seconds: Option<Duration>) {
+async fn watch(handle: Handle, feeding: Feeding, look: Look, seconds: Option<Duration>) {
     let clock = aqueduct_engine::Clock::system();
     let began = clock.now();
-    let mut screen = Screen::new(hints);
+    let mut screen = Screen::new(look);
     while seconds.is_none_or(|seconds| clock.now() - began < seconds) {
         clock.sleep(REPAINT).await;
+        feeding.has_been_read(handle.registry().ledger().totals().read);
         screen.paint(&handle, feeding.sent());
     }
     let sent = feeding.finish().unwrap_or_else(|error| {
@@ -125,7 +132,7 @@ fn report(outcome: &Outcome, json: bool) -> Result<()> {
     let format = if json { output::Format::Json } else { output::Format::Text };
     run::report(outcome, format)?;
     if !json {
-        crate::output::say!("\n{}", screen::ledger_line(Totals::of(&outcome.ledger)));
+        output::say!("\n{}", screen::ledger_line(Totals::of(&outcome.ledger)));
     }
     Ok(())
 }

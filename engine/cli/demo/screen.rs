@@ -39,24 +39,33 @@ impl Totals {
     }
 }
 
+/// What stands below the figures.
+pub(super) struct Look {
+    pub(super) title: &'static str,
+    /// Asked at every repaint.
+    pub(super) lines: Box<dyn Fn() -> Vec<String>>,
+}
+
 /// The display; gone when dropped.
 pub(super) struct Screen {
     terminal: Option<(MultiProgress, ProgressBar)>,
-    hints: Vec<String>,
+    look: Look,
+    /// Whether a plain display has said where the page is.
+    named_page: bool,
     before: Totals,
     paints: u32,
 }
 
 impl Screen {
-    /// `hints` are the lines with which to look for oneself.
-    pub(super) fn new(hints: Vec<String>) -> Self {
+    /// Nothing painted yet.
+    pub(super) fn new(look: Look) -> Self {
         let terminal = std::io::stderr().is_terminal().then(|| {
             let all = MultiProgress::new();
             let bar = all.add(ProgressBar::new_spinner());
             bar.set_style(ProgressStyle::with_template("{msg}").expect("invariant: a fixed template"));
             (all, bar)
         });
-        Self { terminal, hints, before: Totals::default(), paints: 0 }
+        Self { terminal, look, named_page: false, before: Totals::default(), paints: 0 }
     }
 
     /// Shows how things stand.
@@ -64,11 +73,16 @@ impl Screen {
         let registry = handle.registry();
         let totals = Totals::of(&registry.ledger().rows());
         let actors = registry.actors();
+        let lines = (self.look.lines)();
         self.paints += 1;
         if let Some((_, bar)) = &self.terminal {
             let rate = rate(totals.written, self.before.written, 1);
             self.before = totals;
-            bar.set_message(self.picture(&actors, totals, sent, rate, handle));
+            let figures = figures(&actors, totals, sent, rate, handle);
+            bar.set_message(format!("{figures}\n  {}\n    {}\n", self.look.title, lines.join("\n    ")));
+        } else if let Some(address) = handle.admin_address().filter(|_| !self.named_page) {
+            self.named_page = true;
+            let _ = writeln!(std::io::stderr(), "page http://{address}/");
         } else if self.paints.is_multiple_of(PLAIN_EVERY) {
             let rate = rate(totals.written, self.before.written, PLAIN_EVERY);
             self.before = totals;
@@ -78,22 +92,19 @@ impl Screen {
                 writeln!(std::io::stderr(), "{}  {rate} records/s written, lag {lag}", ledger_line(totals));
         }
     }
+}
 
-    fn picture(&self, actors: &[ActorView], totals: Totals, sent: u64, rate: u64, handle: &Handle) -> String {
-        let mut out = String::new();
-        let page = handle.admin_address().map(|address| format!("http://{address}/")).unwrap_or_default();
-        let _ = writeln!(out, "\naqueduct demo   {page}   Ctrl-C drains\n");
-        for actor in actors {
-            let _ =
-                writeln!(out, "  {:<12} {:<17} {:<9} {}", actor.name, actor.kind, actor.state, about(actor));
-        }
-        let _ = writeln!(out, "\n  sent {sent}   {}", ledger_line(totals));
-        let _ = writeln!(out, "  {rate} records/s written\n\n  look for yourself:");
-        for hint in &self.hints {
-            let _ = writeln!(out, "    {hint}");
-        }
-        out
+/// Actors, ledger and rate.
+fn figures(actors: &[ActorView], totals: Totals, sent: u64, rate: u64, handle: &Handle) -> String {
+    let mut out = String::new();
+    let page = handle.admin_address().map(|address| format!("http://{address}/")).unwrap_or_default();
+    let _ = writeln!(out, "\naqueduct demo   {page}   Ctrl-C drains\n");
+    for actor in actors {
+        let _ = writeln!(out, "  {:<12} {:<17} {:<9} {}", actor.name, actor.kind, actor.state, about(actor));
     }
+    let _ = writeln!(out, "\n  sent {sent}   {}", ledger_line(totals));
+    let _ = writeln!(out, "  {rate} records/s written");
+    out
 }
 
 impl Drop for Screen {

@@ -12,8 +12,8 @@ mod test;
 pub use actor::COMMON;
 pub use actor::LINK;
 pub use file::{BACKOFF, CONNECTIONS, FILE, KAFKA, REDIS, SASL, SUPERVISOR, TIMESCALE, TLS};
-pub(crate) use foreign::ours;
 pub use foreign::{FOREIGN, Foreign, Place};
+pub(crate) use foreign::{our_kind, our_word, ours};
 pub use kinds::{CASE, CASE_FIELD, EVENT_TIME, FIELD, FLUSH, KINDS};
 pub use test::{EXPECT, FAULT, LEDGER, LETTER, RECORD, ROW, SEND, SINK_EXPECT, TABLE, TEST};
 

@@ -12,11 +12,14 @@ fn golden(name: &str, text: &str) {
 }
 
 #[test]
-fn every_form_of_a_nested_topology_matches_its_snapshot() {
-    let topology = clean(library::MD_TRADES);
-    golden("md-trades.mmd", &drawing::mermaid(&topology));
-    golden("md-trades.dot", &drawing::dot(&topology));
-    golden("md-trades.svg", &drawing::svg(&topology));
+fn every_topology_of_the_library_is_drawn_as_its_snapshots_show() {
+    for text in library::ALL {
+        let topology = clean(text);
+        let name = &topology.name.value;
+        golden(&format!("{name}.mmd"), &drawing::mermaid(&topology));
+        golden(&format!("{name}.dot"), &drawing::dot(&topology));
+        golden(&format!("{name}.svg"), &drawing::svg(&topology));
+    }
 }
 
 #[test]

@@ -7,6 +7,9 @@ pub(super) const MD_TRADES: &str = include_str!("../../../config/topologies/md-t
 const KRAKEN: &str = include_str!("../../../config/topologies/kraken/topology.yaml");
 pub(super) const BOOKS: &str = include_str!("../../../config/topologies/books/topology.yaml");
 const PLANT: &str = include_str!("../../../config/topologies/plant/topology.yaml");
+const AUDIT_LOG: &str = include_str!("../../../config/topologies/audit-log/topology.yaml");
+const MINIMAL: &str = include_str!("../../../config/topologies/minimal/topology.yaml");
+const PHEMEX: &str = include_str!("../../../config/topologies/phemex/topology.yaml");
 const MARKET_DATA: &str = include_str!("../../tests/library/market-data.yaml");
 const QUOTES: &str = include_str!("../../../config/topologies/quotes/topology.yaml");
 
@@ -14,7 +17,8 @@ const QUOTES: &str = include_str!("../../../config/topologies/quotes/topology.ya
 pub(super) const NEW: &str = include_str!("../../../config/new.yaml");
 
 /// Every file of the library.
-pub(crate) const ALL: &[&str] = &[MD_TRADES, MARKET_DATA, KRAKEN, BOOKS, PLANT, QUOTES];
+pub(crate) const ALL: &[&str] =
+    &[MD_TRADES, MARKET_DATA, KRAKEN, BOOKS, PLANT, QUOTES, AUDIT_LOG, MINIMAL, PHEMEX];
 
 fn normalizer<'a>(topology: &'a Topology, name: &str) -> &'a Normalizer {
     match &topology.actor(name).expect("the actor").kind {
@@ -28,6 +32,22 @@ fn every_topology_loads() {
     for text in ALL {
         clean(text);
     }
+}
+
+#[test]
+fn no_topology_of_the_library_is_left_out() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/topologies");
+    let entries = std::fs::read_dir(folder).expect("the library").flatten();
+    for file in entries.map(|entry| entry.path().join("topology.yaml")).filter(|file| file.exists()) {
+        let text = std::fs::read_to_string(&file).expect("readable");
+        assert!(ALL.contains(&text.as_str()), "{} is not in ALL", file.display());
+    }
+}
+
+#[test]
+fn the_minimal_topology_is_minimal() {
+    assert!(MINIMAL.lines().count() <= 20);
+    assert!(!clean(MINIMAL).actors.is_empty());
 }
 
 #[test]

@@ -208,16 +208,13 @@ impl TimescaleOffsets {
         Ok(())
     }
 
-    /// Deletes the letters of records whose fate is open again: a sink's own from its own offset on, all others from
-    /// where every required sink will see them again. Below, they are read to heal a best-effort sink, and a required
-    /// one would not take what the rules of today let pass: without its letter such a record would be nowhere.
+    /// Deletes the letters of records whose fate is open again: a sink's own from its own offset on, all others as
+    /// [`open_from`] says.
     async fn forget_letters(&self, connection: &Connection, claims: &[Claim]) -> Result<(), Refused> {
         let [inputs, topics] = names(claims.iter().map(|claim| &claim.key));
         let partitions: Vec<i32> = claims.iter().map(|claim| claim.key.partition).collect();
-        let mut open = Vec::with_capacity(claims.len());
-        for claim in claims {
-            open.push(open_from(claim, self.sinks_of(&claim.key)?));
-        }
+        let open = claims.iter().map(|claim| Ok(open_from(claim, self.sinks_of(&claim.key)?)));
+        let open: Vec<i64> = open.collect::<Result<_, Error>>()?;
         let params: [&(dyn ToSql + Sync); 5] = [&&*self.topology, &inputs, &topics, &partitions, &open];
         self.query(connection, "delete dead letters that will be judged again", FORGET_LETTERS, &params)
             .await?;

@@ -59,10 +59,13 @@ pub(crate) fn plan(
     Ok(Plan { epoch, start, sinks: offsets, skipped })
 }
 
-/// Where the fate of records is open again under `claim`: where every required sink will see them again.
+/// Where the fate of records is open again after `claim`, made for `sinks`: every required sink will see them. Below,
+/// they are read to heal a best-effort sink or one that lags, and those that have them behind them would not take what
+/// the rules of today let pass: without its letter such a record would be nowhere.
 pub(crate) fn open_from(claim: &Claim, sinks: &[SinkIdentity]) -> i64 {
     let required = sinks.iter().filter(|sink| sink.required);
-    required.filter_map(|sink| claim.sinks.get(&sink.id).copied()).max().unwrap_or(claim.start)
+    let settled = required.filter_map(|sink| claim.sinks.get(&sink.id).copied()).max();
+    settled.unwrap_or(claim.start)
 }
 
 /// `offset`, or `floor` if it lies below; what lies between is skipped.

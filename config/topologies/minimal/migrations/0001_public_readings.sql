@@ -1,0 +1,27 @@
+-- Drafted by `aqueduct migrate new` for topology `minimal`: read it, change what should be
+-- otherwise, then apply it with `aqueduct migrate up FILE`. Once applied, it must not change.
+
+-- The rows of actor `store`: its fields, in their order. A field that is neither optional nor filled by a
+-- default is NOT NULL. No `IF NOT EXISTS`: a table of that name that is there already should be noticed.
+CREATE TABLE "public"."readings" (
+    "at"    timestamptz      NOT NULL,
+    "name"  text             NOT NULL,
+    "value" double precision NOT NULL
+);
+
+-- A chunk a day: good while the indexes of the newest chunks fit into a quarter of the server's memory; take a
+-- shorter interval for more rows. The index on the time, newest first, comes with it.
+SELECT create_hypertable('"public"."readings"', by_range('at', INTERVAL '1 day'));
+
+-- For queries such as "the newest of one name". Each index slows every write, so it is left to you:
+-- CREATE INDEX ON "public"."readings" ("name", "at" DESC);
+
+-- What the role of `aqueduct run` needs. A database without a role `aqueduct_writer` (one user for all) needs none.
+DO $grants$
+BEGIN
+    IF EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'aqueduct_writer') THEN
+        GRANT USAGE ON SCHEMA "public" TO aqueduct_writer;
+        GRANT SELECT, INSERT ON "public"."readings" TO aqueduct_writer;
+    END IF;
+END
+$grants$;

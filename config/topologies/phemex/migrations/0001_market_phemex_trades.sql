@@ -1,0 +1,34 @@
+-- Drafted by `aqueduct migrate new` for topology `phemex`: read it, change what should be
+-- otherwise, then apply it with `aqueduct migrate up FILE`. Once applied, it must not change.
+
+CREATE SCHEMA IF NOT EXISTS "market";
+
+-- The rows of actor `history`: its fields, in their order. A field that is neither optional nor filled by a
+-- default is NOT NULL. No `IF NOT EXISTS`: a table of that name that is there already should be noticed.
+CREATE TABLE "market"."phemex_trades" (
+    "ts"       timestamptz   NOT NULL,
+    "ts_ns"    bigint        NOT NULL,
+    "market"   text          NOT NULL,
+    "symbol"   text          NOT NULL,
+    "side"     text          NOT NULL,
+    "price"    numeric(24,8) NOT NULL,
+    "qty"      numeric(24,8) NOT NULL,
+    "sequence" bigint        NOT NULL
+);
+
+-- A chunk a day: good while the indexes of the newest chunks fit into a quarter of the server's memory; take a
+-- shorter interval for more rows. The index on the time, newest first, comes with it.
+SELECT create_hypertable('"market"."phemex_trades"', by_range('ts', INTERVAL '1 day'));
+
+-- For queries such as "the newest of one symbol". Each index slows every write, so it is left to you:
+-- CREATE INDEX ON "market"."phemex_trades" ("symbol", "ts" DESC);
+
+-- What the role of `aqueduct run` needs. A database without a role `aqueduct_writer` (one user for all) needs none.
+DO $grants$
+BEGIN
+    IF EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'aqueduct_writer') THEN
+        GRANT USAGE ON SCHEMA "market" TO aqueduct_writer;
+        GRANT SELECT, INSERT ON "market"."phemex_trades" TO aqueduct_writer;
+    END IF;
+END
+$grants$;
