@@ -13,7 +13,6 @@ use futures::future::LocalBoxFuture;
 use futures::{FutureExt, SinkExt};
 use std::ops::Range;
 use std::pin::pin;
-use std::sync::Arc;
 use tokio_postgres::Statement;
 
 const BEGIN: &str = "BEGIN";
