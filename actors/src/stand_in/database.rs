@@ -112,6 +112,16 @@ impl Database {
         self.lock().offsets.iter().map(position).collect()
     }
 
+    /// Another claims every partition of `source` (or that one), and is heard of no more.
+    pub(super) fn usurp(&self, source: &str, partition: Option<u32>) {
+        let owner = Owner::random();
+        for ((_, key), row) in &mut self.lock().offsets {
+            if *key.source == *source && partition.is_none_or(|one| key.partition == one as i32) {
+                (row.epoch, row.owner) = (row.epoch + 1, owner);
+            }
+        }
+    }
+
     fn claim_all(&self, requests: &[ClaimRequest]) -> Result<Vec<Claim>, Error> {
         let mut rows = self.lock();
         let mut claims = Vec::with_capacity(requests.len());
@@ -166,7 +176,7 @@ impl Rows {
         }
     }
 
-    /// What will be judged again. A sink rejects a record only after it had none of it, so its own letters below its
+    /// What is open again, from `open` on. A sink rejects a record only after it had none of it, so its own letters below its
     /// offset stay.
     fn forget_letters(&mut self, claim: &Claim, open: i64) {
         let from = |actor: &Arc<str>| claim.sinks.get(actor).copied().unwrap_or(open);

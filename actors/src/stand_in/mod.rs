@@ -253,6 +253,13 @@ impl StandIns {
         }
     }
 
+    /// Another node claims a partition of that source (or all), and dies before it reads: the first is told nothing.
+    pub fn usurp(&self, source: &str, partition: Option<u32>) {
+        if let Some(feed) = self.feeds.get(source) {
+            self.database.usurp(&feed.source, partition);
+        }
+    }
+
     /// What that actor speaks to is in trouble from now on; `None` = it is well again.
     pub fn set_trouble(&self, actor: &str, trouble: Option<Trouble>) -> Result<(), Error> {
         let speaks = |actor: &Actor| actor.kind.is_sink() || matches!(actor.kind, Kind::DeadLetter(_));

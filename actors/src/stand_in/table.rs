@@ -10,7 +10,7 @@ use super::{Place, Row};
 use crate::json::rows::Rows as Json;
 use crate::timescale::{Advance, Stored, limits};
 use crate::timescale_writer::rows::Rows;
-use crate::timescale_writer::store::{Failure, First, Refused, Step, Store, Target, Transact};
+use crate::timescale_writer::store::{Failure, First, Refused, Rejections, Step, Store, Target, Transact};
 use crate::timescale_writer::table::{Plan, fit};
 use aqueduct_engine::{Batch, Class, Error, Letter, PartitionKey};
 use futures::future::{FutureExt, LocalBoxFuture};
@@ -268,7 +268,7 @@ impl Transact for Session {
         target: &'a Target,
         key: &'a PartitionKey,
         range: Range<i64>,
-    ) -> LocalBoxFuture<'a, Result<Vec<(i64, Arc<str>)>, Error>> {
+    ) -> LocalBoxFuture<'a, Result<Rejections, Error>> {
         async move {
             self.reach("read dead letters").await?;
             Ok(self.table.database.rejected(&target.sink, key, &range))

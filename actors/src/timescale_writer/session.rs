@@ -2,7 +2,7 @@
 
 use super::encode::{HEADER, TRAILER};
 use super::rows::Rows;
-use super::store::{Failure, First, Refused, Step, Store, Target, Transact};
+use super::store::{Failure, First, Refused, Rejections, Step, Store, Target, Transact};
 use super::table::{self, Plan};
 use crate::timescale::class::condition_name;
 use crate::timescale::connect::Refusal;
@@ -13,7 +13,6 @@ use futures::future::LocalBoxFuture;
 use futures::{FutureExt, SinkExt};
 use std::ops::Range;
 use std::pin::pin;
-use std::sync::Arc;
 use tokio_postgres::Statement;
 
 const BEGIN: &str = "BEGIN";
@@ -242,7 +241,7 @@ impl Transact for Session {
         target: &'a Target,
         key: &'a PartitionKey,
         range: Range<i64>,
-    ) -> LocalBoxFuture<'a, Result<Vec<(i64, Arc<str>)>, Error>> {
+    ) -> LocalBoxFuture<'a, Result<Rejections, Error>> {
         fence::rejected_offsets(&self.connection, (&target.topology, &target.sink), key, range).boxed_local()
     }
 }

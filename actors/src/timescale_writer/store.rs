@@ -83,6 +83,9 @@ pub(crate) enum Step {
     Rollback,
 }
 
+/// Offsets of records that a sink rejected, each with the reason.
+pub(crate) type Rejections = Vec<(i64, Arc<str>)>;
+
 /// Opens sessions.
 pub(crate) trait Store: Send + Sync {
     /// Connects, compares the table with the rows, prepares.
@@ -136,5 +139,5 @@ pub(crate) trait Transact {
         target: &'a Target,
         key: &'a PartitionKey,
         range: Range<i64>,
-    ) -> LocalBoxFuture<'a, Result<Vec<(i64, Arc<str>)>, Error>>;
+    ) -> LocalBoxFuture<'a, Result<Rejections, Error>>;
 }

@@ -138,6 +138,7 @@ fn begin(around: &StandIns, fault: &Fault) -> Result<(), Error> {
         (FaultKind::Revoke, _) => {
             around.hand_over(actor, fault.partition, fault.lasting.is_some(), Handover::Graceful);
         }
+        (FaultKind::Takeover, _) if fault.lasting.is_none() => around.usurp(actor, fault.partition),
         (FaultKind::Takeover, _) => around.hand_over(actor, fault.partition, true, Handover::Unnoticed),
         (FaultKind::RedisDown, _) => around.set_trouble(actor, Some(Trouble::Away))?,
         (FaultKind::SinkTimeout, _) => around.set_trouble(actor, Some(Trouble::Silent))?,

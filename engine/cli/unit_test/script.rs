@@ -54,8 +54,7 @@ impl Script {
             events.extend(fault.lasting.map(|lasting| (fault.at + lasting, Event::Healed(fault.clone()))));
         }
         let moves = |fault: &Fault| match fault.kind {
-            FaultKind::Takeover => true,
-            FaultKind::Revoke => fault.lasting.is_some(),
+            FaultKind::Takeover | FaultKind::Revoke => fault.lasting.is_some(),
             _ => false,
         };
         Ok(Self {
