@@ -7,14 +7,14 @@ use anyhow::Result;
 use aqueduct_actors::{Connected, catalog};
 use aqueduct_engine::application::{self, Handle, RuntimeApplication};
 use aqueduct_engine::telemetry::recorder;
-use aqueduct_engine::{Claims, Clock, Factory, OffsetStore, Outcome, Placement};
-use aqueduct_topology::model::{Actor, Topology};
+use aqueduct_engine::{Catalog, Claims, Clock, OffsetStore, Outcome, Placement};
+use aqueduct_topology::model::Topology;
 use std::sync::Arc;
 
 /// What stands around the actors of one run.
 pub(crate) struct Surroundings {
     /// How each actor is made.
-    pub(crate) catalog: Box<dyn Fn(&Actor) -> Result<Factory, aqueduct_engine::Error>>,
+    pub(crate) catalog: Catalog,
     /// Where offsets live.
     pub(crate) offsets: Arc<dyn OffsetStore>,
     /// The servers behind it, if it is they: what a reload goes on from.
@@ -23,10 +23,7 @@ pub(crate) struct Surroundings {
 
 impl Surroundings {
     /// Something else than the servers that the topology names; such a node is not reloaded.
-    pub(crate) fn among(
-        catalog: Box<dyn Fn(&Actor) -> Result<Factory, aqueduct_engine::Error>>,
-        offsets: Arc<dyn OffsetStore>,
-    ) -> Self {
+    pub(crate) fn among(catalog: Catalog, offsets: Arc<dyn OffsetStore>) -> Self {
         Self { catalog, offsets, connected: None }
     }
 }

@@ -34,7 +34,7 @@ impl Flow {
             let mut id = 0;
             while !self.over.load(Ordering::Relaxed) {
                 let due = begun.elapsed().as_millis() as u64 * RATE / 1000;
-                for _ in id..due {
+                while id < due {
                     id += 1;
                     let (key, value, time) = trade(id);
                     feed.send(Some(key.as_bytes()), Some(value.as_bytes()), Some(time)).expect("send");
