@@ -2,9 +2,10 @@
 //!
 //! A folder a kind; kinds never import each other. What several need lives beside them: [`kafka`] and [`timescale`]
 //! (clients, error classes, identifiers), [`expr`] (CEL). [`catalog`] is the only list of kinds; [`stand_in`] takes the
-//! place of those that touch the outside, for `try` and `test`.
+//! place of those that touch the outside, for `try` and `test`; [`connected`] holds a topology against the servers it names.
 
 pub mod catalog;
+pub mod connected;
 pub mod dead_letter;
 pub mod expr;
 pub mod json;
@@ -19,4 +20,4 @@ pub mod stand_in;
 pub mod timescale;
 pub mod timescale_writer;
 
-pub use services::Services;
+pub use services::{Connected, Services};

@@ -25,30 +25,95 @@ pub struct Services {
     pub timescale: Option<Timescale>,
 }
 
-impl Services {
+/// The services of a node at work, and of the topologies that come after by reload: what knows of claims and positions
+/// is shared by all of them, or an actor that stays would speak to a store that has not heard of its claim.
+pub struct Connected {
+    services: Services,
+    store: Store,
+}
+
+/// Where offsets live.
+enum Store {
+    /// Beside the rows: exactly once.
+    Timescale(Arc<TimescaleOffsets>),
+    /// In the consumer group: at least once.
+    Kafka(Arc<KafkaOffsets>),
+}
+
+pub(crate) type SinksBySource = BTreeMap<Arc<str>, Vec<SinkIdentity>>;
+
+impl Connected {
     /// The services of `topology` on this node; connects to nothing yet.
-    ///
-    /// Offsets live beside the rows where a `timescale_writer` writes some, else in Kafka (at least once).
     pub fn new(topology: Arc<Topology>, node: Arc<str>, clock: Clock, claims: Claims) -> Result<Self, Error> {
+        Self::make(topology, (node, clock, claims), None)
+    }
+
+    /// Those of the topology that shall run next. Connections that stay the same are kept.
+    pub fn next(&self, topology: Arc<Topology>) -> Result<Self, Error> {
+        let Services { node, clock, claims, .. } = self.services.clone();
+        Self::make(topology, (node, clock, claims), Some(self))
+    }
+
+    /// What factories are built with.
+    pub fn services(&self) -> &Services {
+        &self.services
+    }
+
+    fn make(
+        topology: Arc<Topology>,
+        (node, clock, claims): (Arc<str>, Clock, Claims),
+        before: Option<&Self>,
+    ) -> Result<Self, Error> {
         let name: Arc<str> = topology.name.value.as_str().into();
-        let timescale = match &topology.connections.timescale {
-            Some(connection) => Some(Timescale::new(connection, &name, &node, clock.clone())?),
+        let connections = |of: &Topology| (of.connections.timescale.clone(), of.connections.kafka.clone());
+        let (database, cluster) = connections(&topology);
+        let (old_database, old_cluster) =
+            before.map(|before| connections(&before.services.topology)).unwrap_or_default();
+        let timescale = match &database {
             None => None,
+            Some(_) if database == old_database => {
+                before.and_then(|before| before.services.timescale.clone())
+            }
+            Some(connection) => Some(Timescale::new(connection, &name, &node, clock.clone())?),
         };
         let sinks = sinks_by_source(&topology);
-        let writes_rows = topology.actors.iter().any(|actor| matches!(actor.kind, Kind::TimescaleWriter(_)));
-        let offsets: Arc<dyn OffsetStore> = match (&timescale, &topology.connections.kafka) {
-            (Some(timescale), _) if writes_rows => {
-                Arc::new(TimescaleOffsets::new(timescale.clone(), name, node.clone(), sinks))
+        let writes_rows = writes_rows(&topology);
+        let store = match (&timescale, cluster, before.map(|before| &before.store)) {
+            (Some(_), _, Some(Store::Timescale(store))) if writes_rows && database == old_database => {
+                Store::Timescale(Arc::new(store.with_sinks(sinks)))
             }
-            (_, Some(kafka)) => Arc::new(KafkaOffsets::new(kafka.clone(), &*name, sinks, clock.clone())),
-            (_, None) => {
+            (Some(timescale), _, _) if writes_rows => Store::Timescale(Arc::new(TimescaleOffsets::new(
+                timescale.clone(),
+                name,
+                node.clone(),
+                sinks,
+            ))),
+            (_, Some(kafka), Some(Store::Kafka(store))) if Some(&kafka) == old_cluster.as_ref() => {
+                Store::Kafka(Arc::new(store.with_sinks(sinks)))
+            }
+            (_, Some(kafka), _) => {
+                Store::Kafka(Arc::new(KafkaOffsets::new(kafka, &*name, sinks, clock.clone())))
+            }
+            (_, None, _) => {
                 let message =
                     "offsets have no place: give the topology a timescale_writer or a kafka connection";
                 return Err(Error::new(Class::Config, message));
             }
         };
-        Ok(Self { topology, node, clock, claims, offsets, timescale })
+        let offsets: Arc<dyn OffsetStore> = match &store {
+            Store::Timescale(store) => store.clone(),
+            Store::Kafka(store) => store.clone(),
+        };
+        Ok(Self { services: Services { topology, node, clock, claims, offsets, timescale }, store })
+    }
+}
+
+impl Services {
+    /// The services of `topology` on this node; connects to nothing yet.
+    ///
+    /// Offsets live beside the rows where a `timescale_writer` writes some, else in Kafka (at least once).
+    pub fn new(topology: Arc<Topology>, node: Arc<str>, clock: Clock, claims: Claims) -> Result<Self, Error> {
+        Ok(Connected::new(topology, node, clock, claims)?.services)
     }
 
     /// The sinks that take part in the claims of `source`: every sink downstream of it.
@@ -57,8 +122,13 @@ impl Services {
     }
 }
 
+/// Whether offsets live beside rows.
+pub(crate) fn writes_rows(topology: &Topology) -> bool {
+    topology.actors.iter().any(|actor| matches!(actor.kind, Kind::TimescaleWriter(_)))
+}
+
 /// The sinks downstream of each source, by the source's identity.
-fn sinks_by_source(topology: &Topology) -> BTreeMap<Arc<str>, Vec<SinkIdentity>> {
+pub(crate) fn sinks_by_source(topology: &Topology) -> SinksBySource {
     let sources = topology.actors.iter().filter(|actor| actor.kind.is_source());
     sources.map(|source| (source.id.value.as_str().into(), sinks_of(topology, &source.name.value))).collect()
 }

@@ -5,8 +5,11 @@ use crate::exit::RefusedConfiguration;
 use crate::output;
 use anyhow::{Context, Result};
 use aqueduct_topology::explain::over_budget;
+use aqueduct_topology::limits::SOURCE_BYTES_MAX;
 use aqueduct_topology::model::{Test, Topology};
 use aqueduct_topology::{Diagnostic, Source, has_errors, load, load_unconnected};
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 /// A file, read: its text, what it means, and what is wrong with it.
@@ -40,10 +43,14 @@ pub(crate) fn parse(name: &str, bytes: Vec<u8>, environment: &aqueduct_topology:
     understood(name, bytes, |source| load(source, environment))
 }
 
+/// Not more of a file than is needed to refuse it: `/dev/zero` has no end.
 fn bytes(file: &Path) -> Result<Vec<u8>> {
-    std::fs::read(file)
-        .with_context(|| format!("cannot read `{}`", file.display()))
-        .context(RefusedConfiguration)
+    let read = || {
+        let mut bytes = Vec::new();
+        File::open(file)?.take(SOURCE_BYTES_MAX as u64 + 1).read_to_end(&mut bytes)?;
+        std::io::Result::Ok(bytes)
+    };
+    read().with_context(|| format!("cannot read `{}`", file.display())).context(RefusedConfiguration)
 }
 
 fn understood(

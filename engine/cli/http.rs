@@ -38,11 +38,20 @@ pub(crate) struct Answer {
 impl Node {
     /// `GET path`, with the token of `AQUEDUCT_ADMIN_TOKEN` if there is one.
     pub(crate) fn get(&self, path: &str) -> Result<Answer> {
+        self.ask("GET", path, SILENCE_MAX)
+    }
+
+    /// `POST path`, without a body; the answer may take `wait_max`.
+    pub(crate) fn post(&self, path: &str, wait_max: Duration) -> Result<Answer> {
+        self.ask("POST", path, wait_max)
+    }
+
+    fn ask(&self, method: &str, path: &str, silence_max: Duration) -> Result<Answer> {
         let Some((host, prefix)) = place(&self.url) else {
             bail!("`{}` is no node's address; write http://host:port", self.url);
         };
-        let answer =
-            exchange(host, &request("GET", host, prefix, path, variable("AQUEDUCT_ADMIN_TOKEN").as_deref()));
+        let token = variable("AQUEDUCT_ADMIN_TOKEN");
+        let answer = exchange(host, &request(method, host, prefix, path, token.as_deref()), silence_max);
         answer.with_context(|| NoAnswer(self.url.clone()))
     }
 }
@@ -62,14 +71,14 @@ fn request(method: &str, host: &str, prefix: &str, path: &str, token: Option<&st
     format!("{method} {prefix}{path} HTTP/1.0\r\nhost: {host}\r\nconnection: close\r\n{token}\r\n")
 }
 
-fn exchange(host: &str, request: &str) -> Result<Answer> {
+fn exchange(host: &str, request: &str, silence_max: Duration) -> Result<Answer> {
     let with_port = if host.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok()) {
         host.to_owned()
     } else {
         format!("{host}:80")
     };
     let mut stream = connect(&with_port)?;
-    stream.set_read_timeout(Some(SILENCE_MAX))?;
+    stream.set_read_timeout(Some(silence_max))?;
     stream.set_write_timeout(Some(SILENCE_MAX))?;
     stream.write_all(request.as_bytes())?;
     let mut bytes = Vec::new();

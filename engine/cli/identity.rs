@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use std::fmt::Write;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 /// A file up to this size is digested whole; of a larger one its ends, size and time of change.
@@ -24,6 +24,16 @@ pub(crate) fn form(topology: &Topology) -> Result<Value> {
 /// The form.
 pub(crate) fn of(topology: &Topology) -> Form {
     Form::of(topology, &|path| digest(path).ok())
+}
+
+/// The files that the topology names.
+pub(crate) fn files(topology: &Topology) -> Vec<PathBuf> {
+    let named = std::cell::RefCell::new(Vec::new());
+    let _ = Form::of(topology, &|path| {
+        named.borrow_mut().push(path.to_owned());
+        None
+    });
+    named.into_inner()
 }
 
 fn digest(path: &Path) -> std::io::Result<String> {

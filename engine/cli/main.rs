@@ -21,6 +21,7 @@ mod output;
 mod plan;
 mod preview;
 mod rehearsal;
+mod reload;
 mod run;
 mod schema;
 mod settings;
@@ -56,6 +57,8 @@ enum Command {
     Test(unit_test::Arguments),
     /// Say what a topology file would change on a running node: exit 0 for nothing, 2 for something.
     Plan(plan::Arguments),
+    /// Have a running node read its topology file again and apply what changed, without stopping what did not.
+    Reload(reload::Arguments),
     /// Compare what is said with what runs.
     #[command(subcommand)]
     Audit(audit::Command),
@@ -111,6 +114,7 @@ fn dispatch(command: Command) -> anyhow::Result<Exit> {
         Command::Try(arguments) => preview::run(&arguments),
         Command::Plan(arguments) => plan::run(&arguments),
         Command::Audit(command) => audit::run(&command),
+        Command::Reload(arguments) => reload::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::New(arguments) => new::run(&arguments),
         Command::Graph(arguments) => graph::run(&arguments),

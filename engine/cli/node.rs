@@ -1,21 +1,31 @@
 //! From a topology to a running node: the same assembly for every command that runs one.
 
 use crate::identity;
+use crate::reload::{self, Origin};
 use crate::settings::Settings;
 use anyhow::Result;
-use aqueduct_actors::{Services, catalog};
+use aqueduct_actors::{Connected, catalog};
 use aqueduct_engine::application::{self, Handle, RuntimeApplication};
 use aqueduct_engine::telemetry::recorder;
-use aqueduct_engine::{Claims, Clock, Factory, OffsetStore, Outcome, Placement};
-use aqueduct_topology::model::{Actor, Topology};
+use aqueduct_engine::{Catalog, Claims, Clock, OffsetStore, Outcome, Placement};
+use aqueduct_topology::model::Topology;
 use std::sync::Arc;
 
 /// What stands around the actors of one run.
 pub(crate) struct Surroundings {
     /// How each actor is made.
-    pub(crate) catalog: Box<dyn Fn(&Actor) -> Result<Factory, aqueduct_engine::Error>>,
+    pub(crate) catalog: Catalog,
     /// Where offsets live.
     pub(crate) offsets: Arc<dyn OffsetStore>,
+    /// The servers behind it, if it is they: what a reload goes on from.
+    connected: Option<Connected>,
+}
+
+impl Surroundings {
+    /// Something else than the servers that the topology names; such a node is not reloaded.
+    pub(crate) fn among(catalog: Catalog, offsets: Arc<dyn OffsetStore>) -> Self {
+        Self { catalog, offsets, connected: None }
+    }
 }
 
 /// Who runs, and when.
@@ -26,16 +36,17 @@ pub(crate) struct Node {
 }
 
 /// Assembles `topology` on this node and runs it to its end, on an actix system of its own. `beside` runs with it, speaks
-/// to it through its handle, and is dropped at its end.
+/// to it through its handle, and is dropped at its end. With an `origin` it can be reloaded.
 pub(crate) fn run<F>(
     topology: Topology,
     settings: &Settings,
+    origin: Option<Origin>,
     beside: impl FnOnce(Handle) -> F,
 ) -> Result<Outcome>
 where
     F: Future<Output = ()> + 'static,
 {
-    run_among(topology, settings, connected, beside)
+    run_from(topology, settings, origin, connected, beside)
 }
 
 /// The same among other surroundings than the topology's connections.
@@ -48,9 +59,30 @@ pub(crate) fn run_among<F>(
 where
     F: Future<Output = ()> + 'static,
 {
+    run_from(topology, settings, None, surroundings, beside)
+}
+
+fn run_from<F>(
+    topology: Topology,
+    settings: &Settings,
+    origin: Option<Origin>,
+    surroundings: impl FnOnce(Arc<Topology>, &Node) -> Result<Surroundings>,
+    beside: impl FnOnce(Handle) -> F,
+) -> Result<Outcome>
+where
+    F: Future<Output = ()> + 'static,
+{
     recorder::install()?;
     actix_rt::System::new().block_on(async move {
-        let application = assemble(topology, settings, surroundings)?;
+        let (mut application, connected) = assemble(topology, settings, surroundings)?;
+        let reloads = match (origin, connected, application.reload_requests()) {
+            (Some(origin), Some(connected), Some(requests)) => {
+                let (budget, handle) = (settings.memory_budget_bytes, application.handle());
+                Some(reload::serve(origin, budget, connected, handle, requests)?)
+            }
+            _ => None,
+        };
+        let _reloads = reloads.map(|reloads| aqueduct_engine::task::spawn("reloads", reloads));
         let _beside = aqueduct_engine::task::spawn("beside", beside(application.handle()));
         Ok(application.run().await)
     })
@@ -58,9 +90,13 @@ where
 
 /// The servers that the topology names.
 fn connected(topology: Arc<Topology>, node: &Node) -> Result<Surroundings> {
-    let services = Services::new(topology, node.name.clone(), node.clock.clone(), node.claims.clone())?;
-    let offsets = services.offsets.clone();
-    Ok(Surroundings { catalog: Box::new(move |actor| catalog::factory(actor, &services)), offsets })
+    let connected = Connected::new(topology, node.name.clone(), node.clock.clone(), node.claims.clone())?;
+    let services = connected.services().clone();
+    Ok(Surroundings {
+        offsets: services.offsets.clone(),
+        catalog: Box::new(move |actor| catalog::factory(actor, &services)),
+        connected: Some(connected),
+    })
 }
 
 /// Must be called on a runtime: pools begin to count time when they are made.
@@ -68,12 +104,12 @@ fn assemble(
     topology: Topology,
     settings: &Settings,
     surroundings: impl FnOnce(Arc<Topology>, &Node) -> Result<Surroundings>,
-) -> Result<RuntimeApplication> {
+) -> Result<(RuntimeApplication, Option<Connected>)> {
     let form = identity::form(&topology)?;
     let topology = Arc::new(topology);
     let node =
         Node { name: settings.node.as_str().into(), clock: Clock::system(), claims: Claims::default() };
-    let Surroundings { catalog, offsets } = surroundings(topology.clone(), &node)?;
+    let Surroundings { catalog, offsets, connected } = surroundings(topology.clone(), &node)?;
     let application = RuntimeApplication::builder(topology)
         .settings(application::Settings {
             node: node.name,
@@ -90,5 +126,5 @@ fn assemble(
         .claims(node.claims)
         .canonical(form)
         .build()?;
-    Ok(application)
+    Ok((application, connected))
 }

@@ -2,6 +2,7 @@
 
 use crate::exit::Exit;
 use crate::output::Format;
+use crate::reload::Origin;
 use crate::settings::Flags;
 use crate::{file, node, output};
 use anyhow::Result;
@@ -29,6 +30,9 @@ pub(crate) struct Arguments {
     /// Exit 69 if a dependency is not available at start, instead of waiting for it.
     #[arg(long)]
     fail_fast: bool,
+    /// Apply changes of the file as they come, as `aqueduct reload` does.
+    #[arg(long)]
+    watch: bool,
     /// The form of the ledger that is printed at the end.
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -47,7 +51,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit> {
     let topology = file::read(&arguments.file)?.within(settings.memory_budget_bytes).accepted()?;
     let unavailable = Arc::new(AtomicBool::new(false));
     let (until_idle, fail_fast, given_up) = (arguments.until_idle, arguments.fail_fast, unavailable.clone());
-    let outcome = node::run(topology, &settings, |handle| async move {
+    let origin = Origin { file: arguments.file.clone(), watch: arguments.watch };
+    let outcome = node::run(topology, &settings, Some(origin), |handle| async move {
         if let Some(lasting) = until_idle {
             handle.drain_when_idle(lasting).await;
         }

@@ -10,6 +10,7 @@ use crate::link::Lease;
 use crate::port::{Inputs, Outputs};
 use crate::status::Status;
 use futures::future::LocalBoxFuture;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -81,13 +82,23 @@ impl Context {
         lease
     }
 
-    /// A batch that already waits.
+    /// A batch that already waits; none to an actor that is to go, or one that never runs out of them would stay.
     pub fn try_lease(&mut self) -> Option<Lease> {
+        if self.status.leaving() {
+            return None;
+        }
         let lease = self.inputs.try_lease(&self.claims);
         if lease.is_some() {
             self.status.progressed();
         }
         lease
+    }
+
+    /// Waits until every output that may hold this actor up would take `batch`. What comes then, storing rejects and
+    /// handing on, is not cut in half by a stop; so await it first. An error means the stop was asked or an output was
+    /// closed, and nothing has happened: return it from `run`.
+    pub async fn room(&mut self, batch: &Batch) -> Result<(), Error> {
+        self.outputs.room(batch, &self.status).await
     }
 
     /// Hands `batch` to every output; waits for room (best-effort branches only briefly).
@@ -99,17 +110,38 @@ impl Context {
     }
 
     /// Makes rejected records durable and enters them in the ledger. Await it before the batch advances. What a
-    /// best-effort branch beside a required one rejects is kept and counted among its letters, but decides no fate.
-    pub async fn reject(&mut self, letters: Vec<Letter>) {
+    /// best-effort branch beside a required one rejects is kept and counted among its letters, but decides no fate. What
+    /// is read again only to heal a best-effort sink has its fate already: rules may have changed since, so it gets no
+    /// letter beside its row.
+    pub async fn reject(&mut self, mut letters: Vec<Letter>) {
+        if self.decides {
+            self.leave_decided(&mut letters);
+        }
         let fates: Vec<_> =
             letters.iter().map(|letter| (letter.key.clone(), letter.epoch, letter.offset)).collect();
         for letter in &letters {
             self.status.count_dead_letter(&letter.reason);
         }
-        self.letters.store(letters).await;
+        if !letters.is_empty() {
+            // While the place for letters is away, this actor is held up, not stalled: nobody shall restart it.
+            let _held_up = self.status.blocked();
+            self.letters.store(letters).await;
+        }
         for (key, epoch, offset) in fates.into_iter().filter(|_| self.decides) {
             self.ledger.dead_lettered(&key, epoch, offset);
         }
+    }
+
+    /// Takes out the letters of records whose fate was decided before the claim they were read under.
+    fn leave_decided(&self, letters: &mut Vec<Letter>) {
+        let mut decided_before = BTreeMap::new();
+        for letter in &*letters {
+            decided_before.entry((letter.key.clone(), letter.epoch)).or_insert_with(|| {
+                let claim = self.claims.get(&letter.key).filter(|claim| claim.epoch == letter.epoch);
+                claim.map_or(i64::MIN, |claim| self.ledger.decided_before(&claim))
+            });
+        }
+        letters.retain(|letter| letter.offset >= decided_before[&(letter.key.clone(), letter.epoch)]);
     }
 
     /// How `ended` is to be taken: an error of an actor that is being stopped is the stop, unless it is a fault of its own

@@ -29,11 +29,11 @@ pub const EVENTS_KEPT_MAX: usize = 1024;
 pub const HOST_EVENTS_MAX: usize = 1024;
 /// Orders that wait for the conductor.
 pub const COMMANDS_MAX: usize = 64;
-/// How long a reload lets an actor work off what is on the links that go, and what a stopped source has read be decided,
-/// before everything on its way is dropped and read again.
-pub const RELOAD_DRAIN_MAX: Duration = Duration::from_secs(5);
+/// How long a reload lets actors work off what is on the links that go, and what stopped sources have read be decided, in
+/// all, before everything on its way is dropped and read again.
+pub const RELOAD_DRAIN_MAX: Duration = Duration::from_secs(8);
 /// How long an actor that a reload stops may take to finish what it holds, before it is told to stop at once.
-pub const RELOAD_GRACE: Duration = Duration::from_secs(5);
+pub const RELOAD_GRACE: Duration = Duration::from_secs(2);
 /// How long a reload waits for actors it does not touch to be up, and for those it started to begin.
 pub const RELOAD_CALM_MAX: Duration = Duration::from_secs(15);
 /// How long what a reload started must hold.

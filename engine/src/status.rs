@@ -238,18 +238,18 @@ impl Status {
         age.saturating_sub(Duration::from_millis(self.shared.progressed_ms.load(Ordering::Relaxed)))
     }
 
-    /// Held up by a full output for as long as the answer lives.
+    /// Held up by others, such as a full output, for as long as the answer lives.
     pub fn blocked(&self) -> Blocked {
         self.shared.blocked.fetch_add(1, Ordering::Relaxed);
         Blocked { shared: self.shared.clone(), since: self.shared.clock.now() }
     }
 
-    /// Whether it is held up by a full output now.
+    /// Whether it is held up by others now.
     pub fn is_blocked(&self) -> bool {
         self.shared.blocked.load(Ordering::Relaxed) > 0
     }
 
-    /// How long it has been held up by full outputs, altogether; a wait that still lasts is not in it yet.
+    /// How long it has been held up by others, altogether; a wait that still lasts is not in it yet.
     pub fn blocked_total(&self) -> Duration {
         Duration::from_micros(self.shared.blocked_us.load(Ordering::Relaxed))
     }

@@ -1,6 +1,6 @@
 //! `aqueduct demo` without a stack: asked for, and where the machine cannot have one.
 
-use crate::e2e::node::request;
+use crate::e2e::node::get;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::fs::Permissions;
@@ -86,7 +86,7 @@ fn in_process_it_serves_page_and_metrics_until_it_is_told_to_end() {
     let flowing = lines.any(|line| line.contains("read ") && !line.contains("written 0 "));
     assert!(flowing, "it ended before anything was written");
     let body = |path: &str| {
-        let (status, body) = request(address, path).unwrap_or_else(|| panic!("{path} gave no answer"));
+        let (status, body) = get(address, path).unwrap_or_else(|| panic!("{path} gave no answer"));
         assert_eq!(status, 200, "{path}: {body}");
         body
     };

@@ -1,6 +1,7 @@
 //! Commands as their users start them, as far as they need no service.
 
 mod audit;
+mod bad_input;
 mod demo;
 mod plan;
 mod settings;

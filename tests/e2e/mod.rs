@@ -6,6 +6,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests watch the machine's clock from outside")]
 
 mod bad_messages;
+mod connect;
 mod crash;
 mod kafka;
 mod migrations;
@@ -15,6 +16,7 @@ mod outage;
 mod recorded;
 mod redis;
 mod refused;
+mod reload;
 mod timescale;
 mod topologies;
 mod wait;

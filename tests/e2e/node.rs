@@ -81,6 +81,10 @@ impl Node {
         self.signal(Signal::STOP);
     }
 
+    pub fn hangup(&self) {
+        self.signal(Signal::HUP);
+    }
+
     pub fn resume(&self) {
         self.signal(Signal::CONT);
     }
@@ -95,7 +99,13 @@ impl Node {
 
     /// The status and body of a GET; `None` while nobody answers.
     pub fn get(&self, path: &str) -> Option<(u16, String)> {
-        request(self.admin, path)
+        get(self.admin, path)
+    }
+
+    /// The status and body of a POST with that token, which may take so long.
+    pub fn post(&self, path: &str, token: &str, bound: Duration) -> Option<(u16, String)> {
+        let token = format!("Authorization: Bearer {token}\r\nContent-Length: 0\r\n");
+        request(self.admin, &format!("POST {path}"), &token, bound)
     }
 
     pub fn json(&self, path: &str) -> Value {
@@ -139,10 +149,14 @@ pub fn free_address() -> SocketAddr {
 }
 
 /// The status and body of a GET; `None` while nobody answers.
-pub fn request(to: SocketAddr, path: &str) -> Option<(u16, String)> {
+pub fn get(to: SocketAddr, path: &str) -> Option<(u16, String)> {
+    request(to, &format!("GET {path}"), "", Duration::from_secs(5))
+}
+
+fn request(to: SocketAddr, what: &str, headers: &str, bound: Duration) -> Option<(u16, String)> {
     let mut stream = TcpStream::connect_timeout(&to, Duration::from_secs(1)).ok()?;
-    stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: {to}\r\nConnection: close\r\n\r\n").ok()?;
+    stream.set_read_timeout(Some(bound)).ok()?;
+    write!(stream, "{what} HTTP/1.1\r\nHost: {to}\r\nConnection: close\r\n{headers}\r\n").ok()?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).ok()?;
     let (head, body) = answer.split_once("\r\n\r\n")?;

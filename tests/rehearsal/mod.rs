@@ -1,7 +1,10 @@
 //! `aqueduct try` and `aqueduct test`: the real binary, without a service and with an empty environment.
 
+mod delivery;
 mod preview;
+mod seeds;
 mod unit;
+mod watch;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

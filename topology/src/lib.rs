@@ -5,7 +5,7 @@
 //! [`model`], reading only keys that the [`catalog`] lists; `check` judges what no part can see alone. A topology comes
 //! out only if nothing is wrong with it, and everything that is wrong comes out in one run.
 //!
-//! [`plan`] compares two topologies and says what the difference would do to a running system.
+//! [`to_yaml`] writes a topology as a file again. [`plan`] compares two topologies and says what the difference would do to a running system.
 //!
 //! Deliberately absent: files, the process's environment, clocks, and anything that runs. `docs/language.md` describes
 //! the language, `docs/codes` each finding.
@@ -23,6 +23,7 @@ mod load;
 mod lower;
 pub mod model;
 pub mod plan;
+mod render;
 pub mod schema;
 pub mod settings;
 mod source;
@@ -31,8 +32,9 @@ mod syntax;
 mod unconnected;
 pub mod xml;
 
-pub use diagnostic::{Code, Diagnostic, Severity, has_errors, point_at, to_json, to_sarif, to_text};
+pub use diagnostic::{Code, Diagnostic, Severity, has_errors, point_at, sorted, to_json, to_sarif, to_text};
 pub use load::{load, load_unconnected};
+pub use render::to_yaml;
 pub use settings::{NodeSettings, load_settings};
 pub use source::{Position, Source, SourceMap};
 pub use span::{Span, Spanned};

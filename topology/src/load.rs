@@ -38,7 +38,8 @@ fn load_after(
         lower::complete(&cx, &mut file.connections, &file.actors);
         check::check(&cx, &file);
         let mut actors = file.actors.into_iter().filter_map(|draft| draft.actor).collect();
-        let supervisors = lower::attach(file.supervisors, &mut actors);
+        let supervisors = file.supervisors.into_iter().map(|declared| declared.supervisor).collect();
+        let supervisors = lower::attach(supervisors, &mut actors);
         let topology = Topology { name: file.name, connections: file.connections, supervisors, actors };
         (topology, file.tests)
     });

@@ -2,6 +2,7 @@
 
 use crate::Span;
 use crate::diagnostic::{Code, Diagnostic};
+use crate::limits::SOURCE_BYTES_MAX;
 
 /// What is read: a name for people, and the text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,8 +19,12 @@ impl Source {
         Self { name: name.into(), text: text.into() }
     }
 
-    /// A file's bytes. What is not UTF-8 is refused; the source then has the text up to there.
+    /// A file's bytes. What is not UTF-8 is refused; the source then has the text up to there. A file past the bound is
+    /// refused unread, so that who reads it may stop there.
     pub fn from_bytes(name: impl Into<String>, bytes: Vec<u8>) -> (Self, Option<Diagnostic>) {
+        if bytes.len() > SOURCE_BYTES_MAX {
+            return (Self::new(name, ""), Some(too_large()));
+        }
         let error = match String::from_utf8(bytes) {
             Ok(text) => return (Self::new(name, text), None),
             Err(error) => error,
@@ -31,6 +36,13 @@ impl Source {
             .help("is this the right file? save it as UTF-8");
         (Self::new(name, text), Some(refusal))
     }
+}
+
+/// A file past the bound.
+pub(crate) fn too_large() -> Diagnostic {
+    let message = format!("the file has more than {SOURCE_BYTES_MAX} bytes");
+    Diagnostic::error(Code::TooLarge, Span::default(), message)
+        .help("is this the right file? a topology of a thousand actors has a tenth of that")
 }
 
 /// A place as people count: both from 1, columns in characters.
@@ -102,5 +114,11 @@ mod tests {
         let refusal = refusal.expect("not UTF-8");
         assert_eq!((refusal.code, refusal.span), (Code::NotUtf8, Span::new(2, 2)));
         assert_eq!(Source::from_bytes("x", "é".into()).1, None);
+    }
+
+    #[test]
+    fn a_file_past_the_bound_is_refused_unread() {
+        let (source, refusal) = Source::from_bytes("x", vec![0xff; SOURCE_BYTES_MAX + 1]);
+        assert_eq!((source.text.as_str(), refusal.map(|refusal| refusal.code)), ("", Some(Code::TooLarge)));
     }
 }

@@ -27,8 +27,8 @@ pub struct KafkaOffsets {
     /// By the identity of the source.
     sinks: BTreeMap<Arc<str>, Vec<SinkIdentity>>,
     clock: Clock,
-    positions: Mutex<Positions>,
-    client: Mutex<Option<Arc<BaseConsumer>>>,
+    positions: Arc<Mutex<Positions>>,
+    client: Arc<Mutex<Option<Arc<BaseConsumer>>>>,
 }
 
 impl KafkaOffsets {
@@ -39,8 +39,20 @@ impl KafkaOffsets {
         sinks: BTreeMap<Arc<str>, Vec<SinkIdentity>>,
         clock: Clock,
     ) -> Self {
-        let (positions, client) = (Mutex::default(), Mutex::default());
+        let (positions, client) = Default::default();
         Self { connection, group: group.into(), sinks, clock, positions, client }
+    }
+
+    /// The same store for a topology with other sinks, which knows what this process has claimed.
+    pub fn with_sinks(&self, sinks: BTreeMap<Arc<str>, Vec<SinkIdentity>>) -> Self {
+        Self {
+            connection: self.connection.clone(),
+            group: self.group.clone(),
+            sinks,
+            clock: self.clock.clone(),
+            positions: self.positions.clone(),
+            client: self.client.clone(),
+        }
     }
 
     /// A client that asks and never joins; made once, and again after it has failed.

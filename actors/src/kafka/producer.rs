@@ -8,6 +8,7 @@ use super::class::{About, classify};
 use super::config;
 use aqueduct_engine::{Clock, Error, Headers};
 use aqueduct_topology::model::KafkaConnection;
+use futures::future::LocalBoxFuture;
 use rdkafka::client::ClientContext;
 use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -32,6 +33,27 @@ pub struct Outgoing<'a> {
     pub time_ms: Option<i64>,
     /// Its headers, in order.
     pub headers: Headers,
+}
+
+/// Takes messages: a broker, or memory that answers as one would.
+pub trait Deliver {
+    /// Sends `messages` to `topic` and returns once all of them are kept, with the places and codes of those that are
+    /// not. An error: this is of no more use.
+    fn deliver<'a>(
+        &'a self,
+        topic: &'a str,
+        messages: Vec<Outgoing<'a>>,
+    ) -> LocalBoxFuture<'a, Result<Vec<(usize, RDKafkaErrorCode)>, Error>>;
+}
+
+impl Deliver for Producer {
+    fn deliver<'a>(
+        &'a self,
+        topic: &'a str,
+        messages: Vec<Outgoing<'a>>,
+    ) -> LocalBoxFuture<'a, Result<Vec<(usize, RDKafkaErrorCode)>, Error>> {
+        Box::pin(self.deliver(topic, messages.into_iter()))
+    }
 }
 
 /// What has become of the messages sent together.

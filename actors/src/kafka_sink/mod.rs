@@ -13,16 +13,16 @@ mod tests;
 use crate::Services;
 use crate::json::rows::{Rows, json_columns};
 use crate::kafka::class::{About, describe};
-use crate::kafka::producer::{Outgoing, Producer};
+use crate::kafka::producer::{Deliver, Outgoing, Producer};
 use aqueduct_engine::{
-    Actor, Class, Context, Error, Factory, Headers, Lease, Letter, OffsetStore, PartitionKey,
+    Actor, Class, Clock, Context, Error, Factory, Headers, Lease, Letter, OffsetStore, PartitionKey,
 };
 use aqueduct_topology::model::{self, KafkaConnection, KafkaSink, TemplatePart};
 use futures::future::LocalBoxFuture;
 use rdkafka::error::RDKafkaErrorCode;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// How long one attempt at a batch may take: the client's own retries end before.
@@ -38,30 +38,58 @@ pub fn factory(actor: &model::Actor, options: &KafkaSink, services: &Services) -
             format!("actor `{}` needs connections.kafka (or KAFKA_BOOTSTRAP)", actor.name.value),
         ));
     };
+    let bootstrap = connection.bootstrap.value.clone();
+    Ok(over(actor, options, services, bootstrap, producers(connection)))
+}
+
+/// Producers for that cluster.
+fn producers(connection: KafkaConnection) -> Open {
+    Box::new(move |client_id, clock| {
+        let producer: Box<dyn Deliver> = Box::new(Producer::new(&connection, client_id, clock)?);
+        Ok(producer)
+    })
+}
+
+/// Opens what takes the messages of a client of that name; again after it has failed.
+pub(crate) type Open = Box<dyn Fn(&str, Clock) -> Result<Box<dyn Deliver>, Error> + Send + Sync>;
+
+/// A `kafka_sink` whose messages go where `open` says.
+pub(crate) fn over(
+    actor: &model::Actor,
+    options: &KafkaSink,
+    services: &Services,
+    bootstrap: String,
+    open: Open,
+) -> Factory {
     let plan = Arc::new(Plan {
-        connection,
+        bootstrap,
+        open,
         topic: options.topic.value.clone(),
         key: options.key.as_ref().map(|key| key.value.clone()),
         json: json_columns(actor, &services.topology),
         offsets: services.offsets.clone(),
+        advanced: Mutex::default(),
     });
-    Ok(Arc::new(move || Box::new(Sink::new(plan.clone()))))
+    Arc::new(move || Box::new(Sink::new(plan.clone())))
 }
 
 /// What a sink is told.
 struct Plan {
-    connection: KafkaConnection,
+    /// For messages.
+    bootstrap: String,
+    open: Open,
     topic: String,
     key: Option<Vec<TemplatePart>>,
     json: BTreeSet<String>,
     offsets: Arc<dyn OffsetStore>,
+    /// How far each partition has come, where the store does not know yet: epoch and next offset. It outlives a crash:
+    /// what is settled is not delivered again, so nobody else would tell.
+    advanced: Mutex<BTreeMap<PartitionKey, (i64, i64)>>,
 }
 
 struct Sink {
     plan: Arc<Plan>,
-    producer: Option<Producer>,
-    /// How far each partition has come, where the store does not know yet: epoch and next offset.
-    advanced: BTreeMap<PartitionKey, (i64, i64)>,
+    producer: Option<Box<dyn Deliver>>,
 }
 
 /// The rows of a batch as messages.
@@ -82,7 +110,7 @@ impl Actor for Sink {
 
 impl Sink {
     fn new(plan: Arc<Plan>) -> Self {
-        Self { plan, producer: None, advanced: BTreeMap::new() }
+        Self { plan, producer: None }
     }
 
     async fn work(&mut self, cx: &mut Context) -> Result<(), Error> {
@@ -102,8 +130,12 @@ impl Sink {
             self.write(cx, &lease).await?;
             let (key, epoch, next) = (lease.origin.key.clone(), lease.origin.epoch, lease.origin.next);
             cx.settle_written(lease);
-            self.advanced.insert(key, (epoch, next));
-            if self.advanced.len() >= ADVANCED_MAX {
+            let waiting = {
+                let mut advanced = self.plan.advanced();
+                advanced.insert(key, (epoch, next));
+                advanced.len()
+            };
+            if waiting >= ADVANCED_MAX {
                 self.advance(cx).await?;
             }
         }
@@ -122,9 +154,9 @@ impl Sink {
             }
             let producer = match self.producer.take() {
                 Some(producer) => producer,
-                None => Producer::new(&self.plan.connection, &client_id, clock.clone())?,
+                None => (self.plan.open)(&client_id, clock.clone())?,
             };
-            let messages = left.iter().map(|row| encoded.message(*row, lease));
+            let messages = left.iter().map(|row| encoded.message(*row, lease)).collect();
             // Cut short or of no more use, the client is dropped; the next attempt makes another.
             let failed = producer.deliver(&self.plan.topic, messages).await?;
             self.producer = Some(producer);
@@ -154,15 +186,21 @@ impl Sink {
 
     /// Tells the store how far every partition has come.
     async fn advance(&mut self, cx: &mut Context) -> Result<(), Error> {
-        if self.advanced.is_empty() {
+        let advanced: Vec<_> =
+            self.plan.advanced().iter().map(|(key, (epoch, next))| (key.clone(), *epoch, *next)).collect();
+        if advanced.is_empty() {
             return Ok(());
         }
-        let advanced: Vec<_> = std::mem::take(&mut self.advanced)
-            .into_iter()
-            .map(|(key, (epoch, next))| (key, epoch, next))
-            .collect();
         let (offsets, sink) = (self.plan.offsets.clone(), cx.identity.id.clone());
-        cx.until_ok(ADVANCE_MAX, async || offsets.advance(&sink, &advanced).await).await
+        cx.until_ok(ADVANCE_MAX, async || offsets.advance(&sink, &advanced).await).await?;
+        let mut left = self.plan.advanced();
+        for (key, epoch, next) in &advanced {
+            // What another clone has added since is told later.
+            if left.get(key) == Some(&(*epoch, *next)) {
+                left.remove(key);
+            }
+        }
+        Ok(())
     }
 }
 
@@ -170,8 +208,12 @@ impl Sink {
 const ADVANCED_MAX: usize = 1024;
 
 impl Plan {
+    fn advanced(&self) -> MutexGuard<'_, BTreeMap<PartitionKey, (i64, i64)>> {
+        self.advanced.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn describe(&self, code: RDKafkaErrorCode) -> Error {
-        describe(code, About { bootstrap: &self.connection.bootstrap.value, topic: &self.topic })
+        describe(code, About { bootstrap: &self.bootstrap, topic: &self.topic })
     }
 }
 

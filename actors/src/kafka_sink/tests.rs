@@ -1,6 +1,6 @@
 //! The sink against librdkafka's own broker in this process.
 
-use super::{Plan, Sink};
+use super::{Plan, Sink, producers};
 use aqueduct_engine::testing::{Harness, MemoryOffsets, RecordsBuilder};
 use aqueduct_engine::{Batch, batch};
 use aqueduct_topology::model::{KafkaConnection, TemplatePart};
@@ -32,7 +32,8 @@ fn rows(names: &[Option<&str>]) -> Batch {
 fn sink(cluster: &MockCluster<'static, DefaultProducerContext>) -> Sink {
     let bootstrap = Spanned::new(cluster.bootstrap_servers(), Span::default());
     Sink::new(Arc::new(Plan {
-        connection: KafkaConnection { bootstrap, tls: None, sasl: None },
+        bootstrap: bootstrap.value.clone(),
+        open: producers(KafkaConnection { bootstrap, tls: None, sasl: None }),
         topic: "out".into(),
         key: Some(vec![
             TemplatePart::Text("k:".into()),
@@ -40,6 +41,7 @@ fn sink(cluster: &MockCluster<'static, DefaultProducerContext>) -> Sink {
         ]),
         json: BTreeSet::new(),
         offsets: Arc::new(MemoryOffsets::new(Vec::new(), 0)),
+        advanced: Default::default(),
     }))
 }
 

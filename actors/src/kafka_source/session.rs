@@ -330,6 +330,8 @@ impl<'a> Session<'a> {
         }
         self.fenced.remove(&partition);
         self.claims.insert(claim.clone());
+        // Of a source that ended before us. At the log's end no batch would come to tell the ledger.
+        self.ledger.release(&claim.key, claim.epoch - 1);
         self.held.insert(partition, claim.clone());
         self.status.lag().log(&claim.key.topic, partition, log.start, log.end);
         let gone = self.claimer.options.gone(&claim).max(log.start - claim.start);

@@ -338,19 +338,16 @@ impl<'d> Message<'d, '_> {
         if !case.row_select.iter().all(|select| select.is_true(&row)) {
             return Ok(false);
         }
+        // What the author requires says more than a bound that holds for every topology.
+        if let Some((reason, _)) = case.row_require.iter().find(|(_, require)| !require.is_true(&row)) {
+            let row = describe(&self.output.model, row.columns, at);
+            let detail = format!("`require` {reason} is not true of {row}");
+            return Err(Problem { reason: reason.clone(), detail });
+        }
         if let Some(bounds) = &self.plan.event_time {
             bounds.check(row.columns[bounds.column].time(at), self.record.time_ms)?;
         }
-        match case.row_require.iter().find(|(_, require)| !require.is_true(&row)) {
-            Some((reason, _)) => Err(Problem {
-                reason: reason.clone(),
-                detail: format!(
-                    "`require` {reason} is not true of {}",
-                    describe(&self.output.model, row.columns, at)
-                ),
-            }),
-            None => Ok(true),
-        }
+        Ok(true)
     }
 
     fn reject_row(&mut self, problem: Problem) {

@@ -1,7 +1,8 @@
 //! Makes typed rows of JSON messages.
 //!
 //! [`Decoder`] is the whole of it, and pure; the actor only moves batches. Every batch that comes in goes out as one
-//! batch of the same range, also without rows: offsets must advance. Rejects are durable before it goes.
+//! batch of the same range, also without rows: offsets must advance. Rejects are durable before it goes, and stored only
+//! once it can go: stopped in between, it might be judged by other rules the next time.
 
 mod case;
 mod column;
@@ -45,11 +46,13 @@ impl Actor for Normalizer {
         async move {
             while let Some(lease) = cx.lease().await {
                 let Decoded { rows, rejects, .. } = self.decoder.decode(&lease);
+                let batch = lease.with_rows(rows);
+                cx.room(&batch).await?;
                 if !rejects.is_empty() {
                     let letters = letters(&cx.identity.name, &lease, rejects);
                     cx.reject(letters).await;
                 }
-                cx.push(lease.with_rows(rows)).await?;
+                cx.push(batch).await?;
                 cx.status.progressed();
                 lease.settle();
             }

@@ -8,20 +8,18 @@
 //! A null field is absent from the hash. Deliberately absent: reads.
 
 mod deletion;
-mod guard;
+pub(crate) mod guard;
 mod meter;
-mod order;
-mod pending;
+pub(crate) mod order;
+pub(crate) mod pending;
 mod positions;
 mod reply;
 mod rows;
-mod server;
+pub(crate) mod server;
 mod settle;
-mod store;
+pub(crate) mod store;
 mod text;
 mod updater;
-
-pub use store::{Hash, Keyspace};
 
 use crate::Services;
 use aqueduct_engine::{Class, Error, Factory};
@@ -37,20 +35,11 @@ pub fn factory(actor: &Actor, options: &RedisCache, services: &Services) -> Resu
         refused(actor, message)
     })?;
     let server = server::Server::new(connection).map_err(|error| refused(actor, &error.message))?;
-    cache(actor, options, services, store::redis(server, connection.pool))
+    over(actor, options, services, store::redis(server, connection.pool))
 }
 
-/// A `redis_cache` that writes into `keyspace`.
-pub fn in_memory(
-    actor: &Actor,
-    options: &RedisCache,
-    services: &Services,
-    keyspace: &Keyspace,
-) -> Result<Factory, Error> {
-    cache(actor, options, services, keyspace.opener())
-}
-
-fn cache(
+/// A `redis_cache` that writes where `open` says.
+pub(crate) fn over(
     actor: &Actor,
     options: &RedisCache,
     services: &Services,

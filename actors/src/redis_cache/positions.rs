@@ -18,19 +18,37 @@ const TELL_TIMEOUT: Duration = Duration::from_secs(5);
 /// Epoch and next offset per partition.
 type Told = Vec<(PartitionKey, i64, i64)>;
 
+/// The same by partition: what the store may not know yet.
+pub(crate) type Untold = BTreeMap<PartitionKey, (i64, i64)>;
+
 /// See the module.
 pub(crate) struct Positions {
     store: Arc<dyn OffsetStore>,
     sink: Arc<str>,
-    untold: BTreeMap<PartitionKey, (i64, i64)>,
-    telling: Option<LocalBoxFuture<'static, (Told, Result<(), Error>)>>,
+    untold: Untold,
+    /// What is being told.
+    told: Told,
+    telling: Option<LocalBoxFuture<'static, Result<(), Error>>>,
     due: Instant,
 }
 
 impl Positions {
-    /// Nothing to tell.
-    pub(crate) fn new(store: Arc<dyn OffsetStore>, sink: Arc<str>, clock: &Clock) -> Self {
-        Self { store, sink, untold: BTreeMap::new(), telling: None, due: clock.now() + INTERVAL }
+    /// `untold` is what a life before this one had not told.
+    pub(crate) fn new(store: Arc<dyn OffsetStore>, sink: Arc<str>, clock: &Clock, untold: Untold) -> Self {
+        Self { store, sink, untold, told: Told::new(), telling: None, due: clock.now() + INTERVAL }
+    }
+
+    /// For the next life: what is settled is not delivered again, so nobody else would tell.
+    pub(crate) fn take_untold(&mut self) -> Untold {
+        self.telling = None;
+        self.turn_back();
+        std::mem::take(&mut self.untold)
+    }
+
+    fn turn_back(&mut self) {
+        for (key, epoch, next) in std::mem::take(&mut self.told) {
+            self.raise(key, (epoch, next));
+        }
     }
 
     /// Everything of `origin` is in Redis.
@@ -73,25 +91,24 @@ impl Positions {
             .collect();
         let (store, sink, clock_) = (self.store.clone(), self.sink.clone(), clock.clone());
         self.due = clock.now() + INTERVAL;
+        self.told.clone_from(&told);
         self.telling = Some(Box::pin(async move {
-            let result = match clock_.timeout(TELL_TIMEOUT, store.advance(&sink, &told)).await {
+            match clock_.timeout(TELL_TIMEOUT, store.advance(&sink, &told)).await {
                 Ok(result) => result,
                 Err(timed_out) => Err(Error::new(aqueduct_engine::Class::Transient, timed_out.to_string())),
-            };
-            (told, result)
+            }
         }));
     }
 
     async fn finish(&mut self) {
         let Some(telling) = &mut self.telling else { return };
-        let (told, result) = telling.await;
+        let result = telling.await;
         self.telling = None;
         if let Err(error) = result {
             tracing::debug!(sink = %self.sink, %error, "the offsets of the cache could not be recorded; will try again");
-            for (key, epoch, next) in told {
-                self.raise(key, (epoch, next));
-            }
+            self.turn_back();
         }
+        self.told.clear();
     }
 }
 
@@ -148,7 +165,7 @@ mod tests {
     async fn the_highest_offset_of_the_newest_epoch_is_told_again_until_it_is_heard() {
         let clock = Clock::system();
         let store = Arc::new(Flaky { failures: Mutex::new(1), ..Flaky::default() });
-        let mut positions = Positions::new(store.clone(), "cache".into(), &clock);
+        let mut positions = Positions::new(store.clone(), "cache".into(), &clock, Untold::new());
         for (partition, epoch, next) in [(0, 1, 10), (0, 1, 30), (0, 1, 20), (1, 5, 900), (1, 6, 7)] {
             positions.reached(&origin(partition, epoch, next));
         }
@@ -158,5 +175,19 @@ mod tests {
         let _ = clock.timeout(Duration::from_millis(1500), positions.keep_telling(&clock)).await;
         assert_eq!(*store.told.lock().unwrap(), [(0, 1, 30), (1, 6, 7)]);
         assert_eq!(clock.now().duration_since(begun), Duration::from_secs(3));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_being_told_is_left_to_the_next_life() {
+        let clock = Clock::system();
+        let store = Arc::new(Flaky { failures: Mutex::new(1), ..Flaky::default() });
+        let mut first = Positions::new(store.clone(), "cache".into(), &clock, Untold::new());
+        first.reached(&origin(0, 1, 10));
+        first.begin(&clock);
+        first.reached(&origin(1, 1, 20));
+        let mut second = Positions::new(store.clone(), "cache".into(), &clock, first.take_untold());
+        *store.failures.lock().unwrap() = 0;
+        second.tell_last(&clock).await;
+        assert_eq!(*store.told.lock().unwrap(), [(0, 1, 10), (1, 1, 20)]);
     }
 }

@@ -6,7 +6,7 @@
 use super::guard::Fate;
 use super::meter::Meter;
 use super::pending::{Entry, Offer, Pending, Writes};
-use super::positions::Positions;
+use super::positions::{Positions, Untold};
 use super::rows::{Layout, Winners};
 use super::settle::{Owed, Range, owe_range};
 use super::store::{Open, Store};
@@ -34,16 +34,26 @@ pub(crate) struct Plan {
     pub(crate) kept: Kept,
 }
 
-/// What a best-effort clone had taken off its link when it ended. Like the link, it outlives the instance.
+/// What a clone had taken off its link when it ended, if it is best-effort, and which of its offsets were untold. Like
+/// the link, it outlives the instance.
 #[derive(Default)]
 pub(crate) struct Kept {
     by_clone: Mutex<HashMap<u32, Pending<Owed>>>,
+    untold: Mutex<HashMap<u32, Untold>>,
 }
 
 impl Kept {
     fn take(&self, clone: u32) -> Pending<Owed> {
         let kept = self.by_clone.lock().unwrap_or_else(PoisonError::into_inner).remove(&clone);
         kept.unwrap_or_else(|| Pending::new(PENDING_KEYS_MAX))
+    }
+
+    fn take_untold(&self, clone: u32) -> Untold {
+        self.untold.lock().unwrap_or_else(PoisonError::into_inner).remove(&clone).unwrap_or_default()
+    }
+
+    fn give_untold(&self, clone: u32, untold: Untold) {
+        self.untold.lock().unwrap_or_else(PoisonError::into_inner).insert(clone, untold);
     }
 
     fn give(&self, clone: u32, mut pending: Pending<Owed>) {
@@ -102,6 +112,7 @@ struct Run<'p> {
 
 impl Drop for Run<'_> {
     fn drop(&mut self) {
+        self.plan.kept.give_untold(self.clone, self.positions.take_untold());
         if self.plan.best_effort {
             let pending = std::mem::replace(&mut self.pending, Pending::new(0));
             self.plan.kept.give(self.clone, pending);
@@ -118,7 +129,12 @@ impl<'p> Run<'p> {
             pending: plan.kept.take(clone),
             store: (plan.open)(plan.layout.fields()),
             meter: Meter::new(&cx.identity),
-            positions: Positions::new(plan.offsets.clone(), cx.identity.id.clone(), &cx.clock),
+            positions: Positions::new(
+                plan.offsets.clone(),
+                cx.identity.id.clone(),
+                &cx.clock,
+                plan.kept.take_untold(clone),
+            ),
             flight: None,
             backoff: Backoff::outage(),
             retry_at: None,

@@ -140,6 +140,8 @@ impl Replay {
         let claims = cx.until_ok(CLAIM_MAX, async || plan.offsets.claim(&requests).await).await?;
         for claim in &claims {
             cx.claims.insert(claim.clone());
+            // Of a source that ended before us. At the file's end no batch would come to tell the ledger.
+            cx.ledger.release(&claim.key, claim.epoch - 1);
         }
         Ok(claims)
     }

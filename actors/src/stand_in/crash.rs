@@ -2,8 +2,11 @@
 //!
 //! What the actor holds is dropped where it stands, leases included, as a fault in its own code would leave it.
 
-use aqueduct_engine::{Actor, Context, Error, Factory};
+use super::chance::{Chance, Unhurried};
+use aqueduct_engine::port::Watch;
+use aqueduct_engine::{Actor, Batch, Context, Error, Factory};
 use futures::future::{Either, LocalBoxFuture, select};
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Notify;
 
@@ -21,12 +24,30 @@ pub enum Crash {
 pub(super) struct Switch {
     pulled: Mutex<Option<Crash>>,
     changed: Notify,
+    /// Records that are the end of whoever is given them: partition and offset.
+    deadly: Mutex<BTreeSet<(i32, i64)>>,
 }
 
 impl Switch {
     pub(super) fn pull(&self, crash: Crash) {
         *self.pulled.lock().unwrap_or_else(PoisonError::into_inner) = Some(crash);
         self.changed.notify_one();
+    }
+
+    /// From now on the record at that offset of `partition` makes whoever is given it panic.
+    pub(super) fn poison(&self, partition: i32, offset: i64) {
+        self.deadly.lock().unwrap_or_else(PoisonError::into_inner).insert((partition, offset));
+    }
+
+    fn refuse_to_live_with(&self, batch: &Batch) {
+        let deadly = self.deadly.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let origin = &batch.origin;
+        let found = deadly.into_iter().find(|(partition, offset)| {
+            *partition == origin.key.partition && batch.raw.position(*offset).is_some()
+        });
+        if let Some((_, offset)) = found {
+            panic!("the test asked for a panic at offset {offset}");
+        }
     }
 
     async fn take(&self) -> Crash {
@@ -39,23 +60,27 @@ impl Switch {
     }
 }
 
-/// Actors of `inner`, each of which ends when `switch` is pulled.
-pub(super) fn armed(inner: Factory, switch: Arc<Switch>) -> Factory {
-    Arc::new(move || Box::new(Armed { inner: inner(), switch: switch.clone() }))
+/// Actors of `inner`, each of which ends when `switch` is pulled, and runs when `chance` lets it.
+pub(super) fn armed(inner: Factory, switch: Arc<Switch>, chance: Chance) -> Factory {
+    Arc::new(move || Box::new(Armed { inner: inner(), switch: switch.clone(), chance: chance.clone() }))
 }
 
 struct Armed {
     inner: Box<dyn Actor>,
     switch: Arc<Switch>,
+    chance: Chance,
 }
 
 impl Actor for Armed {
     fn run<'a>(&'a mut self, cx: &'a mut Context) -> LocalBoxFuture<'a, Result<(), Error>> {
+        let switch = self.switch.clone();
+        cx.inputs.watched_by(Watch(Arc::new(move |batch| switch.refuse_to_live_with(batch))));
         Box::pin(async move {
             let pulled = Box::pin(self.switch.take());
-            let crash = match select(self.inner.run(cx), pulled).await {
-                Either::Left((ended, _)) => return ended,
-                Either::Right((crash, running)) => {
+            let inner = Unhurried { inner: self.inner.run(cx), chance: self.chance.clone() };
+            let crash = match select(pulled, inner).await {
+                Either::Right((ended, _)) => return ended,
+                Either::Left((crash, running)) => {
                     drop(running);
                     crash
                 }

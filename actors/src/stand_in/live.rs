@@ -6,9 +6,9 @@
 //!
 //! Deliberately absent: a bound on business keys (`unique`) and on the keys of a cache, which the feed must bound.
 
-use super::{Content, StandIns};
+use super::{CALM, Chance, Content, StandIns};
 use crate::timescale::LetterStore;
-use crate::{Services, dead_letter, kafka_sink, kafka_source};
+use crate::{dead_letter, kafka_sink, kafka_source};
 use aqueduct_engine::{Claims, Class, Clock, Error, Factory, Letter, OffsetStore};
 use aqueduct_topology::model::{Actor, Kind, Topology};
 use futures::future::LocalBoxFuture;
@@ -28,7 +28,7 @@ pub struct Live {
 impl Live {
     /// Empty stores for `topology` as `node` runs it.
     pub fn new(topology: Arc<Topology>, node: Arc<str>, clock: Clock, claims: Claims) -> Self {
-        let mut around = StandIns::new(topology, clock, claims, &BTreeMap::new());
+        let mut around = StandIns::new(topology, clock, claims, &BTreeMap::new(), Chance::of(CALM));
         around.services.node = node;
         Self { around, letters: Arc::default() }
     }
@@ -36,7 +36,7 @@ impl Live {
     /// The factory of `actor`.
     pub fn factory(&self, actor: &Actor) -> Result<Factory, Error> {
         match &actor.kind {
-            Kind::KafkaSource(options) => kafka_source::factory(actor, options, &self.services_of(actor)),
+            Kind::KafkaSource(options) => kafka_source::factory(actor, options, &self.around.services),
             Kind::KafkaSink(options) => kafka_sink::factory(actor, options, &self.around.services),
             Kind::DeadLetter(_) => Ok(dead_letter::keeper(self.letters.clone())),
             Kind::ReplaySource(_) => {
@@ -47,13 +47,6 @@ impl Live {
                 self.around.factory(actor)
             }
         }
-    }
-
-    /// A claim begins with the rows of the source's own sinks.
-    fn services_of(&self, source: &Actor) -> Services {
-        let services = &self.around.services;
-        let sinks = services.sinks_of(&source.name.value);
-        Services { offsets: Arc::new(self.around.offsets.with_sinks(sinks)), ..services.clone() }
     }
 
     /// Where offsets are kept.
@@ -73,10 +66,10 @@ impl Live {
 
     /// Lets every writer's table forget all but its newest `rows`. What it holds between two calls is what arrived.
     pub fn trim(&self, rows: usize) {
-        for table in self.around.rows.values() {
-            let mut table = table.lock().unwrap_or_else(PoisonError::into_inner);
-            let forgotten = table.len().saturating_sub(rows);
-            table.drain(..forgotten);
+        for table in self.around.tables.values() {
+            let mut content = table.content.lock().unwrap_or_else(PoisonError::into_inner);
+            let forgotten = content.rows.len().saturating_sub(rows);
+            content.rows.drain(..forgotten);
         }
     }
 }
@@ -97,6 +90,7 @@ impl LetterStore for NewestLetters {
 
 #[cfg(test)]
 mod tests {
+    use super::super::sink::{Place, Row};
     use super::*;
     use aqueduct_engine::testing::raw_batch;
     use aqueduct_topology::{Source, load_unconnected};
@@ -108,18 +102,21 @@ mod tests {
         Live::new(Arc::new(topology), "n".into(), Clock::system(), Claims::default())
     }
 
+    fn row(number: usize) -> Row {
+        Row { place: Place::default(), json: number.to_string() }
+    }
+
     #[test]
     fn a_table_keeps_its_newest_rows() {
         let live = live();
         let arrive = |rows: std::ops::Range<usize>| {
-            let rows = rows.map(|row| row.to_string());
-            live.around.rows["store"].lock().expect("sound").extend(rows);
+            live.around.tables["store"].content.lock().expect("sound").rows.extend(rows.map(row));
         };
         arrive(0..10);
         live.trim(3);
         arrive(10..11);
         live.trim(3);
-        let kept = Content::Rows(["8", "9", "10"].map(str::to_owned).to_vec());
+        let kept = Content::Rows([8, 9, 10].map(row).to_vec());
         assert_eq!(live.contents(), [("store".to_owned(), kept)]);
         live.trim(5);
         assert!(matches!(&live.contents()[0].1, Content::Rows(rows) if rows.len() == 3));

@@ -1,73 +1,76 @@
-//! A topology without its surroundings: the same normalizers, supervisors, links and ledger, with memory in place of
-//! Kafka, TimescaleDB and Redis.
+//! A topology without its surroundings: the same normalizers, writers, caches, supervisors, links and ledger, with memory
+//! in place of Kafka, TimescaleDB and Redis.
 //!
-//! Sources read a [`Feed`]; a writer commits rows and offsets in one step ([`table`]); a cache is the real one over a
-//! [`Keyspace`]; letters are kept by the real `dead_letter`. Everything here runs on one thread and holds still under a
-//! paused clock. Deliberately absent: rows a database would refuse (a check constraint, a missing table), and brokers.
+//! The kinds that write are the real ones, over what they themselves take for a database, a broker or Redis: a [`table`]
+//! takes the steps of a transaction, a [`topic`] messages, a [`keyspace`] guarded writes, a [`database`] claims and
+//! letters. Only the source is another: it reads a [`Feed`]. Everything here runs on one thread and holds still under a
+//! paused clock; what is left to [`Chance`] follows from a seed.
+//!
+//! Deliberately absent: SQL, and brokers.
 
+mod chance;
 mod crash;
+mod database;
 mod feed;
-mod letters;
+mod keyspace;
 mod live;
 mod record_time;
+mod refuse;
 mod sink;
 mod source;
 mod table;
 mod topic;
+mod trouble;
 
+pub use chance::{CALM, Chance};
 pub use crash::Crash;
-pub use feed::Feed;
+pub use feed::{Feed, Handover};
+pub use keyspace::Hash;
 pub use live::Live;
 pub use record_time::RecordTimes;
+pub use refuse::Declared;
+pub use sink::{Place, Row};
+pub use trouble::Trouble;
 
-use crate::redis_cache::{Hash, Keyspace};
-use crate::{Services, dead_letter, normalizer, redis_cache};
-use aqueduct_engine::testing::MemoryOffsets;
-use aqueduct_engine::{Claims, Class, Clock, Error, Factory, Letter, Loss, OffsetStore};
+use crate::json::rows::json_columns;
+use crate::services::{sinks_by_source, writes_rows};
+use crate::{Services, dead_letter, kafka_sink, normalizer, redis_cache, timescale_writer};
+use aqueduct_engine::{Claims, Class, Clock, Error, Factory, Letter, OffsetStore, Position};
 use aqueduct_topology::model::{Actor, Kind, Topology};
-use letters::MemoryLetters;
+use database::Database;
+use feed::Node;
+use keyspace::Keyspace;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
+use table::Table;
+use topic::Topic;
+use trouble::{Troubles, Way};
 
-/// How far a best-effort sink may lie behind: nothing here is ever too far.
-const HEAL_MAX: i64 = i64::MAX / 2;
+/// The actor that every topology has.
+const DEAD_LETTER: &str = "dead_letter";
 
 /// What one sink holds.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Content {
-    /// Of a writer or a topic: each row as a JSON object, in the order of arrival.
-    Rows(Vec<String>),
+    /// Of a writer or a topic: its rows, in the order of arrival.
+    Rows(Vec<Row>),
     /// Of a cache: its hashes by key.
     Hashes(BTreeMap<String, Hash>),
 }
-
-/// Rows of one sink, as JSON.
-type Rows = Arc<Mutex<Vec<String>>>;
 
 /// The surroundings of one run of a topology. Cloning shares them.
 #[derive(Clone)]
 pub struct StandIns {
     services: Services,
-    offsets: MemoryOffsets,
+    node: Node,
+    chance: Chance,
+    database: Database,
     feeds: BTreeMap<String, Arc<Feed>>,
-    rows: BTreeMap<String, Rows>,
+    tables: BTreeMap<String, Arc<Table>>,
+    topics: BTreeMap<String, Arc<Topic>>,
     keyspaces: BTreeMap<String, Keyspace>,
-    letters: MemoryLetters,
-    outages: Outages,
+    troubles: Troubles,
     switches: BTreeMap<String, Arc<crash::Switch>>,
-}
-
-/// Which sinks fail, and how; by the actor's name.
-#[derive(Clone, Debug, Default)]
-struct Outages(Arc<Mutex<BTreeMap<String, Error>>>);
-
-impl Outages {
-    fn check(&self, actor: &str) -> Result<(), Error> {
-        match self.0.lock().unwrap_or_else(PoisonError::into_inner).get(actor) {
-            Some(error) => Err(error.clone()),
-            None => Ok(()),
-        }
-    }
 }
 
 impl StandIns {
@@ -78,17 +81,20 @@ impl StandIns {
         clock: Clock,
         claims: Claims,
         partitions: &BTreeMap<String, BTreeSet<u32>>,
+        chance: Chance,
     ) -> Self {
-        let offsets = MemoryOffsets::new(Vec::new(), HEAL_MAX);
-        let services = Services {
-            topology: topology.clone(),
-            node: "stand-in".into(),
-            clock,
-            claims,
-            offsets: Arc::new(offsets.clone()),
-            timescale: None,
+        let troubles = Troubles::default();
+        let way = |actor: &str, to: &'static str| Way {
+            actor: actor.to_owned(),
+            to,
+            troubles: troubles.clone(),
+            chance: chance.clone(),
+            clock: clock.clone(),
         };
-        let (mut feeds, mut rows, mut keyspaces) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let ways = (way("", "the database"), way(DEAD_LETTER, "the database"));
+        let database = Database::new(sinks_by_source(&topology), writes_rows(&topology), ways);
+        let (mut feeds, mut tables) = (BTreeMap::new(), BTreeMap::new());
+        let (mut topics, mut keyspaces) = (BTreeMap::new(), BTreeMap::new());
         for actor in &topology.actors {
             let name = actor.name.value.clone();
             let feed = |topic: &str| {
@@ -98,48 +104,78 @@ impl StandIns {
             match &actor.kind {
                 Kind::KafkaSource(options) => drop(feeds.insert(name, feed(&options.topic.value))),
                 Kind::ReplaySource(options) => drop(feeds.insert(name, feed(&options.topic))),
-                Kind::TimescaleWriter(_) | Kind::KafkaSink(_) => drop(rows.insert(name, Rows::default())),
-                Kind::RedisCache(_) => drop(keyspaces.insert(name, Keyspace::default())),
+                Kind::TimescaleWriter(_) => {
+                    let table = Table {
+                        json: json_columns(actor, &topology),
+                        declared: Mutex::default(),
+                        content: Mutex::default(),
+                        database: database.clone(),
+                        way: way(&name, "the database"),
+                    };
+                    tables.insert(name, Arc::new(table));
+                }
+                Kind::KafkaSink(_) => {
+                    let topic = Topic { messages: Mutex::default(), way: way(&name, "kafka") };
+                    topics.insert(name, Arc::new(topic));
+                }
+                Kind::RedisCache(_) => {
+                    let keyspace = Keyspace::new(way(&name, "redis"));
+                    keyspaces.insert(name, keyspace);
+                }
                 Kind::Normalizer(_) | Kind::DeadLetter(_) => {}
             }
         }
-        Self {
-            services,
-            offsets,
-            feeds,
-            rows,
-            keyspaces,
-            letters: MemoryLetters::default(),
-            outages: Outages::default(),
-            switches: topology
-                .actors
-                .iter()
-                .map(|actor| (actor.name.value.clone(), Arc::default()))
-                .collect(),
-        }
+        let services = Services {
+            node: "stand-in".into(),
+            clock,
+            claims,
+            offsets: Arc::new(database.clone()),
+            timescale: None,
+            topology,
+        };
+        let switches = switches(&services.topology);
+        let node = 0;
+        Self { services, node, chance, database, feeds, tables, topics, keyspaces, troubles, switches }
+    }
+
+    /// The same surroundings, as another node of the topology sees them.
+    pub fn seen_by_another(&self, claims: Claims) -> Self {
+        let services = Services { claims, node: "stand-in-2".into(), ..self.services.clone() };
+        Self { node: self.node + 1, switches: switches(&services.topology), services, ..self.clone() }
     }
 
     /// The factory of `actor`: the real one wherever nothing outside is touched. What it makes can be made to crash.
     pub fn factory(&self, actor: &Actor) -> Result<Factory, Error> {
         let name = actor.name.value.as_str();
         let switch = self.switches.get(name).cloned().unwrap_or_default();
-        Ok(crash::armed(self.plain_factory(actor)?, switch))
+        Ok(crash::armed(self.plain_factory(actor)?, switch, self.chance.clone()))
     }
 
     fn plain_factory(&self, actor: &Actor) -> Result<Factory, Error> {
         let name = &actor.name.value;
         match &actor.kind {
-            Kind::KafkaSource(_) | Kind::ReplaySource(_) => {
-                let sinks = self.services.sinks_of(name);
-                Ok(source::factory(self.feeds[name].clone(), self.offsets.with_sinks(sinks)))
-            }
+            Kind::KafkaSource(_) | Kind::ReplaySource(_) => Ok(source::factory(source::Plan {
+                feed: self.feeds[name].clone(),
+                database: self.database.clone(),
+                node: self.node,
+                chance: self.chance.clone(),
+            })),
             Kind::Normalizer(options) => normalizer::factory(actor, options, &self.services),
-            Kind::TimescaleWriter(options) => Ok(table::factory(actor, options, self)),
-            Kind::RedisCache(options) => {
-                redis_cache::in_memory(actor, options, &self.services, &self.keyspaces[name])
+            Kind::TimescaleWriter(options) => {
+                let store = Arc::new(table::Handle(self.tables[name].clone()));
+                timescale_writer::over(actor, options, &self.services, store)
             }
-            Kind::KafkaSink(_) => Ok(topic::factory(actor, self)),
-            Kind::DeadLetter(_) => Ok(dead_letter::keeper(Arc::new(self.letters.clone()))),
+            Kind::RedisCache(options) => {
+                let keyspace = self.keyspaces[name].clone();
+                let open = Box::new(move |fields| keyspace.store(fields));
+                redis_cache::over(actor, options, &self.services, open)
+            }
+            Kind::KafkaSink(options) => {
+                let topic = self.topics[name].clone();
+                let open: kafka_sink::Open = Box::new(move |_, _| Ok(Box::new(topic::Client(topic.clone()))));
+                Ok(kafka_sink::over(actor, options, &self.services, "memory".into(), open))
+            }
+            Kind::DeadLetter(_) => Ok(dead_letter::keeper(Arc::new(self.database.clone()))),
         }
     }
 
@@ -159,7 +195,12 @@ impl StandIns {
 
     /// Where offsets are kept.
     pub fn offsets(&self) -> Arc<dyn OffsetStore> {
-        Arc::new(self.offsets.clone())
+        Arc::new(self.database.clone())
+    }
+
+    /// Every stored offset.
+    pub fn positions(&self) -> Vec<Position> {
+        self.database.all_positions()
     }
 
     /// What every sink holds now, in the topology's order.
@@ -167,19 +208,28 @@ impl StandIns {
         let now_ms = self.services.clock.wall_us().div_euclid(1000);
         let content = |actor: &Actor| {
             let name = actor.name.value.clone();
-            let rows = self
-                .rows
-                .get(&name)
-                .map(|rows| Content::Rows(rows.lock().unwrap_or_else(PoisonError::into_inner).clone()));
+            let of_table = |table: &Arc<Table>| {
+                table.content.lock().unwrap_or_else(PoisonError::into_inner).rows.clone()
+            };
+            let of_topic =
+                |topic: &Arc<Topic>| topic.messages.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let rows = self.tables.get(&name).map(of_table).or_else(|| self.topics.get(&name).map(of_topic));
             let hashes = || Some(Content::Hashes(self.keyspaces.get(&name)?.at(now_ms)));
-            Some((name.clone(), rows.or_else(hashes)?))
+            Some((name.clone(), rows.map(Content::Rows).or_else(hashes)?))
         };
         self.services.topology.actors.iter().filter_map(content).collect()
     }
 
     /// What was rejected, by source, partition and offset.
     pub fn letters(&self) -> Vec<Letter> {
-        self.letters.all()
+        self.database.all_letters()
+    }
+
+    /// Says what the table behind the writer of that name is like; writers that open a session from now on see it.
+    pub fn declare(&self, writer: &str, declared: Declared) {
+        if let Some(table) = self.tables.get(writer) {
+            *table.declared.lock().unwrap_or_else(PoisonError::into_inner) = declared;
+        }
     }
 
     /// Ends the actor of that name (every clone of it would take one pull each) as its own fault would.
@@ -189,28 +239,38 @@ impl StandIns {
         }
     }
 
-    /// The source of that name loses its partitions: it claims them anew, and reads on from where its sinks stand.
-    pub fn revoke(&self, source: &str) {
-        let Some(feed) = self.feeds.get(source) else { return };
-        let claims = &self.services.claims;
-        for claim in claims.all().iter().filter(|claim| claim.key.source == feed.source) {
-            claims.request_rewind(&claim.key, claim.epoch, Loss::WentBack);
+    /// From now on the actor of that name panics whenever it is given the record at `offset` of `partition`.
+    pub fn poison(&self, actor: &str, partition: u32, offset: i64) {
+        if let Some(switch) = self.switches.get(actor) {
+            switch.poison(partition as i32, offset);
         }
     }
 
-    /// Every attempt of that sink to write fails with `error` from now on; `None` = its attempts succeed again.
-    pub fn set_outage(&self, sink: &str, error: Option<Error>) -> Result<(), Error> {
-        if let Some(keyspace) = self.keyspaces.get(sink) {
-            keyspace.set_down(error);
-        } else if self.rows.contains_key(sink) {
-            let mut outages = self.outages.0.lock().unwrap_or_else(PoisonError::into_inner);
-            match error {
-                Some(error) => drop(outages.insert(sink.to_owned(), error)),
-                None => drop(outages.remove(sink)),
-            }
-        } else {
-            return Err(Error::new(Class::Config, format!("`{sink}` is no sink")));
+    /// Gives a partition of that source (or all) to the first node, or to the other, away from whoever has it.
+    pub fn hand_over(&self, source: &str, partition: Option<u32>, to_other: bool, handover: Handover) {
+        if let Some(feed) = self.feeds.get(source) {
+            feed.give(partition, usize::from(to_other), handover);
         }
+    }
+
+    /// Another node claims a partition of that source (or all), and dies before it reads: the first is told nothing.
+    pub fn usurp(&self, source: &str, partition: Option<u32>) {
+        if let Some(feed) = self.feeds.get(source) {
+            self.database.usurp(&feed.source, partition);
+        }
+    }
+
+    /// What that actor speaks to is in trouble from now on; `None` = it is well again.
+    pub fn set_trouble(&self, actor: &str, trouble: Option<Trouble>) -> Result<(), Error> {
+        let speaks = |actor: &Actor| actor.kind.is_sink() || matches!(actor.kind, Kind::DeadLetter(_));
+        if !self.services.topology.actor(actor).is_some_and(speaks) {
+            return Err(Error::new(Class::Config, format!("`{actor}` is no sink")));
+        }
+        self.troubles.set(actor, trouble);
         Ok(())
     }
+}
+
+fn switches(topology: &Topology) -> BTreeMap<String, Arc<crash::Switch>> {
+    topology.actors.iter().map(|actor| (actor.name.value.clone(), Arc::default())).collect()
 }

@@ -1,24 +1,40 @@
-//! What the sinks that keep rows in memory have in common.
+//! What sinks in memory hold: rows as JSON, each with the place it came from.
 
 use crate::json::rows::Rows;
-use aqueduct_engine::{Context, Error, Lease};
-use std::time::Duration;
+use aqueduct_engine::{Batch, Error};
+use std::sync::Arc;
 
-/// How long an attempt may take; it takes no time.
-pub(super) const ATTEMPT_MAX: Duration = Duration::from_secs(30);
+/// Where a row came from. Ordered as it was read.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// The source's identity; empty where that is not known.
+    pub source: Arc<str>,
+    /// The partition.
+    pub partition: i32,
+    /// The record's offset.
+    pub offset: i64,
+    /// The row within the record.
+    pub row: i32,
+}
 
-/// Gives every lease to `write`, until the data end or somebody says stop.
-pub(super) async fn each_lease(
-    cx: &mut Context,
-    mut write: impl AsyncFnMut(&mut Context, Lease) -> Result<(), Error>,
-) -> Result<(), Error> {
-    cx.status.running();
-    while let Some(lease) = cx.lease().await {
-        if let Err(error) = write(cx, lease).await {
-            return cx.unless_stopping(Err(error));
+impl Place {
+    pub(super) fn of(batch: &Batch, row: usize) -> Self {
+        Self {
+            source: batch.origin.key.source.clone(),
+            partition: batch.origin.key.partition,
+            offset: batch.row_offsets()[row],
+            row: batch.row_indices()[row],
         }
     }
-    Ok(())
+}
+
+/// One row of a sink.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// Where it came from.
+    pub place: Place,
+    /// A JSON object.
+    pub json: String,
 }
 
 /// One row as a JSON object.

@@ -1,12 +1,15 @@
-//! Reads a feed under claims, as a source reads its topic: from where its sinks stand, and again after a rewind.
+//! Reads a feed under claims, as a source reads its topic: what its node is granted, from where the sinks stand, and
+//! again after a rewind.
 
-use super::feed::Feed;
+use super::chance::Chance;
+use super::database::Database;
+use super::feed::{Feed, Handover, Node};
 use crate::kafka::records::{Gathering, Record};
-use aqueduct_engine::testing::MemoryOffsets;
 use aqueduct_engine::{
-    Actor, Claim, ClaimRequest, Context, Error, Factory, LogRange, OffsetStore, PartitionKey,
+    Actor, Claim, ClaimRequest, Context, Error, Factory, LogRange, Loss, OffsetStore, PartitionKey,
 };
 use futures::future::LocalBoxFuture;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,105 +17,174 @@ use std::time::Duration;
 const BATCH_ROWS: usize = 1024;
 /// How long a claim may take.
 const CLAIM_MAX: Duration = Duration::from_secs(30);
+/// How long what was read may take to be decided when a partition is let go of.
+const IDLE_MAX: Duration = Duration::from_secs(5);
+/// How long a partition with another owner is left to it.
+const FENCED_WAIT: Duration = Duration::from_secs(1);
 /// How often it looks whether it must begin again.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
+const LOOK_EVERY: Duration = Duration::from_millis(250);
 
-/// A source that reads `feed` and claims in `offsets`.
-pub(super) fn factory(feed: Arc<Feed>, offsets: MemoryOffsets) -> Factory {
-    Arc::new(move || Box::new(Source { feed: feed.clone(), offsets: offsets.clone() }))
+/// What a source is told.
+#[derive(Clone)]
+pub(super) struct Plan {
+    pub(super) feed: Arc<Feed>,
+    pub(super) database: Database,
+    pub(super) node: Node,
+    pub(super) chance: Chance,
+}
+
+/// A source by that plan.
+pub(super) fn factory(plan: Plan) -> Factory {
+    Arc::new(move || Box::new(Source { plan: plan.clone(), held: BTreeMap::new() }))
 }
 
 struct Source {
-    feed: Arc<Feed>,
-    offsets: MemoryOffsets,
+    plan: Plan,
+    held: BTreeMap<u32, Held>,
+}
+
+/// A partition that is read.
+struct Held {
+    claim: Claim,
+    generation: u64,
+    gathering: Gathering,
 }
 
 impl Actor for Source {
     fn run<'a>(&'a mut self, cx: &'a mut Context) -> LocalBoxFuture<'a, Result<(), Error>> {
         Box::pin(async move {
-            loop {
-                match self.read(cx).await {
-                    Ok(true) => cx.status.caught_up(false),
-                    Ok(false) => return Ok(()),
-                    Err(error) => return cx.unless_stopping(Err(error)),
-                }
-            }
+            let ended = self.read(cx).await;
+            cx.unless_stopping(ended)
         })
     }
 }
 
 impl Source {
-    fn key(&self, partition: u32) -> PartitionKey {
-        PartitionKey {
-            source: self.feed.source.clone(),
-            topic: self.feed.topic.clone(),
-            partition: partition as i32,
-        }
-    }
-
-    /// Claims and reads until it is to end (`false`) or to begin again (`true`).
-    async fn read(&self, cx: &mut Context) -> Result<bool, Error> {
-        let claims = self.claim(cx).await?;
-        cx.status.running();
-        let mut positions: Vec<(u32, Gathering)> = claims
-            .iter()
-            .map(|claim| {
-                let gathering = Gathering::new(claim.key.clone(), claim.epoch, claim.start, BATCH_ROWS);
-                (claim.key.partition as u32, gathering)
-            })
-            .collect();
+    async fn read(&mut self, cx: &mut Context) -> Result<(), Error> {
+        let feed = self.plan.feed.clone();
         loop {
-            let changed = self.feed.changed.notified();
+            let changed = feed.changed.notified();
             tokio::pin!(changed);
             changed.as_mut().enable();
-            for (partition, gathering) in &mut positions {
-                while self.hand_on(*partition, gathering, cx).await? {}
+            self.rewind(cx).await;
+            self.let_go(cx).await;
+            self.claim(cx).await?;
+            if self.hand_on(cx).await? {
+                continue;
             }
             cx.status.caught_up(true);
             tokio::select! {
                 biased;
-                () = cx.status.stopped() => return Ok(false),
-                () = cx.status.draining() => return Ok(false),
+                () = cx.status.stopped() => return Ok(()),
+                () = cx.status.draining() => return Ok(()),
                 () = changed => cx.status.caught_up(false),
                 () = cx.clock.sleep(LOOK_EVERY) => {}
             }
-            let lost = cx.claims.take_rewinds(&self.feed.source);
-            if lost
-                .iter()
-                .any(|(key, epoch, _)| claims.iter().any(|own| own.key == *key && own.epoch == *epoch))
-            {
-                return Ok(true);
+        }
+    }
+
+    fn key(&self, partition: u32) -> PartitionKey {
+        PartitionKey {
+            source: self.plan.feed.source.clone(),
+            topic: self.plan.feed.topic.clone(),
+            partition: partition as i32,
+        }
+    }
+
+    /// Stops reading what a sink found lost.
+    async fn rewind(&mut self, cx: &mut Context) {
+        for (key, epoch, loss) in cx.claims.take_rewinds(&self.plan.feed.source) {
+            let partition = key.partition as u32;
+            if self.held.get(&partition).is_none_or(|held| held.claim.epoch != epoch) {
+                continue;
+            }
+            self.held.remove(&partition);
+            cx.ledger.release(&key, epoch);
+            cx.claims.release(&key, epoch);
+            if loss == Loss::Fenced {
+                self.plan.feed.released(self.plan.node, partition);
+                // Two owners must not take turns at fencing each other.
+                cx.clock.sleep(FENCED_WAIT + self.plan.chance.up_to_wait(FENCED_WAIT)).await;
             }
         }
     }
 
-    async fn claim(&self, cx: &mut Context) -> Result<Vec<Claim>, Error> {
-        let request = |partition: u32| {
-            let log = LogRange { start: 0, end: self.feed.length(partition), initial: 0 };
-            ClaimRequest { key: self.key(partition), log }
-        };
-        let requests: Vec<_> = self.feed.partitions().into_iter().map(request).collect();
-        let claims = cx.until_ok(CLAIM_MAX, async || self.offsets.claim(&requests).await).await?;
-        for claim in &claims {
-            cx.claims.insert(claim.clone());
+    /// Lets go of what the node has lost.
+    async fn let_go(&mut self, cx: &mut Context) {
+        let granted = self.plan.feed.granted(self.plan.node);
+        for (partition, grant) in &granted {
+            if grant.leaving.is_some() && !self.held.contains_key(partition) {
+                self.plan.feed.released(self.plan.node, *partition);
+            }
         }
-        Ok(claims)
+        let lost = |held: &Held, partition: &u32| match granted.get(partition) {
+            Some(grant) if grant.generation == held.generation => grant.leaving,
+            _ => Some(Handover::Sudden),
+        };
+        let leaving: Vec<(u32, Handover)> = self
+            .held
+            .iter()
+            .filter_map(|(partition, held)| Some((*partition, lost(held, partition)?)))
+            .collect();
+        for (partition, handover) in leaving {
+            let Some(Held { claim, .. }) = self.held.remove(&partition) else { continue };
+            if handover == Handover::Graceful {
+                // Cut short, the rest is fenced by the next owner's claim.
+                let idle = cx.ledger.idle(&claim.key, claim.epoch);
+                let _ = cx.clock.timeout(IDLE_MAX, idle).await;
+            }
+            cx.claims.release(&claim.key, claim.epoch);
+            cx.ledger.release(&claim.key, claim.epoch);
+            self.plan.feed.released(self.plan.node, partition);
+        }
     }
 
-    /// Hands on the next batch; `false` = there is nothing more now.
-    async fn hand_on(
-        &self,
-        partition: u32,
-        gathering: &mut Gathering,
-        cx: &mut Context,
-    ) -> Result<bool, Error> {
-        let first = gathering.next();
-        let messages = self.feed.read(partition, first, BATCH_ROWS);
-        if messages.is_empty() || cx.status.stopping() {
+    /// Claims what the node was granted and does not read yet.
+    async fn claim(&mut self, cx: &mut Context) -> Result<(), Error> {
+        let granted = self.plan.feed.granted(self.plan.node);
+        let new: Vec<(u32, u64)> = granted
+            .iter()
+            .filter(|(partition, grant)| grant.leaving.is_none() && !self.held.contains_key(partition))
+            .map(|(partition, grant)| (*partition, grant.generation))
+            .collect();
+        if new.is_empty() {
+            cx.status.running();
+            return Ok(());
+        }
+        cx.status.caught_up(false);
+        let request = |(partition, _): &(u32, u64)| {
+            let log = LogRange { start: 0, end: self.plan.feed.length(*partition), initial: 0 };
+            ClaimRequest { key: self.key(*partition), log }
+        };
+        let requests: Vec<_> = new.iter().map(request).collect();
+        let database = &self.plan.database;
+        let claims = cx.until_ok(CLAIM_MAX, async || database.claim(&requests).await).await?;
+        for (claim, (partition, generation)) in claims.into_iter().zip(new) {
+            cx.claims.insert(claim.clone());
+            cx.ledger.release(&claim.key, claim.epoch - 1);
+            let gathering = Gathering::new(claim.key.clone(), claim.epoch, claim.start, BATCH_ROWS);
+            self.held.insert(partition, Held { claim, generation, gathering });
+        }
+        Ok(())
+    }
+
+    /// Hands on a few records of one partition; `false` = there is nothing more now.
+    async fn hand_on(&mut self, cx: &mut Context) -> Result<bool, Error> {
+        let (feed, chance) = (&self.plan.feed, &self.plan.chance);
+        let mut waiting: Vec<(&u32, &mut Held)> = self
+            .held
+            .iter_mut()
+            .filter(|(partition, held)| held.gathering.next() < feed.length(**partition))
+            .collect();
+        if waiting.is_empty() || cx.status.stopping() {
             return Ok(false);
         }
+        let (partition, held) = waiting.swap_remove(chance.up_to(waiting.len() as u64 - 1) as usize);
+        let few = if chance.one_in(3) { chance.up_to(3) as usize + 1 } else { BATCH_ROWS };
+        let gathering = &mut held.gathering;
+        let first = gathering.next();
         let mut batches = Vec::new();
-        for (message, offset) in messages.iter().zip(first..) {
+        for (message, offset) in feed.read(*partition, first, few).iter().zip(first..) {
             let ended = gathering.add(Record {
                 offset,
                 key: message.key.as_deref(),

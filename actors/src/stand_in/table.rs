@@ -1,127 +1,278 @@
-//! A `timescale_writer` over a table in memory.
+//! A table in memory, written by the real `timescale_writer`: it takes the steps of a transaction as the database does.
 //!
-//! Invariant: rows and offset move in one step that nothing can interrupt, as they do in one transaction; what lies below
-//! the sink's offset is dropped, so a redelivery doubles nothing. Deliberately absent: gathering batches for a larger
-//! transaction, and rows the database refuses.
+//! Invariant: rows, offsets and letters appear in one step that nothing can interrupt, at the commit; a session that is
+//! dropped before it has done nothing. Deliberately absent: COPY's bytes; the rows are taken as they are.
 
-use super::sink::{ATTEMPT_MAX, each_lease, text};
-use super::{Outages, Rows, StandIns};
-use crate::json::rows::{Rows as Json, json_columns};
-use aqueduct_engine::testing::{Commit, Committed, MemoryOffsets};
-use aqueduct_engine::{Actor, Claim, Context, Error, Factory, Lease, Loss};
-use aqueduct_topology::model::{self, TimescaleWriter};
-use futures::future::LocalBoxFuture;
+use super::database::Database;
+use super::refuse::{Conditions, Declared, refused};
+use super::trouble::Way;
+use super::{Place, Row};
+use crate::json::rows::Rows as Json;
+use crate::timescale::{Advance, Stored, limits};
+use crate::timescale_writer::rows::Rows;
+use crate::timescale_writer::store::{Failure, First, Refused, Rejections, Step, Store, Target, Transact};
+use crate::timescale_writer::table::{Plan, fit};
+use aqueduct_engine::{Batch, Class, Error, Letter, PartitionKey};
+use futures::future::{FutureExt, LocalBoxFuture};
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeSet, HashSet};
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// The stand-in of one `timescale_writer`.
-pub(super) fn factory(actor: &model::Actor, options: &TimescaleWriter, around: &StandIns) -> Factory {
-    let table = Arc::new(Table {
-        name: actor.name.value.clone(),
-        sink: actor.id.value.as_str().into(),
-        json: json_columns(actor, &around.services.topology),
-        unique: options.unique.iter().map(|column| column.value.clone()).collect(),
-        seen: Mutex::default(),
-        rows: around.rows[&actor.name.value].clone(),
-        offsets: around.offsets.clone(),
-        outages: around.outages.clone(),
-    });
-    Arc::new(move || Box::new(Writer { table: table.clone() }))
+/// Outlives its writers, like a database's.
+pub(super) struct Table {
+    /// The columns of type `json`.
+    pub(super) json: BTreeSet<String>,
+    pub(super) declared: Mutex<Declared>,
+    pub(super) content: Mutex<Content>,
+    pub(super) database: Database,
+    pub(super) way: Way,
 }
 
-/// Outlives the writer, like a database.
-struct Table {
-    name: String,
-    sink: Arc<str>,
-    json: BTreeSet<String>,
-    /// The business key; empty = rows are appended as they come.
-    unique: Vec<String>,
-    seen: Mutex<HashSet<Vec<u8>>>,
-    rows: Rows,
-    offsets: MemoryOffsets,
-    outages: Outages,
+/// What is committed.
+#[derive(Debug, Default)]
+pub(super) struct Content {
+    pub(super) rows: Vec<Row>,
+    /// The key of every row, by the topology's and by the table's unique columns.
+    keys: HashSet<(Unique, Vec<u8>)>,
 }
 
-struct Writer {
-    table: Arc<Table>,
+/// Whose unique columns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Unique {
+    /// The topology's: a row that is there is passed over.
+    Business,
+    /// The table's own: a row that is there is refused.
+    Declared,
 }
 
-impl Actor for Writer {
-    fn run<'a>(&'a mut self, cx: &'a mut Context) -> LocalBoxFuture<'a, Result<(), Error>> {
-        Box::pin(each_lease(cx, async |cx, lease| self.write(cx, lease).await))
+/// A row on its way, with its keys.
+type Staged = (Row, Vec<(Unique, Vec<u8>)>);
+
+/// A handle that sessions hold.
+#[derive(Clone)]
+pub(super) struct Handle(pub(super) Arc<Table>);
+
+impl Store for Handle {
+    fn open<'a>(&'a self, target: &'a Target) -> LocalBoxFuture<'a, Result<Box<dyn Transact>, Error>> {
+        async move {
+            self.0.way.reach("connect to the database", limits::CONNECT_WAIT_MAX).await?;
+            let declared = self.0.declared.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let session: Box<dyn Transact> = Box::new(Session {
+                table: self.0.clone(),
+                plan: fit(&target.table, &target.columns, &declared.columns)?,
+                conditions: Conditions::new(&target.columns, &declared)?,
+                unique: declared.unique,
+                sink: target.sink.clone(),
+                broken: Cell::new(false),
+                open: RefCell::default(),
+            });
+            Ok(session)
+        }
+        .boxed_local()
     }
 }
 
-impl Writer {
-    async fn write(&self, cx: &mut Context, lease: Lease) -> Result<(), Error> {
-        let claim = cx.claims.get(&lease.origin.key).filter(|claim| claim.epoch == lease.origin.epoch);
-        let Some(claim) = claim else {
-            lease.settle();
-            return Ok(());
-        };
-        let table = &self.table;
-        let lost = cx.until_ok(ATTEMPT_MAX, async || {
-            table.outages.check(&table.name)?;
-            table.commit(&lease, &claim)
-        });
-        match lost.await? {
-            None => cx.settle_written(lease),
-            Some(loss) => {
-                cx.claims.request_rewind(&claim.key, claim.epoch, loss);
-                lease.settle();
+struct Session {
+    table: Arc<Table>,
+    plan: Plan,
+    conditions: Conditions,
+    unique: Vec<String>,
+    sink: Arc<str>,
+    broken: Cell<bool>,
+    open: RefCell<Open>,
+}
+
+/// What a transaction has done so far.
+#[derive(Debug, Default)]
+struct Open {
+    rows: Vec<Staged>,
+    /// Where the piece began.
+    piece: usize,
+    letters: Vec<Letter>,
+    advances: Vec<Advance>,
+}
+
+impl Session {
+    /// A session that got no answer is not used again.
+    fn broken_by(&self, error: Error) -> Error {
+        if error.class == Class::Transient {
+            self.broken.set(true);
+        }
+        error
+    }
+
+    async fn reach(&self, what: &str) -> Result<(), Error> {
+        let reached = self.table.way.reach(what, limits::STATEMENT_WAIT_MAX).await;
+        reached.map_err(|error| self.broken_by(error))
+    }
+
+    /// Takes `range` of `rows` into the transaction, up to the first that is refused.
+    fn take(&self, target: &Target, rows: &Rows<'_>, range: Range<usize>) -> Result<(), Failure> {
+        let mut json: Option<(*const Batch, Json)> = None;
+        for index in range.clone() {
+            let (batch, row) = rows.locate(index);
+            if json.as_ref().is_none_or(|(of, _)| !std::ptr::eq(*of, batch)) {
+                json = Some((batch, Json::new(&batch.rows, &self.table.json)?));
+            }
+            let json = json.as_ref().map(|(_, json)| json).expect("invariant: just made");
+            let refused = |refused| Failure::Refused(Refused { row: Some(index - range.start), ..refused });
+            if let Some(why) = self.conditions.refuse(&batch.rows, row) {
+                return Err(refused(why));
+            }
+            let place = Place::of(batch, row);
+            let staged = self.staged(target, json, place, row)?;
+            match staged.1.iter().find(|key| self.is_there(key)).map(|(unique, _)| unique) {
+                None => self.open.borrow_mut().rows.push(staged),
+                Some(Unique::Business) => {}
+                Some(Unique::Declared) => {
+                    let message = "duplicate key value violates unique constraint".to_owned();
+                    return Err(refused(self::refused("23505", message, None, Some(&self.unique.join("_")))));
+                }
             }
         }
         Ok(())
     }
-}
 
-impl Table {
-    /// One transaction: the rows this sink lacks, and its offset. `Some` = the claim does not hold.
-    fn commit(&self, lease: &Lease, claim: &Claim) -> Result<Option<Loss>, Error> {
-        let mut previous = claim.sinks.get(&self.sink).copied().unwrap_or(claim.start);
-        loop {
-            let commit = Commit {
-                sink: self.sink.clone(),
-                key: claim.key.clone(),
-                epoch: claim.epoch,
-                owner: claim.owner,
-                previous,
-                next: previous.max(lease.origin.next),
-            };
-            // What cannot be written must fail before the offset moves.
-            let rows = self.encode(lease, previous)?;
-            let Err(missed) = self.offsets.commit(&[commit]) else {
-                self.append(rows);
-                return Ok(None);
-            };
-            match missed[0].1 {
-                Committed::Elsewhere(stored) => previous = stored,
-                Committed::Foreign(epoch) if epoch > claim.epoch => return Ok(Some(Loss::Fenced)),
-                Committed::Foreign(_) | Committed::Missing => return Ok(Some(Loss::WentBack)),
-                Committed::Moved => unreachable!("what moved has not missed"),
+    fn staged(&self, target: &Target, json: &Json, place: Place, row: usize) -> Result<Staged, Error> {
+        let business: Vec<&str> = target.unique.iter().map(|column| column.as_str()).collect();
+        let declared: Vec<&str> = self.unique.iter().map(String::as_str).collect();
+        let mut keys = Vec::new();
+        for (unique, columns) in [(Unique::Business, business), (Unique::Declared, declared)] {
+            if columns.is_empty() {
+                continue;
             }
-        }
-    }
-
-    /// Business key and JSON of each row at or above `from`.
-    fn encode(&self, lease: &Lease, from: i64) -> Result<Vec<(Vec<u8>, String)>, Error> {
-        let json = Json::new(&lease.rows, &self.json)?;
-        let first = lease.row_offsets().partition_point(|offset| *offset < from);
-        let encode = |row: usize| {
             let mut key = Vec::new();
-            for column in &self.unique {
+            for column in columns {
                 json.write_as_text(column, row, &mut key)?;
                 key.push(0);
             }
-            Ok((key, text(&json, row)?))
-        };
-        (first..lease.rows.num_rows()).map(encode).collect()
+            keys.push((unique, key));
+        }
+        Ok((Row { place, json: super::sink::text(json, row)? }, keys))
     }
 
-    fn append(&self, rows: Vec<(Vec<u8>, String)>) {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut kept = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
-        let new = |(key, row): (Vec<u8>, String)| (self.unique.is_empty() || seen.insert(key)).then_some(row);
-        kept.extend(rows.into_iter().filter_map(new));
+    /// Whether a row of that key is committed, or in this transaction.
+    fn is_there(&self, key: &(Unique, Vec<u8>)) -> bool {
+        let content = self.table.content.lock().unwrap_or_else(PoisonError::into_inner);
+        content.keys.contains(key) || self.open.borrow().rows.iter().any(|(_, keys)| keys.contains(key))
+    }
+
+    /// All of the transaction, or nothing.
+    fn apply(&self) -> Result<(), Error> {
+        let Open { rows, letters, advances, .. } = self.open.take();
+        let append = || {
+            let mut content = self.table.content.lock().unwrap_or_else(PoisonError::into_inner);
+            for (row, keys) in rows {
+                content.rows.push(row);
+                content.keys.extend(keys);
+            }
+        };
+        if self.table.database.commit(&self.sink, &advances, letters, append) {
+            return Ok(());
+        }
+        // A claim that came meanwhile would have waited for the offsets' rows, and then ended this session.
+        Err(Error::new(Class::Transient, "commit: terminating connection due to administrator command"))
+    }
+}
+
+impl Transact for Session {
+    fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    fn is_broken(&self) -> bool {
+        self.broken.get()
+    }
+
+    fn step(&self, step: Step) -> LocalBoxFuture<'_, Result<(), Error>> {
+        async move {
+            self.reach("run a statement").await?;
+            let mut open = self.open.borrow_mut();
+            match step {
+                Step::First(First::Savepoint) => open.piece = open.rows.len(),
+                Step::First(_) | Step::Rollback => *open = Open::default(),
+                Step::Release => open.piece = open.rows.len(),
+                Step::Undo => {
+                    let piece = open.piece;
+                    open.rows.truncate(piece);
+                }
+            }
+            Ok(())
+        }
+        .boxed_local()
+    }
+
+    fn copy<'a>(
+        &'a self,
+        target: &'a Target,
+        rows: &'a Rows<'a>,
+        range: Range<usize>,
+        first: First,
+    ) -> LocalBoxFuture<'a, Result<(), Failure>> {
+        async move {
+            self.step(Step::First(first)).await?;
+            self.reach("copy rows").await?;
+            self.take(target, rows, range)
+        }
+        .boxed_local()
+    }
+
+    fn keep<'a>(&'a self, _: &'a Target, letters: &'a [Letter]) -> LocalBoxFuture<'a, Result<(), Error>> {
+        async move {
+            self.reach("store dead letters").await?;
+            self.open.borrow_mut().letters.extend_from_slice(letters);
+            Ok(())
+        }
+        .boxed_local()
+    }
+
+    fn advance<'a>(
+        &'a self,
+        _: &'a Target,
+        advances: &'a [Advance],
+    ) -> LocalBoxFuture<'a, Result<(), Failure>> {
+        async move {
+            self.reach("advance the offsets").await?;
+            if !self.table.database.hits(&self.sink, advances) {
+                return Err(Failure::Missed);
+            }
+            self.open.borrow_mut().advances.extend_from_slice(advances);
+            Ok(())
+        }
+        .boxed_local()
+    }
+
+    fn commit(&self) -> LocalBoxFuture<'_, Result<(), Failure>> {
+        async move {
+            let committed = self.table.way.apply("commit", limits::COMMIT_WAIT_MAX, || self.apply()).await;
+            committed.map_err(|error| Failure::Failed(self.broken_by(error)))
+        }
+        .boxed_local()
+    }
+
+    fn stored<'a>(
+        &'a self,
+        target: &'a Target,
+        keys: &'a [&'a PartitionKey],
+    ) -> LocalBoxFuture<'a, Result<Vec<Option<Stored>>, Error>> {
+        async move {
+            self.reach("read stored offsets").await?;
+            Ok(keys.iter().map(|key| self.table.database.stored(&target.sink, key)).collect())
+        }
+        .boxed_local()
+    }
+
+    fn rejected<'a>(
+        &'a self,
+        target: &'a Target,
+        key: &'a PartitionKey,
+        range: Range<i64>,
+    ) -> LocalBoxFuture<'a, Result<Rejections, Error>> {
+        async move {
+            self.reach("read dead letters").await?;
+            Ok(self.table.database.rejected(&target.sink, key, &range))
+        }
+        .boxed_local()
     }
 }

@@ -1,59 +1,52 @@
-//! A `kafka_sink` over a topic in memory: the same JSON, at least once as there.
+//! A topic in memory, written by the real `kafka_sink`: at least once, so what was sent and not acknowledged before a
+//! crash is there twice.
 
-use super::sink::{ATTEMPT_MAX, each_lease, text};
-use super::{Outages, Rows, StandIns};
-use crate::json::rows::{Rows as Json, json_columns};
-use aqueduct_engine::{Actor, Context, Error, Factory, Lease, OffsetStore};
-use aqueduct_topology::model;
+use super::trouble::Way;
+use super::{Place, Row};
+use crate::kafka::producer::{Deliver, Outgoing};
+use aqueduct_engine::Error;
 use futures::future::LocalBoxFuture;
-use std::collections::BTreeSet;
-use std::sync::{Arc, PoisonError};
+use rdkafka::error::RDKafkaErrorCode;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-/// The stand-in of one `kafka_sink`.
-pub(super) fn factory(actor: &model::Actor, around: &StandIns) -> Factory {
-    let topic = Arc::new(Topic {
-        name: actor.name.value.clone(),
-        json: json_columns(actor, &around.services.topology),
-        rows: around.rows[&actor.name.value].clone(),
-        offsets: around.offsets(),
-        outages: around.outages.clone(),
-    });
-    Arc::new(move || Box::new(Sink { topic: topic.clone() }))
+/// As long as the client tries by itself.
+const ANSWER_WAIT_MAX: Duration = Duration::from_secs(30);
+/// What a broker takes, unless told otherwise.
+const MESSAGE_BYTES_MAX: usize = 1_048_588;
+
+/// The messages of one topic.
+pub(super) struct Topic {
+    pub(super) messages: Mutex<Vec<Row>>,
+    pub(super) way: Way,
 }
 
-struct Topic {
-    name: String,
-    json: BTreeSet<String>,
-    rows: Rows,
-    offsets: Arc<dyn OffsetStore>,
-    outages: Outages,
-}
+/// A handle that clients hold.
+pub(super) struct Client(pub(super) Arc<Topic>);
 
-struct Sink {
-    topic: Arc<Topic>,
-}
-
-impl Actor for Sink {
-    fn run<'a>(&'a mut self, cx: &'a mut Context) -> LocalBoxFuture<'a, Result<(), Error>> {
-        Box::pin(each_lease(cx, async |cx, lease| self.write(cx, lease).await))
-    }
-}
-
-impl Sink {
-    async fn write(&self, cx: &mut Context, lease: Lease) -> Result<(), Error> {
-        let topic = &self.topic;
-        let rows = topic.encode(&lease)?;
-        cx.until_ok(ATTEMPT_MAX, async || topic.outages.check(&topic.name)).await?;
-        topic.rows.lock().unwrap_or_else(PoisonError::into_inner).extend(rows);
-        let reached = [(lease.origin.key.clone(), lease.origin.epoch, lease.origin.next)];
-        cx.settle_written(lease);
-        topic.offsets.advance(&cx.identity.id, &reached).await
-    }
-}
-
-impl Topic {
-    fn encode(&self, lease: &Lease) -> Result<Vec<String>, Error> {
-        let json = Json::new(&lease.rows, &self.json)?;
-        (0..lease.rows.num_rows()).map(|row| text(&json, row)).collect()
+impl Deliver for Client {
+    fn deliver<'a>(
+        &'a self,
+        topic: &'a str,
+        messages: Vec<Outgoing<'a>>,
+    ) -> LocalBoxFuture<'a, Result<Vec<(usize, RDKafkaErrorCode)>, Error>> {
+        Box::pin(async move {
+            let what = format!("deliver to topic `{topic}`");
+            let keep = || {
+                let mut kept = self.0.messages.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut refused = Vec::new();
+                for (index, message) in messages.iter().enumerate() {
+                    let value = message.value.unwrap_or_default();
+                    if value.len() > MESSAGE_BYTES_MAX {
+                        refused.push((index, RDKafkaErrorCode::MessageSizeTooLarge));
+                        continue;
+                    }
+                    let json = String::from_utf8_lossy(value).into_owned();
+                    kept.push(Row { place: Place::default(), json });
+                }
+                Ok(refused)
+            };
+            self.0.way.apply(&what, ANSWER_WAIT_MAX, keep).await
+        })
     }
 }

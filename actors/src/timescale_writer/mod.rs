@@ -10,17 +10,19 @@
 //! Invariant: a lease is settled as written only after a COMMIT was answered or its offset was read back.
 //! Deliberately absent: upserts on the way of every row; `unique` goes through a staging table.
 
-mod bisect;
 pub mod encode;
+pub(crate) mod fault;
 mod gather;
 mod numeric;
 mod positions;
-mod rows;
+pub(crate) mod rows;
 mod session;
-mod table;
+pub(crate) mod store;
+pub(crate) mod table;
+mod transaction;
 
 use crate::Services;
-use crate::timescale::{Identifier, TableName, Timescale, fence, limits};
+use crate::timescale::{Identifier, TableName, limits};
 use aqueduct_engine::clock::Instant;
 use aqueduct_engine::{Actor, Claims, Class, Context, Error, Factory, PartitionKey};
 use aqueduct_topology::model::{self, Column, Flush, Kind, Policy, TimescaleWriter};
@@ -29,8 +31,8 @@ use futures::future::LocalBoxFuture;
 use gather::Pending;
 use positions::{Held, Positions};
 use rows::Rows;
-use session::{Failure, Session, Target};
 use std::sync::Arc;
+use store::{Failure, Store, Target, Transact};
 
 /// Misses in a row before a transaction is tried again with a pause.
 const MISSES_MAX: usize = 3;
@@ -47,6 +49,16 @@ pub fn factory(
             format!("actor `{name}` writes to TimescaleDB: set `connections.timescale.url` or TIMESCALE_URL");
         Error::new(Class::Config, message)
     })?;
+    over(actor, options, services, Arc::new(timescale))
+}
+
+/// A `timescale_writer` that writes into `store`.
+pub(crate) fn over(
+    actor: &model::Actor,
+    options: &TimescaleWriter,
+    services: &Services,
+    store: Arc<dyn Store>,
+) -> Result<Factory, Error> {
     let unique = options.unique.iter().map(|column| Identifier::new(column)).collect::<Result<_, _>>()?;
     let target = Target {
         topology: services.topology.name.value.as_str().into(),
@@ -54,14 +66,9 @@ pub fn factory(
         table: TableName::parse(&options.table)?,
         columns: columns_of(&services.topology, actor)?,
         unique,
-    };
-    let spec = Spec {
-        target,
-        flush: options.flush,
-        required: actor.policy == Policy::Required,
         node: services.node.clone(),
-        timescale,
     };
+    let spec = Spec { target, flush: options.flush, required: actor.policy == Policy::Required, store };
     Ok(Arc::new(move || Box::new(Writer::new(spec.clone()))))
 }
 
@@ -77,19 +84,17 @@ pub(crate) fn columns_of(topology: &model::Topology, actor: &model::Actor) -> Re
     }
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 struct Spec {
     target: Target,
     flush: Flush,
     required: bool,
-    node: Arc<str>,
-    timescale: Timescale,
+    store: Arc<dyn Store>,
 }
 
-#[derive(Debug)]
 struct Writer {
     spec: Spec,
-    session: Option<Session>,
+    session: Option<Box<dyn Transact>>,
     positions: Positions,
 }
 
@@ -115,7 +120,7 @@ impl Writer {
         // A missing table is said before the first record comes.
         let (session, spec) = (&mut self.session, &self.spec);
         cx.until_ok(limits::ATTEMPT_WAIT_MAX, async || {
-            *session = Some(Session::open(&spec.timescale, &spec.target).await?);
+            *session = Some(spec.store.open(&spec.target).await?);
             Ok(())
         })
         .await?;
@@ -189,28 +194,23 @@ impl Writer {
 
     /// One attempt to store what this sink lacks of `held`. Its connection is kept only if all is known to be well.
     async fn attempt(&mut self, held: &[Held], claims: &Claims) -> Result<Vec<Rejected>, Error> {
-        let session = match self.session.take().filter(|session| !session.connection.is_broken()) {
+        let session = match self.session.take().filter(|session| !session.is_broken()) {
             Some(session) => session,
             None => {
                 self.positions.doubt();
-                Session::open(&self.spec.timescale, &self.spec.target).await?
+                self.spec.store.open(&self.spec.target).await?
             }
         };
         let mut rejected = Vec::new();
         for _ in 0..MISSES_MAX {
-            self.verify(&session, held, claims, &mut rejected).await?;
+            self.verify(&*session, held, claims, &mut rejected).await?;
             let (pieces, advances) = self.positions.plan(held);
             if advances.is_empty() {
                 self.session = Some(session);
                 return Ok(rejected);
             }
-            let rows = Rows::new(pieces, &session.plan)?;
-            let (target, node) = (&self.spec.target, &self.spec.node);
-            let outcome = match session.write(target, &rows, &advances).await {
-                Err(Failure::Refused { .. }) => session.bisect(target, node, &rows, &advances).await,
-                outcome => outcome.map(|()| Vec::new()),
-            };
-            match outcome {
+            let rows = Rows::new(pieces, session.plan())?;
+            match transaction::write(&*session, &self.spec.target, &rows, &advances).await {
                 Ok(letters) => {
                     self.positions.committed(&advances);
                     self.session = Some(session);
@@ -221,7 +221,7 @@ impl Writer {
                     return Ok(rejected);
                 }
                 Err(Failure::Missed) => self.positions.doubt(),
-                Err(Failure::Refused { refusal, .. }) => return Err(Error::bug(refusal.error.message)),
+                Err(Failure::Refused(refused)) => return Err(Error::bug(refused.message)),
                 Err(Failure::Failed(error)) => return Err(error),
             }
         }
@@ -234,7 +234,7 @@ impl Writer {
     /// durable already bring the letters with them that were stored beside them.
     async fn verify(
         &mut self,
-        session: &Session,
+        session: &dyn Transact,
         held: &[Held],
         claims: &Claims,
         rejected: &mut Vec<Rejected>,
@@ -244,15 +244,14 @@ impl Writer {
             return Ok(());
         }
         let target = &self.spec.target;
-        let identity = (&*target.topology, &*target.sink);
         let keys: Vec<&PartitionKey> = doubtful.iter().map(|batch| &batch.claim.key).collect();
-        let stored = fence::read_stored(&session.connection, identity, &keys).await?;
+        let stored = session.stored(target, &keys).await?;
         for (batch, stored) in doubtful.into_iter().zip(stored) {
             let (key, epoch) = (&batch.claim.key, batch.claim.epoch);
             match self.positions.learn(batch, stored.as_ref(), self.spec.required, &target.sink) {
                 Ok(next) if next > batch.lease.origin.first => {
                     let range = batch.lease.origin.first..next;
-                    let letters = fence::rejected_offsets(&session.connection, identity, key, range).await?;
+                    let letters = session.rejected(target, key, range).await?;
                     rejected.extend(
                         letters.into_iter().map(|(offset, reason)| (key.clone(), epoch, offset, reason)),
                     );

@@ -8,22 +8,22 @@ use std::ops::Range;
 
 /// Rows of one batch that this sink does not have yet.
 #[derive(Clone, Copy)]
-pub(super) struct Piece<'a> {
-    pub(super) batch: &'a Batch,
+pub(crate) struct Piece<'a> {
+    pub(crate) batch: &'a Batch,
     /// The first row to write.
-    pub(super) start: usize,
+    pub(crate) start: usize,
     /// How many.
-    pub(super) length: usize,
+    pub(crate) length: usize,
 }
 
 /// Pieces, ready to be encoded from any row on.
-pub(super) struct Rows<'a> {
+pub(crate) struct Rows<'a> {
     pieces: Vec<(Piece<'a>, Vec<Cells<'a>>)>,
     length: usize,
 }
 
 impl<'a> Rows<'a> {
-    pub(super) fn new(pieces: Vec<Piece<'a>>, plan: &Plan) -> Result<Self, Error> {
+    pub(crate) fn new(pieces: Vec<Piece<'a>>, plan: &Plan) -> Result<Self, Error> {
         let length = pieces.iter().map(|piece| piece.length).sum();
         let pieces = pieces
             .into_iter()
@@ -33,12 +33,12 @@ impl<'a> Rows<'a> {
         Ok(Self { pieces, length })
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.length
     }
 
     /// The batch of the `index`th row and its position there.
-    pub(super) fn locate(&self, index: usize) -> (&'a Batch, usize) {
+    pub(crate) fn locate(&self, index: usize) -> (&'a Batch, usize) {
         let mut before = 0;
         for (piece, _) in &self.pieces {
             if index < before + piece.length {
@@ -50,7 +50,7 @@ impl<'a> Rows<'a> {
     }
 
     /// Appends rows from `range` until `out` holds `bytes_max`; says at which row to go on.
-    pub(super) fn encode(&self, range: Range<usize>, bytes_max: usize, out: &mut Vec<u8>) -> usize {
+    pub(crate) fn encode(&self, range: Range<usize>, bytes_max: usize, out: &mut Vec<u8>) -> usize {
         let mut at = range.start;
         let mut before = 0;
         for (piece, cells) in &self.pieces {

@@ -2,56 +2,49 @@
 
 use super::encode::{HEADER, TRAILER};
 use super::rows::Rows;
+use super::store::{Failure, First, Refused, Rejections, Step, Store, Target, Transact};
 use super::table::{self, Plan};
+use crate::timescale::class::condition_name;
 use crate::timescale::connect::Refusal;
-use crate::timescale::{Advance, Connection, Identifier, TableName, Timescale, advance, fence, limits, sql};
-use aqueduct_engine::{Class, Error};
-use aqueduct_topology::model::Column;
+use crate::timescale::{Advance, Connection, Stored, Timescale, advance, fence, letters, limits, sql};
+use aqueduct_engine::{Class, Error, Letter, PartitionKey};
 use bytes::Bytes;
-use futures::SinkExt;
+use futures::future::LocalBoxFuture;
+use futures::{FutureExt, SinkExt};
 use std::ops::Range;
 use std::pin::pin;
-use std::sync::Arc;
 use tokio_postgres::Statement;
 
-/// What a writer writes where.
-#[derive(Clone, Debug)]
-pub(super) struct Target {
-    pub(super) topology: Arc<str>,
-    /// The sink's identity.
-    pub(super) sink: Arc<str>,
-    pub(super) table: TableName,
-    /// The rows' columns, without the hidden ones.
-    pub(super) columns: Vec<Column>,
-    /// The business key; empty = rows are appended.
-    pub(super) unique: Vec<Identifier>,
-}
+const BEGIN: &str = "BEGIN";
+const BEGIN_STRICTLY: &str = "BEGIN; SET CONSTRAINTS ALL IMMEDIATE";
+const SAVEPOINT: &str = "SAVEPOINT aqueduct_piece";
+const RELEASE: &str = "RELEASE SAVEPOINT aqueduct_piece";
+const UNDO: &str = "ROLLBACK TO SAVEPOINT aqueduct_piece; RELEASE SAVEPOINT aqueduct_piece";
 
-/// Why a transaction did not happen.
-#[derive(Debug)]
-pub(super) enum Failure {
-    /// A row was refused; which, if the server said so, counted from 0 in what was copied.
-    Refused { refusal: Refusal, row: Option<usize> },
-    /// An offset was not where we left it.
-    Missed,
-    /// Everything else.
-    Failed(Error),
-}
-
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        Failure::Failed(error)
-    }
-}
-
-impl Failure {
-    pub(super) fn of(refusal: Refusal) -> Self {
-        if refusal.error.class != Class::Data {
-            return Failure::Failed(refusal.error);
+impl First {
+    fn sql(self) -> &'static str {
+        match self {
+            First::Begin => BEGIN,
+            First::BeginStrictly => BEGIN_STRICTLY,
+            First::Savepoint => SAVEPOINT,
         }
-        let row = refusal.cause.as_ref().and_then(|cause| copied_line(cause.as_db_error()?.where_()?));
-        Failure::Refused { refusal, row }
     }
+}
+
+/// What the database said, as far as a transaction is concerned.
+fn failure(refusal: Refusal) -> Failure {
+    if refusal.error.class != Class::Data {
+        return Failure::Failed(refusal.error);
+    }
+    let db = refusal.cause.as_ref().and_then(tokio_postgres::Error::as_db_error);
+    let context = || db?.where_();
+    Failure::Refused(Refused {
+        row: context().and_then(copied_line),
+        reason: db.map_or("refused_by_database", |db| condition_name(db.code().code())),
+        message: refusal.error.message.to_string(),
+        column: db.and_then(|db| db.column()).or_else(|| copied_column(context()?)).map(str::to_owned),
+        constraint: db.and_then(|db| db.constraint()).map(str::to_owned),
+    })
 }
 
 /// The row of `COPY trades, line 17, column price`, counted from 0.
@@ -62,11 +55,27 @@ fn copied_line(context: &str) -> Option<usize> {
     digits[..end].parse::<usize>().ok()?.checked_sub(1)
 }
 
+/// The column of `COPY trades, line 17, column price`.
+fn copied_column(context: &str) -> Option<&str> {
+    let copy = context.lines().find(|line| line.starts_with("COPY "))?;
+    Some(copy.split_once(", column ")?.1.split(':').next()?.trim())
+}
+
+impl Store for Timescale {
+    fn open<'a>(&'a self, target: &'a Target) -> LocalBoxFuture<'a, Result<Box<dyn Transact>, Error>> {
+        async move {
+            let session: Box<dyn Transact> = Box::new(Session::open(self, target).await?);
+            Ok(session)
+        }
+        .boxed_local()
+    }
+}
+
 /// A connection and its prepared statements.
 #[derive(Debug)]
-pub(super) struct Session {
-    pub(super) connection: Connection,
-    pub(super) plan: Plan,
+struct Session {
+    connection: Connection,
+    plan: Plan,
     copy: Statement,
     advance: Statement,
     /// Moves staged rows into the table, under `unique`.
@@ -75,7 +84,7 @@ pub(super) struct Session {
 
 impl Session {
     /// Connects, compares the table with the rows, prepares.
-    pub(super) async fn open(timescale: &Timescale, target: &Target) -> Result<Self, Error> {
+    async fn open(timescale: &Timescale, target: &Target) -> Result<Self, Error> {
         let connection = timescale.connect().await?;
         let plan = table::check(&connection, &target.table, &target.columns, &target.unique).await?;
         let unique = !target.unique.is_empty();
@@ -97,40 +106,8 @@ impl Session {
         Ok(Self { connection, plan, copy, advance, staged })
     }
 
-    /// Writes `rows` and moves the offsets in one transaction. After a failure the session is outside of it again, or
-    /// broken.
-    pub(super) async fn write(
-        &self,
-        target: &Target,
-        rows: &Rows<'_>,
-        advances: &[Advance],
-    ) -> Result<(), Failure> {
-        let outcome = self.transaction(target, rows, advances).await;
-        if outcome.is_err() && !self.connection.is_broken() {
-            // Its own failure shows as a broken connection.
-            let _ = self.execute("roll back", "ROLLBACK").await;
-        }
-        outcome
-    }
-
-    async fn transaction(
-        &self,
-        target: &Target,
-        rows: &Rows<'_>,
-        advances: &[Advance],
-    ) -> Result<(), Failure> {
-        if rows.len() == 0 {
-            self.execute("begin", "BEGIN").await?;
-        } else {
-            self.copy(target, rows, 0..rows.len(), Some("BEGIN")).await?;
-        }
-        self.advance(target, advances).await?;
-        let commit = self.connection.client().batch_execute("COMMIT");
-        self.connection.within_raw("commit", limits::COMMIT_WAIT_MAX, commit).await.map_err(Failure::of)
-    }
-
     /// Moves the offsets; all of them or it is a miss.
-    pub(super) async fn advance(&self, target: &Target, advances: &[Advance]) -> Result<(), Failure> {
+    async fn move_offsets(&self, target: &Target, advances: &[Advance]) -> Result<(), Failure> {
         let identity = (&*target.topology, &*target.sink);
         let moved = advance(&self.connection, &self.advance, identity, advances);
         let hit = self.connection.within("advance the offsets", limits::STATEMENT_WAIT_MAX, moved).await?;
@@ -138,27 +115,22 @@ impl Session {
     }
 
     /// Runs a statement without values.
-    pub(super) async fn execute(&self, doing: &str, statement: &str) -> Result<(), Error> {
+    async fn execute(&self, doing: &str, statement: &str) -> Result<(), Error> {
         let executed = self.connection.client().batch_execute(statement);
         self.connection.within(doing, limits::STATEMENT_WAIT_MAX, executed).await
     }
 
-    /// Copies `range` of `rows`, with `first` (BEGIN, SAVEPOINT) on the wire before it.
-    pub(super) async fn copy(
+    /// Copies `range` of `rows`, with `first` on the wire before it.
+    async fn copy_range(
         &self,
         target: &Target,
         rows: &Rows<'_>,
         range: Range<usize>,
-        first: Option<&str>,
+        first: First,
     ) -> Result<(), Failure> {
         let doing = format!("copy into `{}`", target.table.plain());
         let client = self.connection.client();
-        let begun = async {
-            match first {
-                Some(statement) => client.batch_execute(statement).await,
-                None => Ok(()),
-            }
-        };
+        let begun = client.batch_execute(first.sql());
         // Both are sent before either is answered. Were BEGIN refused, the COPY would stand outside any transaction:
         // it is dropped then, which makes it fail.
         let opened = async {
@@ -167,7 +139,7 @@ impl Session {
             sink
         };
         let wait = limits::COPY_WAIT_MAX;
-        let sink = self.connection.within_raw(&doing, wait, opened).await.map_err(Failure::of)?;
+        let sink = self.connection.within_raw(&doing, wait, opened).await.map_err(failure)?;
         let mut sink = pin!(sink);
         let expected = range.len() as u64;
         let mut at = range.start;
@@ -179,9 +151,9 @@ impl Session {
                 frame.extend_from_slice(TRAILER);
             }
             let full = Bytes::from(std::mem::take(&mut frame));
-            self.connection.within_raw(&doing, wait, sink.feed(full)).await.map_err(Failure::of)?;
+            self.connection.within_raw(&doing, wait, sink.feed(full)).await.map_err(failure)?;
         }
-        let copied = self.connection.within_raw(&doing, wait, sink.finish()).await.map_err(Failure::of)?;
+        let copied = self.connection.within_raw(&doing, wait, sink.finish()).await.map_err(failure)?;
         if copied != expected {
             let message = format!("{doing}: the server took {copied} of {expected} rows");
             return Err(Failure::Failed(Error::bug(message)));
@@ -193,9 +165,84 @@ impl Session {
     async fn merge(&self, doing: &str) -> Result<(), Failure> {
         let Some(statement) = &self.staged else { return Ok(()) };
         let merged = self.connection.client().execute(statement, &[]);
-        self.connection.within_raw(doing, limits::COPY_WAIT_MAX, merged).await.map_err(Failure::of)?;
+        self.connection.within_raw(doing, limits::COPY_WAIT_MAX, merged).await.map_err(failure)?;
         self.execute("empty the staging table", sql::EMPTY_STAGING).await?;
         Ok(())
+    }
+}
+
+impl Transact for Session {
+    fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    fn is_broken(&self) -> bool {
+        self.connection.is_broken()
+    }
+
+    fn step(&self, step: Step) -> LocalBoxFuture<'_, Result<(), Error>> {
+        let (doing, statement) = match step {
+            Step::First(first) => ("begin", first.sql()),
+            Step::Release => ("keep a piece", RELEASE),
+            Step::Undo => ("undo a piece", UNDO),
+            Step::Rollback => ("roll back", "ROLLBACK"),
+        };
+        self.execute(doing, statement).boxed_local()
+    }
+
+    fn copy<'a>(
+        &'a self,
+        target: &'a Target,
+        rows: &'a Rows<'a>,
+        range: Range<usize>,
+        first: First,
+    ) -> LocalBoxFuture<'a, Result<(), Failure>> {
+        self.copy_range(target, rows, range, first).boxed_local()
+    }
+
+    fn keep<'a>(
+        &'a self,
+        target: &'a Target,
+        letters: &'a [Letter],
+    ) -> LocalBoxFuture<'a, Result<(), Error>> {
+        async move {
+            let letters: Vec<&Letter> = letters.iter().collect();
+            letters::insert(&self.connection, (&target.topology, &target.node), &letters).await
+        }
+        .boxed_local()
+    }
+
+    fn advance<'a>(
+        &'a self,
+        target: &'a Target,
+        advances: &'a [Advance],
+    ) -> LocalBoxFuture<'a, Result<(), Failure>> {
+        self.move_offsets(target, advances).boxed_local()
+    }
+
+    fn commit(&self) -> LocalBoxFuture<'_, Result<(), Failure>> {
+        async move {
+            let commit = self.connection.client().batch_execute("COMMIT");
+            self.connection.within_raw("commit", limits::COMMIT_WAIT_MAX, commit).await.map_err(failure)
+        }
+        .boxed_local()
+    }
+
+    fn stored<'a>(
+        &'a self,
+        target: &'a Target,
+        keys: &'a [&'a PartitionKey],
+    ) -> LocalBoxFuture<'a, Result<Vec<Option<Stored>>, Error>> {
+        fence::read_stored(&self.connection, (&target.topology, &target.sink), keys).boxed_local()
+    }
+
+    fn rejected<'a>(
+        &'a self,
+        target: &'a Target,
+        key: &'a PartitionKey,
+        range: Range<i64>,
+    ) -> LocalBoxFuture<'a, Result<Rejections, Error>> {
+        fence::rejected_offsets(&self.connection, (&target.topology, &target.sink), key, range).boxed_local()
     }
 }
 
@@ -214,5 +261,11 @@ mod tests {
         assert_eq!(copied_line("SQL statement \"x\"\nCOPY _hyper_1_1_chunk, line 1"), Some(0));
         assert_eq!(copied_line("PL/pgSQL function f() line 3 at RAISE"), None);
         assert_eq!(copied_line("COPY trades, line 0"), None);
+    }
+
+    #[test]
+    fn the_column_is_read_from_the_context() {
+        assert_eq!(copied_column("COPY trades, line 17, column price"), Some("price"));
+        assert_eq!(copied_column("COPY trades, line 17"), None);
     }
 }

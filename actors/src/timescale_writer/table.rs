@@ -4,6 +4,7 @@
 //! fault, not the table's.
 
 use super::encode::Encoding;
+use super::fault::Fault;
 use crate::timescale::types::sql_type;
 use crate::timescale::{Connection, Identifier, TableName, limits, sql};
 use aqueduct_engine::{Class, Error};
@@ -11,12 +12,12 @@ use aqueduct_topology::model::{Column, FieldType};
 use tokio_postgres::types::{ToSql, Type};
 
 /// How rows of the topology's columns are written into the table.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Plan {
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Plan {
     /// The table's columns, in the row's order.
-    pub(super) columns: Vec<Identifier>,
+    pub(crate) columns: Vec<Identifier>,
     /// Position in the batch and encoding, by column.
-    pub(super) encodings: Vec<(usize, Encoding)>,
+    pub(crate) encodings: Vec<(usize, Encoding)>,
 }
 
 /// One column of the live table.
@@ -33,27 +34,84 @@ struct Live {
     is_enum: bool,
 }
 
-/// Compares `columns` with the live `table`.
+/// How `columns` are written into the live `table`; an error if they cannot be.
 pub(super) async fn check(
     connection: &Connection,
     table: &TableName,
     columns: &[Column],
     unique: &[Identifier],
 ) -> Result<Plan, Error> {
+    let (plan, faults) = inspect(connection, table, columns, unique).await?;
+    refused(table, &faults).map_or(Ok(plan), Err)
+}
+
+/// Compares `columns` with the live `table`: how they are written there, and everything that is wrong.
+pub(crate) async fn inspect(
+    connection: &Connection,
+    table: &TableName,
+    columns: &[Column],
+    unique: &[Identifier],
+) -> Result<(Plan, Vec<Fault>), Error> {
     let live = read(connection, table).await?;
     if live.is_empty() {
-        return Err(config(format!(
-            "table `{}` does not exist; `aqueduct migrate new FILE` writes the migration that creates it, \
-             `aqueduct migrate up FILE` applies it",
-            table.plain()
-        )));
+        return Ok((Plan::default(), vec![Fault::NoTable]));
     }
-    let plan = compare(table, columns, &live)?;
-    check_privileges(connection, table).await?;
+    let (plan, mut faults) = compare(columns, &live)?;
+    faults.extend(privileges(connection, table).await?);
     if !unique.is_empty() {
-        check_unique(connection, table, unique).await?;
+        faults.extend(unique_index(connection, table, unique).await?);
     }
-    Ok(plan)
+    Ok((plan, faults))
+}
+
+/// The error of what is fatal among `faults`: the columns in one sentence, anything else in its own.
+fn refused(table: &TableName, faults: &[Fault]) -> Option<Error> {
+    let fatal = || faults.iter().filter(|fault| fault.is_fatal());
+    let alone =
+        |fault: &&Fault| matches!(fault, Fault::NoTable | Fault::Forbidden { .. } | Fault::NoUnique { .. });
+    let columns: Vec<String> = fatal().filter(|fault| !alone(fault)).map(ToString::to_string).collect();
+    if columns.is_empty() {
+        return fatal().find(alone).map(|fault| config(fault.about(table)));
+    }
+    Some(config(format!(
+        "table `{}` does not fit the topology: {}; `aqueduct migrate new FILE` shows the table the topology needs",
+        table.plain(),
+        columns.join("; ")
+    )))
+}
+
+/// Compares `columns` with a table that has them, except where `declared` gives one another type.
+pub(crate) fn fit(
+    table: &TableName,
+    columns: &[Column],
+    declared: &[(String, FieldType)],
+) -> Result<Plan, Error> {
+    let live = |column: &Column| {
+        let own = declared.iter().find(|(name, _)| *name == column.name);
+        Live::of(&column.name, own.map_or(column.kind, |(_, kind)| *kind))
+    };
+    let (plan, faults) = compare(columns, &columns.iter().map(live).collect::<Vec<_>>())?;
+    refused(table, &faults).map_or(Ok(plan), Err)
+}
+
+impl Live {
+    /// The column that a migration makes for a field of that type.
+    fn of(name: &str, kind: FieldType) -> Self {
+        let (base, modifier) = match kind {
+            FieldType::Text => (Type::TEXT, -1),
+            FieldType::Int64 => (Type::INT8, -1),
+            FieldType::Float64 => (Type::FLOAT8, -1),
+            FieldType::Decimal { precision, scale } => {
+                (Type::NUMERIC, (i32::from(precision) << 16 | i32::from(scale)) + 4)
+            }
+            FieldType::Bool => (Type::BOOL, -1),
+            FieldType::Timestamp => (Type::TIMESTAMPTZ, -1),
+            FieldType::Json => (Type::JSONB, -1),
+        };
+        let (refuses_null, filled, read_only, is_enum) = (false, false, false, false);
+        let (name, written) = (name.to_owned(), sql_type(kind).to_string());
+        Self { name, written, base, modifier, refuses_null, filled, read_only, is_enum }
+    }
 }
 
 async fn read(connection: &Connection, table: &TableName) -> Result<Vec<Live>, Error> {
@@ -81,50 +139,35 @@ async fn read(connection: &Connection, table: &TableName) -> Result<Vec<Live>, E
         .collect())
 }
 
-fn compare(table: &TableName, columns: &[Column], live: &[Live]) -> Result<Plan, Error> {
+fn compare(columns: &[Column], live: &[Live]) -> Result<(Plan, Vec<Fault>), Error> {
     let mut faults = Vec::new();
-    let mut plan = Plan { columns: Vec::new(), encodings: Vec::new() };
+    let mut plan = Plan::default();
     for (index, column) in columns.iter().enumerate() {
+        let name = || column.name.clone();
         match live.iter().find(|live| live.name == column.name) {
-            None => faults.push(format!(
-                "it has no column `{0}`: add `{0} {1}`, or leave the field out",
-                column.name,
-                sql_type(column.kind)
-            )),
-            Some(found) if found.read_only => {
-                faults.push(format!("its column `{}` is generated and cannot be written", column.name));
-            }
+            None => faults.push(Fault::NoColumn { column: name(), needed: sql_type(column.kind) }),
+            Some(found) if found.read_only => faults.push(Fault::ReadOnly { column: name() }),
             Some(found) => match encoding(column.kind, found) {
                 Some(encoding) => {
                     plan.columns.push(Identifier::new(&column.name)?);
                     plan.encodings.push((index, encoding));
+                    if column.nullable && found.refuses_null {
+                        faults.push(Fault::RefusesNull { column: name() });
+                    }
                 }
-                None => faults.push(format!(
-                    "its column `{}` is {}, the topology's field is {}: make the column {}, or change the field's type",
-                    column.name,
-                    found.written,
-                    column.kind,
-                    sql_type(column.kind)
-                )),
+                None => faults.push(Fault::Type {
+                    column: name(),
+                    found: found.written.clone(),
+                    field: column.kind.to_string(),
+                    needed: sql_type(column.kind),
+                }),
             },
         }
     }
-    for left in live.iter().filter(|live| live.refuses_null && !live.filled) {
-        if !columns.iter().any(|column| column.name == left.name) {
-            faults.push(format!(
-                "its column `{}` refuses NULL, has no default, and no field fills it: add the field, or give it a default",
-                left.name
-            ));
-        }
-    }
-    if faults.is_empty() {
-        return Ok(plan);
-    }
-    Err(config(format!(
-        "table `{}` does not fit the topology: {}; `aqueduct migrate new FILE` shows the table the topology needs",
-        table.plain(),
-        faults.join("; ")
-    )))
+    let unfilled = live.iter().filter(|live| live.refuses_null && !live.filled);
+    let unfilled = unfilled.filter(|live| !columns.iter().any(|column| column.name == live.name));
+    faults.extend(unfilled.map(|live| Fault::Unfilled { column: live.name.clone() }));
+    Ok((plan, faults))
 }
 
 /// How a field is written into a column of that type; `None` = not, or not exactly.
@@ -160,28 +203,22 @@ fn holds(modifier: i32, integer: i32, scale: u8) -> bool {
     kept >= i32::from(scale) && precision - kept >= integer
 }
 
-async fn check_privileges(connection: &Connection, table: &TableName) -> Result<(), Error> {
+async fn privileges(connection: &Connection, table: &TableName) -> Result<Option<Fault>, Error> {
     let (schema, name) = (table.schema.as_str(), table.table.as_str());
     let doing = format!("read the privileges on `{}`", table.plain());
     let params: [&(dyn ToSql + Sync); 2] = [&schema, &name];
     let answer = connection.client().query_opt(sql::TABLE_PRIVILEGES, &params);
     let row = connection.within(&doing, limits::STATEMENT_WAIT_MAX, answer).await?;
-    let Some(row) = row else { return Ok(()) };
+    let Some(row) = row else { return Ok(None) };
     let (usage, insert, user): (bool, bool, String) = (row.get(0), row.get(1), row.get(2));
-    if usage && insert {
-        return Ok(());
-    }
-    Err(config(format!(
-        "user `{user}` may not write into `{}`: grant it USAGE on the schema and INSERT, SELECT on the table",
-        table.plain()
-    )))
+    Ok((!usage || !insert).then_some(Fault::Forbidden { user }))
 }
 
-async fn check_unique(
+async fn unique_index(
     connection: &Connection,
     table: &TableName,
     unique: &[Identifier],
-) -> Result<(), Error> {
+) -> Result<Option<Fault>, Error> {
     let (schema, name) = (table.schema.as_str(), table.table.as_str());
     let doing = format!("read the unique indexes of `{}`", table.plain());
     let params: [&(dyn ToSql + Sync); 2] = [&schema, &name];
@@ -190,15 +227,7 @@ async fn check_unique(
     let mut wanted: Vec<String> = unique.iter().map(|name| name.as_str().to_owned()).collect();
     wanted.sort();
     let found = rows.iter().any(|row| row.get::<_, Vec<String>>(0) == wanted);
-    if found {
-        return Ok(());
-    }
-    let columns = wanted.join(", ");
-    Err(config(format!(
-        "table `{0}` has no unique index over ({columns}), which `unique: [{columns}]` needs: create one, or let \
-         `aqueduct migrate new FILE` show it",
-        table.plain()
-    )))
+    Ok((!found).then_some(Fault::NoUnique { columns: wanted }))
 }
 
 fn config(message: String) -> Error {
@@ -235,15 +264,16 @@ mod tests {
             live("note", Type::TEXT, -1),
             live("ts", Type::TIMESTAMPTZ, -1),
         ];
-        let plan = compare(&table, &columns, &live).unwrap();
+        let (plan, faults) = compare(&columns, &live).unwrap();
+        assert_eq!(refused(&table, &faults).map(|error| error.message), None);
         assert_eq!(plan.encodings, [(0, Encoding::Timestamptz), (1, Encoding::Numeric { scale: 8 })]);
     }
 
     #[test]
     fn a_mismatch_names_table_column_both_types_and_the_remedy() {
         let table = TableName::parse("m.t").unwrap();
-        let error =
-            compare(&table, &[column("price", PRICE)], &[live("price", Type::FLOAT8, -1)]).unwrap_err();
+        let (_, faults) = compare(&[column("price", PRICE)], &[live("price", Type::FLOAT8, -1)]).unwrap();
+        let error = refused(&table, &faults).unwrap();
         assert_eq!(error.class, Class::Config);
         for word in ["`m.t`", "`price`", "float8", "decimal(18,8)", "make the column numeric(18,8)"] {
             assert!(error.message.contains(word), "{error} lacks {word}");
@@ -258,10 +288,22 @@ mod tests {
         let mut total = live("total", Type::INT8, -1);
         total.read_only = true;
         let columns = [column("missing", FieldType::Text), column("total", FieldType::Int64)];
-        let message = compare(&table, &columns, &[venue, total]).unwrap_err().message;
+        let (_, faults) = compare(&columns, &[venue, total]).unwrap();
+        let message = refused(&table, &faults).unwrap().message;
         assert!(message.contains("no column `missing`") && message.contains("`missing text`"), "{message}");
         assert!(message.contains("`total` is generated"), "{message}");
         assert!(message.contains("`venue` refuses NULL"), "{message}");
+    }
+
+    #[test]
+    fn a_field_that_may_be_null_is_a_fault_of_some_rows_only() {
+        let table = TableName::parse("m.t").unwrap();
+        let mut side = live("side", Type::TEXT, -1);
+        side.refuses_null = true;
+        let optional = Column { nullable: true, ..column("side", FieldType::Text) };
+        let (plan, faults) = compare(&[optional], &[side]).unwrap();
+        assert_eq!(faults, [Fault::RefusesNull { column: "side".into() }]);
+        assert_eq!((plan.columns.len(), refused(&table, &faults).is_none()), (1, true));
     }
 
     #[test]

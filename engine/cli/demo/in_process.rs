@@ -10,8 +10,7 @@ use super::{Arguments, EXAMPLE, PARTITIONS, TOPIC, example, watch};
 use crate::settings::Settings;
 use crate::{file, node, output};
 use anyhow::{Context, Result};
-use aqueduct_actors::redis_cache::Hash;
-use aqueduct_actors::stand_in::{Content, Live};
+use aqueduct_actors::stand_in::{Content, Hash, Live};
 use aqueduct_engine::{Clock, Outcome};
 use aqueduct_topology::model::Topology;
 use rdkafka::mocking::MockCluster;
@@ -51,7 +50,7 @@ pub(super) fn run(arguments: &Arguments, settings: &Settings) -> Result<Outcome>
             let (kinds, offsets) = (live.clone(), live.offsets());
             // Set once: this is the only assembly.
             let _ = stores.set(live);
-            Ok(node::Surroundings { catalog: Box::new(move |actor| kinds.factory(actor)), offsets })
+            Ok(node::Surroundings::among(Box::new(move |actor| kinds.factory(actor)), offsets))
         },
         |handle| async move {
             futures::join!(watch(handle, feeding, look, seconds), keep_bounded(bounded));
@@ -90,9 +89,12 @@ fn prepare(bootstrap: &str) -> Result<Topology> {
 fn newest(stores: &Live) -> Vec<String> {
     let shown = |(store, content): (String, Content)| -> Vec<String> {
         match content {
-            Content::Rows(rows) => {
-                rows.iter().rev().take(SHOWN).map(|row| cut(format!("{store:<12} {}", values(row)))).collect()
-            }
+            Content::Rows(rows) => rows
+                .iter()
+                .rev()
+                .take(SHOWN)
+                .map(|row| cut(format!("{store:<12} {}", values(&row.json))))
+                .collect(),
             Content::Hashes(hashes) => {
                 let mut hashes: Vec<(String, Hash)> = hashes.into_iter().collect();
                 hashes.sort_by(|(_, a), (_, b)| b.order.cmp(&a.order));

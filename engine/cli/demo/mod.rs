@@ -81,7 +81,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit> {
 
 /// What the topology runs among.
 enum Stage {
-    Stack(Stack),
+    Stack(Box<Stack>),
     /// With what the machine lacks for the stack; empty = asked for.
     Memory(Vec<Missing>),
 }
@@ -92,7 +92,7 @@ fn stage(in_process: bool) -> Result<Stage> {
     }
     let up = |options: Options| Stack::up(&options, &*progress::on_stderr());
     match Options::from_env("demo", Lifetime::Private).and_then(up) {
-        Ok(stack) => Ok(Stage::Stack(stack)),
+        Ok(stack) => Ok(Stage::Stack(Box::new(stack))),
         // Whoever names servers wants those.
         Err(Error::Missing(lacking)) if Own::from_env() == Own::default() => Ok(Stage::Memory(lacking)),
         Err(error) => Err(error).context("no stack; `aqueduct demo --in-process` needs none"),

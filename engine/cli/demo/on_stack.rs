@@ -17,7 +17,7 @@ pub(super) fn run(arguments: &Arguments, settings: &Settings, stack: &Stack) -> 
     let feeding = Feeding::start(&stack.kafka_bootstrap(), TOPIC, arguments.rate, Ahead::AsFarAsItGets)?;
     let look = Look { title: "look for yourself:", lines: look_up(stack) };
     let seconds = arguments.seconds.map(Duration::from_secs);
-    node::run(topology, settings, |handle| watch(handle, feeding, look, seconds))
+    node::run(topology, settings, None, |handle| watch(handle, feeding, look, seconds))
 }
 
 /// Topic, tables, and the topology with the stack's addresses.

@@ -5,9 +5,10 @@ mod report;
 
 use crate::exit::Exit;
 use crate::output::Format;
-use crate::rehearsal::Rehearsal;
+use crate::rehearsal::{Rehearsal, Stage};
 use crate::{file, output};
 use anyhow::Result;
+use aqueduct_actors::stand_in::CALM;
 use aqueduct_topology::model::Topology;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -54,8 +55,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit> {
         topology: topology.clone(),
         starts_us: records.earliest_ms.saturating_mul(1000),
         partitions: [(source.clone(), records.partitions())].into(),
+        seed: CALM,
+        has_other: false,
     };
-    let (outcome, around) = rehearsal.run(async |handle, around, _| {
+    let (outcome, around) = rehearsal.run(async |Stage { handle, around, .. }| {
         let feed = around.feed(&source).expect("invariant: a source has a feed").clone();
         records.messages.into_iter().for_each(|message| {
             feed.send(message);

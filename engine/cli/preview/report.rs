@@ -2,7 +2,7 @@
 
 use crate::output::{Format, counted};
 use anyhow::Result;
-use aqueduct_actors::stand_in::{Content, StandIns};
+use aqueduct_actors::stand_in::{Content, Hash, StandIns};
 use aqueduct_engine::{Letter, Outcome};
 use aqueduct_topology::model::Topology;
 use serde_json::value::RawValue;
@@ -28,7 +28,9 @@ fn as_json(around: &StandIns, out: &mut impl Write) -> Result<()> {
     writeln!(out, "{{")?;
     for (sink, content) in around.contents() {
         let rows = match content {
-            Content::Rows(rows) => rows.into_iter().map(RawValue::from_string).collect::<Result<_, _>>()?,
+            Content::Rows(rows) => {
+                rows.into_iter().map(|row| RawValue::from_string(row.json)).collect::<Result<_, _>>()?
+            }
             Content::Hashes(hashes) => {
                 let hashes = hashes.iter().map(|(key, hash)| hash_json(key, hash));
                 hashes.map(|hash| serde_json::value::to_raw_value(&hash)).collect::<Result<Vec<_>, _>>()?
@@ -56,7 +58,7 @@ fn list(elements: &[Box<RawValue>], out: &mut impl Write) -> Result<()> {
     Ok(())
 }
 
-fn hash_json(key: &str, hash: &aqueduct_actors::redis_cache::Hash) -> Value {
+fn hash_json(key: &str, hash: &Hash) -> Value {
     if hash.tombstone {
         return json!({ "key": key, "deleted": true });
     }
@@ -93,9 +95,11 @@ fn as_tables(topology: &Topology, around: &StandIns, outcome: &Outcome, out: &mu
     for (sink, content) in around.contents() {
         let kind = topology.actor(&sink).map_or("", |actor| actor.kind.name());
         let (noun, rows) = match content {
-            Content::Rows(rows) => ("row", rows.iter().map(|row| cells(row)).collect::<Result<Vec<_>>>()?),
+            Content::Rows(rows) => {
+                ("row", rows.iter().map(|row| cells(&row.json)).collect::<Result<Vec<_>>>()?)
+            }
             Content::Hashes(hashes) => {
-                let cells = |(key, hash): (&String, &aqueduct_actors::redis_cache::Hash)| {
+                let cells = |(key, hash): (&String, &Hash)| {
                     let deleted = hash.tombstone.then(|| ("(deleted)".to_owned(), "yes".to_owned()));
                     std::iter::once(("key".to_owned(), key.clone()))
                         .chain(hash.fields.iter().cloned())

@@ -74,6 +74,7 @@ fn router(desk: Arc<Desk>) -> Router {
         .route("/api/events", get(stream::events))
         .route("/api/actors/{name}/{order}", post(orders::actor))
         .route("/api/drain", post(orders::drain))
+        .route("/api/reload", post(orders::reload))
         .layer(from_fn_with_state(desk.clone(), door::admit))
         .with_state(desk)
 }

@@ -1,4 +1,4 @@
-//! Orders: restart, stop and start an actor; drain the node.
+//! Orders: restart, stop and start an actor; drain or reload the node.
 
 use super::{Desk, door};
 use crate::application::OrderError;
@@ -37,6 +37,23 @@ pub(super) async fn drain(State(desk): State<Arc<Desk>>, headers: HeaderMap) -> 
     }
     desk.handle.drain().await;
     (StatusCode::ACCEPTED, Json(json!({ "order": "drain" }))).into_response()
+}
+
+/// `POST /api/reload`: the node reads its topology again and applies what changed. Answers when that is done or undone.
+pub(super) async fn reload(State(desk): State<Arc<Desk>>, headers: HeaderMap) -> Response {
+    if let Err(refusal) = door::order(&desk, &headers) {
+        return refusal.into_response();
+    }
+    match desk.handle.request_reload().await {
+        Some(answer) => {
+            let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            (status, Json(answer.body)).into_response()
+        }
+        None => {
+            let error = "this node's topology does not come from a file that could be read again";
+            (StatusCode::CONFLICT, Json(json!({ "applied": false, "error": error }))).into_response()
+        }
+    }
 }
 
 fn status(error: &OrderError) -> StatusCode {

@@ -16,6 +16,7 @@ mod spans;
 mod tests;
 
 use crate::batch::{Origin, PartitionKey, RawRecords};
+use crate::claim::Claim;
 use crate::invariants;
 use crate::limits::LEDGER_EPOCHS_KEPT_MAX;
 use epoch::{EpochLedger, Place};
@@ -290,6 +291,16 @@ impl Ledger {
     /// Whether a record counts as written only when that sink has it.
     pub(crate) fn is_required(&self, sink: SinkIndex) -> bool {
         self.lock().sinks[sink.0].spec.required
+    }
+
+    /// The offset below which the fate of every record was decided before `claim` was made: every sink that decides has
+    /// it behind it. What is read below it is read for the others only.
+    pub(crate) fn decided_before(&self, claim: &Claim) -> i64 {
+        let inner = self.lock();
+        let places = places(&inner.sinks, &claim.key.source);
+        let deciding = places.iter().filter(|place| place.deciding);
+        let begins = deciding.filter_map(|place| claim.sinks.get(&inner.sinks[place.sink.0].spec.id));
+        begins.copied().min().unwrap_or(claim.start)
     }
 
     /// The identities of the required sinks.

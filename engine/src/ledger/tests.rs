@@ -2,6 +2,7 @@
 
 use super::{Counts, Ledger, LedgerRow, SinkIndex, SinkSpec};
 use crate::batch::Origin;
+use crate::claim::{Claim, Owner};
 use crate::limits::{LEDGER_EPOCHS_KEPT_MAX, LEDGER_PASSED_RANGES_MAX};
 use crate::testing::{RecordsBuilder, partition, raw_batch};
 use futures::FutureExt;
@@ -47,6 +48,22 @@ fn a_record_is_dead_lettered_else_written_else_filtered() {
     ledger.dead_lettered(&partition(0), 1, 4);
     ledger.settled(WRITER, &origin(0, 10), &[0, 1, 1, 1, 3, 9]);
     assert_eq!(ledger.totals(), counts(10, 3, 2, 5, 0, 0));
+}
+
+#[test]
+fn what_every_deciding_sink_has_behind_it_is_decided() {
+    let claim = |writer: i64, cache: i64| Claim {
+        key: partition(0),
+        epoch: 2,
+        owner: Owner(1),
+        start: writer.min(cache),
+        sinks: [("writer".into(), writer), ("cache".into(), cache)].into(),
+        skipped: Default::default(),
+    };
+    assert_eq!(ledger().decided_before(&claim(10, 4)), 10, "the cache is only healed from 4 on");
+    assert_eq!(ledger().decided_before(&claim(10, 14)), 10);
+    let caches = Ledger::new("t".into(), vec![("writer".into(), false), ("cache".into(), false)]);
+    assert_eq!(caches.decided_before(&claim(10, 4)), 4, "where none is required, all of them decide");
 }
 
 #[test]

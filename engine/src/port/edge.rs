@@ -163,7 +163,32 @@ impl Edge {
         }
     }
 
-    /// Waits until `batch` is sent, or passed over, or a stop is asked.
+    /// Waits until `batch` would be taken, or a stop is asked. A best-effort edge keeps nobody waiting here.
+    pub(super) async fn room(&mut self, batch: &Batch, status: &Status) -> Result<(), Error> {
+        if self.best_effort {
+            return Ok(());
+        }
+        let index = self.index(batch);
+        let mut blocked = None;
+        let mut stopped = pin!(status.stopped());
+        let room = poll_fn(|cx| match self.routes[index].sender.poll_room(cx, batch) {
+            Poll::Ready(room) => Poll::Ready(room.map_err(|_| closed())),
+            Poll::Pending if stopped.as_mut().poll(cx).is_ready() => Poll::Ready(Err(asked_to_stop())),
+            Poll::Pending => {
+                if blocked.is_none() {
+                    self.wait_left(index);
+                    blocked = Some(status.blocked());
+                }
+                Poll::Pending
+            }
+        })
+        .await;
+        self.unblock(index);
+        room
+    }
+
+    /// Waits until `batch` is sent, or passed over, or a stop is asked. A best-effort edge, which waits only briefly, lets
+    /// no stop cut it short: what the other edges have taken is then taken by all.
     pub(super) async fn send(&mut self, batch: Batch, clock: &Clock, status: &Status) -> Result<(), Error> {
         let index = self.index(&batch);
         let _blocked = status.blocked();
@@ -173,7 +198,8 @@ impl Edge {
                 None => return Ok(()),
                 Some(batch) => batch,
             };
-            let limit = if self.best_effort { Some(self.wait_left(index)) } else { None };
+            let best_effort = self.best_effort;
+            let limit = if best_effort { Some(self.wait_left(index)) } else { None };
             let sender = &mut self.routes[index].sender;
             let mut slot = Some(waiting);
             let mut stopped = pin!(status.stopped());
@@ -185,7 +211,9 @@ impl Edge {
             });
             poll_fn(|cx| match sender.poll_push(cx, &mut slot) {
                 Poll::Ready(sent) => Poll::Ready(sent.map_err(|_| closed())),
-                Poll::Pending if stopped.as_mut().poll(cx).is_ready() => Poll::Ready(Err(asked_to_stop())),
+                Poll::Pending if !best_effort && stopped.as_mut().poll(cx).is_ready() => {
+                    Poll::Ready(Err(asked_to_stop()))
+                }
                 Poll::Pending => expired.as_mut().poll(cx).map(Ok),
             })
             .await?;

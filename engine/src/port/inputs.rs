@@ -1,10 +1,12 @@
 //! The links into an actor: fair among them, strict about who may own what, patient on probation.
 
+use crate::batch::Batch;
 use crate::claim::Claims;
 use crate::link::{Lease, Receiver};
 use crate::status::Status;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 /// The links into an actor.
@@ -13,12 +15,28 @@ pub struct Inputs {
     receivers: Vec<Receiver>,
     /// Who is asked first next time.
     next: usize,
+    watch: Option<Watch>,
+}
+
+/// Sees every batch before the actor does. What it panics with is the actor's own panic.
+#[derive(Clone)]
+pub struct Watch(pub Arc<dyn Fn(&Batch) + Send + Sync>);
+
+impl std::fmt::Debug for Watch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Watch")
+    }
 }
 
 impl Inputs {
     /// Inputs that lease from `receivers` in turn.
     pub fn new(receivers: Vec<Receiver>) -> Self {
-        Self { receivers, next: 0 }
+        Self { receivers, next: 0, watch: None }
+    }
+
+    /// Lets `watch` see every batch that is leased from now on: how a test makes an actor fail on one record.
+    pub fn watched_by(&mut self, watch: Watch) {
+        self.watch = Some(watch);
     }
 
     /// How many links.
@@ -77,6 +95,7 @@ impl Inputs {
             match fresh(&mut self.receivers[index], claims, &mut poll) {
                 Poll::Ready(Some(lease)) => {
                     self.next = (index + 1) % count;
+                    self.seen(&lease);
                     return Poll::Ready(Some(lease));
                 }
                 Poll::Ready(None) => ended += 1,
@@ -84,6 +103,12 @@ impl Inputs {
             }
         }
         if ended == count { Poll::Ready(None) } else { Poll::Pending }
+    }
+
+    fn seen(&self, lease: &Lease) {
+        if let Some(Watch(watch)) = &self.watch {
+            watch(lease);
+        }
     }
 
     /// A suspect is delivered alone: nothing else may be on lease from any link, or a crash would prove nothing.
@@ -100,6 +125,10 @@ impl Inputs {
             // The last suspect was stale: the others may speak again.
             Poll::Ready(None) | Poll::Pending if !self.receivers[trial].link().on_probation() => {
                 self.poll_each(claims, poll)
+            }
+            Poll::Ready(Some(lease)) => {
+                self.seen(&lease);
+                Poll::Ready(Some(lease))
             }
             polled => polled,
         }

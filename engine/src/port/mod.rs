@@ -9,5 +9,5 @@ mod outputs;
 mod tests;
 
 pub use edge::{Edge, EdgeMeter};
-pub use inputs::Inputs;
+pub use inputs::{Inputs, Watch};
 pub use outputs::Outputs;

@@ -44,6 +44,14 @@ impl Outputs {
         if full { Err(TryPushError::Full(batch)) } else { Ok(()) }
     }
 
+    /// See [`crate::Context::room`].
+    pub async fn room(&mut self, batch: &Batch, status: &Status) -> Result<(), Error> {
+        for edge in &mut self.edges {
+            edge.room(batch, status).await?;
+        }
+        Ok(())
+    }
+
     /// See [`crate::Context::push`].
     pub async fn push(&mut self, batch: Batch, clock: &Clock, status: &Status) -> Result<(), Error> {
         // First to all that have room, so that a full one delays no other.

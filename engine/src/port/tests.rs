@@ -182,6 +182,30 @@ async fn a_full_edge_delays_no_other_and_a_stop_ends_the_wait() {
     assert_eq!((taken(&full), taken(&other)), (vec![1], vec![]));
 }
 
+/// Whoever waits for room first is not stopped half way: nothing has gone out yet, or everything does.
+#[tokio::test(start_paused = true)]
+async fn room_is_waited_for_before_anything_goes_out() {
+    let (free, full) = (link(8), link(1));
+    full.sender().try_push(one(0, 0)).unwrap();
+    let edge = |link: &Arc<Link>| Edge::new(vec![link.sender()], false);
+    let mut outputs = Outputs::new(vec![edge(&free), edge(&full)]);
+    let (clock, status) = (Clock::system(), status());
+    let batch = one(0, 1);
+    assert!(outputs.room(&batch, &status).now_or_never().is_none());
+    assert!(!status.is_blocked(), "a wait that was given up blocks nobody");
+    let asking = async {
+        clock.sleep(Duration::from_secs(1)).await;
+        status.ask_stop();
+    };
+    let (room, ()) = tokio::join!(outputs.room(&batch, &status), asking);
+    assert!(room.is_err() && free.is_empty());
+    assert_eq!(taken(&full), [0]);
+    outputs.room(&batch, &status).await.unwrap();
+    outputs.push(batch.clone(), &clock, &status).now_or_never().unwrap().unwrap();
+    assert_eq!(full.fill().ratio, 1.0);
+    outputs.room(&batch, &status).await.expect("the links have had it");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_required_edge_waits_as_long_as_it_takes_and_says_how_long() {
     let link = link(1);

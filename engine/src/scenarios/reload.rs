@@ -10,11 +10,14 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+/// Offsets with the mark of who wrote them.
+type Written = Vec<(i64, &'static str)>;
+
 /// A log without end, a store of offsets, and what each sink has written: all that outlives actors here.
 #[derive(Clone)]
 struct Ground {
     offsets: MemoryOffsets,
-    written: Arc<Mutex<BTreeMap<String, Vec<(i64, &'static str)>>>>,
+    written: Arc<Mutex<BTreeMap<String, Written>>>,
     journal: Journal,
     /// How long a sink takes to write.
     pace: Duration,

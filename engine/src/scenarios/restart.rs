@@ -1,7 +1,7 @@
 //! Crashes, and what supervisors make of them.
 
 use super::support::*;
-use crate::{Class, Error};
+use crate::{Class, Error, Handle};
 use aqueduct_topology::model::Strategy;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -67,6 +67,36 @@ async fn a_panic_rebuilds_the_actor_and_its_batch_comes_again() {
     for offset in 0..5 {
         assert_eq!(journal.count(&format!("history {offset}")), 1, "{:?}", journal.lines());
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_actor_that_always_has_more_to_do_stops_all_the_same() {
+    let journal = Journal::default();
+    let busy = {
+        let journal = journal.clone();
+        behaviour(move |cx| {
+            let journal = journal.clone();
+            Box::pin(async move {
+                while let Some(lease) = cx.lease().await {
+                    let status = cx.status.clone();
+                    status.stopped().await;
+                    lease.settle();
+                    journal.note(if cx.try_lease().is_none() { "none" } else { "more" });
+                }
+                Ok(())
+            })
+        })
+    };
+    let world = World::line(source(8), pass(&journal), busy);
+    perform(world.builder().build().unwrap(), async |handle| {
+        let waiting = |handle: &Handle| handle.observe("history").unwrap().inputs[0].batches > 3;
+        until(&handle, "more waits", waiting).await;
+        handle.stop_actor("history").await.unwrap();
+        until(&handle, "it is down", |handle| state(handle, "history") == "stopped").await;
+        handle.abort().await;
+    })
+    .await;
+    assert_eq!(journal.count("none"), 1, "{:?}", journal.lines());
 }
 
 #[tokio::test(start_paused = true)]

@@ -200,6 +200,28 @@ fn letters_that_will_be_judged_again_are_deleted() {
     });
 }
 
+/// The cache lags behind the table: its healing begins at 4, but the fate of what lies below 10 was decided.
+#[test]
+fn letters_below_the_required_sinks_outlive_the_healing_of_a_cache() {
+    on_arbiter(async {
+        let base = Base::new().await;
+        let identity =
+            |id: &str, required| SinkIdentity { id: id.into(), adopts: None, target: id.into(), required };
+        let sinks =
+            BTreeMap::from([(Arc::from("ticks"), vec![identity("history", true), identity("cache", false)])]);
+        let store = TimescaleOffsets::new(base.timescale("a"), "unit".into(), "a".into(), sinks);
+        let first = claim(&store, 0).await.expect("a claim");
+        store.advance("history", &[(key(0), first.epoch, 10)]).await.expect("recorded");
+        store.advance("cache", &[(key(0), first.epoch, 4)]).await.expect("recorded");
+        let letters: Vec<_> = [3, 5, 9, 10].iter().map(|offset| super::letters::letter(1, *offset)).collect();
+        super::letters::store(&base).store(&letters).await.expect("stored");
+        let second = claim(&store, 0).await.expect("a claim");
+        assert_eq!(second.start, 4);
+        let left = base.texts("SELECT \"offset\"::text FROM aqueduct.dead_letter ORDER BY \"offset\"").await;
+        assert_eq!(left, ["3", "5", "9"]);
+    });
+}
+
 const SESSIONS_IN_COPY: &str = "SELECT count(*) FROM pg_stat_activity \
                                 WHERE application_name LIKE 'aqueduct/unit/a/%' AND query LIKE 'COPY%' \
                                   AND datname = current_database()";

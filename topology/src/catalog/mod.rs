@@ -12,10 +12,10 @@ mod test;
 pub use actor::COMMON;
 pub use actor::LINK;
 pub use file::{BACKOFF, CONNECTIONS, FILE, KAFKA, REDIS, SASL, SUPERVISOR, TIMESCALE, TLS};
-pub(crate) use foreign::ours;
 pub use foreign::{FOREIGN, Foreign, Place};
+pub(crate) use foreign::{our_kind, our_word, ours};
 pub use kinds::{CASE, CASE_FIELD, EVENT_TIME, FIELD, FLUSH, KINDS};
-pub use test::{EXPECT, FAULT, LEDGER, LETTER, RECORD, SEND, SINK_EXPECT, TEST};
+pub use test::{EXPECT, FAULT, LEDGER, LETTER, RECORD, ROW, SEND, SINK_EXPECT, TABLE, TEST};
 
 /// Where a kind stands in the graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -7,6 +7,7 @@ use crate::diagnostic::{Code, Diagnostic, nearest};
 use crate::lower::{Context, Draft};
 use crate::model::{FieldType, Kind, Normalizer, RedisCache, TemplatePart, TimescaleWriter};
 use crate::syntax::shortened;
+use std::collections::HashMap;
 
 pub(super) fn check(cx: &Context<'_>, graph: &Graph<'_>) {
     for draft in graph.drafts {
@@ -28,6 +29,15 @@ fn check_writer(cx: &Context<'_>, input: &Draft, rows: &Normalizer, writer: &Tim
     for name in writer.unique.iter().filter(|name| !has(rows, &name.value)) {
         unknown_field(cx, input, rows, name);
     }
+    twice(cx, &writer.unique, "`unique`");
+    for name in &writer.unique {
+        may_lack(
+            cx,
+            rows,
+            name,
+            "a key with NULL equals no other, so such rows are never taken for the same",
+        );
+    }
     let Some(time) = &rows.event_time else {
         let message =
             format!("the rows of `{}` have no event time, and a hypertable is cut by it", input.name.value);
@@ -38,6 +48,9 @@ fn check_writer(cx: &Context<'_>, input: &Draft, rows: &Normalizer, writer: &Tim
                 "give the normalizer a field of type `timestamp`; `expr: record_time` is always there",
             ));
     };
+    if !writer.unique.iter().any(|name| name.value == time.field.value) {
+        may_lack(cx, rows, &time.field, "a hypertable refuses a row without its time");
+    }
     if let (Some(first), false) =
         (writer.unique.first(), writer.unique.iter().any(|name| name.value == time.field.value))
     {
@@ -53,6 +66,12 @@ fn check_cache(cx: &Context<'_>, input: &Draft, rows: &Normalizer, cache: &Redis
     check_template(cx, input, rows, &cache.key);
     for name in cache.value.iter().filter(|name| !has(rows, &name.value)) {
         unknown_field(cx, input, rows, name);
+    }
+    twice(cx, &cache.value, "`value`");
+    for part in &cache.key.value {
+        if let TemplatePart::Field(name) = part {
+            may_lack(cx, rows, name, "a row without its key goes to the dead letter");
+        }
     }
     if cache.order_by.value.is_empty() {
         return;
@@ -87,6 +106,35 @@ fn check_template(cx: &Context<'_>, input: &Draft, rows: &Normalizer, template: 
             _ => {}
         }
     }
+}
+
+/// A list that names one field twice.
+fn twice(cx: &Context<'_>, names: &[Spanned<String>], what: &str) {
+    let mut seen: HashMap<&str, crate::Span> = HashMap::new();
+    for name in names {
+        if let Some(first) = seen.insert(&name.value, name.span) {
+            let message = format!("{what} names `{}` twice", shortened(&name.value));
+            let finding = Diagnostic::error(Code::FieldTwice, name.span, message).also(first, "first here");
+            cx.report(finding.help("name it once"));
+        }
+    }
+}
+
+/// A column that is needed in every row, and may be NULL.
+fn may_lack(cx: &Context<'_>, rows: &Normalizer, name: &Spanned<String>, why: &str) {
+    let Some(column) = rows.columns.iter().find(|column| column.name == name.value && column.nullable) else {
+        return;
+    };
+    let place = field_span(rows, &column.name);
+    if place.is_some_and(|span| cx.is_doubtful(span)) {
+        return;
+    }
+    let message = format!("`{}` may be absent: {why}", column.name);
+    let finding = Diagnostic::warning(Code::MayLack, name.span, message);
+    let finding = place
+        .filter(|span| *span != name.span)
+        .map_or(finding.clone(), |span| finding.also(span, "`optional` here"));
+    cx.report(finding.help("take a field that is not `optional`, or give it a `default`"));
 }
 
 /// A name that no column has.

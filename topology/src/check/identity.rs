@@ -45,7 +45,7 @@ fn same_identity(cx: &Context<'_>, graph: &Graph<'_>, file: &File) {
             );
         }
     }
-    for supervisor in &file.supervisors {
+    for supervisor in file.supervisors.iter().map(|declared| &declared.supervisor) {
         if let Some(actor) = graph.get(&supervisor.name.value) {
             let message = format!("an actor and a supervisor are both named `{}`", supervisor.name.value);
             let finding = Diagnostic::error(Code::SameIdentity, supervisor.name.span, message);

@@ -4,7 +4,7 @@ use super::Graph;
 use crate::Spanned;
 use crate::diagnostic::{Code, Diagnostic, nearest};
 use crate::lower::{Context, DEAD_LETTER, File};
-use crate::model::{ExpectedRow, FaultKind, Kind, Test};
+use crate::model::{ExpectedRow, FaultKind, Kind, Send, Table, Test, TestRecord};
 use crate::syntax::shortened;
 
 pub(super) fn check(cx: &Context<'_>, graph: &Graph<'_>, file: &File) {
@@ -19,17 +19,20 @@ struct Judge<'a, 'c> {
 }
 
 fn check_one(judge: &Judge<'_, '_>, test: &Test) {
-    for send in &test.sends {
-        judge.fits(&send.to, "records are sent to a source", Kind::is_source);
-    }
+    test.sends.iter().for_each(|send| judge.sent(send));
+    test.tables.iter().for_each(|(writer, table)| judge.table(writer, table));
     for fault in &test.faults {
         let (what, fits): (&str, fn(&Kind) -> bool) = match fault.kind {
             FaultKind::Crash | FaultKind::Panic => ("any actor may crash", |_| true),
             FaultKind::RedisDown => {
                 ("Redis is away from a cache", |kind| matches!(kind, Kind::RedisCache(_)))
             }
-            FaultKind::SinkTimeout | FaultKind::DiskFull => ("a sink fails", Kind::is_sink),
-            FaultKind::Revoke => ("partitions are taken from a source", Kind::is_source),
+            FaultKind::SinkTimeout | FaultKind::DiskFull => {
+                ("a sink fails", |kind| kind.is_sink() || matches!(kind, Kind::DeadLetter(_)))
+            }
+            FaultKind::Revoke | FaultKind::Takeover => {
+                ("partitions are taken from a source", Kind::is_source)
+            }
         };
         judge.fits(&fault.actor, what, fits);
     }
@@ -53,8 +56,11 @@ fn check_one(judge: &Judge<'_, '_>, test: &Test) {
             expected.iter().for_each(|row| judge.fields(sink, row));
         }
     }
-    for (sink, _, _) in &test.expect.offsets {
-        judge.fits(sink, "offsets are those of a sink", Kind::is_sink);
+    for expected in &test.expect.offsets {
+        judge.fits(&expected.sink, "offsets are those of a sink", Kind::is_sink);
+        if let Some(source) = &expected.source {
+            judge.fits(source, "offsets are counted by a source", Kind::is_source);
+        }
     }
     let states = test.expect.states.iter().map(|(actor, _)| actor);
     for actor in test.expect.restarts.iter().map(|(actor, _)| actor).chain(states) {
@@ -86,6 +92,55 @@ impl<'a> Judge<'a, '_> {
         }
     }
 
+    /// Records go to who reads messages, rows to who reads rows.
+    fn sent(&self, send: &Send) {
+        if !send.are_rows {
+            let reads = |kind: &Kind| kind.is_source() || matches!(kind, Kind::Normalizer(_));
+            self.fits(&send.to, "records are sent to a source or a normalizer", reads);
+            return;
+        }
+        self.fits(&send.to, "rows are sent to a sink", Kind::is_sink);
+        let Some(columns) = self.columns(&send.to.value) else { return };
+        for record in &send.records {
+            let TestRecord::Record(record) = record else { continue };
+            let row = record.value.value.as_deref().unwrap_or_default();
+            let Ok(row) = serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(row) else {
+                continue;
+            };
+            for name in row.keys().filter(|name| !columns.contains(&name.as_str())) {
+                let name = Spanned::new(name.clone(), record.span);
+                self.no_field(&send.to.value, &name, &columns);
+            }
+        }
+    }
+
+    fn table(&self, writer: &Spanned<String>, table: &Table) {
+        self.fits(writer, "a table is that of a writer", |kind| matches!(kind, Kind::TimescaleWriter(_)));
+        let Some(columns) = self.columns(&writer.value) else { return };
+        let typed = table.columns.iter().map(|(name, _)| name);
+        for name in typed.chain(&table.not_null).chain(&table.unique) {
+            if !columns.contains(&name.value.as_str()) {
+                self.no_field(&writer.value, name, &columns);
+            }
+        }
+    }
+
+    /// The columns that reach a sink.
+    fn columns(&self, sink: &str) -> Option<Vec<&'a str>> {
+        let (_, normalizer) = self.graph.rows_of(self.graph.get(sink)?)?;
+        Some(normalizer.columns.iter().map(|column| column.name.as_str()).collect())
+    }
+
+    fn no_field(&self, sink: &str, field: &Spanned<String>, fields: &[&str]) {
+        let near = nearest(&field.value, fields.iter().copied());
+        let help = near.map_or_else(
+            || format!("its fields are {}", fields.join(", ")),
+            |near| format!("did you mean `{near}`?"),
+        );
+        let message = format!("`{sink}` has no field `{}`", shortened(&field.value));
+        self.cx.report(Diagnostic::error(Code::UnknownField, field.span, message).help(help));
+    }
+
     fn unknown(&self, name: &Spanned<String>) {
         let near = nearest(&name.value, self.graph.names());
         let help = near.map_or_else(
@@ -102,20 +157,13 @@ impl<'a> Judge<'a, '_> {
 
     /// The fields of an expected row are columns that reach the sink.
     fn fields(&self, sink: &Spanned<String>, row: &ExpectedRow) {
-        let Some(draft) = self.graph.get(&sink.value) else { return };
-        let Some((_, normalizer)) = self.graph.rows_of(draft) else { return };
+        let Some(columns) = self.columns(&sink.value) else { return };
         let values: Vec<&str> = match self.kind(&sink.value) {
             Some(Kind::RedisCache(cache)) => cache.value.iter().map(|field| field.value.as_str()).collect(),
-            _ => normalizer.columns.iter().map(|column| column.name.as_str()).collect(),
+            _ => columns,
         };
         for (field, _) in row.fields.iter().filter(|(field, _)| !values.contains(&field.value.as_str())) {
-            let near = nearest(&field.value, values.iter().copied());
-            let help = near.map_or_else(
-                || format!("its fields are {}", values.join(", ")),
-                |near| format!("did you mean `{near}`?"),
-            );
-            let message = format!("`{}` has no field `{}`", sink.value, shortened(&field.value));
-            self.cx.report(Diagnostic::error(Code::UnknownField, field.span, message).help(help));
+            self.no_field(&sink.value, field, &values);
         }
     }
 }

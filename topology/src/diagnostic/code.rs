@@ -74,6 +74,7 @@ codes! {
     ChildTwice "T036" "a child of two supervisors",
     SupervisorCycle "T037" "supervisors that contain each other",
     OverBudget "T038" "more memory than the node allows",
+    OrphanedWork "T039" "a restart that leaves work behind",
     // The row.
     UnknownType "T040" "an unknown type",
     WithoutSource "T041" "a field that is found nowhere",
@@ -93,6 +94,8 @@ codes! {
     WithoutEventTime "T054" "a table without an event time",
     NotATable "T055" "a text that names no table",
     UnfitDefault "T056" "a default that the field's type does not accept",
+    MayLack "T057" "a field that is needed in every row and may be absent",
+    FieldTwice "T058" "a field that is named twice",
     // Expressions.
     NotAnExpression "T060" "an expression that does not parse",
     UnknownIdentifier "T061" "an expression names something unknown",
@@ -100,6 +103,10 @@ codes! {
     LaterField "T063" "an expression names a field that is not there yet",
     ItemWithoutExplode "T064" "`item` without `explode`",
     FieldInWhen "T065" "`when` names a field of the row",
+    WrongCall "T066" "a call with the wrong arguments",
+    NeverCombines "T067" "an operation on values that it never has a result for",
+    UnfitExpression "T068" "an expression that never gives its field's type",
+    NotACondition "T069" "a condition that is never true or false",
     // Accidents of expressions in YAML.
     ExpressionIsTag "T070" "an expression that YAML takes for a tag",
     ExpressionHasColon "T071" "an expression with `: ` outside quotes",
@@ -108,13 +115,46 @@ codes! {
     TextHasColon "T074" "a text in an expression that holds `: `",
     ExpressionHasComment "T075" "an expression cut at ` #`",
     VariableInFlow "T076" "`${` without quotes in flow style",
+    // More on expressions.
+    KnownOutcome "T077" "a comparison whose outcome is always the same",
+    NotAvailable "T078" "something of CEL that expressions do not have",
     // Connections.
     NoConnection "T080" "a connection is said nowhere",
     NotAnAddress "T081" "an address that does not parse",
     TwoSecrets "T082" "options that exclude or need each other",
+    // More on supervision.
+    NeverRestarted "T083" "a supervisor that restarts nobody",
+    NeverEscalates "T084" "an intensity that is never exceeded",
     // Examples.
     UnknownInTest "T090" "a test names an actor that does not exist",
     UnfitInTest "T091" "a test asks of an actor what its kind cannot do",
+    // Live servers; see [`Code::needs_servers`].
+    Unreachable "T100" "a server that does not answer",
+    Refused "T101" "a server that refuses the connection",
+    TooOld "T102" "a server that is too old, or lacks TimescaleDB",
+    NoTopic "T110" "a topic that does not exist",
+    TopicForbidden "T111" "a topic or group that the user may not use",
+    IdleClones "T112" "more clones than partitions",
+    Compacted "T113" "a compacted topic where each record counts",
+    SmallMessages "T114" "a topic whose messages are smaller than the rows may be",
+    NoTable "T120" "a table that does not exist",
+    NoColumn "T121" "a field without a column",
+    UnfitColumn "T122" "a column that cannot hold its field",
+    UnfilledColumn "T123" "a column that refuses NULL and may get none",
+    PlainTable "T124" "a table that is no hypertable by the event time",
+    NoUniqueIndex "T125" "a business key without a unique index",
+    NoPrivilege "T126" "a privilege that the database's user lacks",
+    PendingMigration "T127" "migrations that the database lacks, or has otherwise",
+    Evicting "T130" "a Redis that drops keys when its memory is full",
+    NotPrimary "T131" "a Redis that takes no writes",
+    ForbiddenCommand "T132" "a command that the Redis user may not send",
+}
+
+impl Code {
+    /// Whether only a server can give it, so that it comes from `check --connect` and from no file alone.
+    pub fn needs_servers(self) -> bool {
+        self >= Code::Unreachable
+    }
 }
 
 #[cfg(test)]

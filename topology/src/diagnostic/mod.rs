@@ -1,6 +1,6 @@
 //! What is wrong with a file: a stable code, where, and what to do about it.
 //!
-//! Invariant: no message holds a connection's address.
+//! Invariant: no message holds a password, nor the text of an address that may hold one.
 //! Deliberately absent: printing. The three renderings return text.
 
 mod code;
@@ -116,7 +116,7 @@ pub fn has_errors(diagnostics: &[Diagnostic]) -> bool {
 }
 
 /// In the file's order, each said once, at most [`crate::limits::DIAGNOSTICS_MAX`].
-pub(crate) fn sorted(mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
+pub fn sorted(mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
     diagnostics.sort_by(|a, b| {
         (a.span.start, a.severity, a.code, a.span.end, &a.message).cmp(&(
             b.span.start,

@@ -4,7 +4,7 @@
 
 use super::{Diagnostic, Severity};
 use crate::source::floor_char_boundary;
-use crate::{Source, Span};
+use crate::{Source, SourceMap, Span};
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use std::ops::Range;
 
@@ -12,9 +12,10 @@ use std::ops::Range;
 pub fn to_text(source: &Source, diagnostics: &[Diagnostic], colours: bool) -> String {
     let renderer = if colours { Renderer::styled() } else { Renderer::plain() };
     let shown = without_passwords(&source.text);
+    let lines = SourceMap::new(&shown);
     let mut text = String::new();
     for diagnostic in diagnostics {
-        text.push_str(&renderer.render(&[group(source, &shown, diagnostic)]));
+        text.push_str(&renderer.render(&[group(source, &shown, &lines, diagnostic)]));
         text.push_str("\n\n");
     }
     text
@@ -40,23 +41,54 @@ pub fn point_at(
     renderer.render(&[group]) + "\n"
 }
 
-fn group<'a>(source: &'a Source, shown: &'a str, diagnostic: &'a Diagnostic) -> Group<'a> {
+fn group<'a>(
+    source: &'a Source,
+    shown: &'a str,
+    lines: &SourceMap<'_>,
+    diagnostic: &'a Diagnostic,
+) -> Group<'a> {
     let level = match diagnostic.severity {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
     };
-    let primary = AnnotationKind::Primary.span(range(shown, diagnostic.span));
-    let mut snippet = Snippet::source(shown)
+    let window = Window::of(shown, lines, diagnostic);
+    let primary = AnnotationKind::Primary.span(window.range(diagnostic.span));
+    let mut snippet = Snippet::source(window.text)
+        .line_start(window.line)
         .path(source.name.as_str())
         .annotation(primary.label(diagnostic.primary.as_deref()));
     for label in &diagnostic.labels {
-        let annotation = AnnotationKind::Context.span(range(shown, label.span));
+        let annotation = AnnotationKind::Context.span(window.range(label.span));
         snippet = snippet.annotation(annotation.label(label.text.as_str()));
     }
     let group = level.primary_title(diagnostic.message.as_str()).id(diagnostic.code.id()).element(snippet);
     match &diagnostic.help {
         Some(help) => group.element(Level::HELP.message(help.as_str())),
         None => group,
+    }
+}
+
+/// The lines of the file that one finding speaks of, so that a long file is not gone through for each.
+struct Window<'a> {
+    text: &'a str,
+    start: usize,
+    line: usize,
+    whole: &'a str,
+}
+
+impl<'a> Window<'a> {
+    fn of(whole: &'a str, lines: &SourceMap<'_>, diagnostic: &Diagnostic) -> Self {
+        let spans = || diagnostic.labels.iter().map(|label| label.span).chain([diagnostic.span]);
+        let first = spans().map(|span| span.start).min().unwrap_or_default();
+        let last = spans().map(|span| range(whole, span).end).max().unwrap_or_default();
+        let (_, start) = lines.line_at(first);
+        let end = whole[last..].find('\n').map_or(whole.len(), |at| last + at + 1);
+        Self { text: &whole[start..end], start, line: lines.position(first).line, whole }
+    }
+
+    fn range(&self, span: Span) -> Range<usize> {
+        let range = range(self.whole, span);
+        range.start - self.start..range.end - self.start
     }
 }
 

@@ -4,10 +4,10 @@ use super::{
     Context, Keys, dead_letter, kafka_sink, kafka_source, normalizer, redis_cache, replay_source,
     timescale_writer,
 };
-use crate::catalog::{self, COMMON, KINDS, KindEntry, LINK, Place};
+use crate::catalog::{self, COMMON, KINDS, KindEntry, LINK, Place, our_kind, ours};
 use crate::diagnostic::{Code, Diagnostic, nearest};
 use crate::model::{Actor, Kind, LinkBounds, Policy, Restart};
-use crate::syntax::{Node, shortened};
+use crate::syntax::{Mapping, Node, shortened};
 use crate::{Span, Spanned};
 use std::time::Duration;
 
@@ -21,6 +21,7 @@ pub(crate) struct Draft {
     /// Where `from` was written, or else the name.
     pub(crate) from_span: Option<Span>,
     pub(crate) policy_span: Option<Span>,
+    pub(crate) restart_span: Option<Span>,
     /// The kind's entry in the catalog, if the word is known.
     pub(crate) entry: Option<&'static KindEntry>,
     /// The actor itself, if this version has its kind.
@@ -42,6 +43,7 @@ fn lower(cx: &Context<'_>, name: &Spanned<String>, node: &Node) -> Draft {
         from: Vec::new(),
         from_span: None,
         policy_span: None,
+        restart_span: None,
         entry: None,
         actor: None,
     };
@@ -56,15 +58,9 @@ fn lower(cx: &Context<'_>, name: &Spanned<String>, node: &Node) -> Draft {
     let Some(entry) = entry else {
         let from = mapping.get("from").map_or_else(Vec::new, |entry| cx.references(&entry.value));
         if kind_node.is_none() {
-            let finding = Diagnostic::error(
-                Code::MissingKey,
-                name.span,
-                format!("the actor `{}` has no `kind`", name.value),
-            );
-            cx.report(
-                finding.help(format!("its kind is one of {}", built_kinds().collect::<Vec<_>>().join(", "))),
-            );
+            cx.report(without_kind(name, mapping));
         }
+        foreign_words(cx, mapping);
         return Draft { from, ..nothing };
     };
     if !entry.built {
@@ -81,6 +77,47 @@ fn lower(cx: &Context<'_>, name: &Spanned<String>, node: &Node) -> Draft {
     known(cx, name, node, entry).unwrap_or(nothing)
 }
 
+/// Others say `type: kafka`, or make the kind a key.
+fn without_kind(name: &Spanned<String>, mapping: &Mapping) -> Diagnostic {
+    if let Some(word) = mapping.get("type") {
+        let theirs = word.value.scalar().filter(|scalar| !scalar.interpolated);
+        let ours = theirs.and_then(|scalar| {
+            catalog::kind(&scalar.text)
+                .map(|kind| format!("`{}`", kind.name))
+                .or_else(|| our_kind(&scalar.text).map(str::to_owned))
+        });
+        let message = "`type` is not a word of this language";
+        let finding = Diagnostic::error(Code::ForeignWord, word.key.span, message);
+        return finding.help(match ours {
+            Some(ours) => format!("write `kind`, and there {ours}"),
+            None => "write `kind`".to_owned(),
+        });
+    }
+    let message = format!("the actor `{}` has no `kind`", name.value);
+    let finding = Diagnostic::error(Code::MissingKey, name.span, message);
+    let keys = mapping.entries.iter().map(|entry| &entry.key);
+    match keys.filter_map(|key| Some((key, our_kind(&key.value)?))).next() {
+        Some((key, ours)) => finding
+            .also(key.span, "a kind, perhaps")
+            .help(format!("the kind is a value: write `kind`, and there {ours}")),
+        None => finding.help(format!("its kind is one of {}", built_kinds().collect::<Vec<_>>().join(", "))),
+    }
+}
+
+/// Of an actor whose kind is not known, at least the words that no kind has.
+fn foreign_words(cx: &Context<'_>, mapping: &Mapping) {
+    let known =
+        |word: &str| KINDS.iter().flat_map(|kind| kind.keys).chain(COMMON).any(|key| key.name == word);
+    for entry in mapping.entries.iter().filter(|entry| !known(&entry.key.value) && entry.key.value != "type")
+    {
+        let Some(ours) = ours(Place::Actor, &entry.key.value) else { continue };
+        let message = format!("`{}` is not a word of this language", entry.key.value);
+        cx.report(
+            Diagnostic::error(Code::ForeignWord, entry.key.span, message).help(format!("write {ours}")),
+        );
+    }
+}
+
 fn built_kinds() -> impl Iterator<Item = &'static str> {
     KINDS.iter().filter(|kind| kind.built).map(|kind| kind.name)
 }
@@ -89,8 +126,10 @@ fn known_kind(cx: &Context<'_>, node: &Node) -> Option<&'static KindEntry> {
     let text = cx.nonempty(node)?;
     let entry = catalog::kind(&text.value);
     if entry.is_none() {
-        let near = nearest(&text.value, KINDS.iter().map(|kind| kind.name))
-            .map(|near| format!("did you mean `{near}`?"));
+        let near = || nearest(&text.value, KINDS.iter().map(|kind| kind.name));
+        let near = our_kind(&text.value)
+            .map(|ours| format!("write {ours}"))
+            .or_else(|| near().map(|near| format!("did you mean `{near}`?")));
         let help =
             near.unwrap_or_else(|| format!("the kinds are {}", built_kinds().collect::<Vec<_>>().join(", ")));
         let message = format!("there is no kind `{}`", shortened(&text.value));
@@ -128,8 +167,17 @@ fn known(cx: &Context<'_>, name: &Spanned<String>, node: &Node, entry: &'static 
         span: node.span,
     };
     let (from_span, policy_span) = (keys.key_span("from"), keys.key_span("policy"));
+    let restart_span = keys.get("restart").map(|node| node.span);
     keys.close();
-    Some(Draft { name: name.clone(), from, from_span, policy_span, entry: Some(entry), actor: Some(actor) })
+    Some(Draft {
+        name: name.clone(),
+        from,
+        from_span,
+        policy_span,
+        restart_span,
+        entry: Some(entry),
+        actor: Some(actor),
+    })
 }
 
 fn kind(cx: &Context<'_>, keys: &Keys<'_>, node: &Node, name: &Spanned<String>, entry: &KindEntry) -> Kind {

@@ -1,6 +1,6 @@
 //! What every step of lowering shares: the source, the environment, the findings, and the expressions parsed so far.
 
-use super::expression::Expression;
+use super::expression::{Expression, Parsed};
 use crate::diagnostic::Diagnostic;
 use crate::{Env, Source, Span};
 use std::cell::RefCell;
@@ -14,6 +14,7 @@ pub(crate) struct Context<'a> {
     found: RefCell<Vec<Diagnostic>>,
     expressions: RefCell<HashMap<Span, Rc<Expression>>>,
     doubtful: RefCell<HashSet<Span>>,
+    pub(super) parsed: RefCell<HashMap<String, Rc<Parsed>>>,
 }
 
 impl<'a> Context<'a> {
@@ -24,6 +25,7 @@ impl<'a> Context<'a> {
             found: RefCell::default(),
             expressions: RefCell::default(),
             doubtful: RefCell::default(),
+            parsed: RefCell::default(),
         }
     }
 

@@ -1,25 +1,29 @@
-//! CEL expressions: parsed once, to know that they parse and what they name.
+//! CEL expressions: parsed once, to know that they parse; the terms are kept for the checks.
 //!
 //! Deliberately absent: evaluation and types. Consumers of the model parse the text again into their own form.
 
-use super::{Context, locate};
+use super::Context;
+use super::locate::{self, Places};
+use super::term::{Term, terms};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::limits::{EXPRESSION_BYTES_MAX, EXPRESSION_STEPS_MAX};
 use crate::model::Expr;
 use crate::syntax::{Node, in_expression, shortened, tagged_expression};
-use crate::{Span, Spanned};
-use cel::common::ast::{EntryExpr, Expr as Ast, IdedEntryExpr, IdedExpr, LiteralValue, SourceInfo};
+use cel::common::ast::{IdedExpr, SourceInfo};
 use cel::parser::Parser;
-use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
 
-/// What an expression names.
-#[derive(Debug, Default)]
+/// The parser's tree, and where its nodes are in the text.
+pub(super) type Parsed = (IdedExpr, SourceInfo);
+
+/// An expression that parses.
+#[derive(Debug)]
 pub(crate) struct Expression {
-    /// Names that no macro binds, in the order met.
-    pub(crate) identifiers: Vec<Spanned<String>>,
-    /// Functions and methods called.
-    pub(crate) calls: Vec<Spanned<String>>,
+    /// Its parts.
+    pub(crate) term: Term,
+    /// Whether a part of it came from the environment: none of its words is shown.
+    pub(crate) secret: bool,
 }
 
 impl Context<'_> {
@@ -38,12 +42,15 @@ impl Context<'_> {
             );
             return None;
         }
-        match parse(&text.value) {
-            Ok((ast, info)) => {
-                let mut names =
-                    Names { cx: self, node, info: &info, bound: Vec::new(), found: Expression::default() };
-                names.visit(&ast);
-                self.keep(node.span, names.found);
+        match self.parsed(&text.value) {
+            Ok(parsed) => {
+                let (ast, info) = &*parsed;
+                let (term, unavailable) = terms(&text.value, ast, info, &Places::of(self.source, node));
+                for (span, message, help) in unavailable {
+                    self.report(Diagnostic::error(Code::NotAvailable, span, message).help(help));
+                }
+                let secret = node.scalar().is_some_and(|scalar| scalar.interpolated);
+                self.keep(node.span, Expression { term, secret });
                 Some(Expr { text: text.value, span: node.span })
             }
             Err(fault) => {
@@ -51,6 +58,16 @@ impl Context<'_> {
                 None
             }
         }
+    }
+
+    /// A text is parsed once, however often the file has it: of all of `check`, parsing expressions takes longest.
+    fn parsed(&self, text: &str) -> Result<Rc<Parsed>, Fault> {
+        if let Some(parsed) = self.parsed.borrow().get(text) {
+            return Ok(parsed.clone());
+        }
+        let parsed = Rc::new(parse(text)?);
+        self.parsed.borrow_mut().insert(text.to_owned(), parsed.clone());
+        Ok(parsed)
     }
 
     fn no_expression(&self, node: &Node, text: &str, fault: Fault) -> Diagnostic {
@@ -86,7 +103,7 @@ struct Fault {
     message: String,
 }
 
-fn parse(text: &str) -> Result<(IdedExpr, SourceInfo), Fault> {
+fn parse(text: &str) -> Result<Parsed, Fault> {
     // The parser is generated code; a panic in it is a text that does not parse, not the end of this program.
     match catch_unwind(AssertUnwindSafe(|| Parser::default().parse_with_source_info(text))) {
         Ok(Ok(parsed)) => Ok(parsed),
@@ -119,109 +136,4 @@ fn offset(text: &str, (line, column): (isize, isize)) -> Option<usize> {
     let start: usize = text.split_inclusive('\n').take(line).map(str::len).sum();
     let rest = text.get(start..)?;
     Some(start + rest.char_indices().nth(column).map_or(rest.len(), |(at, _)| at))
-}
-
-/// Collects what an expression names, leaving out what its macros bind.
-struct Names<'a> {
-    cx: &'a Context<'a>,
-    node: &'a Node,
-    info: &'a SourceInfo,
-    bound: Vec<String>,
-    found: Expression,
-}
-
-impl Names<'_> {
-    fn visit(&mut self, expr: &IdedExpr) {
-        match &expr.expr {
-            Ast::Literal(LiteralValue::Bytes(_)) => self.unavailable("bytes literals"),
-            Ast::Unspecified | Ast::Literal(_) => {}
-            Ast::Ident(name) => self.identifier(name, expr.id),
-            Ast::Select(select) => self.visit(&select.operand),
-            Ast::List(list) => list.elements.iter().for_each(|element| self.visit(element)),
-            Ast::Map(map) => {
-                self.unavailable("map literals");
-                map.entries.iter().for_each(|entry| self.entry(entry));
-            }
-            Ast::Struct(message) => {
-                self.unavailable("message literals");
-                message.entries.iter().for_each(|entry| self.entry(entry));
-            }
-            Ast::Call(call) => {
-                self.call(&call.func_name, expr.id);
-                call.target.iter().for_each(|target| self.visit(target));
-                call.args.iter().for_each(|argument| self.visit(argument));
-            }
-            Ast::Comprehension(comprehension) => {
-                self.visit(&comprehension.iter_range);
-                self.visit(&comprehension.accu_init);
-                let names = [
-                    Some(&comprehension.iter_var),
-                    comprehension.iter_var2.as_ref(),
-                    Some(&comprehension.accu_var),
-                ];
-                let before = self.bound.len();
-                self.bound.extend(names.into_iter().flatten().cloned());
-                self.visit(&comprehension.loop_cond);
-                self.visit(&comprehension.loop_step);
-                self.visit(&comprehension.result);
-                self.bound.truncate(before);
-            }
-        }
-    }
-
-    fn entry(&mut self, entry: &IdedEntryExpr) {
-        match &entry.expr {
-            EntryExpr::StructField(field) => self.visit(&field.value),
-            EntryExpr::MapEntry(entry) => {
-                self.visit(&entry.key);
-                self.visit(&entry.value);
-            }
-        }
-    }
-
-    /// CEL has it; rows and messages have no value for it.
-    fn unavailable(&self, what: &str) {
-        let message = format!("{what} are CEL, but no value here is one");
-        self.cx.report(
-            Diagnostic::error(Code::NotAnExpression, self.node.span, message)
-                .help("values are text, numbers, bools, times, lists and what the message holds"),
-        );
-    }
-
-    fn identifier(&mut self, name: &str, id: u64) {
-        if name.starts_with('@') || self.bound.iter().any(|bound| bound == name) {
-            return;
-        }
-        let span = self.span(id, name);
-        self.found.identifiers.push(Spanned::new(name.to_owned(), span));
-    }
-
-    fn call(&mut self, name: &str, id: u64) {
-        // Operators are calls too; their names are no words.
-        if !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-            || name.contains("_?_")
-            || name == "_"
-        {
-            return;
-        }
-        let name = Spanned::new(name.to_owned(), self.span(id, name));
-        self.found.calls.push(name);
-    }
-
-    /// Where the word `name` of the node `id` stands: at the recorded offset, or just before or after it.
-    fn span(&self, id: u64, name: &str) -> Span {
-        let text = self.node.scalar().map(|scalar| scalar.text.as_str()).unwrap_or_default();
-        let range = self.info.offset_for(id).and_then(|(start, _)| word_near(text, start as usize, name));
-        range.map_or(self.node.span, |range| locate::within(self.cx.source, self.node, range))
-    }
-}
-
-/// The parser records for a call the place of its parenthesis, for a name its own, counted in characters.
-fn word_near(text: &str, start: usize, name: &str) -> Option<Range<usize>> {
-    let at = text.char_indices().nth(start).map_or(text.len(), |(at, _)| at);
-    if text[at..].starts_with(name) {
-        return Some(at..at + name.len());
-    }
-    let before = text[..at].trim_end();
-    before.ends_with(name).then(|| before.len() - name.len()..before.len())
 }

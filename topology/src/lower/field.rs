@@ -1,7 +1,7 @@
 //! Fields: what the row says of one, and what a case says over it.
 
 use super::types::TIME_UNITS;
-use super::{Context, Keys};
+use super::{Context, Keys, accepts};
 use crate::catalog::{CASE_FIELD, FIELD, Place};
 use crate::diagnostic::{Code, Diagnostic, nearest};
 use crate::model::{Column, Expr, Field, FieldSource, FieldType, Literal, TimeUnit};
@@ -13,7 +13,7 @@ use crate::{Span, Spanned};
 pub(super) struct FieldDraft {
     source: Option<FieldSource>,
     default: Option<Literal>,
-    map: Option<Vec<(String, String)>>,
+    map: Option<Vec<(String, Spanned<String>)>>,
     unit: Option<Spanned<TimeUnit>>,
     zone: Option<Spanned<String>>,
     scale: Option<Spanned<u32>>,
@@ -178,12 +178,10 @@ fn draft(cx: &Context<'_>, keys: &Keys<'_>) -> FieldDraft {
     }
 }
 
-fn lower_map(cx: &Context<'_>, node: &Node) -> Option<Vec<(String, String)>> {
+fn lower_map(cx: &Context<'_>, node: &Node) -> Option<Vec<(String, Spanned<String>)>> {
     let Some(mapping) = node.mapping() else { return cx.wrong_type(node, "a mapping of texts") };
-    let pairs = mapping
-        .entries
-        .iter()
-        .filter_map(|entry| Some((entry.key.value.clone(), cx.text(&entry.value)?.value)));
+    let pairs =
+        mapping.entries.iter().filter_map(|entry| Some((entry.key.value.clone(), cx.text(&entry.value)?)));
     Some(pairs.collect())
 }
 
@@ -214,7 +212,8 @@ pub(super) fn merge(
     if !draft.has_source && !row.optional && draft.default.is_none() {
         cx.report(without_source(row, place, case_name));
     }
-    Field {
+    let mapped = draft.map.unwrap_or_default();
+    let field = Field {
         name: row.name.clone(),
         kind: row.kind,
         // A field that a case does not have is null there.
@@ -223,12 +222,19 @@ pub(super) fn merge(
             .unwrap_or_else(|| FieldSource::Expr(Expr { text: "null".to_owned(), span: row.name.span })),
         optional: row.optional,
         default: draft.default,
-        map: draft.map.unwrap_or_default(),
+        map: mapped.iter().map(|(from, to)| (from.clone(), to.value.clone())).collect(),
         unit: draft.unit.map(|unit| unit.value),
         zone: draft.zone,
         scale: draft.scale.map(|scale| scale.value),
         max_bytes: draft.max_bytes.map(|bytes| bytes.value),
+    };
+    for (_, to) in mapped.iter().filter(|(_, to)| row.typed && !accepts(&field, &to.value)) {
+        let message = format!("`map` makes a value of `{}` that is no {}", row.name.value, row.kind);
+        let finding =
+            Diagnostic::error(Code::UnfitDefault, to.span, message).also(row.name.span, "the field");
+        cx.report(finding.help("the right side of `map` is written as a message would write the value"));
     }
+    field
 }
 
 fn without_source(row: &RowField, place: Span, case_name: &str) -> Diagnostic {
@@ -248,11 +254,11 @@ fn without_source(row: &RowField, place: Span, case_name: &str) -> Diagnostic {
 
 fn refuse_unfit(cx: &Context<'_>, row: &RowField, draft: &FieldDraft) {
     let kind = row.kind;
-    let number = matches!(kind, FieldType::Int64 | FieldType::Float64 | FieldType::Decimal { .. });
+    let divisible = matches!(kind, FieldType::Float64 | FieldType::Decimal { .. });
     let unfit = [
         (draft.unit.map(|unit| unit.span), "unit", kind == FieldType::Timestamp, "a timestamp"),
         (draft.zone.as_ref().map(|zone| zone.span), "zone", kind == FieldType::Timestamp, "a timestamp"),
-        (draft.scale.map(|scale| scale.span), "scale", number, "a number"),
+        (draft.scale.map(|scale| scale.span), "scale", divisible, "a decimal or float64"),
         (
             draft.max_bytes.map(|bytes| bytes.span),
             "max_bytes",

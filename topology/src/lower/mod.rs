@@ -4,6 +4,7 @@
 //! topology with such a value never leaves the crate.
 
 mod actor;
+mod brackets;
 mod case;
 mod connections;
 mod context;
@@ -13,6 +14,7 @@ mod field;
 mod kafka_sink;
 mod kafka_source;
 mod keys;
+mod literal;
 mod locate;
 mod normalizer;
 mod pointer;
@@ -23,6 +25,7 @@ mod root;
 mod supervisors;
 mod tags;
 mod template;
+mod term;
 mod tests;
 mod time;
 mod timescale_writer;
@@ -34,14 +37,17 @@ pub(crate) use connections::complete;
 pub(crate) use context::Context;
 pub(crate) use expression::Expression;
 pub(crate) use keys::Keys;
+pub(crate) use literal::accepts;
 pub(crate) use root::{DEAD_LETTER, ROOT, attach};
+pub(crate) use supervisors::Declared;
 pub(crate) use tags::report_tags;
+pub(crate) use term::{Loop, LoopKind, Term, TermKind};
 pub(crate) use time::is_rfc3339;
 pub(crate) use values::is_name;
 
 use crate::catalog::{FILE, Place};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::model::{Connections, Supervisor, Test};
+use crate::model::{Connections, Test};
 use crate::syntax::Node;
 use crate::{Span, Spanned};
 
@@ -53,7 +59,7 @@ pub(crate) const ENVIRONMENT: &[&str] =
 pub(crate) struct File {
     pub(crate) name: Spanned<String>,
     pub(crate) connections: Connections,
-    pub(crate) supervisors: Vec<Supervisor>,
+    pub(crate) supervisors: Vec<Declared>,
     pub(crate) actors: Vec<Draft>,
     pub(crate) tests: Vec<Test>,
 }

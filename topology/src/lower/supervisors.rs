@@ -1,18 +1,25 @@
 //! `supervisors`.
 
 use super::{Context, Keys};
-use crate::Spanned;
 use crate::catalog::{BACKOFF, Place, SUPERVISOR};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::{Backoff, Strategy, Supervisor};
 use crate::syntax::Node;
+use crate::{Span, Spanned};
 use std::time::Duration;
 
 pub(super) const INTENSITY: u32 = 5;
 pub(super) const PERIOD: Duration = Duration::from_secs(30);
 
+/// A supervisor that is declared, and where it says how much it bears.
+pub(crate) struct Declared {
+    pub(crate) supervisor: Supervisor,
+    pub(crate) intensity_span: Option<Span>,
+    pub(crate) backoff_span: Option<Span>,
+}
+
 /// Every supervisor that is declared, in the file's order.
-pub(super) fn lower(cx: &Context<'_>, node: &Node) -> Vec<Supervisor> {
+pub(super) fn lower(cx: &Context<'_>, node: &Node) -> Vec<Declared> {
     let Some(mapping) = node.mapping() else {
         return cx.wrong_type(node, "a mapping of supervisors by name").unwrap_or_default();
     };
@@ -20,7 +27,7 @@ pub(super) fn lower(cx: &Context<'_>, node: &Node) -> Vec<Supervisor> {
     named.filter_map(|entry| supervisor(cx, &entry.key, &entry.value)).collect()
 }
 
-fn supervisor(cx: &Context<'_>, name: &Spanned<String>, node: &Node) -> Option<Supervisor> {
+fn supervisor(cx: &Context<'_>, name: &Spanned<String>, node: &Node) -> Option<Declared> {
     let keys = Keys::open(cx, node, Place::Supervisor, "a supervisor", &[SUPERVISOR])?;
     let strategies = [
         ("one_for_one", Strategy::OneForOne),
@@ -39,8 +46,10 @@ fn supervisor(cx: &Context<'_>, name: &Spanned<String>, node: &Node) -> Option<S
         children: keys.get("children").map_or_else(Vec::new, |node| cx.references(node)),
         span: node.span,
     };
+    let span_of = |key| keys.get(key).map(|node| node.span);
+    let (intensity_span, backoff_span) = (span_of("intensity"), span_of("backoff"));
     keys.close();
-    Some(supervisor)
+    Some(Declared { supervisor, intensity_span, backoff_span })
 }
 
 fn backoff(cx: &Context<'_>, node: &Node) -> Option<Backoff> {

@@ -2,20 +2,22 @@
 
 use super::{Context, Keys, time};
 use crate::Spanned;
-use crate::catalog::{EXPECT, FAULT, LEDGER, LETTER, Place, RECORD, SEND, SINK_EXPECT, TEST};
+use crate::catalog::{EXPECT, FAULT, LEDGER, LETTER, Place, RECORD, ROW, SEND, SINK_EXPECT, TABLE, TEST};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::{
-    Expect, ExpectedLetter, ExpectedRow, Fault, FaultKind, Record, Send, SinkExpect, Test, TestRecord,
+    Expect, ExpectedLetter, ExpectedOffset, ExpectedRow, Fault, FaultKind, Record, RowOrder, Send,
+    SinkExpect, Table, Test, TestRecord,
 };
-use crate::syntax::{Core, Entry, Node, Value};
+use crate::syntax::{Core, Entry, Mapping, Node, Value};
 
-const FAULTS: [(&str, FaultKind); 6] = [
+const FAULTS: [(&str, FaultKind); 7] = [
     ("crash", FaultKind::Crash),
     ("panic", FaultKind::Panic),
     ("redis_down", FaultKind::RedisDown),
     ("sink_timeout", FaultKind::SinkTimeout),
     ("disk_full", FaultKind::DiskFull),
     ("revoke", FaultKind::Revoke),
+    ("takeover", FaultKind::Takeover),
 ];
 
 pub(super) fn lower(cx: &Context<'_>, node: &Node) -> Vec<Test> {
@@ -28,6 +30,7 @@ fn test(cx: &Context<'_>, node: &Node) -> Option<Test> {
     let test = Test {
         name: keys.get("name").and_then(|node| cx.nonempty(node)).unwrap_or_default(),
         sends: all("send").into_iter().filter_map(|node| send(cx, node)).collect(),
+        tables: keys.get("tables").map_or_else(Vec::new, |node| tables(cx, node)),
         faults: all("faults").into_iter().filter_map(|node| fault(cx, node)).collect(),
         lasts: keys.get("lasts").and_then(|node| cx.lasting(node)),
         expect: keys.get("expect").map(|node| expect(cx, node)).unwrap_or_default(),
@@ -38,15 +41,64 @@ fn test(cx: &Context<'_>, node: &Node) -> Option<Test> {
 
 fn send(cx: &Context<'_>, node: &Node) -> Option<Send> {
     let keys = Keys::open(cx, node, Place::Test, "`send`", &[SEND])?;
-    let to = keys.get("to").and_then(|node| cx.nonempty(node));
-    let records = keys.get("records").map_or_else(Vec::new, |node| cx.list(node));
-    let send = Send {
-        at: keys.get("at").and_then(|node| cx.duration(node)).unwrap_or_default(),
-        to: to.unwrap_or_default(),
-        records: records.into_iter().filter_map(|node| record(cx, node)).collect(),
-    };
+    let at = keys.get("at").and_then(|node| cx.duration(node)).unwrap_or_default();
+    let to = keys.get("to").and_then(|node| cx.nonempty(node)).unwrap_or_default();
+    let (records, rows) = (keys.get("records"), keys.get("rows"));
     keys.close();
-    (!send.to.value.is_empty()).then_some(send)
+    let (records, are_rows) = match (records, rows) {
+        (Some(records), None) => {
+            (cx.list(records).into_iter().filter_map(|node| record(cx, node)).collect(), false)
+        }
+        (None, Some(rows)) => {
+            (cx.list(rows).into_iter().filter_map(|node| row_sent(cx, node)).collect(), true)
+        }
+        _ => {
+            let message = "`send` has `records`, or `rows`";
+            let finding = Diagnostic::error(Code::UnfitInTest, node.span, message)
+                .help("records go to a source or a normalizer, rows to a sink");
+            cx.report(finding);
+            return None;
+        }
+    };
+    (!to.value.is_empty()).then_some(Send { at, to, records, are_rows })
+}
+
+fn tables(cx: &Context<'_>, node: &Node) -> Vec<(Spanned<String>, Table)> {
+    let table = |entry: &Entry| {
+        let keys = Keys::open(cx, &entry.value, Place::Test, "a table", &[TABLE])?;
+        let members = |name: &'static str| keys.get(name).map_or(&[][..], |node| entries(cx, node));
+        let names = |name: &'static str| {
+            let nodes = keys.get(name).map_or_else(Vec::new, |node| cx.list(node));
+            nodes.into_iter().filter_map(|node| cx.nonempty(node)).collect()
+        };
+        let table = Table {
+            columns: members("columns")
+                .iter()
+                .filter_map(|entry| Some((entry.key.clone(), cx.field_type(&entry.value)?)))
+                .collect(),
+            not_null: names("not_null"),
+            unique: names("unique"),
+            check: members("check")
+                .iter()
+                .filter_map(|entry| Some((entry.key.clone(), cx.expr(&entry.value)?)))
+                .collect(),
+        };
+        keys.close();
+        Some((entry.key.clone(), table))
+    };
+    entries(cx, node).iter().filter_map(table).collect()
+}
+
+/// A row for a sink: its columns, or `{ row, key, .. }`.
+fn row_sent(cx: &Context<'_>, node: &Node) -> Option<TestRecord> {
+    let Some(mapping) = node.mapping() else { return cx.wrong_type(node, "a row: `{ column: value }`") };
+    let listed = |entry: &Entry| ROW.iter().any(|key| key.name == entry.key.value);
+    let enveloped = mapping.get("row").filter(|entry| entry.value.mapping().is_some());
+    let record = match enveloped.filter(|_| mapping.entries.iter().all(listed)) {
+        Some(row) => Record { value: Some(json(&row.value).into_bytes()), ..surroundings(cx, mapping) },
+        None => Record { value: Some(json(node).into_bytes()), ..Record::default() },
+    };
+    Some(TestRecord::Record(Spanned::new(record, node.span)))
 }
 
 /// One form for a record: see the language page.
@@ -87,15 +139,21 @@ fn envelope(cx: &Context<'_>, node: &Node) -> Option<Record> {
         (Some(raw), _) => cx.text(raw).map(|text| text.value.into_bytes()),
         (None, value) => value.map(bytes),
     };
+    Some(Record { value, ..surroundings(cx, mapping) })
+}
+
+/// What an envelope says beside the value.
+fn surroundings(cx: &Context<'_>, mapping: &Mapping) -> Record {
+    let get = |name: &str| mapping.get(name).map(|entry| &entry.value).filter(|node| !node.is_null());
     let headers = get("headers").and_then(Node::mapping).map_or(&[][..], |headers| &headers.entries);
     let header = |entry: &Entry| Some((entry.key.value.clone(), cx.text(&entry.value)?.value));
-    Some(Record {
-        value,
+    Record {
+        value: None,
         key: get("key").and_then(|node| cx.text(node)).map(|key| key.value),
         partition: get("partition").and_then(|node| cx.count(node, 0..=1_000_000)),
         time_us: get("time").and_then(|node| time_us(cx, node)),
         headers: headers.iter().filter_map(header).collect(),
-    })
+    }
 }
 
 fn time_us(cx: &Context<'_>, node: &Node) -> Option<i64> {
@@ -150,6 +208,8 @@ fn fault(cx: &Context<'_>, node: &Node) -> Option<Fault> {
     let keys = Keys::open(cx, node, Place::Test, "a fault", &[FAULT])?;
     let at = keys.get("at").and_then(|node| cx.duration(node)).unwrap_or_default();
     let lasting = keys.get("for").and_then(|node| cx.lasting(node));
+    let partition = keys.get("partition").and_then(|node| cx.count(node, 0..=1_000_000));
+    let offset = keys.get("offset").and_then(|node| cx.integer(node, 0..=i64::MAX));
     let mut named: Vec<(FaultKind, &Node)> =
         FAULTS.iter().filter_map(|(name, kind)| Some((*kind, keys.get(name)?))).collect();
     keys.close();
@@ -162,7 +222,20 @@ fn fault(cx: &Context<'_>, node: &Node) -> Option<Fault> {
         return None;
     }
     let (kind, actor) = named.remove(0);
-    Some(Fault { at, actor: cx.nonempty(actor)?, kind, lasting })
+    let actor = cx.nonempty(actor)?;
+    if offset.is_some() && kind != FaultKind::Panic {
+        let finding =
+            Diagnostic::error(Code::UnfitInTest, node.span, "`offset` says at which record an actor panics")
+                .help("write it beside `panic`");
+        cx.report(finding);
+    }
+    if partition.is_some() && offset.is_none() && !matches!(kind, FaultKind::Revoke | FaultKind::Takeover) {
+        let finding =
+            Diagnostic::error(Code::UnfitInTest, node.span, "`partition` says what is taken from a source")
+                .help("write it beside `revoke`, `takeover`, or `panic` with an `offset`");
+        cx.report(finding);
+    }
+    Some(Fault { at, actor, kind, lasting, partition, offset: offset.map(|offset| offset.value) })
 }
 
 fn expect(cx: &Context<'_>, node: &Node) -> Expect {
@@ -182,10 +255,11 @@ fn expect(cx: &Context<'_>, node: &Node) -> Expect {
                     .filter_map(|entry| Some((entry.key.clone(), cx.text(&entry.value)?))),
             ),
             "ledger" => expect.ledger.extend(ledger(cx, node)),
+            "exit" => expect.exit = cx.integer(node, 0..=255),
             _ => expect.sinks.extend(sink(cx, node).map(|sink| (entry.key.clone(), sink))),
         }
     }
-    assert!(EXPECT.len() == 5, "invariant: every part of `expect` is read");
+    assert!(EXPECT.len() == 6, "invariant: every part of `expect` is read");
     expect
 }
 
@@ -201,15 +275,23 @@ fn counts(cx: &Context<'_>, node: &Node) -> Vec<(Spanned<String>, Spanned<i64>)>
     entries(cx, node).iter().filter_map(count).collect()
 }
 
-fn offsets(cx: &Context<'_>, node: &Node) -> Vec<(Spanned<String>, u32, Spanned<i64>)> {
+fn offsets(cx: &Context<'_>, node: &Node) -> Vec<ExpectedOffset> {
     let mut offsets = Vec::new();
     for sink in entries(cx, node) {
-        for (partition, next) in counts(cx, &sink.value) {
-            match partition.value.parse() {
-                Ok(partition) => offsets.push((sink.key.clone(), partition, next)),
+        for (place, next) in counts(cx, &sink.value) {
+            let (source, partition) = match place.value.rsplit_once('/') {
+                Some((source, partition)) => (Some(Spanned::new(source.to_owned(), place.span)), partition),
+                None => (None, place.value.as_str()),
+            };
+            match partition.parse() {
+                Ok(partition) => {
+                    offsets.push(ExpectedOffset { sink: sink.key.clone(), source, partition, next });
+                }
                 Err(_) => {
-                    let message = format!("`{}` is no partition", partition.value);
-                    cx.report(Diagnostic::error(Code::WrongType, partition.span, message));
+                    let message = format!("`{partition}` is no partition");
+                    let finding = Diagnostic::error(Code::WrongType, place.span, message)
+                        .help("write `<partition>: <next offset>`, or `<source>/<partition>: <next offset>`");
+                    cx.report(finding);
                 }
             }
         }
@@ -237,8 +319,13 @@ fn sink(cx: &Context<'_>, node: &Node) -> Option<SinkExpect> {
         let expected = if entry.value.is_null() { None } else { Some(row(cx, &entry.value)?) };
         Some((entry.key.clone(), expected))
     };
+    let orders = [("read", RowOrder::Read), ("arrival", RowOrder::Arrival), ("any", RowOrder::Any)];
+    let order =
+        keys.get("order").and_then(|node| cx.word(node, "an order of rows", &orders)).unwrap_or_default();
     let expect = SinkExpect {
         rows,
+        order,
+        doubles: keys.get("doubles").and_then(|node| cx.boolean(node)).unwrap_or_default(),
         count: keys.get("count").and_then(|node| cx.integer(node, 0..=i64::MAX)),
         keys: hashes.iter().filter_map(hash).collect(),
     };

@@ -4,6 +4,7 @@
 
 use super::{Context, ENVIRONMENT, quantity, time};
 use crate::Spanned;
+use crate::catalog::our_word;
 use crate::diagnostic::{Code, Diagnostic, nearest};
 use crate::limits::{IDENTIFIER_BYTES_MAX, NAME_BYTES_MAX};
 use crate::model::Start;
@@ -215,7 +216,8 @@ impl Context<'_> {
             true => format!("the value is not {what}"),
             false => format!("`{}` is not {what}", shortened(&scalar.text)),
         };
-        let help = match nearest(&scalar.text, names.iter().copied()) {
+        let foreign = our_word(&scalar.text, &names).filter(|_| !scalar.interpolated);
+        let help = match foreign.or_else(|| nearest(&scalar.text, names.iter().copied())) {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("write one of {}", names.join(", ")),
         };
@@ -232,8 +234,9 @@ impl Context<'_> {
             text => time::rfc3339_micros(text).map(Start::At),
         };
         if start.is_none() {
-            let near =
-                nearest(&scalar.text, ["earliest", "latest"]).map(|near| format!("did you mean `{near}`?"));
+            let words = ["earliest", "latest"];
+            let near = our_word(&scalar.text, &words).or_else(|| nearest(&scalar.text, words));
+            let near = near.map(|near| format!("did you mean `{near}`?"));
             let help = near.unwrap_or_else(|| {
                 "write `earliest`, `latest` or a time such as `2026-11-23T10:00:00Z`".to_owned()
             });

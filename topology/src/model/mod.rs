@@ -19,7 +19,8 @@ pub use kind::{
 };
 pub use supervisor::{Backoff, Restart, Strategy, Supervisor};
 pub use test::{
-    Expect, ExpectedLetter, ExpectedRow, Fault, FaultKind, Record, Send, SinkExpect, Test, TestRecord,
+    Expect, ExpectedLetter, ExpectedOffset, ExpectedRow, Fault, FaultKind, Record, RowOrder, Send,
+    SinkExpect, Table, Test, TestRecord,
 };
 
 use crate::Spanned;

@@ -1,5 +1,6 @@
 //! The examples of a file: what is sent, what goes wrong, and what is expected to come of it.
 
+use super::{Expr, FieldType};
 use crate::{Span, Spanned};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -12,6 +13,8 @@ pub struct Test {
     pub name: Spanned<String>,
     /// What is sent.
     pub sends: Vec<Send>,
+    /// What the tables behind writers are like.
+    pub tables: Vec<(Spanned<String>, Table)>,
     /// What goes wrong.
     pub faults: Vec<Fault>,
     /// It is judged after so long; `None` = once everything sent has been decided.
@@ -28,15 +31,30 @@ impl Test {
     }
 }
 
-/// Records for one source.
+/// Records, or rows, for one actor.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Send {
     /// When, from the start.
     pub at: Duration,
-    /// To which source.
+    /// To whom.
     pub to: Spanned<String>,
-    /// What.
+    /// What. The value of a row is a JSON object of its columns.
     pub records: Vec<TestRecord>,
+    /// They are rows for a sink.
+    pub are_rows: bool,
+}
+
+/// What a table is like, beyond the topology's own columns.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Table {
+    /// Columns of another type than the topology's field.
+    pub columns: Vec<(Spanned<String>, FieldType)>,
+    /// Columns that refuse NULL.
+    pub not_null: Vec<Spanned<String>>,
+    /// Columns that are unique together.
+    pub unique: Vec<Spanned<String>>,
+    /// Conditions on a row, by the constraint's name.
+    pub check: Vec<(Spanned<String>, Expr)>,
 }
 
 /// One element of `records`.
@@ -74,6 +92,10 @@ pub struct Fault {
     pub kind: FaultKind,
     /// For how long; `None` = to the end. Means nothing to what happens at once.
     pub lasting: Option<Duration>,
+    /// Which partition; `None` = all.
+    pub partition: Option<u32>,
+    /// The record that makes the actor panic whenever it is given it.
+    pub offset: Option<i64>,
 }
 
 /// The kinds of fault.
@@ -91,6 +113,8 @@ pub enum FaultKind {
     DiskFull,
     /// A source loses its partitions, and claims them anew.
     Revoke,
+    /// Another node claims a source's partitions, and it is not told.
+    Takeover,
 }
 
 /// What must hold. A part that is not written is not looked at.
@@ -101,20 +125,51 @@ pub struct Expect {
     /// Exactly these letters, in order of partition and offset.
     pub dead_letter: Option<Spanned<Vec<ExpectedLetter>>>,
     /// The next offset of a sink in a partition.
-    pub offsets: Vec<(Spanned<String>, u32, Spanned<i64>)>,
+    pub offsets: Vec<ExpectedOffset>,
     /// How often an actor was restarted.
     pub restarts: Vec<(Spanned<String>, Spanned<i64>)>,
     /// The state of an actor.
     pub states: Vec<(Spanned<String>, Spanned<String>)>,
     /// Counts of records by fate.
     pub ledger: Vec<(Spanned<String>, Spanned<i64>)>,
+    /// The code with which the run has ended by itself.
+    pub exit: Option<Spanned<i64>>,
+}
+
+/// Where a sink stands.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ExpectedOffset {
+    /// Which sink.
+    pub sink: Spanned<String>,
+    /// Of which source; `None` = of its first.
+    pub source: Option<Spanned<String>>,
+    /// In which partition.
+    pub partition: u32,
+    /// The next offset it needs.
+    pub next: Spanned<i64>,
+}
+
+/// In which order rows are compared.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RowOrder {
+    /// By partition and offset of their records.
+    #[default]
+    Read,
+    /// As they arrived.
+    Arrival,
+    /// In none.
+    Any,
 }
 
 /// What must hold of one sink.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SinkExpect {
-    /// Exactly these rows, in order.
+    /// Exactly these rows.
     pub rows: Option<Spanned<Vec<ExpectedRow>>>,
+    /// In that order.
+    pub order: RowOrder,
+    /// A row that is there more than once counts once.
+    pub doubles: bool,
     /// So many rows or keys.
     pub count: Option<Spanned<i64>>,
     /// These keys of a cache; `None` = the key has no value.

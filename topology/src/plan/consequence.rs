@@ -180,6 +180,9 @@ impl Turn<'_> {
             if self.differ(reader, &["parallelism", "link.batches", "link.bytes"]) {
                 reasons.push(format!("its links to `{reader}` are made anew"));
             }
+            if self.old.behind(reader, &self.readers.0) != self.new.behind(reader, &self.readers.1) {
+                reasons.push(format!("what its link to `{reader}` may pass over changes"));
+            }
         }
         let (before, after) = (self.old.names(name, "from"), self.new.names(name, "from"));
         for writer in after.iter().filter(|writer| before.contains(writer)) {

@@ -87,6 +87,21 @@ impl Form {
         seen
     }
 
+    /// Whether a full link into `actor` holds its writer up, and the best-effort sinks it leads to: what the writer is
+    /// built with.
+    pub(super) fn behind<'a>(&'a self, actor: &'a str, readers: &Readers<'a>) -> (bool, Vec<&'a str>) {
+        let (mut below, mut next) = (vec![actor], 0);
+        while let Some(name) = below.get(next) {
+            let more: Vec<_> =
+                readers.get(name).into_iter().flatten().filter(|one| !below.contains(one)).collect();
+            below.extend(more);
+            next += 1;
+        }
+        below.retain(|name| self.is_sink(name) && self.word(name, "policy") != "required");
+        below.sort_unstable();
+        (self.word(actor, "resolved.say") == "required", below)
+    }
+
     /// Whether the actor begins a stream.
     pub(super) fn is_source(&self, actor: &str) -> bool {
         self.word(actor, "kind").ends_with("_source")

@@ -73,7 +73,7 @@ pub(crate) fn bytes(value: u64) -> String {
 }
 
 /// `last:{symbol}`, as the file writes it: a brace of the text is doubled.
-pub(super) fn template(parts: &[TemplatePart]) -> String {
+pub(crate) fn template(parts: &[TemplatePart]) -> String {
     let part = |part: &TemplatePart| match part {
         TemplatePart::Text(text) => text.replace('{', "{{").replace('}', "}}"),
         TemplatePart::Field(field) => format!("{{{}}}", field.value),

@@ -26,8 +26,23 @@ pub(crate) fn at_syntax_error(source: &Source, at: usize, reason: &str) -> Diagn
             format!("the text is not YAML: {}", lowercase(reason)),
         )
         .label("reading stopped here")
-        .help_if(line.contains('\t').then(|| "YAML is indented with spaces, never with tabs".to_owned()))
+        .help_if(no_yaml(source, line))
     })
+}
+
+/// What the text may be instead.
+fn no_yaml(source: &Source, line: &str) -> Option<String> {
+    let first = source.text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#'));
+    let header = first.is_some_and(|line| {
+        let name = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+        name.is_some_and(|name| {
+            name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.[]-\"".contains(&byte))
+        })
+    });
+    if header {
+        return Some("this looks like TOML; a topology is YAML: `topology: <name>` and `actors:`".to_owned());
+    }
+    line.contains('\t').then(|| "YAML is indented with spaces, never with tabs".to_owned())
 }
 
 fn lowercase(reason: &str) -> String {

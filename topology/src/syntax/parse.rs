@@ -14,8 +14,7 @@ use std::collections::hash_map::Entry as Slot;
 /// The file's one document, as far as it could be read. `None` = nothing to go on with.
 pub(crate) fn parse(source: &Source, diagnostics: &mut Vec<Diagnostic>) -> Option<Node> {
     if source.text.len() > SOURCE_BYTES_MAX {
-        let message = format!("the file has {} bytes; the most is {SOURCE_BYTES_MAX}", source.text.len());
-        diagnostics.push(Diagnostic::error(Code::TooLarge, Span::default(), message));
+        diagnostics.push(crate::source::too_large());
         return None;
     }
     Builder::new(source, diagnostics).run()

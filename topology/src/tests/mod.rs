@@ -4,7 +4,10 @@ mod accidents;
 mod catalog;
 mod drawing;
 mod explain;
+mod expressions;
+mod foreign;
 pub(crate) mod library;
+mod render;
 mod robust;
 mod schema;
 mod ui;
@@ -25,6 +28,13 @@ fn env(name: &str) -> Option<String> {
 
 fn read(text: &str) -> (Option<Topology>, Vec<Diagnostic>) {
     load(&Source::new("topology.yaml", text), &env)
+}
+
+/// A topology that must load, though perhaps with warnings.
+fn accepted(text: &str) -> Topology {
+    let (topology, diagnostics) = read(text);
+    let shown = to_text(&Source::new("topology.yaml", text), &diagnostics, false);
+    topology.unwrap_or_else(|| panic!("{shown}"))
 }
 
 /// A topology that must load without a word.

@@ -142,7 +142,7 @@ fn json_and_sarif_point_at_the_same_characters() {
     assert_eq!(place["region"]["startColumn"], 14);
 }
 
-fn mutated() -> impl Strategy<Value = String> {
+pub(super) fn mutated() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         "[ \\n\\t:#&*!|>'\"%@`{}\\[\\],?-]{1,4}",
         Just("${".to_owned()),

@@ -1,6 +1,7 @@
 //! What messages become, as data: a topology, messages, and the rows and rejects expected of them.
 
 mod actor;
+mod agreement;
 mod bad_input;
 mod cases;
 mod library;

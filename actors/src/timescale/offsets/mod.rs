@@ -14,6 +14,7 @@ use aqueduct_engine::{
 };
 use futures::future::LocalBoxFuture;
 use plan::{Plan, Row, plan};
+pub(crate) use plan::{Row as ClaimRow, open_from, plan as plan_claim};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio_postgres::error::SqlState;
@@ -28,7 +29,7 @@ pub struct TimescaleOffsets {
     /// By the identity of the source.
     sinks: BTreeMap<Arc<str>, Vec<SinkIdentity>>,
     /// What this process claimed last, for sinks without rows of their own.
-    owners: Mutex<BTreeMap<PartitionKey, (i64, Owner)>>,
+    owners: Arc<Mutex<BTreeMap<PartitionKey, (i64, Owner)>>>,
 }
 
 impl TimescaleOffsets {
@@ -39,7 +40,13 @@ impl TimescaleOffsets {
         node: Arc<str>,
         sinks: BTreeMap<Arc<str>, Vec<SinkIdentity>>,
     ) -> Self {
-        Self { timescale, topology, node, sinks, owners: Mutex::default() }
+        Self { timescale, topology, node, sinks, owners: Arc::default() }
+    }
+
+    /// The same store for a topology with other sinks, which knows what this process has claimed.
+    pub fn with_sinks(&self, sinks: BTreeMap<Arc<str>, Vec<SinkIdentity>>) -> Self {
+        let (timescale, owners) = (self.timescale.clone(), self.owners.clone());
+        Self { timescale, topology: self.topology.clone(), node: self.node.clone(), sinks, owners }
     }
 
     async fn claim_all(&self, requests: &[ClaimRequest]) -> Result<Vec<Claim>, Error> {
@@ -201,13 +208,14 @@ impl TimescaleOffsets {
         Ok(())
     }
 
-    /// Deletes the letters of records that will be judged again: a sink's own from its own offset on, all others from
-    /// the start on.
+    /// Deletes the letters of records whose fate is open again: a sink's own from its own offset on, all others as
+    /// [`open_from`] says.
     async fn forget_letters(&self, connection: &Connection, claims: &[Claim]) -> Result<(), Refused> {
         let [inputs, topics] = names(claims.iter().map(|claim| &claim.key));
         let partitions: Vec<i32> = claims.iter().map(|claim| claim.key.partition).collect();
-        let starts: Vec<i64> = claims.iter().map(|claim| claim.start).collect();
-        let params: [&(dyn ToSql + Sync); 5] = [&&*self.topology, &inputs, &topics, &partitions, &starts];
+        let open = claims.iter().map(|claim| Ok(open_from(claim, self.sinks_of(&claim.key)?)));
+        let open: Vec<i64> = open.collect::<Result<_, Error>>()?;
+        let params: [&(dyn ToSql + Sync); 5] = [&&*self.topology, &inputs, &topics, &partitions, &open];
         self.query(connection, "delete dead letters that will be judged again", FORGET_LETTERS, &params)
             .await?;
         Ok(())
@@ -433,11 +441,11 @@ const STORE: &str = "\
 const FORGET_LETTERS: &str = "\
     DELETE FROM aqueduct.dead_letter AS l \
     USING ROWS FROM (pg_catalog.unnest($2::text[]), pg_catalog.unnest($3::text[]), pg_catalog.unnest($4::int4[]), \
-                     pg_catalog.unnest($5::int8[])) AS n(input, topic, partition, start) \
+                     pg_catalog.unnest($5::int8[])) AS n(input, topic, partition, open) \
     WHERE l.topology = $1 AND l.source = n.input AND l.topic = n.topic AND l.partition = n.partition \
       AND l.\"offset\" >= COALESCE((SELECT o.next_offset FROM aqueduct.offsets AS o \
                                    WHERE o.topology = l.topology AND o.sink = l.actor AND o.input = l.source \
-                                     AND o.topic = l.topic AND o.partition = l.partition), n.start)";
+                                     AND o.topic = l.topic AND o.partition = l.partition), n.open)";
 
 const RESET: &str = "DELETE FROM aqueduct.offsets WHERE topology = $1 AND ($2::text IS NULL OR sink = $2)";
 

@@ -1,31 +1,31 @@
 //! What a claim decides for one partition, from what is stored and what Kafka has. Pure.
 
 use crate::timescale::limits::HEAL_RECORDS_MAX;
-use aqueduct_engine::{ClaimRequest, Class, Error, SinkIdentity};
+use aqueduct_engine::{Claim, ClaimRequest, Class, Error, SinkIdentity};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// One stored row of the partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Row {
-    pub(super) sink: String,
-    pub(super) epoch: i64,
-    pub(super) next_offset: i64,
-    pub(super) session: String,
+pub(crate) struct Row {
+    pub(crate) sink: String,
+    pub(crate) epoch: i64,
+    pub(crate) next_offset: i64,
+    pub(crate) session: String,
 }
 
 /// What is decided.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Plan {
-    pub(super) epoch: i64,
-    pub(super) start: i64,
-    pub(super) sinks: BTreeMap<Arc<str>, i64>,
-    pub(super) skipped: BTreeMap<Arc<str>, i64>,
+pub(crate) struct Plan {
+    pub(crate) epoch: i64,
+    pub(crate) start: i64,
+    pub(crate) sinks: BTreeMap<Arc<str>, i64>,
+    pub(crate) skipped: BTreeMap<Arc<str>, i64>,
 }
 
 /// Decides. `rows` are those of this partition, sinks included that the topology does not have any more: their epochs
 /// count. `last_epoch` is what this process claimed last: a database that went back has forgotten it, links have not.
-pub(super) fn plan(
+pub(crate) fn plan(
     request: &ClaimRequest,
     sinks: &[SinkIdentity],
     rows: &[Row],
@@ -57,6 +57,15 @@ pub(super) fn plan(
     }
     let start = offsets.values().copied().min().unwrap_or(log.initial);
     Ok(Plan { epoch, start, sinks: offsets, skipped })
+}
+
+/// Where the fate of records is open again after `claim`, made for `sinks`: every required sink will see them. Below,
+/// they are read to heal a best-effort sink or one that lags, and those that have them behind them would not take what
+/// the rules of today let pass: without its letter such a record would be nowhere.
+pub(crate) fn open_from(claim: &Claim, sinks: &[SinkIdentity]) -> i64 {
+    let required = sinks.iter().filter(|sink| sink.required);
+    let settled = required.filter_map(|sink| claim.sinks.get(&sink.id).copied()).max();
+    settled.unwrap_or(claim.start)
 }
 
 /// `offset`, or `floor` if it lies below; what lies between is skipped.

@@ -34,6 +34,8 @@ pub(super) struct Reload {
     sticky: BTreeSet<usize>,
     /// Sinks that were cut off while they held something of their own.
     cut: BTreeSet<usize>,
+    /// Until when it waits for what is on its way.
+    patient_until: Duration,
     step: Step,
     /// Why it leads back.
     failure: Option<String>,
@@ -98,7 +100,9 @@ impl Conductor {
         let leaving = self.graph.unlike(&to);
         let sticky = leaving.iter().copied().filter(|&slot| self.tree.is_held(slot)).collect();
         let step = Step::Halting { place: 0, since: self.now(), halt: Halt::Draining };
-        self.reload = Some(Reload { to, leaving, sticky, cut: BTreeSet::new(), step, failure, reply });
+        let patient_until = self.now() + RELOAD_DRAIN_MAX;
+        let cut = BTreeSet::new();
+        self.reload = Some(Reload { to, leaving, sticky, cut, patient_until, step, failure, reply });
     }
 
     /// Whether the tree's word to stop means: once you have finished what you hold.
@@ -139,9 +143,9 @@ impl Conductor {
         };
         let role = self.hosted[slot].blueprint.role;
         let down = self.tree.is_down(slot) && !self.hosted[slot].on;
-        let passed = now.saturating_sub(since);
+        let (passed, patient) = (now.saturating_sub(since), now < reload.patient_until);
         let next = match halt {
-            Halt::Draining if self.works_off(slot, &reload.to) && passed < RELOAD_DRAIN_MAX => None,
+            Halt::Draining if patient && self.works_off(slot, &reload.to) => None,
             Halt::Draining => {
                 if self.holds_its_own(slot) {
                     reload.cut.insert(slot);
@@ -159,7 +163,7 @@ impl Conductor {
             }
             Halt::Asked | Halt::Told if !down => None,
             Halt::Asked | Halt::Told if role == Role::Source => Some(Halt::Deciding),
-            Halt::Deciding if !self.is_decided(slot) && passed < RELOAD_DRAIN_MAX => None,
+            Halt::Deciding if patient && !self.is_decided(slot) => None,
             Halt::Asked | Halt::Told | Halt::Deciding => {
                 reload.step = Step::Halting { place: place + 1, since: now, halt: Halt::Draining };
                 return (Some(reload), true);
@@ -215,7 +219,7 @@ impl Conductor {
 
     /// Puts the new graph in the place of the old one. Nothing is awaited here, so no event falls in between.
     fn exchange(&mut self, reload: Reload) -> Option<Reload> {
-        let Reload { to, leaving, sticky, cut, failure, reply, .. } = reload;
+        let Reload { to, leaving, sticky, cut, patient_until, failure, reply, .. } = reload;
         let now = self.now();
         let started = to.unlike(&self.graph);
         self.give_up_claims(&leaving, &cut, &to);
@@ -258,7 +262,7 @@ impl Conductor {
         let started = started.into_iter().filter(|slot| !sticky.contains(slot)).collect();
         let step = Step::Proving { back: Box::new(back), started, since: now, fault: None };
         let to = self.graph.clone();
-        Some(Reload { to, leaving: Vec::new(), sticky, cut: BTreeSet::new(), step, failure: None, reply })
+        Some(Reload { to, leaving: Vec::new(), sticky, cut, patient_until, step, failure: None, reply })
     }
 
     /// What is on links that go, or was in the hands of a best-effort sink that was cut off, is read again. A source

@@ -128,6 +128,30 @@ impl<T: Flow> Sender<T> {
         }
     }
 
+    /// Ready once there is room for `batch`, or once the link has had it before. There stays room: nobody else sends here.
+    pub fn poll_room(&mut self, cx: &mut Context<'_>, batch: &T) -> Poll<Result<(), Closed>> {
+        let mut listening = false;
+        loop {
+            let link = &*self.link;
+            let sending = link.sending();
+            if sending.generation != self.generation || link.closed.load(Acquire) {
+                return Poll::Ready(Err(Closed));
+            }
+            let known = sending.sent.get(batch.key()).is_some_and(|sent| {
+                batch.epoch() < sent.epoch || (batch.epoch() == sent.epoch && batch.next() <= sent.next)
+            });
+            drop(sending);
+            if known || link.has_room(batch.weight()) {
+                return Poll::Ready(Ok(()));
+            }
+            if listening {
+                return Poll::Pending;
+            }
+            self.link.room.listen(self.generation, cx.waker());
+            listening = true;
+        }
+    }
+
     /// No batch will follow. In vain on a sender that was replaced.
     pub fn close(&self) {
         let sending = self.link.sending();

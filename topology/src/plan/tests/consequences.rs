@@ -208,6 +208,14 @@ fn a_first_required_sink_takes_the_say_of_those_that_had_it_for_want_of_one() {
 }
 
 #[test]
+fn a_cache_that_may_hold_up_its_writer_is_another_link_to_it() {
+    let plan = plan(&[("policy: best_effort, ttl", "ttl")]);
+    let trades = plan.actor("trades").expect("trades");
+    assert_eq!(trades.because, ["what its link to `cache` may pass over changes"], "{plan}");
+    assert_eq!(plan.actor("history").map(|actor| actor.fate), Some(Fate::Untouched), "{plan}");
+}
+
+#[test]
 fn a_thousand_actors_have_a_plan() {
     let chain = |index: usize, rule: &str| {
         format!(

@@ -1,0 +1,143 @@
+//! Where a writer's transactions go: a database, or memory that refuses what it would refuse.
+//!
+//! The steps of a transaction are the store's; their order, and what follows from each outcome, are the writer's and
+//! the same over either. Deliberately absent: SQL.
+
+use super::rows::Rows;
+use super::table::Plan;
+use crate::timescale::{Advance, Identifier, Stored, TableName};
+use aqueduct_engine::{Error, Letter, PartitionKey};
+use aqueduct_topology::model::Column;
+use futures::future::LocalBoxFuture;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// What a writer writes where.
+#[derive(Clone, Debug)]
+pub(crate) struct Target {
+    pub(crate) topology: Arc<str>,
+    /// The sink's identity.
+    pub(crate) sink: Arc<str>,
+    pub(crate) table: TableName,
+    /// The rows' columns, without the hidden ones.
+    pub(crate) columns: Vec<Column>,
+    /// The business key; empty = rows are appended.
+    pub(crate) unique: Vec<Identifier>,
+    /// For letters.
+    pub(crate) node: Arc<str>,
+}
+
+/// Why a transaction did not happen.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// A row was refused.
+    Refused(Refused),
+    /// An offset was not where we left it.
+    Missed,
+    /// Everything else.
+    Failed(Error),
+}
+
+/// What was said of a row that was refused.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    /// Which row, if that was said, counted from 0 in what was copied.
+    pub(crate) row: Option<usize>,
+    /// The condition's name, as a stable word.
+    pub(crate) reason: &'static str,
+    /// For people.
+    pub(crate) message: String,
+    /// Its column, if that was said.
+    pub(crate) column: Option<String>,
+    /// The constraint it violates, if that was said.
+    pub(crate) constraint: Option<String>,
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Failure::Failed(error)
+    }
+}
+
+/// How a transaction begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum First {
+    /// As usual.
+    Begin,
+    /// Constraints that would speak only at the commit speak at once.
+    BeginStrictly,
+    /// A piece within one that has begun.
+    Savepoint,
+}
+
+/// A step without values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// A transaction begins.
+    First(First),
+    /// A piece is kept.
+    Release,
+    /// A piece is undone.
+    Undo,
+    /// Nothing of the transaction happened.
+    Rollback,
+}
+
+/// Offsets of records that a sink rejected, each with the reason.
+pub(crate) type Rejections = Vec<(i64, Arc<str>)>;
+
+/// Opens sessions.
+pub(crate) trait Store: Send + Sync {
+    /// Connects, compares the table with the rows, prepares.
+    fn open<'a>(&'a self, target: &'a Target) -> LocalBoxFuture<'a, Result<Box<dyn Transact>, Error>>;
+}
+
+/// One session, in at most one transaction at a time.
+pub(crate) trait Transact {
+    /// How rows are written into the table.
+    fn plan(&self) -> &Plan;
+
+    /// Whether it is of no more use.
+    fn is_broken(&self) -> bool;
+
+    /// A step without values.
+    fn step(&self, step: Step) -> LocalBoxFuture<'_, Result<(), Error>>;
+
+    /// Copies `range` of `rows`, with `first` before it.
+    fn copy<'a>(
+        &'a self,
+        target: &'a Target,
+        rows: &'a Rows<'a>,
+        range: Range<usize>,
+        first: First,
+    ) -> LocalBoxFuture<'a, Result<(), Failure>>;
+
+    /// Keeps letters within the transaction.
+    fn keep<'a>(&'a self, target: &'a Target, letters: &'a [Letter])
+    -> LocalBoxFuture<'a, Result<(), Error>>;
+
+    /// Moves the offsets; all of them or it is a miss.
+    fn advance<'a>(
+        &'a self,
+        target: &'a Target,
+        advances: &'a [Advance],
+    ) -> LocalBoxFuture<'a, Result<(), Failure>>;
+
+    /// Makes all of it durable. A failure may leave open whether it did.
+    fn commit(&self) -> LocalBoxFuture<'_, Result<(), Failure>>;
+
+    /// What is stored for each of `keys`, in their order.
+    fn stored<'a>(
+        &'a self,
+        target: &'a Target,
+        keys: &'a [&'a PartitionKey],
+    ) -> LocalBoxFuture<'a, Result<Vec<Option<Stored>>, Error>>;
+
+    /// The records of `range` that this sink itself rejected, with the reason.
+    fn rejected<'a>(
+        &'a self,
+        target: &'a Target,
+        key: &'a PartitionKey,
+        range: Range<i64>,
+    ) -> LocalBoxFuture<'a, Result<Rejections, Error>>;
+}
