@@ -7,8 +7,6 @@ pub mod client;
 pub mod config;
 pub mod intake;
 pub mod letters;
-#[cfg(test)]
-pub(crate) mod memory;
 pub mod offsets;
 pub mod producer;
 pub mod query;

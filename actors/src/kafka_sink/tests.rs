@@ -1,8 +1,7 @@
 //! The sink against librdkafka's own broker in this process.
 
 use super::{Plan, Sink, producers};
-use crate::kafka::memory::MemoryOffsets;
-use aqueduct_engine::testing::{Harness, RecordsBuilder};
+use aqueduct_engine::testing::{Harness, MemoryOffsets, RecordsBuilder};
 use aqueduct_engine::{Batch, batch};
 use aqueduct_topology::model::{KafkaConnection, TemplatePart};
 use aqueduct_topology::{Span, Spanned};
@@ -41,7 +40,7 @@ fn sink(cluster: &MockCluster<'static, DefaultProducerContext>) -> Sink {
             TemplatePart::Field(Spanned::new("name".into(), Span::default())),
         ]),
         json: BTreeSet::new(),
-        offsets: Arc::<MemoryOffsets>::default(),
+        offsets: Arc::new(MemoryOffsets::new(Vec::new(), 0)),
         advanced: Default::default(),
     }))
 }

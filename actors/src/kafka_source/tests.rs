@@ -1,12 +1,11 @@
 //! The source against librdkafka's own broker in this process.
 
 use super::{Source, SourceOptions};
-use crate::kafka::memory::MemoryOffsets;
 use crate::kafka::slot::FixedSlot;
 use aqueduct_engine::claim::Loss;
 use aqueduct_engine::link::Bounds;
-use aqueduct_engine::testing::{Harness, Probe};
-use aqueduct_engine::{Batch, PartitionKey, State};
+use aqueduct_engine::testing::{Harness, MemoryOffsets, Probe};
+use aqueduct_engine::{Batch, Class, Error, PartitionKey, SinkIdentity, State};
 use aqueduct_topology::model::{GroupProtocol, KafkaConnection, KafkaSource, Membership, Start};
 use aqueduct_topology::{Span, Spanned};
 use rdkafka::ClientConfig;
@@ -21,7 +20,7 @@ type Cluster = MockCluster<'static, DefaultProducerContext>;
 struct World {
     cluster: Cluster,
     producer: BaseProducer,
-    offsets: Arc<MemoryOffsets>,
+    offsets: MemoryOffsets,
 }
 
 impl World {
@@ -30,7 +29,15 @@ impl World {
         cluster.create_topic("t", partitions, 1).unwrap();
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", cluster.bootstrap_servers());
-        Self { producer: config.create().unwrap(), cluster, offsets: Arc::default() }
+        let sink = SinkIdentity { id: "sink".into(), adopts: None, target: "table".into(), required: true };
+        let offsets = MemoryOffsets::new(vec![sink], 0);
+        Self { producer: config.create().unwrap(), cluster, offsets }
+    }
+
+    /// The sink of partition 0 stands at `next`.
+    fn place(&self, next: i64) {
+        let key = PartitionKey { source: "source".into(), topic: "t".into(), partition: 0 };
+        self.offsets.place("sink", &key, next);
     }
 
     fn produce(&self, partition: i32, values: std::ops::Range<i64>) {
@@ -61,7 +68,7 @@ impl World {
             node: "node".into(),
             source: "source".into(),
             kafka,
-            offsets: self.offsets.clone(),
+            offsets: Arc::new(self.offsets.clone()),
             slots: Arc::new(FixedSlot(0)),
             required: std::collections::BTreeSet::new(),
         })
@@ -112,8 +119,10 @@ async fn every_message_comes_once_in_order_and_a_drain_ends_it() {
 async fn reading_begins_where_the_claim_says_and_waits_for_it() {
     let world = World::new(1);
     world.produce(0, 0..100);
-    world.offsets.store(0, 90);
-    world.offsets.fail(2);
+    world.place(90);
+    for _ in 0..2 {
+        world.offsets.fail_next_claim(Error::new(Class::Transient, "the database is away"));
+    }
     let mut harness = Harness::source("source");
     let probe = harness.probe();
     let status = probe.status().clone();
@@ -167,7 +176,7 @@ async fn a_lost_claim_is_claimed_anew_and_read_from_its_start() {
         let script = async {
             probe.until(|probe| count(probe) == 100).await;
             let claim = probe.claims().all()[0].clone();
-            world.offsets.store(0, 40);
+            world.place(40);
             probe.claims().request_rewind(&claim.key, claim.epoch, loss);
             while probe.claims().all()[0].epoch == 1 {
                 let now = probe.status().state().0;
@@ -207,14 +216,14 @@ async fn a_broker_that_goes_away_and_comes_back_is_waited_for() {
 async fn an_offset_beyond_the_end_waits_for_somebody_to_look() {
     let world = World::new(1);
     world.produce(0, 0..10);
-    world.offsets.store(0, 25);
+    world.place(25);
     let mut harness = Harness::source("source");
     let probe = harness.probe();
     let script = async {
         let beyond = |state: &State| matches!(state, State::Waiting { class: "config", reason } if reason.contains("beyond"));
         until_state(&probe, beyond).await;
         assert_eq!(count(&probe), 0);
-        world.offsets.store(0, 5);
+        world.place(5);
         probe.until(|probe| count(probe) == 5).await;
         probe.status().ask_drain();
     };

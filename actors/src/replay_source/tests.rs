@@ -1,9 +1,8 @@
 //! Whole files through the actor, on one paused runtime.
 
 use super::{Plan, Replay};
-use crate::kafka::memory::MemoryOffsets;
-use aqueduct_engine::testing::{Harness, Probe};
-use aqueduct_engine::{Batch, Clock};
+use aqueduct_engine::testing::{Harness, MemoryOffsets, Probe};
+use aqueduct_engine::{Batch, Clock, PartitionKey, SinkIdentity};
 use aqueduct_topology::model::{Pointer, ReplayFormat, ReplaySource, TimeUnit};
 use aqueduct_topology::{Span, Spanned};
 use flate2::Compression;
@@ -15,12 +14,19 @@ use std::time::Duration;
 
 struct World {
     folder: tempfile::TempDir,
-    offsets: Arc<MemoryOffsets>,
+    offsets: MemoryOffsets,
 }
 
 impl World {
     fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap(), offsets: Arc::default() }
+        let sink = SinkIdentity { id: "sink".into(), adopts: None, target: "table".into(), required: true };
+        Self { folder: tempfile::tempdir().unwrap(), offsets: MemoryOffsets::new(vec![sink], 0) }
+    }
+
+    /// The sink of that partition stands at `next`.
+    fn place(&self, partition: i32, next: i64) {
+        let key = PartitionKey { source: "replay".into(), topic: "t".into(), partition };
+        self.offsets.place("sink", &key, next);
     }
 
     fn file(&self, name: &str, content: &[u8]) -> PathBuf {
@@ -42,7 +48,7 @@ impl World {
             repeat: Some(1),
         };
         change(&mut options);
-        let offsets = self.offsets.clone();
+        let offsets = Arc::new(self.offsets.clone());
         Replay { plan: Arc::new(Plan { source: "replay".into(), topic: "t".into(), options, offsets }) }
     }
 
@@ -120,8 +126,8 @@ async fn repeats_count_on_and_every_partition_ends_at_the_end() {
 async fn a_restart_goes_on_where_each_partition_stands() {
     let world = World::new();
     let file = world.file("x.jsonl", b"0\n1\n2\n3\n4\n5\n");
-    world.offsets.store(0, 4);
-    world.offsets.store(1, 2);
+    world.place(0, 4);
+    world.place(1, 2);
     let batches = world.run(world.replay(file, |options| options.partitions = 2)).await;
     assert_eq!(records(&batches), owned(&[(3, "3"), (4, "4"), (5, "5")]));
 }

@@ -87,3 +87,53 @@ impl LetterStore for NewestLetters {
         Box::pin(std::future::ready(Ok(())))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::sink::{Place, Row};
+    use super::*;
+    use aqueduct_engine::testing::raw_batch;
+    use aqueduct_topology::{Source, load_unconnected};
+    use futures::FutureExt;
+
+    fn live() -> Live {
+        let text = include_str!("../../../config/topologies/minimal/topology.yaml");
+        let topology = load_unconnected(&Source::new("t", text), &|_| None).0.expect("a topology").0;
+        Live::new(Arc::new(topology), "n".into(), Clock::system(), Claims::default())
+    }
+
+    fn row(number: usize) -> Row {
+        Row { place: Place::default(), json: number.to_string() }
+    }
+
+    #[test]
+    fn a_table_keeps_its_newest_rows() {
+        let live = live();
+        let arrive = |rows: std::ops::Range<usize>| {
+            live.around.tables["store"].content.lock().expect("sound").rows.extend(rows.map(row));
+        };
+        arrive(0..10);
+        live.trim(3);
+        arrive(10..11);
+        live.trim(3);
+        let kept = Content::Rows([8, 9, 10].map(row).to_vec());
+        assert_eq!(live.contents(), [("store".to_owned(), kept)]);
+        live.trim(5);
+        assert!(matches!(&live.contents()[0].1, Content::Rows(rows) if rows.len() == 3));
+    }
+
+    #[test]
+    fn the_newest_letters_are_kept() {
+        let live = live();
+        let batch = raw_batch(0, 0, &["x"]);
+        let letter = |row: usize| {
+            Letter::for_record(&"a".into(), &batch, (0, row as i32), (Class::Data, "r".into()), String::new())
+        };
+        for rows in [0..800, 800..1500] {
+            let letters: Vec<Letter> = rows.map(letter).collect();
+            live.letters.store(&letters).now_or_never().expect("at once").expect("stored");
+        }
+        let kept = live.letters();
+        assert_eq!((kept.len(), kept[0].row, kept[LETTERS_MAX - 1].row), (LETTERS_MAX, 500, 1499));
+    }
+}

@@ -81,6 +81,13 @@ impl MemoryOffsets {
         self
     }
 
+    /// Puts `sink` at `next`, as an earlier run or somebody with SQL would have left it; whose claim it is stays.
+    pub fn place(&self, sink: &str, key: &PartitionKey, next: i64) {
+        let unclaimed = || Row { epoch: 0, owner: Owner::random(), next_offset: next };
+        let mut rows = self.lock();
+        rows.offsets.entry((sink.into(), key.clone())).or_insert_with(unclaimed).next_offset = next;
+    }
+
     /// The next claim fails with this; several queue up.
     pub fn fail_next_claim(&self, error: Error) {
         self.lock().failures.push_back(error);
