@@ -249,6 +249,25 @@ async fn what_does_not_hold_is_taken_back() {
     assert_eq!(ground.journal.lines().last().unwrap(), "-ticks");
 }
 
+/// It takes longer than the proof to find out that it cannot work: somebody waits for it, so nobody calls that proven.
+#[tokio::test(start_paused = true)]
+async fn who_has_shown_nothing_yet_is_waited_for() {
+    let ground = Ground::new();
+    let slow = behaviour(|cx| {
+        Box::pin(async {
+            cx.clock.sleep(secs(5)).await;
+            Err(Error::new(Class::Bug, "cannot write"))
+        })
+    });
+    let next = ground.line("old", "new").behaving("history", slow).next(&["history"], 1);
+    play(&ground, ground.line("old", "old"), async |handle| {
+        let Err(ReloadError::RolledBack(reason)) = handle.reload(next).await else { panic!("it holds") };
+        assert!(reason.contains("cannot write"), "{reason}");
+    })
+    .await;
+    assert_eq!(ground.marks("history"), ["old"]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_outage_does_not_take_it_back() {
     let ground = Ground::new();

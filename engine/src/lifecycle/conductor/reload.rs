@@ -48,7 +48,15 @@ enum Step {
     /// Everybody has stopped; others may still be on their way up.
     Settling { since: Duration },
     /// The graph was exchanged.
-    Proving { back: Box<Graph>, started: Vec<usize>, since: Duration, fault: Option<String> },
+    Proving { back: Box<Graph>, started: Vec<Started>, since: Duration, fault: Option<String> },
+}
+
+/// Somebody the reload started.
+#[derive(Clone, Copy, Debug)]
+struct Started {
+    slot: usize,
+    /// What it had done in the starts before; the start itself counts once.
+    progress: u64,
 }
 
 /// How far the actor whose turn it is has come.
@@ -252,6 +260,10 @@ impl Conductor {
         }
         let mut back = std::mem::replace(&mut self.graph, to);
         back.remember_slots(&self.graph);
+        let on = started.into_iter().filter(|slot| !sticky.contains(slot));
+        let started = on
+            .map(|slot| Started { slot, progress: self.hosted[slot].blueprint.status.progress() })
+            .collect();
         self.perform(actions);
         if let Some(reason) = failure {
             self.tell_all("rolled_back", reason.clone());
@@ -259,7 +271,6 @@ impl Conductor {
             self.resume_commands();
             return None;
         }
-        let started = started.into_iter().filter(|slot| !sticky.contains(slot)).collect();
         let step = Step::Proving { back: Box::new(back), started, since: now, fault: None };
         let to = self.graph.clone();
         Some(Reload { to, leaving: Vec::new(), sticky, cut, patient_until, step, failure: None, reply })
@@ -298,7 +309,8 @@ impl Conductor {
             return;
         };
         let ended_itself = !matches!(exit, Exit::Stopped | Exit::Finished);
-        if ended_itself && started.contains(&actor) && fault.is_none() {
+        let ours = started.iter().any(|started| started.slot == actor);
+        if ended_itself && ours && fault.is_none() {
             *fault = Some(format!("`{}` {exit}", self.hosted[actor].blueprint.identity.name));
         }
     }
@@ -307,16 +319,15 @@ impl Conductor {
         let now = self.now();
         let Step::Proving { back, started, since, fault } = reload.step else { return (Some(reload), false) };
         let passed = now.saturating_sub(since);
-        let states = started.iter().map(|&slot| (slot, self.hosted[slot].blueprint.status.state().0));
-        let starting = states.clone().any(|(_, state)| state == State::Starting);
-        let unfit = states.clone().find_map(|(slot, state)| self.unfit(slot, &state));
+        let unfit = started.iter().find_map(|started| self.unfit(started.slot));
         let fault = fault.or(if passed >= RELOAD_PROOF { unfit } else { None });
         if let Some(reason) = fault {
             tracing::error!(reason, "the reload did not hold; back to what was there before");
             self.lead(*back, Some(reason), reload.reply);
             return (self.reload.take(), true);
         }
-        if passed < RELOAD_PROOF || (starting && passed < RELOAD_CALM_MAX) {
+        let unproven = started.iter().any(|started| self.has_shown_nothing(started));
+        if passed < RELOAD_PROOF || (unproven && passed < RELOAD_CALM_MAX) {
             reload.step = Step::Proving { back, started, since, fault: None };
             return (Some(reload), false);
         }
@@ -329,11 +340,24 @@ impl Conductor {
         (None, true)
     }
 
+    /// Whether nothing can be said of it yet: it has not begun, or something waits for it and it has dealt with nothing.
+    fn has_shown_nothing(&self, started: &Started) -> bool {
+        let blueprint = &self.hosted[started.slot].blueprint;
+        match blueprint.status.state().0 {
+            State::Starting => true,
+            State::Running => {
+                let waits = blueprint.inputs.iter().any(|input| !input.link.is_empty());
+                waits && blueprint.status.progress() <= started.progress + 1
+            }
+            _ => false,
+        }
+    }
+
     /// Why it cannot do its work until somebody changes something. An outage is no such reason.
-    fn unfit(&self, slot: usize, state: &State) -> Option<String> {
+    fn unfit(&self, slot: usize) -> Option<String> {
         let name = &self.hosted[slot].blueprint.identity.name;
-        match state {
-            State::Waiting { class, reason } if *class == crate::class::Class::Config.as_str() => {
+        match self.hosted[slot].blueprint.status.state().0 {
+            State::Waiting { class, reason } if class == crate::class::Class::Config.as_str() => {
                 Some(format!("`{name}` waits: {reason}"))
             }
             State::Failed { reason } | State::Backoff { reason } => Some(format!("`{name}`: {reason}")),
