@@ -9,6 +9,10 @@ use std::fmt::{self, Display, Formatter, Write};
 use std::hint::black_box;
 use std::time::Duration;
 
+/// As the product has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Groups of a source, a normalizer and three sinks.
 const GROUPS: usize = 200;
 const RUNS: usize = 31;
