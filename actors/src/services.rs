@@ -134,26 +134,15 @@ pub(crate) fn sinks_by_source(topology: &Topology) -> SinksBySource {
 }
 
 fn sinks_of(topology: &Topology, source: &str) -> Vec<SinkIdentity> {
-    use aqueduct_topology::model::{Actor, Policy};
-    let mut reached = vec![source.to_owned()];
-    let mut sinks: Vec<&Actor> = Vec::new();
-    while let Some(name) = reached.pop() {
-        for reader in topology.readers(&name) {
-            if reader.kind.is_sink() {
-                sinks.push(reader);
-            } else {
-                reached.push(reader.name.value.clone());
-            }
-        }
-    }
+    use aqueduct_topology::model::Policy;
     let target = |kind: &Kind| match kind {
         Kind::TimescaleWriter(writer) => writer.table.value.clone(),
         Kind::RedisCache(cache) => cache.key.iter().map(ToString::to_string).collect(),
         Kind::KafkaSink(sink) => sink.topic.value.clone(),
         _ => unreachable!("only sinks are asked for their target"),
     };
+    let sinks = topology.sinks_of(source).into_iter();
     sinks
-        .into_iter()
         .map(|sink| SinkIdentity {
             id: sink.id.value.as_str().into(),
             adopts: sink.adopts.as_ref().map(|id| id.value.as_str().into()),

@@ -25,6 +25,7 @@ mod reload;
 mod run;
 mod schema;
 mod settings;
+mod settled;
 mod stack;
 mod unit_test;
 mod version;

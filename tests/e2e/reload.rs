@@ -196,12 +196,12 @@ fn a_hangup_a_watched_file_and_a_command_reload_too() {
     reached(&node, 2);
     world.write_topology(&changed(&[FLUSH, STRICT]));
     let url = format!("http://{}", node.admin);
-    let output = world
-        .aqueduct()
-        .args(["reload", "--node", &url])
-        .env("AQUEDUCT_ADMIN_TOKEN", TOKEN)
-        .output()
-        .expect("the binary starts");
+    let command = || {
+        let mut command = world.aqueduct();
+        command.args(["reload", "--node", &url]).env("AQUEDUCT_ADMIN_TOKEN", TOKEN);
+        command.output().expect("the binary starts")
+    };
+    let output = command();
     let text = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     assert!(
@@ -210,12 +210,7 @@ fn a_hangup_a_watched_file_and_a_command_reload_too() {
     );
     reached(&watching, 3);
     std::fs::write(&file, "topology: [").expect("written");
-    let output = world
-        .aqueduct()
-        .args(["reload", "--node", &url])
-        .env("AQUEDUCT_ADMIN_TOKEN", TOKEN)
-        .output()
-        .expect("the binary starts");
+    let output = command();
     let text = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(78), "{output:?}");
     assert!(

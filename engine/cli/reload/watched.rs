@@ -1,6 +1,7 @@
 //! Whether a topology file, or a file it names, is another one than before. Looked at, not notified: editors replace
 //! files, and mounted secrets and configuration maps are swapped by renaming a folder.
 
+use crate::settled::Settled;
 use crate::{file, identity};
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
@@ -12,27 +13,22 @@ type Print = Option<(u64, u64, i64, i64)>;
 /// A topology file and those it names.
 pub(super) struct Watched {
     file: PathBuf,
-    applied: BTreeMap<PathBuf, Print>,
-    seen: BTreeMap<PathBuf, Print>,
+    prints: Settled<BTreeMap<PathBuf, Print>>,
 }
 
 impl Watched {
     /// As they are now.
     pub(super) fn new(file: &Path) -> Self {
-        let prints = prints(file);
-        Self { file: file.to_owned(), applied: prints.clone(), seen: prints }
+        Self { file: file.to_owned(), prints: Settled::new(prints(file)) }
     }
 
     /// Whether they are others than at the beginning, or than when this was last true, and have been the same for two
-    /// looks: half a file is not worth reading.
+    /// looks.
     pub(super) fn has_changed(&mut self) -> bool {
-        let now: BTreeMap<_, _> = self.seen.keys().map(|path| (path.clone(), print(path))).collect();
-        if now != self.seen {
-            self.seen = now;
-            return false;
-        }
-        let changed = self.seen != self.applied;
+        let now = self.prints.seen().keys().map(|path| (path.clone(), print(path))).collect();
+        let changed = self.prints.has_changed(now);
         if changed {
+            // It may name other files now.
             *self = Self::new(&self.file);
         }
         changed

@@ -5,6 +5,7 @@
 
 use crate::exit::{Exit, RefusedConfiguration};
 use crate::output;
+use crate::settled::Settled;
 use anyhow::Result;
 use aqueduct_topology::model::{Test, TestRecord};
 use std::path::{Path, PathBuf};
@@ -51,14 +52,12 @@ pub(super) fn run(named: impl Fn() -> Vec<PathBuf>, once: impl Fn() -> Result<Ex
 
 /// Returns once `files` hold something else than `before`, and have for two looks.
 fn wait(files: &[PathBuf], before: Held) {
-    let mut last = before.clone();
+    let mut held = Settled::new(before);
     loop {
         std::thread::sleep(LOOK_EVERY);
-        let now = read(files);
-        if now == last && now != before {
+        if held.has_changed(read(files)) {
             return;
         }
-        last = now;
     }
 }
 

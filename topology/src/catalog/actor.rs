@@ -1,6 +1,7 @@
 //! What every actor takes.
 
 use super::{Key, Shape};
+use crate::model::{Policy, Restart, Word};
 
 /// The keys of every actor.
 pub const COMMON: &[Key] = &[
@@ -11,7 +12,7 @@ pub const COMMON: &[Key] = &[
     Key::optional("description", Shape::Text, "For people."),
     Key::default(
         "restart",
-        Shape::Word(&["permanent", "transient", "temporary"]),
+        Shape::Word(Restart::WORDS),
         "permanent",
         "Whether it is started again after it ends.",
     ),
@@ -25,7 +26,7 @@ pub const COMMON: &[Key] = &[
     Key::optional("link", Shape::Part(LINK), "How much may wait before it."),
     Key::default(
         "policy",
-        Shape::Word(&["required", "best_effort"]),
+        Shape::Word(Policy::WORDS),
         "required",
         "Of a sink: whether its outage holds the others.",
     ),

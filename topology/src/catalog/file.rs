@@ -1,6 +1,7 @@
 //! The parts of a file that are no actors.
 
 use super::{Key, Shape};
+use crate::model::{Sasl, Strategy, Word};
 
 /// The file itself.
 pub const FILE: &[Key] = &[
@@ -79,11 +80,7 @@ pub const TLS: &[Key] = &[
 
 /// `sasl`.
 pub const SASL: &[Key] = &[
-    Key::required(
-        "mechanism",
-        Shape::Word(&["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]),
-        "How the password is proved.",
-    ),
+    Key::required("mechanism", Shape::Word(Sasl::MECHANISMS), "How the password is proved."),
     Key::required("user", Shape::Text, "Who we are."),
     Key::required("password_file", Shape::File, "Where the password is."),
 ];
@@ -92,7 +89,7 @@ pub const SASL: &[Key] = &[
 pub const SUPERVISOR: &[Key] = &[
     Key::default(
         "strategy",
-        Shape::Word(&["one_for_one", "one_for_all", "rest_for_one"]),
+        Shape::Word(Strategy::WORDS),
         "one_for_one",
         "Who is restarted when a child ends.",
     ),

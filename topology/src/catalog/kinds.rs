@@ -1,6 +1,7 @@
 //! The kinds of actors and their keys.
 
 use super::{Key, KindEntry, Port, Shape};
+use crate::model::{GroupProtocol, MatchMode, Membership, ReplayFormat, TimeUnit, Word};
 
 /// Every kind, built and planned.
 pub const KINDS: &[KindEntry] = &[
@@ -86,13 +87,13 @@ const KAFKA_SOURCE: &[Key] = &[
     ),
     Key::default(
         "group_protocol",
-        Shape::Word(&["classic", "consumer"]),
+        Shape::Word(GroupProtocol::WORDS),
         "classic",
         "How the group agrees on partitions.",
     ),
     Key::default(
         "membership",
-        Shape::Word(&["static", "dynamic"]),
+        Shape::Word(Membership::WORDS),
         "static",
         "How a member is known to its group.",
     ),
@@ -104,13 +105,13 @@ const REPLAY_SOURCE: &[Key] = &[
     Key::required("file", Shape::File, "The file, plain or `.gz`."),
     Key::default(
         "format",
-        Shape::Word(&["jsonl", "envelope", "csv"]),
+        Shape::Word(ReplayFormat::WORDS),
         "by the file's ending",
         "How its lines are read.",
     ),
     Key::default("topic", Shape::Text, "the actor's name", "The topic that records claim to come from."),
     Key::optional("time", Shape::Pointer, "Where in a record its time is."),
-    Key::default("time_unit", Shape::Word(UNITS), "ms", "The unit of that time."),
+    Key::default("time_unit", Shape::Word(TimeUnit::WORDS), "ms", "The unit of that time."),
     Key::optional("key", Shape::Pointer, "Where in a record its key is."),
     Key::optional(
         "speed",
@@ -131,9 +132,6 @@ const REPLAY_SOURCE: &[Key] = &[
     ),
 ];
 
-/// The words for units of time.
-const UNITS: &[&str] = &["s", "ms", "us", "ns", "iso"];
-
 const NORMALIZER: &[Key] = &[
     Key::required(
         "fields",
@@ -143,7 +141,7 @@ const NORMALIZER: &[Key] = &[
     Key::optional("cases", Shape::ListOf(&Shape::Part(CASE)), "Ways in which the row is found in a message."),
     Key::default(
         "match",
-        Shape::Word(&["first", "all"]),
+        Shape::Word(MatchMode::WORDS),
         "first",
         "Whether the first case that applies gives rows, or each.",
     ),
@@ -178,7 +176,12 @@ pub const FIELD: &[Key] = &[
         Shape::MapOf(&Shape::Text),
         "Texts for texts; what it does not list is a dead letter.",
     ),
-    Key::default("unit", Shape::Word(UNITS), "ms for numbers, iso for text", "How a timestamp is written."),
+    Key::default(
+        "unit",
+        Shape::Word(TimeUnit::WORDS),
+        "ms for numbers, iso for text",
+        "How a timestamp is written.",
+    ),
     Key::default("zone", Shape::Text, "UTC", "The IANA zone of times without one."),
     Key::optional("scale", Shape::Integer(0, 38), "An integer divided by ten to this power."),
     Key::optional("max_bytes", Shape::Integer(1, 1 << 30), "A longer text is a dead letter."),

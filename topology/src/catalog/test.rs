@@ -1,6 +1,7 @@
 //! `tests`: the parts of an example.
 
 use super::{Key, Shape};
+use crate::model::{RowOrder, Word};
 
 /// One entry of `tests`.
 pub const TEST: &[Key] = &[
@@ -142,7 +143,7 @@ pub const SINK_EXPECT: &[Key] = &[
     Key::optional("rows", Shape::Opaque, "Exactly these rows; of each only the fields written."),
     Key::default(
         "order",
-        Shape::Word(&["read", "arrival", "any"]),
+        Shape::Word(RowOrder::WORDS),
         "read",
         "Rows are compared in the order in which their records were read (`read`: by partition and offset), in which \
          they arrived (`arrival`; always so in a topic), or in none (`any`).",

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::catalog::{self, COMMON, KINDS, KindEntry, LINK, Place, our_kind, ours};
 use crate::diagnostic::{Code, Diagnostic, nearest};
-use crate::model::{Actor, Kind, LinkBounds, Policy, Restart};
+use crate::model::{Actor, Kind, LinkBounds};
 use crate::syntax::{Mapping, Node, shortened};
 use crate::{Span, Spanned};
 use std::time::Duration;
@@ -143,26 +143,17 @@ fn known(cx: &Context<'_>, name: &Spanned<String>, node: &Node, entry: &'static 
     let keys = Keys::open(cx, node, Place::Actor, &what, &[COMMON, entry.keys])?;
     keys.get("kind");
     let from = keys.get("from").map_or_else(Vec::new, |node| cx.references(node));
-    let restarts = [
-        ("permanent", Restart::Permanent),
-        ("transient", Restart::Transient),
-        ("temporary", Restart::Temporary),
-    ];
-    let policies = [("required", Policy::Required), ("best_effort", Policy::BestEffort)];
     let actor = Actor {
         name: name.clone(),
         id: keys.get("id").and_then(|node| cx.name(node)).unwrap_or_else(|| name.clone()),
         adopts: keys.get("adopts").and_then(|node| cx.name(node)),
         description: keys.get("description").and_then(|node| cx.text(node)).map(|text| text.value),
         from: from.clone(),
-        restart: keys
-            .get("restart")
-            .and_then(|node| cx.word(node, "a restart", &restarts))
-            .unwrap_or_default(),
+        restart: keys.get("restart").and_then(|node| cx.word(node, "a restart")).unwrap_or_default(),
         shutdown: keys.get("shutdown").and_then(|node| cx.duration(node)).unwrap_or(SHUTDOWN),
         parallelism: parallelism(cx, &keys, name.span),
         link: keys.get("link").and_then(|node| link(cx, node)).unwrap_or(LINK_BOUNDS),
-        policy: keys.get("policy").and_then(|node| cx.word(node, "a policy", &policies)).unwrap_or_default(),
+        policy: keys.get("policy").and_then(|node| cx.word(node, "a policy")).unwrap_or_default(),
         kind: kind(cx, &keys, node, name, entry),
         span: node.span,
     };

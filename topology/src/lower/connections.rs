@@ -141,13 +141,15 @@ fn tls(cx: &Context<'_>, node: &Node) -> Option<Tls> {
 
 fn sasl(cx: &Context<'_>, node: &Node) -> Option<Sasl> {
     let keys = Keys::open(cx, node, Place::Connection, "`sasl`", &[SASL])?;
-    let mechanisms =
-        [("PLAIN", "PLAIN"), ("SCRAM-SHA-256", "SCRAM-SHA-256"), ("SCRAM-SHA-512", "SCRAM-SHA-512")];
-    let mechanism = keys.get("mechanism").and_then(|node| cx.word(node, "a mechanism", &mechanisms));
+    let mechanism = keys.get("mechanism").and_then(|node| cx.one_of(node, "a mechanism", Sasl::MECHANISMS));
     let user = keys.get("user").and_then(|node| cx.nonempty(node));
     let password_file = file(cx, keys.get("password_file"));
     keys.close();
-    Some(Sasl { mechanism: mechanism?.to_owned(), user: user?.value, password_file: password_file? })
+    Some(Sasl {
+        mechanism: Sasl::MECHANISMS[mechanism?].to_owned(),
+        user: user?.value,
+        password_file: password_file?,
+    })
 }
 
 /// Takes from the environment what the actors need and the file leaves out.

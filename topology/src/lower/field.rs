@@ -1,6 +1,5 @@
 //! Fields: what the row says of one, and what a case says over it.
 
-use super::types::TIME_UNITS;
 use super::{Context, Keys, accepts};
 use crate::catalog::{CASE_FIELD, FIELD, Place};
 use crate::diagnostic::{Code, Diagnostic, nearest};
@@ -165,9 +164,9 @@ fn draft(cx: &Context<'_>, keys: &Keys<'_>) -> FieldDraft {
             .and_then(|node| cx.text(node))
             .map(|text| Literal { text: text.value, span: text.span }),
         map: keys.get("map").and_then(|node| lower_map(cx, node)),
-        unit: keys.get("unit").and_then(|node| {
-            cx.word(node, "a unit of time", TIME_UNITS).map(|unit| Spanned::new(unit, node.span))
-        }),
+        unit: keys
+            .get("unit")
+            .and_then(|node| cx.word(node, "a unit of time").map(|unit| Spanned::new(unit, node.span))),
         zone: keys.get("zone").and_then(|node| cx.zone(node)),
         scale: keys
             .get("scale")

@@ -4,7 +4,7 @@ use super::case::{self, Row};
 use super::{Context, Keys, field};
 use crate::Spanned;
 use crate::catalog::{EVENT_TIME, Place};
-use crate::model::{EventTime, FieldType, Kind, MatchMode, Normalizer};
+use crate::model::{EventTime, FieldType, Kind, Normalizer};
 use crate::syntax::Node;
 use std::time::Duration;
 
@@ -18,9 +18,7 @@ pub(super) fn lower(cx: &Context<'_>, keys: &Keys<'_>, node: &Node) -> Kind {
         select: keys.get("select").and_then(|node| cx.expr(node)),
         require: keys.get("require").map_or_else(Vec::new, |node| case::lower_require(cx, node)),
     };
-    let modes = [("first", MatchMode::First), ("all", MatchMode::All)];
-    let match_mode =
-        keys.get("match").and_then(|node| cx.word(node, "a way to match", &modes)).unwrap_or_default();
+    let match_mode = keys.get("match").and_then(|node| cx.word(node, "a way to match")).unwrap_or_default();
     let cases = match keys.get("cases") {
         Some(node) => case::lower_all(cx, node, &row),
         None => vec![row.alone(cx, node.span)],

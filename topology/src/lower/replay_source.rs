@@ -1,6 +1,5 @@
 //! `replay_source`.
 
-use super::types::TIME_UNITS;
 use super::{Context, Keys};
 use crate::Spanned;
 use crate::model::{Kind, ReplayFormat, ReplaySource, TimeUnit};
@@ -8,17 +7,15 @@ use crate::syntax::{Node, Scalar};
 use std::path::Path;
 
 pub(super) fn lower(cx: &Context<'_>, keys: &Keys<'_>, name: &Spanned<String>) -> Kind {
-    let formats =
-        [("jsonl", ReplayFormat::Jsonl), ("envelope", ReplayFormat::Envelope), ("csv", ReplayFormat::Csv)];
     let file = keys.get("file").and_then(|node| cx.path(node)).unwrap_or_default();
-    let format = keys.get("format").and_then(|node| cx.word(node, "a format", &formats));
+    let format = keys.get("format").and_then(|node| cx.word(node, "a format"));
     Kind::ReplaySource(ReplaySource {
         format: format.unwrap_or_else(|| by_ending(&file.value)),
         topic: keys.get("topic").and_then(|node| cx.nonempty(node)).unwrap_or_else(|| name.clone()).value,
         time: keys.get("time").and_then(|node| cx.pointer(node)),
         time_unit: keys
             .get("time_unit")
-            .and_then(|node| cx.word(node, "a unit of time", TIME_UNITS))
+            .and_then(|node| cx.word(node, "a unit of time"))
             .unwrap_or(TimeUnit::Millis),
         key: keys.get("key").and_then(|node| cx.pointer(node)),
         speed: keys.get("speed").and_then(|node| cx.positive(node)),

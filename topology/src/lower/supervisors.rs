@@ -3,7 +3,7 @@
 use super::{Context, Keys};
 use crate::catalog::{BACKOFF, Place, SUPERVISOR};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::model::{Backoff, Strategy, Supervisor};
+use crate::model::{Backoff, Supervisor};
 use crate::syntax::Node;
 use crate::{Span, Spanned};
 use std::time::Duration;
@@ -29,17 +29,9 @@ pub(super) fn lower(cx: &Context<'_>, node: &Node) -> Vec<Declared> {
 
 fn supervisor(cx: &Context<'_>, name: &Spanned<String>, node: &Node) -> Option<Declared> {
     let keys = Keys::open(cx, node, Place::Supervisor, "a supervisor", &[SUPERVISOR])?;
-    let strategies = [
-        ("one_for_one", Strategy::OneForOne),
-        ("one_for_all", Strategy::OneForAll),
-        ("rest_for_one", Strategy::RestForOne),
-    ];
     let supervisor = Supervisor {
         name: name.clone(),
-        strategy: keys
-            .get("strategy")
-            .and_then(|node| cx.word(node, "a strategy", &strategies))
-            .unwrap_or_default(),
+        strategy: keys.get("strategy").and_then(|node| cx.word(node, "a strategy")).unwrap_or_default(),
         intensity: keys.get("intensity").and_then(|node| cx.count(node, 0..=1_000_000)).unwrap_or(INTENSITY),
         period: keys.get("period").and_then(|node| cx.lasting(node)).unwrap_or(PERIOD),
         backoff: keys.get("backoff").and_then(|node| backoff(cx, node)).unwrap_or_default(),

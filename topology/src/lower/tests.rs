@@ -5,8 +5,8 @@ use crate::Spanned;
 use crate::catalog::{EXPECT, FAULT, LEDGER, LETTER, Place, RECORD, ROW, SEND, SINK_EXPECT, TABLE, TEST};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::{
-    Expect, ExpectedLetter, ExpectedOffset, ExpectedRow, Fault, FaultKind, Record, RowOrder, Send,
-    SinkExpect, Table, Test, TestRecord,
+    Expect, ExpectedLetter, ExpectedOffset, ExpectedRow, Fault, FaultKind, Record, Send, SinkExpect, Table,
+    Test, TestRecord,
 };
 use crate::syntax::{Core, Entry, Mapping, Node, Value};
 
@@ -319,9 +319,7 @@ fn sink(cx: &Context<'_>, node: &Node) -> Option<SinkExpect> {
         let expected = if entry.value.is_null() { None } else { Some(row(cx, &entry.value)?) };
         Some((entry.key.clone(), expected))
     };
-    let orders = [("read", RowOrder::Read), ("arrival", RowOrder::Arrival), ("any", RowOrder::Any)];
-    let order =
-        keys.get("order").and_then(|node| cx.word(node, "an order of rows", &orders)).unwrap_or_default();
+    let order = keys.get("order").and_then(|node| cx.word(node, "an order of rows")).unwrap_or_default();
     let expect = SinkExpect {
         rows,
         order,

@@ -2,7 +2,7 @@
 
 use super::Context;
 use crate::diagnostic::{Code, Diagnostic, nearest};
-use crate::model::{FieldType, TimeUnit};
+use crate::model::FieldType;
 use crate::syntax::{Node, shortened};
 
 /// The types as they are written.
@@ -31,15 +31,6 @@ const FOREIGN: &[(&str, &str)] = &[
     ("time", "timestamp"),
     ("jsonb", "json"),
     ("object", "json"),
-];
-
-/// The units of time as they are written.
-pub(super) const TIME_UNITS: &[(&str, TimeUnit)] = &[
-    ("s", TimeUnit::Seconds),
-    ("ms", TimeUnit::Millis),
-    ("us", TimeUnit::Micros),
-    ("ns", TimeUnit::Nanos),
-    ("iso", TimeUnit::Iso),
 ];
 
 impl Context<'_> {

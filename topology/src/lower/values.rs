@@ -7,7 +7,7 @@ use crate::Spanned;
 use crate::catalog::our_word;
 use crate::diagnostic::{Code, Diagnostic, nearest};
 use crate::limits::{IDENTIFIER_BYTES_MAX, NAME_BYTES_MAX};
-use crate::model::Start;
+use crate::model::{Start, Word};
 use crate::syntax::{Core, Node, Scalar, Value, shortened};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -205,21 +205,25 @@ impl Context<'_> {
         self.report(Diagnostic::error(code, node.span, message).help(why.help(scalar.interpolated)));
     }
 
-    /// One of a list of words, as the word's meaning.
-    pub(crate) fn word<T: Copy>(&self, node: &Node, what: &str, words: &[(&'static str, T)]) -> Option<T> {
+    /// The meaning of a word.
+    pub(crate) fn word<T: Word>(&self, node: &Node, what: &str) -> Option<T> {
+        self.one_of(node, what, T::WORDS).map(|place| T::MEANINGS[place])
+    }
+
+    /// One of `words`, by its place among them.
+    pub(crate) fn one_of(&self, node: &Node, what: &str, words: &[&'static str]) -> Option<usize> {
         let scalar = self.scalar(node, what)?;
-        if let Some((_, meaning)) = words.iter().find(|(word, _)| *word == scalar.text) {
-            return Some(*meaning);
+        if let Some(place) = words.iter().position(|word| *word == scalar.text) {
+            return Some(place);
         }
-        let names: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
         let message = match scalar.interpolated {
             true => format!("the value is not {what}"),
             false => format!("`{}` is not {what}", shortened(&scalar.text)),
         };
-        let foreign = our_word(&scalar.text, &names).filter(|_| !scalar.interpolated);
-        let help = match foreign.or_else(|| nearest(&scalar.text, names.iter().copied())) {
+        let foreign = our_word(&scalar.text, words).filter(|_| !scalar.interpolated);
+        let help = match foreign.or_else(|| nearest(&scalar.text, words.iter().copied())) {
             Some(near) => format!("did you mean `{near}`?"),
-            None => format!("write one of {}", names.join(", ")),
+            None => format!("write one of {}", words.join(", ")),
         };
         self.report(Diagnostic::error(Code::UnknownWord, node.span, message).help(help));
         None

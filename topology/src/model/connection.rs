@@ -81,10 +81,15 @@ pub struct Tls {
 /// Kafka authentication.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sasl {
-    /// `PLAIN`, `SCRAM-SHA-256` or `SCRAM-SHA-512`.
+    /// One of [`Sasl::MECHANISMS`].
     pub mechanism: String,
     /// Who we are.
     pub user: String,
     /// Where the password is.
     pub password_file: PathBuf,
+}
+
+impl Sasl {
+    /// The ways in which a password is proved.
+    pub const MECHANISMS: &'static [&'static str] = &["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"];
 }

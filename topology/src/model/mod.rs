@@ -8,6 +8,7 @@ mod field;
 mod kind;
 mod supervisor;
 mod test;
+mod word;
 
 pub use connection::{Connections, KafkaConnection, RedisConnection, Sasl, TimescaleConnection, Tls};
 pub use field::{
@@ -22,6 +23,7 @@ pub use test::{
     Expect, ExpectedLetter, ExpectedOffset, ExpectedRow, Fault, FaultKind, Record, RowOrder, Send,
     SinkExpect, Table, Test, TestRecord,
 };
+pub(crate) use word::Word;
 
 use crate::Spanned;
 use std::time::Duration;
@@ -59,16 +61,6 @@ pub enum Policy {
     Required,
     /// An outage of this branch never slows the others; its own lag shows.
     BestEffort,
-}
-
-impl Policy {
-    /// As the file writes it.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Required => "required",
-            Self::BestEffort => "best_effort",
-        }
-    }
 }
 
 /// How much may wait on the link into an actor.

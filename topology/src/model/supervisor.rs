@@ -15,17 +15,6 @@ pub enum Strategy {
     RestForOne,
 }
 
-impl Strategy {
-    /// As the file writes it.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::OneForOne => "one_for_one",
-            Self::OneForAll => "one_for_all",
-            Self::RestForOne => "rest_for_one",
-        }
-    }
-}
-
 /// Whether a child is started again after it ends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Restart {
@@ -36,17 +25,6 @@ pub enum Restart {
     Transient,
     /// Never.
     Temporary,
-}
-
-impl Restart {
-    /// As the file writes it.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Permanent => "permanent",
-            Self::Transient => "transient",
-            Self::Temporary => "temporary",
-        }
-    }
 }
 
 /// The wait before a restart: `initial`, doubled each time up to `max`, spread by `jitter`.

@@ -4,8 +4,8 @@ use super::resolved::Graph;
 use super::write::{Writer, bytes, column, template};
 use super::{Files, Keys, connections};
 use crate::model::{
-    Actor, Case, EventTime, Field, FieldSource, GroupProtocol, KafkaSource, Kind, MatchMode, Membership,
-    Normalizer, Pointer, RedisCache, ReplayFormat, ReplaySource, Start, TimeUnit, TimescaleWriter,
+    Actor, Case, EventTime, Field, FieldSource, KafkaSource, Kind, MatchMode, Normalizer, Pointer,
+    RedisCache, ReplaySource, Start, TimeUnit, TimescaleWriter,
 };
 use serde_json::{Map, Value};
 
@@ -52,31 +52,18 @@ fn kafka_source(keys: &mut Writer, source: &KafkaSource) {
         Start::At(us) => format!("{us} us after 1970"),
     };
     keys.put("start", start);
-    let protocol = match source.group_protocol {
-        GroupProtocol::Classic => "classic",
-        GroupProtocol::Consumer => "consumer",
-    };
-    keys.put("group_protocol", protocol);
-    let membership = match source.membership {
-        Membership::Static => "static",
-        Membership::Dynamic => "dynamic",
-    };
-    keys.put("membership", membership);
+    keys.put("group_protocol", source.group_protocol.word());
+    keys.put("membership", source.membership.word());
     keys.put("batch_rows", source.batch_rows);
     keys.time("linger", source.linger);
 }
 
 fn replay_source(keys: &mut Writer, source: &ReplaySource, files: &Files<'_>) {
     connections::file(keys, "file", &source.file.value, files);
-    let format = match source.format {
-        ReplayFormat::Jsonl => "jsonl",
-        ReplayFormat::Envelope => "envelope",
-        ReplayFormat::Csv => "csv",
-    };
-    keys.put("format", format);
+    keys.put("format", source.format.word());
     keys.put("topic", source.topic.clone());
     keys.maybe("time", source.time.as_ref().map(Pointer::to_string));
-    keys.put("unit", unit(source.time_unit));
+    keys.put("unit", source.time_unit.word());
     keys.maybe("key", source.key.as_ref().map(Pointer::to_string));
     keys.maybe("speed", source.speed.map(|speed| speed.to_string()));
     keys.put("partitions", source.partitions);
@@ -153,18 +140,8 @@ fn field(keys: &mut Writer, prefix: &str, field: &Field) {
             field.map.iter().map(|(from, to)| (from.clone(), to.clone().into())).collect();
         keys.put(key("map"), map);
     }
-    keys.maybe(key("unit"), field.unit.map(unit));
+    keys.maybe(key("unit"), field.unit.map(TimeUnit::word));
     keys.maybe(key("zone"), field.zone.as_ref().map(|zone| zone.value.clone()));
     keys.maybe(key("scale"), field.scale);
     keys.maybe(key("max_bytes"), field.max_bytes.map(|bytes| bytes as u64));
-}
-
-fn unit(unit: TimeUnit) -> &'static str {
-    match unit {
-        TimeUnit::Seconds => "s",
-        TimeUnit::Millis => "ms",
-        TimeUnit::Micros => "us",
-        TimeUnit::Nanos => "ns",
-        TimeUnit::Iso => "iso",
-    }
 }

@@ -9,8 +9,8 @@ mod row;
 mod yaml;
 
 use crate::model::{
-    Actor, Connections, GroupProtocol, KafkaSource, Kind, LinkBounds, Membership, RedisCache, ReplayFormat,
-    ReplaySource, Sasl, Start, Supervisor, TimeUnit, TimescaleWriter, Tls, Topology,
+    Actor, Connections, KafkaSource, Kind, LinkBounds, RedisCache, ReplaySource, Sasl, Start, Supervisor,
+    TimescaleWriter, Tls, Topology,
 };
 use crate::plan::write::{bytes, duration, template};
 use serde_json::Value;
@@ -137,31 +137,18 @@ fn kafka_source(part: &mut Map, source: &KafkaSource) {
         Start::Latest => part.text("start", "latest"),
         Start::At(micros) => part.text("start", &rfc3339(micros)),
     }
-    let protocol = match source.group_protocol {
-        GroupProtocol::Classic => "classic",
-        GroupProtocol::Consumer => "consumer",
-    };
-    part.text("group_protocol", protocol);
-    let membership = match source.membership {
-        Membership::Static => "static",
-        Membership::Dynamic => "dynamic",
-    };
-    part.text("membership", membership);
+    part.text("group_protocol", source.group_protocol.word());
+    part.text("membership", source.membership.word());
     part.put("batch_rows", source.batch_rows);
     part.text("linger", &duration(source.linger));
 }
 
 fn replay_source(part: &mut Map, source: &ReplaySource) {
     part.file("file", Some(&source.file.value));
-    let format = match source.format {
-        ReplayFormat::Jsonl => "jsonl",
-        ReplayFormat::Envelope => "envelope",
-        ReplayFormat::Csv => "csv",
-    };
-    part.text("format", format);
+    part.text("format", source.format.word());
     part.text("topic", &source.topic);
     part.maybe("time", source.time.as_ref().map(ToString::to_string).as_deref());
-    part.text("time_unit", unit(source.time_unit));
+    part.text("time_unit", source.time_unit.word());
     part.maybe("key", source.key.as_ref().map(ToString::to_string).as_deref());
     if let Some(speed) = source.speed {
         part.put("speed", speed);
@@ -187,16 +174,6 @@ fn redis_cache(part: &mut Map, cache: &RedisCache) {
     part.maybe("ttl", cache.ttl.map(duration).as_deref());
     part.maybe("delete_when", cache.delete_when.as_ref().map(|expr| expr.text.as_str()));
     part.text("ttl_deleted", &duration(cache.ttl_deleted));
-}
-
-fn unit(unit: TimeUnit) -> &'static str {
-    match unit {
-        TimeUnit::Seconds => "s",
-        TimeUnit::Millis => "ms",
-        TimeUnit::Micros => "us",
-        TimeUnit::Nanos => "ns",
-        TimeUnit::Iso => "iso",
-    }
 }
 
 /// A time of the years 0 to 9999, as `start` takes it.

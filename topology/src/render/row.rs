@@ -1,8 +1,7 @@
 //! The normalizer: the row's types above, and in each case where the values are.
 
-use super::unit;
 use super::yaml::Map;
-use crate::model::{Case, Expr, Field, FieldSource, MatchMode, Normalizer};
+use crate::model::{Case, Expr, Field, FieldSource, MatchMode, Normalizer, TimeUnit};
 use crate::plan::write::duration;
 
 pub(super) fn normalizer(part: &mut Map, normalizer: &Normalizer) {
@@ -95,7 +94,7 @@ fn place(one: &mut Map, field: &Field) {
         map.text(from, to);
     }
     one.part("map", map);
-    one.maybe("unit", field.unit.map(unit));
+    one.maybe("unit", field.unit.map(TimeUnit::word));
     one.maybe("zone", field.zone.as_ref().map(|zone| zone.value.as_str()));
     if let Some(scale) = field.scale {
         one.put("scale", scale);

@@ -109,9 +109,8 @@ fn read(cx: &Context<'_>, node: &Node, setting: &Setting, shape: Shape) -> Optio
         (_, Shape::Size) => cx.size(node).map(Value::Bytes),
         (_, Shape::Duration) => cx.lasting(node).map(Value::Lasting),
         (_, Shape::Word(words)) => {
-            let words: Vec<(&'static str, &'static str)> = words.iter().map(|word| (*word, *word)).collect();
             let what = format!("a word of `{}`", setting.key);
-            cx.word(node, &what, &words).map(|word| Value::Text(word.to_owned()))
+            cx.one_of(node, &what, words).map(|place| Value::Text(words[place].to_owned()))
         }
         _ => cx.nonempty(node).map(|text| Value::Text(text.value)),
     }

@@ -16,7 +16,7 @@ use super::signal::Signals;
 use super::{Command, EXIT_OK, Outcome};
 use crate::claim::OffsetStore;
 use crate::clock::Instant;
-use crate::graph::{Graph, Shared};
+use crate::graph::{Graph, Place, Shared};
 use crate::limits::{CONDUCTOR_TICK, RELOAD_LOOK};
 use crate::placement::Seats;
 use crate::registry::{Phase, Registry};
@@ -95,11 +95,18 @@ impl Conductor {
         let places = parts.graph.places.clone();
         let mut conductor = Self::empty(parts);
         for place in places.into_values() {
-            let seat = conductor.seats.seat_of(place.depth, place.blueprint.identity.clone);
-            let hosted = conductor.seat(seat, place.blueprint);
+            let hosted = conductor.host(&place);
             conductor.hosted.push(hosted);
         }
         conductor
+    }
+
+    /// A host for that actor, on the arbiter that its place in the graph gives it.
+    fn host(&self, place: &Place) -> Hosted {
+        let blueprint = place.blueprint.clone();
+        let seat = self.seats.seat_of(place.depth, blueprint.identity.clone);
+        let address = self.seats.host(seat, blueprint.clone(), self.events.0.clone());
+        Hosted { blueprint, address, seat, on: false }
     }
 
     fn empty(parts: Parts) -> Self {

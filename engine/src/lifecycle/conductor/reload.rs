@@ -19,36 +19,64 @@ use crate::supervisor::core::Order;
 use crate::supervisor::exit::Exit;
 use crate::supervisor::host::{self, Role};
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::oneshot;
 
 /// One reload, or the way back from one.
 pub(super) struct Reload {
-    /// The graph it leads to.
-    to: Graph,
-    /// Who has to stop, in order.
-    leaving: Vec<usize>,
-    /// Of those, whom an operator had stopped before.
-    sticky: BTreeSet<usize>,
-    /// Sinks that were cut off while they held something of their own.
-    cut: BTreeSet<usize>,
-    /// Until when it waits for what is on its way.
-    patient_until: Duration,
+    errand: Errand,
     step: Step,
+}
+
+/// What stays the same from the first step to the last.
+struct Errand {
+    /// Whom an operator had stopped before.
+    sticky: BTreeSet<usize>,
     /// Why it leads back.
     failure: Option<String>,
     reply: oneshot::Sender<Result<u64, ReloadError>>,
 }
 
 enum Step {
-    /// `leaving[place]` has its turn.
-    Halting { place: usize, since: Duration, halt: Halt },
-    /// Everybody has stopped; others may still be on their way up.
-    Settling { since: Duration },
+    /// Those that have to stop do so, one after the other.
+    Halting(Way, Turn),
+    /// Everybody has stopped, since then; others may still be on their way up.
+    Settling(Way, Duration),
     /// The graph was exchanged.
-    Proving { back: Box<Graph>, started: Vec<Started>, since: Duration, fault: Option<String> },
+    Proving(Proof),
+}
+
+/// The way from the graph at work to another.
+struct Way {
+    /// Where it leads.
+    to: Graph,
+    /// Who has to stop, in order.
+    leaving: Vec<usize>,
+    /// Sinks that were cut off while they held something of their own.
+    cut: BTreeSet<usize>,
+    /// Until when it waits for what is on its way.
+    patient_until: Duration,
+}
+
+/// Whose turn it is to stop.
+#[derive(Clone, Copy)]
+struct Turn {
+    /// Its place in [`Way::leaving`].
+    place: usize,
+    halt: Halt,
+    /// How long it has come so far.
+    since: Duration,
+}
+
+/// What was started, until it has held for a moment.
+struct Proof {
+    /// Where it leads if it does not hold.
+    back: Box<Graph>,
+    started: Vec<Started>,
+    since: Duration,
+    /// What has ended meanwhile, and how.
+    fault: Option<String>,
 }
 
 /// Somebody the reload started.
@@ -107,81 +135,83 @@ impl Conductor {
     fn lead(&mut self, to: Graph, failure: Option<String>, reply: oneshot::Sender<Result<u64, ReloadError>>) {
         let leaving = self.graph.unlike(&to);
         let sticky = leaving.iter().copied().filter(|&slot| self.tree.is_held(slot)).collect();
-        let step = Step::Halting { place: 0, since: self.now(), halt: Halt::Draining };
-        let patient_until = self.now() + RELOAD_DRAIN_MAX;
-        let cut = BTreeSet::new();
-        self.reload = Some(Reload { to, leaving, sticky, cut, patient_until, step, failure, reply });
+        let way = Way { to, leaving, cut: BTreeSet::new(), patient_until: self.now() + RELOAD_DRAIN_MAX };
+        let turn = Turn { place: 0, halt: Halt::Draining, since: self.now() };
+        self.go_on(Errand { sticky, failure, reply }, Step::Halting(way, turn));
+    }
+
+    fn go_on(&mut self, errand: Errand, step: Step) {
+        self.reload = Some(Reload { errand, step });
     }
 
     /// Whether the tree's word to stop means: once you have finished what you hold.
     pub(super) fn retires(&self, actor: usize) -> bool {
-        let Some(Reload { leaving, step: Step::Halting { place, .. }, .. }) = &self.reload else {
-            return false;
-        };
+        let Some(Reload { step: Step::Halting(way, turn), .. }) = &self.reload else { return false };
         let blueprint = &self.hosted[actor].blueprint;
-        leaving.get(*place) == Some(&actor)
+        way.leaving.get(turn.place) == Some(&actor)
             && matches!(blueprint.role, Role::Transform | Role::Sink)
             && blueprint.status.state().0 == State::Running
     }
 
-    /// Takes the next step, if it can be taken.
+    /// Takes the next steps, as far as they can be taken.
     pub(super) fn judge_reload(&mut self) {
-        while let Some(reload) = self.reload.take() {
-            let (reload, goes_on) = match reload.step {
-                Step::Halting { .. } => self.halt(reload),
-                Step::Settling { .. } => self.settle(reload),
-                Step::Proving { .. } => self.prove(reload),
+        while let Some(Reload { errand, step }) = self.reload.take() {
+            let moved = match step {
+                Step::Halting(way, turn) => self.halt(errand, way, turn),
+                Step::Settling(way, since) => self.settle(errand, way, since),
+                Step::Proving(proof) => self.prove(errand, proof),
             };
-            self.reload = reload;
-            if !goes_on {
+            if !moved {
                 return;
             }
         }
     }
 
-    fn halt(&mut self, mut reload: Reload) -> (Option<Reload>, bool) {
+    /// Whether anything moved; so the other steps.
+    fn halt(&mut self, errand: Errand, mut way: Way, turn: Turn) -> bool {
         let now = self.now();
-        let Step::Halting { place, since, halt } = reload.step else { return (Some(reload), false) };
-        if self.drain_waits() && reload.failure.is_none() {
-            return (self.give_up(reload, "the node drains; nothing was changed"), true);
+        if self.drain_waits() && errand.failure.is_none() {
+            self.give_up(errand, &way, "the node drains; nothing was changed");
+            return true;
         }
-        let Some(&slot) = reload.leaving.get(place) else {
-            reload.step = Step::Settling { since: now };
-            return (Some(reload), true);
+        let Some(&slot) = way.leaving.get(turn.place) else {
+            self.go_on(errand, Step::Settling(way, now));
+            return true;
         };
         let role = self.hosted[slot].blueprint.role;
         let down = self.tree.is_down(slot) && !self.hosted[slot].on;
-        let (passed, patient) = (now.saturating_sub(since), now < reload.patient_until);
-        let next = match halt {
-            Halt::Draining if patient && self.works_off(slot, &reload.to) => None,
-            Halt::Draining => {
-                if self.holds_its_own(slot) {
-                    reload.cut.insert(slot);
-                }
-                reload.step = Step::Halting { place, since: now, halt: Halt::Asked };
-                self.reload = Some(reload);
-                let actions = self.tree.ordered(now, slot, Order::Stop);
-                self.perform(actions);
-                return (self.reload.take(), true);
-            }
-            Halt::Asked if !down && passed >= RELOAD_GRACE => {
-                reload.cut.insert(slot);
-                self.send(slot, host::Stop);
-                Some(Halt::Told)
-            }
+        let (passed, patient) = (now.saturating_sub(turn.since), now < way.patient_until);
+        let next = match turn.halt {
+            Halt::Draining if patient && self.works_off(slot, &way.to) => None,
+            Halt::Draining => Some(Halt::Asked),
+            Halt::Asked if !down && passed >= RELOAD_GRACE => Some(Halt::Told),
             Halt::Asked | Halt::Told if !down => None,
             Halt::Asked | Halt::Told if role == Role::Source => Some(Halt::Deciding),
             Halt::Deciding if patient && !self.is_decided(slot) => None,
             Halt::Asked | Halt::Told | Halt::Deciding => {
-                reload.step = Step::Halting { place: place + 1, since: now, halt: Halt::Draining };
-                return (Some(reload), true);
+                let turn = Turn { place: turn.place + 1, halt: Halt::Draining, since: now };
+                self.go_on(errand, Step::Halting(way, turn));
+                return true;
             }
         };
-        let goes_on = next.is_some();
-        if let Some(halt) = next {
-            reload.step = Step::Halting { place, since: now, halt };
+        let Some(halt) = next else {
+            self.go_on(errand, Step::Halting(way, turn));
+            return false;
+        };
+        if halt == Halt::Told || (halt == Halt::Asked && self.holds_its_own(slot)) {
+            way.cut.insert(slot);
         }
-        (Some(reload), goes_on)
+        let since = if halt == Halt::Asked { now } else { turn.since };
+        self.go_on(errand, Step::Halting(way, Turn { halt, since, ..turn }));
+        match halt {
+            Halt::Asked => {
+                let actions = self.tree.ordered(now, slot, Order::Stop);
+                self.perform(actions);
+            }
+            Halt::Told => self.send(slot, host::Stop),
+            Halt::Draining | Halt::Deciding => {}
+        }
+        true
     }
 
     /// Whether something is left on the links into it that go, and it can be expected to deal with it.
@@ -200,34 +230,34 @@ impl Conductor {
         self.registry.ledger.is_idle_for(&self.hosted[slot].blueprint.identity.id)
     }
 
-    fn settle(&mut self, reload: Reload) -> (Option<Reload>, bool) {
-        let Step::Settling { since } = reload.step else { return (Some(reload), false) };
+    fn settle(&mut self, errand: Errand, way: Way, since: Duration) -> bool {
         if self.tree.is_calm() {
-            return (self.exchange(reload), true);
+            self.exchange(errand, way);
+            return true;
         }
         let late = self.now().saturating_sub(since) >= RELOAD_CALM_MAX;
-        if late && reload.failure.is_none() {
+        if late && errand.failure.is_none() {
             let why = "other actors are being restarted again and again; nothing was changed";
-            return (self.give_up(reload, why), true);
+            self.give_up(errand, &way, why);
+            return true;
         }
-        (Some(reload), false)
+        self.go_on(errand, Step::Settling(way, since));
+        false
     }
 
     /// Lets go of whom it had stopped: they start again as they were.
-    fn give_up(&mut self, reload: Reload, why: &str) -> Option<Reload> {
-        for &slot in reload.leaving.iter().filter(|slot| !reload.sticky.contains(slot)) {
+    fn give_up(&mut self, Errand { sticky, reply, .. }: Errand, way: &Way, why: &str) {
+        for &slot in way.leaving.iter().filter(|slot| !sticky.contains(slot)) {
             let actions = self.tree.ordered(self.now(), slot, Order::Start);
             self.perform(actions);
         }
         self.tell_all("reload_refused", why);
-        let _ = reload.reply.send(Err(ReloadError::Refused(why.to_owned())));
+        let _ = reply.send(Err(ReloadError::Refused(why.to_owned())));
         self.resume_commands();
-        None
     }
 
     /// Puts the new graph in the place of the old one. Nothing is awaited here, so no event falls in between.
-    fn exchange(&mut self, reload: Reload) -> Option<Reload> {
-        let Reload { to, leaving, sticky, cut, patient_until, failure, reply, .. } = reload;
+    fn exchange(&mut self, errand: Errand, Way { to, leaving, cut, .. }: Way) {
         let now = self.now();
         let started = to.unlike(&self.graph);
         self.give_up_claims(&leaving, &cut, &to);
@@ -236,9 +266,7 @@ impl Conductor {
             self.hosted[slot].blueprint.record.run.fetch_add(1, Ordering::AcqRel);
         }
         for &slot in &started {
-            let place = &to.places[&slot];
-            let seat = self.seats.seat_of(place.depth, place.blueprint.identity.clone);
-            let hosted = self.seat(seat, place.blueprint.clone());
+            let hosted = self.host(&to.places[&slot]);
             match slot < self.hosted.len() {
                 true => self.hosted[slot] = hosted,
                 false => self.hosted.push(hosted),
@@ -247,7 +275,7 @@ impl Conductor {
         }
         let mut tree = to.tree();
         let fresh = started.iter().copied().collect();
-        let actions = tree.succeed(now, &self.tree, &fresh, &sticky);
+        let actions = tree.succeed(now, &self.tree, &fresh, &errand.sticky);
         self.tree = tree;
         // The old tree was calm: no timer of it is wanted any more.
         self.timers.clear();
@@ -260,20 +288,19 @@ impl Conductor {
         }
         let mut back = std::mem::replace(&mut self.graph, to);
         back.remember_slots(&self.graph);
-        let on = started.into_iter().filter(|slot| !sticky.contains(slot));
+        let on = started.into_iter().filter(|slot| !errand.sticky.contains(slot));
         let started = on
             .map(|slot| Started { slot, progress: self.hosted[slot].blueprint.status.progress() })
             .collect();
         self.perform(actions);
-        if let Some(reason) = failure {
+        if let Some(reason) = errand.failure {
             self.tell_all("rolled_back", reason.clone());
-            let _ = reply.send(Err(ReloadError::RolledBack(reason)));
+            let _ = errand.reply.send(Err(ReloadError::RolledBack(reason)));
             self.resume_commands();
-            return None;
+            return;
         }
-        let step = Step::Proving { back: Box::new(back), started, since: now, fault: None };
-        let to = self.graph.clone();
-        Some(Reload { to, leaving: Vec::new(), sticky, cut, patient_until, step, failure: None, reply })
+        let proof = Proof { back: Box::new(back), started, since: now, fault: None };
+        self.go_on(errand, Step::Proving(proof));
     }
 
     /// What is on links that go, or was in the hands of a best-effort sink that was cut off, is read again. A source
@@ -305,39 +332,34 @@ impl Conductor {
 
     /// Something that the reload started has ended.
     pub(super) fn reload_saw(&mut self, actor: usize, exit: &Exit) {
-        let Some(Reload { step: Step::Proving { started, fault, .. }, .. }) = &mut self.reload else {
-            return;
-        };
+        let Some(Reload { step: Step::Proving(proof), .. }) = &mut self.reload else { return };
         let ended_itself = !matches!(exit, Exit::Stopped | Exit::Finished);
-        let ours = started.iter().any(|started| started.slot == actor);
-        if ended_itself && ours && fault.is_none() {
-            *fault = Some(format!("`{}` {exit}", self.hosted[actor].blueprint.identity.name));
+        let ours = proof.started.iter().any(|started| started.slot == actor);
+        if ended_itself && ours && proof.fault.is_none() {
+            proof.fault = Some(format!("`{}` {exit}", self.hosted[actor].blueprint.identity.name));
         }
     }
 
-    fn prove(&mut self, mut reload: Reload) -> (Option<Reload>, bool) {
-        let now = self.now();
-        let Step::Proving { back, started, since, fault } = reload.step else { return (Some(reload), false) };
-        let passed = now.saturating_sub(since);
-        let unfit = started.iter().find_map(|started| self.unfit(started.slot));
-        let fault = fault.or(if passed >= RELOAD_PROOF { unfit } else { None });
-        if let Some(reason) = fault {
+    fn prove(&mut self, errand: Errand, mut proof: Proof) -> bool {
+        let passed = self.now().saturating_sub(proof.since);
+        let unfit = || proof.started.iter().find_map(|started| self.unfit(started.slot));
+        let late_fault = if passed >= RELOAD_PROOF { unfit() } else { None };
+        if let Some(reason) = proof.fault.take().or(late_fault) {
             tracing::error!(reason, "the reload did not hold; back to what was there before");
-            self.lead(*back, Some(reason), reload.reply);
-            return (self.reload.take(), true);
+            self.lead(*proof.back, Some(reason), errand.reply);
+            return true;
         }
-        let unproven = started.iter().any(|started| self.has_shown_nothing(started));
-        if passed < RELOAD_PROOF || (unproven && passed < RELOAD_CALM_MAX) {
-            reload.step = Step::Proving { back, started, since, fault: None };
-            return (Some(reload), false);
+        let unproven = || proof.started.iter().any(|started| self.has_shown_nothing(started));
+        if passed < RELOAD_PROOF || (passed < RELOAD_CALM_MAX && unproven()) {
+            self.go_on(errand, Step::Proving(proof));
+            return false;
         }
-        let before = self.registry.roster();
-        let generation = before.generation + 1;
+        let generation = self.registry.generation() + 1;
         self.registry.replace_roster(self.graph.roster(&self.tree, generation));
         self.tell_all("reloaded", format!("generation {generation}"));
-        let _ = reload.reply.send(Ok(generation));
+        let _ = errand.reply.send(Ok(generation));
         self.resume_commands();
-        (None, true)
+        true
     }
 
     /// Whether nothing can be said of it yet: it has not begun, or something waits for it and it has dealt with nothing.
@@ -376,15 +398,9 @@ impl Conductor {
     }
 
     fn resume_commands(&mut self) {
-        debug_assert!(self.reload.is_none(), "only after a reload");
+        assert!(self.reload.is_none(), "commands wait for the end of a reload");
         for command in std::mem::take(&mut self.deferred) {
             self.commanded(command);
         }
-    }
-
-    /// A host on that seat.
-    pub(super) fn seat(&self, seat: usize, blueprint: Arc<host::Blueprint>) -> super::Hosted {
-        let address = self.seats.host(seat, blueprint.clone(), self.events.0.clone());
-        super::Hosted { blueprint, address, seat, on: false }
     }
 }
