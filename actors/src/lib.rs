@@ -19,5 +19,6 @@ pub mod services;
 pub mod stand_in;
 pub mod timescale;
 pub mod timescale_writer;
+mod tls;
 
 pub use services::{Connected, Services};

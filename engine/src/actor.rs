@@ -14,6 +14,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// What an attempt fails with when it is cut for new connections.
+const DISCARDED: &str = "nothing came of this for long; connecting anew";
+
 /// A unit of work that runs on one arbiter under one supervisor.
 ///
 /// The supervisor builds it anew from its [`Factory`] for every start, so damaged state never survives. `run` returns
@@ -157,22 +160,31 @@ impl Context {
     pub fn settle_written(&mut self, lease: Lease) {
         let sink = self.sink.expect("invariant: only sinks settle in the ledger");
         self.ledger.settled(sink, &lease.origin, lease.row_offsets());
+        self.status.wrote();
         self.status.progressed();
         lease.settle();
     }
 
     /// Runs `attempt` until it succeeds, with backoff. While it fails with [`Class::Transient`], [`Class::Capacity`] or
     /// [`Class::Config`] the actor's state is `waiting` with the message as its reason (not ready, no restart burnt).
-    /// Other classes come back at once. Each attempt is cut after `timeout`; what it held must be discarded by its drop.
+    /// Other classes come back at once. Each attempt is cut after `timeout`, or when the watchdog asks for new connections;
+    /// what it held must be discarded by its drop.
     pub async fn until_ok<T>(
         &mut self,
         timeout: Duration,
         mut attempt: impl AsyncFnMut() -> Result<T, Error>,
     ) -> Result<T, Error> {
         let mut backoff = crate::backoff::Backoff::outage();
+        let mut discard = self.status.discard_requested();
         loop {
-            let error = match self.clock.timeout(timeout, attempt()).await {
+            let answer = tokio::select! {
+                biased;
+                answer = self.clock.timeout(timeout, attempt()) => answer,
+                Ok(()) = discard.changed() => Ok(Err(Error::new(Class::Transient, DISCARDED))),
+            };
+            let error = match answer {
                 Ok(Ok(value)) => {
+                    self.status.contacted();
                     self.status.running();
                     return Ok(value);
                 }

@@ -21,7 +21,7 @@ impl Backoff {
 
     /// For waiting through an outage of a dependency.
     pub fn outage() -> Self {
-        Self::new(Duration::from_millis(100), Duration::from_secs(5), 0.2)
+        Self::new(Duration::from_millis(100), crate::limits::OUTAGE_WAIT_MAX, 0.2)
     }
 
     /// The next wait.

@@ -42,6 +42,17 @@ pub const RELOAD_PROOF: Duration = Duration::from_secs(2);
 pub const RELOAD_LOOK: Duration = Duration::from_millis(10);
 /// How often the conductor looks at what nobody tells it: arbiters, progress, idleness.
 pub const CONDUCTOR_TICK: Duration = Duration::from_millis(200);
+/// How often an idle connection is asked whether the other side is there.
+pub const CONTACT_EVERY: Duration = Duration::from_secs(1);
+/// How long its answer may take.
+pub const CONTACT_WAIT_MAX: Duration = Duration::from_secs(3);
+/// How long an actor may get nowhere with work before it, before the node is no longer ready. The watchdog's remedies
+/// come later: they cost more than a word.
+pub const READY_STALL_MAX: Duration = Duration::from_secs(4);
+/// The longest wait between two attempts to reach what is away.
+pub const OUTAGE_WAIT_MAX: Duration = Duration::from_secs(2);
+/// How soon `/readyz` tells of a fault, and of its end.
+pub const READINESS_TELLS_WITHIN: Duration = Duration::from_secs(5);
 /// How often stored offsets are read for lag.
 pub const LAG_PROBE_EVERY: Duration = Duration::from_secs(2);
 /// How long such a read may take.
@@ -54,6 +65,16 @@ pub const RECORDER_UPKEEP_EVERY: Duration = Duration::from_secs(5);
 pub const ADMIN_CONNECTIONS_MAX: usize = 64;
 /// How long nothing may move on one of them.
 pub const ADMIN_IDLE_MAX: Duration = Duration::from_secs(30);
+/// Requests the admin endpoint answers a second, probes apart.
+pub const ADMIN_REQUESTS_PER_SECOND: f64 = 100.0;
+/// .. and how many at once.
+pub const ADMIN_REQUESTS_BURST: f64 = 200.0;
+/// Wrong tokens it answers a second.
+pub const ADMIN_GUESSES_PER_SECOND: f64 = 1.0;
+/// .. and how many at once.
+pub const ADMIN_GUESSES_BURST: f64 = 10.0;
+/// The largest body of a request; no order reads one.
+pub const ADMIN_BODY_BYTES_MAX: u64 = 64 * 1024;
 /// How often an event stream says that it is there.
 pub const ADMIN_KEEP_ALIVE: Duration = Duration::from_secs(10);
 /// Different reasons an actor's dead letters are counted by; further ones count as `other`.
@@ -61,3 +82,13 @@ pub const DEAD_LETTER_REASONS_MAX: usize = 64;
 
 const _: () = assert!(BATCH_RECORDS_MAX as i64 <= BATCH_OFFSETS_SPAN_MAX, "a full batch fits its range");
 const _: () = assert!(ADMIN_KEEP_ALIVE.as_secs() * 2 < ADMIN_IDLE_MAX.as_secs(), "a quiet stream is kept");
+const _: () = assert!(
+    CONTACT_EVERY.as_millis() + CONTACT_WAIT_MAX.as_millis() < READINESS_TELLS_WITHIN.as_millis(),
+    "an idle node tells in time"
+);
+const _: () = assert!(
+    READY_STALL_MAX.as_millis() + 2 * CONDUCTOR_TICK.as_millis() < READINESS_TELLS_WITHIN.as_millis(),
+    "a busy node tells in time"
+);
+const _: () =
+    assert!(OUTAGE_WAIT_MAX.as_millis() * 2 < READINESS_TELLS_WITHIN.as_millis(), "the end is told in time");

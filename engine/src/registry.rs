@@ -86,6 +86,10 @@ pub struct ActorView {
     pub last_exit: Option<String>,
     /// Batches read, handed on or settled.
     pub progress: u64,
+    /// When what it depends on last answered, microseconds since 1970 UTC.
+    pub last_contact_us: Option<i64>,
+    /// When something last became durable there, microseconds since 1970 UTC.
+    pub last_write_us: Option<i64>,
     /// Seconds it was held up by full outputs.
     pub blocked_seconds: f64,
     /// The links into it.
@@ -289,6 +293,8 @@ impl Entry {
             restarts: self.record.restarts.load(Ordering::Relaxed),
             last_exit: self.record.last_exit().as_ref().map(ToString::to_string),
             progress: self.status.progress(),
+            last_contact_us: self.status.last_contact_us(),
+            last_write_us: self.status.last_write_us(),
             blocked_seconds: self.blocked(clock).as_secs_f64(),
             inputs: self.inputs.iter().map(link).collect(),
             dead_letters: self.status.dead_letters(),
@@ -298,7 +304,12 @@ impl Entry {
 
     /// Whether anything waits on a link into it.
     pub(crate) fn has_input(&self) -> bool {
-        self.inputs.iter().any(|input| input.link.fill().batches > 0)
+        self.batches_waiting() > 0
+    }
+
+    /// Batches on the links into it, leased ones included.
+    pub(crate) fn batches_waiting(&self) -> usize {
+        self.inputs.iter().map(|input| input.link.fill().batches).sum()
     }
 
     /// Whether a full output holds it up.

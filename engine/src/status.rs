@@ -9,7 +9,7 @@ use crate::clock::{Clock, Instant};
 use crate::telemetry::LagBoard;
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -50,12 +50,19 @@ pub enum State {
         /// Why.
         reason: String,
     },
+    /// At work, with input, held up by nobody, and yet it gets nowhere.
+    Stalled {
+        /// What waits and for how long.
+        reason: String,
+    },
 }
 
 impl State {
     /// Every word [`State::as_str`] may give, in the order of the variants.
-    pub const WORDS: [&'static str; 9] =
-        ["starting", "running", "waiting", "fenced", "draining", "backoff", "stopped", "finished", "failed"];
+    pub const WORDS: [&'static str; 10] = [
+        "starting", "running", "waiting", "fenced", "draining", "backoff", "stopped", "finished", "failed",
+        "stalled",
+    ];
 
     /// The word used in JSON and metrics.
     pub fn as_str(&self) -> &'static str {
@@ -69,6 +76,7 @@ impl State {
             State::Stopped => "stopped",
             State::Finished => "finished",
             State::Failed { .. } => "failed",
+            State::Stalled { .. } => "stalled",
         }
     }
 
@@ -78,9 +86,15 @@ impl State {
             State::Waiting { reason, .. }
             | State::Fenced { reason }
             | State::Backoff { reason }
-            | State::Failed { reason } => Some(reason),
+            | State::Failed { reason }
+            | State::Stalled { reason } => Some(reason),
             _ => None,
         }
+    }
+
+    /// Whether an actor in this state has something to do and nobody to wait for.
+    pub fn is_at_work(&self) -> bool {
+        matches!(self, State::Running | State::Draining | State::Stalled { .. })
     }
 
     /// Whether an actor in this state does (or has done) what it is there for.
@@ -125,6 +139,12 @@ struct Shared {
     clock: Clock,
     born: Instant,
     state: Mutex<(State, i64)>,
+    /// What waits, and since when, while the actor is found to get nowhere: shown in place of its own word.
+    stall: Mutex<Option<(String, i64)>>,
+    /// When the dependency last answered, microseconds since 1970 UTC; 0 = it never has.
+    contact_us: AtomicI64,
+    /// When something last became durable there; 0 = nothing has.
+    wrote_us: AtomicI64,
     /// The start whose handles may change the state.
     generation: AtomicU64,
     drain: watch::Sender<bool>,
@@ -158,6 +178,9 @@ impl Status {
         let shared = Shared {
             born: clock.now(),
             state: Mutex::new((State::Starting, clock.wall_us())),
+            stall: Mutex::default(),
+            contact_us: AtomicI64::new(0),
+            wrote_us: AtomicI64::new(0),
             generation: AtomicU64::new(0),
             drain: watch::Sender::new(false),
             progress: AtomicU64::new(0),
@@ -182,7 +205,44 @@ impl Status {
 
     /// The state and since when, in microseconds since 1970 UTC.
     pub fn state(&self) -> (State, i64) {
+        let own = self.own_state();
+        match &*self.shared.stall.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some((reason, since_us)) if own.0.is_at_work() => {
+                (State::Stalled { reason: reason.clone() }, *since_us)
+            }
+            _ => own,
+        }
+    }
+
+    /// What it says of itself, whatever the watchdog finds.
+    pub(crate) fn own_state(&self) -> (State, i64) {
         self.shared.state.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The watchdog's finding: what waits, and since when in microseconds since 1970 UTC; `None` = all is well.
+    pub(crate) fn stalled(&self, found: Option<(String, i64)>) {
+        *self.shared.stall.lock().unwrap_or_else(PoisonError::into_inner) = found;
+    }
+
+    /// The dependency answered.
+    pub fn contacted(&self) {
+        self.shared.contact_us.store(self.shared.clock.wall_us(), Ordering::Relaxed);
+    }
+
+    /// When it last did, microseconds since 1970 UTC.
+    pub fn last_contact_us(&self) -> Option<i64> {
+        Some(self.shared.contact_us.load(Ordering::Relaxed)).filter(|&at| at != 0)
+    }
+
+    /// Something became durable in the dependency.
+    pub fn wrote(&self) {
+        self.contacted();
+        self.shared.wrote_us.store(self.shared.clock.wall_us(), Ordering::Relaxed);
+    }
+
+    /// When something last did, microseconds since 1970 UTC.
+    pub fn last_write_us(&self) -> Option<i64> {
+        Some(self.shared.wrote_us.load(Ordering::Relaxed)).filter(|&at| at != 0)
     }
 
     /// Changes the state; `since` moves only when it really changed. Ignored on a handle of an earlier start.
@@ -399,6 +459,18 @@ mod tests {
     #[test]
     fn words_follow_the_variants() {
         assert_eq!(State::WORDS[0], State::Starting.as_str());
-        assert_eq!(State::WORDS[8], State::Failed { reason: String::new() }.as_str());
+        assert_eq!(State::WORDS[9], State::Stalled { reason: String::new() }.as_str());
+    }
+
+    #[test]
+    fn a_stall_shows_only_in_place_of_work() {
+        let status = Status::new(Clock::simulated(5));
+        status.stalled(Some(("3 batches wait".into(), 4)));
+        assert_eq!(status.state().0, State::Starting);
+        status.rule(State::Running);
+        assert_eq!(status.state(), (State::Stalled { reason: "3 batches wait".into() }, 4));
+        assert!(!status.state().0.is_ready());
+        status.stalled(None);
+        assert_eq!(status.state().0, State::Running);
     }
 }

@@ -2,18 +2,43 @@
 //!
 //! Three checks stay apart. *Exited* is the host's to tell. *Alive* is whether its arbiter answers ([`crate::placement`]).
 //! *Progressed* is judged here: stalled = has input waiting, is not held up by a full output, waits for nothing and
-//! nobody, and nothing was settled for a whole period. First its connections are discarded; if another period passes,
-//! it is restarted, it alone. Idle is not stalled.
+//! nobody, and nothing was settled. A source is judged by each of its partitions: that the others flow is no excuse for
+//! the one that does not. Idle is not stalled.
+//!
+//! A stall is told early, for readiness, and remedied late: after a whole period the actor's connections are discarded;
+//! if another passes, it is restarted, it alone.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
+/// A partition with records that its source has not read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Unread {
+    pub(crate) topic: Arc<str>,
+    pub(crate) partition: i32,
+    /// Where the source reads on.
+    pub(crate) next: i64,
+    /// How many there are.
+    pub(crate) records: i64,
+}
+
+/// What waits for an actor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Input {
+    /// Batches on its links, leased ones included.
+    Batches(usize),
+    /// What the log has for a source.
+    Unread(Vec<Unread>),
+}
+
 /// What one actor looks like now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Observation {
     /// [`crate::Status::progress`].
     pub(crate) progress: u64,
-    /// Something waits for it: a batch on a link into it, or lag if it is a source.
-    pub(crate) has_input: bool,
+    /// What waits for it.
+    pub(crate) input: Input,
     /// A full output holds it up.
     pub(crate) blocked: bool,
     /// Running or draining: not waiting, fenced, stopped, finished or between two starts.
@@ -29,12 +54,65 @@ pub(crate) enum Remedy {
     Restart,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+/// Somebody gets nowhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Stall {
+    /// Since when (time since any fixed moment).
+    pub(crate) since: Duration,
+    /// What waits.
+    pub(crate) what: String,
+    /// What is due now, if anything.
+    pub(crate) remedy: Option<Remedy>,
+}
+
+#[derive(Clone, Debug, Default)]
 struct Watched {
     progress: u64,
     /// Since when it has had reason to progress and has not.
     since: Option<Duration>,
-    discarded: bool,
+    /// Where each partition of a source stands, and since when.
+    standing: BTreeMap<(Arc<str>, i32), (i64, Duration)>,
+    /// When it was last helped in this stall, and whether its connections were what was tried.
+    helped: Option<(Duration, Remedy)>,
+}
+
+impl Watched {
+    /// Since when what waits has waited, and what that is.
+    fn waits(&mut self, now: Duration, seen: &Observation) -> Option<(Duration, String)> {
+        if seen.blocked || !seen.at_work {
+            (self.since, self.standing) = (None, BTreeMap::new());
+            return None;
+        }
+        match &seen.input {
+            Input::Batches(0) => self.since = None,
+            Input::Batches(_) if seen.progress != self.progress => self.since = None,
+            Input::Batches(batches) => {
+                let since = *self.since.get_or_insert(now);
+                return Some((since, format!("{batches} batches wait on its links and none is settled")));
+            }
+            Input::Unread(unread) => return self.longest_standing(now, unread),
+        }
+        None
+    }
+
+    fn longest_standing(&mut self, now: Duration, unread: &[Unread]) -> Option<(Duration, String)> {
+        let before = std::mem::take(&mut self.standing);
+        let mut longest: Option<(Duration, &Unread)> = None;
+        for line in unread {
+            let key = (line.topic.clone(), line.partition);
+            let since =
+                before.get(&key).filter(|(next, _)| *next == line.next).map_or(now, |(_, since)| *since);
+            self.standing.insert(key, (line.next, since));
+            if longest.is_none_or(|(oldest, _)| since < oldest) {
+                longest = Some((since, line));
+            }
+        }
+        let (since, Unread { topic, partition, next, records }) = longest?;
+        let what = format!(
+            "partition {partition} of {topic}: {records} records wait from offset {next} on and none is read"
+        );
+        Some((since, what))
+    }
 }
 
 /// The watch over all actors.
@@ -45,7 +123,7 @@ pub(crate) struct Watchdog {
 }
 
 impl Watchdog {
-    /// A watch over `actors` that lose patience after so long.
+    /// A watch over `actors` that acts after so long.
     pub(crate) fn new(actors: usize, patience: Duration) -> Self {
         Self { patience, watched: vec![Watched::default(); actors] }
     }
@@ -59,23 +137,26 @@ impl Watchdog {
     }
 
     /// Looks at the `actor`th at `now` (time since any fixed moment).
-    pub(crate) fn observe(&mut self, now: Duration, actor: usize, seen: Observation) -> Option<Remedy> {
+    pub(crate) fn observe(&mut self, now: Duration, actor: usize, seen: &Observation) -> Option<Stall> {
+        let patience = self.patience;
         let watched = &mut self.watched[actor];
-        let excused = !seen.has_input || seen.blocked || !seen.at_work || seen.progress != watched.progress;
-        if excused {
-            *watched = Watched { progress: seen.progress, ..Watched::default() };
+        let waits = watched.waits(now, seen);
+        watched.progress = seen.progress;
+        let Some((since, what)) = waits else {
+            watched.helped = None;
             return None;
+        };
+        // What began to wait after the last help is another stall.
+        watched.helped = watched.helped.filter(|(at, _)| *at >= since);
+        let from = watched.helped.map_or(since, |(at, _)| at);
+        let remedy = (now.saturating_sub(from) >= patience).then_some(match watched.helped {
+            Some((_, Remedy::Discard)) => Remedy::Restart,
+            _ => Remedy::Discard,
+        });
+        if let Some(remedy) = remedy {
+            watched.helped = Some((now, remedy));
         }
-        let since = *watched.since.get_or_insert(now);
-        if now.saturating_sub(since) < self.patience {
-            return None;
-        }
-        watched.since = Some(now);
-        if std::mem::replace(&mut watched.discarded, true) {
-            watched.discarded = false;
-            return Some(Remedy::Restart);
-        }
-        Some(Remedy::Discard)
+        Some(Stall { since, what, remedy })
     }
 }
 
@@ -83,15 +164,27 @@ impl Watchdog {
 mod tests {
     use super::*;
 
-    const STALLED: Observation = Observation { progress: 7, has_input: true, blocked: false, at_work: true };
+    const STALLED: Observation =
+        Observation { progress: 7, input: Input::Batches(2), blocked: false, at_work: true };
 
     /// What is done when `seen(second)` is seen each second, with a patience of three.
     fn remedies(seconds: u64, seen: impl Fn(u64) -> Observation) -> Vec<(u64, Remedy)> {
         let mut watchdog = Watchdog::new(1, Duration::from_secs(3));
         let remedy = |second| {
-            watchdog.observe(Duration::from_secs(second), 0, seen(second)).map(|done| (second, done))
+            let stall = watchdog.observe(Duration::from_secs(second), 0, &seen(second))?;
+            stall.remedy.map(|done| (second, done))
         };
         (0..seconds).filter_map(remedy).collect()
+    }
+
+    fn unread(next: [i64; 2]) -> Observation {
+        let line = |(partition, next): (usize, &i64)| Unread {
+            topic: "ticks".into(),
+            partition: partition as i32,
+            next: *next,
+            records: 5,
+        };
+        Observation { input: Input::Unread(next.iter().enumerate().map(line).collect()), ..STALLED }
     }
 
     #[test]
@@ -104,8 +197,9 @@ mod tests {
 
     #[test]
     fn idle_blocked_waiting_and_busy_are_not_stalled() {
-        let seen: [fn(u64) -> Observation; 4] = [
-            |_| Observation { has_input: false, ..STALLED },
+        let seen: [fn(u64) -> Observation; 5] = [
+            |_| Observation { input: Input::Batches(0), ..STALLED },
+            |_| Observation { input: Input::Unread(Vec::new()), ..STALLED },
             |_| Observation { blocked: true, ..STALLED },
             |_| Observation { at_work: false, ..STALLED },
             |second| Observation { progress: second / 2, ..STALLED },
@@ -119,5 +213,26 @@ mod tests {
     fn progress_after_the_first_remedy_forgives() {
         let done = remedies(12, |second| Observation { progress: if second < 5 { 7 } else { 8 }, ..STALLED });
         assert_eq!(done, [(4, Remedy::Discard), (9, Remedy::Discard)]);
+    }
+
+    #[test]
+    fn one_partition_that_is_never_read_shows_beside_others_that_flow() {
+        let mut watchdog = Watchdog::new(1, Duration::from_secs(3));
+        let mut last = None;
+        for second in 0..3 {
+            last = watchdog.observe(Duration::from_secs(second), 0, &unread([10, 20 + second as i64]));
+        }
+        let stall = last.expect("partition 0 stands still");
+        assert_eq!((stall.since, stall.remedy), (Duration::ZERO, None));
+        assert!(
+            stall.what.starts_with("partition 0 of ticks: 5 records wait from offset 10"),
+            "{}",
+            stall.what
+        );
+        assert_eq!(
+            remedies(8, |second| unread([10, second as i64])),
+            [(3, Remedy::Discard), (6, Remedy::Restart)]
+        );
+        assert_eq!(remedies(20, |second| unread([second as i64 / 2, second as i64])), []);
     }
 }

@@ -67,6 +67,10 @@ pub fn client(connection: &KafkaConnection, client_id: &str) -> Result<ClientCon
                 config.set(name, readable(file)?);
             }
         }
+        if tls.ca_file.is_none() {
+            // The system's authorities, wherever this system keeps them.
+            config.set("ssl.ca.location", "probe");
+        }
     }
     if let Some(sasl) = &connection.sasl {
         config

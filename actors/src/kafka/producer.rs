@@ -5,7 +5,8 @@
 //! sending waits.
 
 use super::class::{About, classify};
-use super::config;
+use super::{config, query};
+use aqueduct_engine::limits::CONTACT_WAIT_MAX;
 use aqueduct_engine::{Clock, Error, Headers};
 use aqueduct_topology::model::KafkaConnection;
 use futures::future::LocalBoxFuture;
@@ -37,6 +38,9 @@ pub struct Outgoing<'a> {
 
 /// Takes messages: a broker, or memory that answers as one would.
 pub trait Deliver {
+    /// Fails unless the other side answers soon that `topic` is there.
+    fn ping<'a>(&'a self, topic: &'a str) -> LocalBoxFuture<'a, Result<(), Error>>;
+
     /// Sends `messages` to `topic` and returns once all of them are kept, with the places and codes of those that are
     /// not. An error: this is of no more use.
     fn deliver<'a>(
@@ -47,6 +51,10 @@ pub trait Deliver {
 }
 
 impl Deliver for Producer {
+    fn ping<'a>(&'a self, topic: &'a str) -> LocalBoxFuture<'a, Result<(), Error>> {
+        Box::pin(self.ping(topic))
+    }
+
     fn deliver<'a>(
         &'a self,
         topic: &'a str,
@@ -128,7 +136,7 @@ fn code(error: &KafkaError) -> RDKafkaErrorCode {
 
 /// An idempotent producer with its own polling thread.
 pub struct Producer {
-    inner: Option<ThreadedProducer<Reports>>,
+    inner: Option<Arc<ThreadedProducer<Reports>>>,
     bootstrap: String,
     clock: Clock,
 }
@@ -141,7 +149,7 @@ impl Producer {
         let reports = Reports { client_id: client_id.into() };
         let inner = ThreadedProducer::from_config_and_context(&config, reports)
             .map_err(|error| classify(&error, About { bootstrap: &bootstrap, topic: "" }))?;
-        Ok(Self { inner: Some(inner), bootstrap, clock })
+        Ok(Self { inner: Some(Arc::new(inner)), bootstrap, clock })
     }
 
     /// Sends `messages` to `topic` and returns once the broker has them, with the places and codes of those it has not.
@@ -166,6 +174,20 @@ impl Producer {
         let mut failed = std::mem::take(&mut *delivery.failed.lock().unwrap_or_else(PoisonError::into_inner));
         failed.sort_unstable_by_key(|(index, _)| *index);
         Ok(failed)
+    }
+
+    /// Fails unless a broker answers soon that `topic` is there. The client's question blocks: off the arbiter.
+    async fn ping(&self, topic: &str) -> Result<(), Error> {
+        let (client, asked) = (self.inner.clone(), topic.to_owned());
+        let answer = tokio::task::spawn_blocking(move || {
+            let client = client.expect("invariant: the producer is taken only by drop");
+            query::topic_is_there(client.client(), &asked, CONTACT_WAIT_MAX)
+        });
+        let about = About { bootstrap: &self.bootstrap, topic };
+        match answer.await {
+            Ok(answer) => answer.map_err(|error| classify(&error, about)),
+            Err(error) => Err(Error::bug(format!("a question to the broker ended badly: {error}"))),
+        }
     }
 
     async fn enqueue(&self, topic: &str, message: &Outgoing<'_>, mut place: Box<Place>) {

@@ -2,6 +2,7 @@
 
 use aqueduct_engine::LogRange;
 use aqueduct_topology::model::Start;
+use rdkafka::client::{Client, ClientContext};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
@@ -98,7 +99,16 @@ pub fn exists<C: ConsumerContext>(
     topic: &str,
     patience: Duration,
 ) -> KafkaResult<()> {
-    let metadata = consumer.fetch_metadata(Some(topic), patience)?;
+    topic_is_there(consumer.client(), topic, patience)
+}
+
+/// Fails unless `topic` is there and may be seen.
+pub fn topic_is_there<C: ClientContext>(
+    client: &Client<C>,
+    topic: &str,
+    patience: Duration,
+) -> KafkaResult<()> {
+    let metadata = client.fetch_metadata(Some(topic), patience)?;
     let known = metadata.topics().iter().find(|known| known.name() == topic);
     match known.and_then(|known| known.error()) {
         Some(error) => Err(KafkaError::MetadataFetch(error.into())),

@@ -14,6 +14,7 @@ use crate::Services;
 use crate::json::rows::{Rows, json_columns};
 use crate::kafka::class::{About, describe};
 use crate::kafka::producer::{Deliver, Outgoing, Producer};
+use aqueduct_engine::limits::CONTACT_EVERY;
 use aqueduct_engine::{
     Actor, Class, Clock, Context, Error, Factory, Headers, Lease, Letter, OffsetStore, PartitionKey,
 };
@@ -121,7 +122,7 @@ impl Sink {
                 None => {
                     // Between two bursts: the store is told once, not batch by batch.
                     self.advance(cx).await?;
-                    match cx.lease().await {
+                    match self.lease(cx).await? {
                         Some(lease) => lease,
                         None => return self.advance(cx).await,
                     }
@@ -141,13 +142,33 @@ impl Sink {
         }
     }
 
+    /// The next lease. While none comes, asks the broker whether it is there: an outage shows before it is in the way.
+    async fn lease(&mut self, cx: &mut Context) -> Result<Option<Lease>, Error> {
+        let (clock, client_id) = (cx.clock.clone(), client_id(cx));
+        loop {
+            if let Ok(lease) = clock.timeout(CONTACT_EVERY, cx.lease()).await {
+                return Ok(lease);
+            }
+            cx.until_ok(DELIVER_MAX, async || {
+                let producer = match self.producer.take() {
+                    Some(producer) => producer,
+                    None => (self.plan.open)(&client_id, clock.clone())?,
+                };
+                let answer = producer.ping(&self.plan.topic).await;
+                // The client reconnects by itself.
+                self.producer = Some(producer);
+                answer
+            })
+            .await?;
+        }
+    }
+
     /// Returns once the broker has every row, or a letter was made of it.
     async fn write(&mut self, cx: &mut Context, lease: &Lease) -> Result<(), Error> {
         let encoded = encode(&self.plan, lease)?;
         let mut left: Vec<usize> = (0..encoded.rows.len()).collect();
         let mut refused = Vec::new();
-        let (clock, client_id) =
-            (cx.clock.clone(), format!("aqueduct-{}-{}", cx.identity.topology, cx.identity.name));
+        let (clock, client_id) = (cx.clock.clone(), client_id(cx));
         cx.until_ok(DELIVER_MAX, async || {
             if left.is_empty() {
                 return Ok(());
@@ -202,6 +223,10 @@ impl Sink {
         }
         Ok(())
     }
+}
+
+fn client_id(cx: &Context) -> String {
+    format!("aqueduct-{}-{}", cx.identity.topology, cx.identity.name)
 }
 
 /// Partitions whose progress waits to be told.

@@ -137,8 +137,9 @@ impl Reading {
     /// For the lag in seconds, and the watchdog.
     fn note(batch: &Batch, status: &Status) {
         let last = batch.raw.len().checked_sub(1).and_then(|last| batch.raw.time_ms(last));
+        let key = &batch.origin.key;
+        status.lag().passed(&key.topic, key.partition, batch.origin.next);
         if let Some(time_ms) = last {
-            let key = &batch.origin.key;
             status.lag().read(&key.topic, key.partition, batch.origin.next, time_ms);
         }
         status.progressed();

@@ -6,6 +6,7 @@ use super::talk::{End, Order, Report};
 use crate::kafka::query;
 use aqueduct_engine::claim::Loss;
 use aqueduct_engine::clock::Instant;
+use aqueduct_engine::limits::CONTACT_WAIT_MAX;
 use aqueduct_engine::{Claim, Claims, Class, Clock, Context, Error, Ledger, LogRange, State, Status};
 use futures::StreamExt;
 use futures::future::LocalBoxFuture;
@@ -68,6 +69,8 @@ pub(super) struct Session<'a> {
     fenced: BTreeSet<i32>,
     trouble: Option<Error>,
     member: bool,
+    /// The watchdog asked for a new client.
+    renewing: bool,
     asking_logs: bool,
     reading_positions: bool,
     logs_asked: Instant,
@@ -90,6 +93,7 @@ impl<'a> Session<'a> {
             fenced: BTreeSet::new(),
             trouble: None,
             member: false,
+            renewing: false,
             asking_logs: false,
             reading_positions: false,
             logs_asked: now,
@@ -102,6 +106,7 @@ impl<'a> Session<'a> {
         let status = self.status.clone();
         let clock = self.clock.clone();
         let (mut stopping, mut draining) = (false, false);
+        let mut discard = status.discard_requested();
         let mut tick = Box::pin(clock.sleep(LOOK_EVERY));
         loop {
             self.show();
@@ -114,6 +119,10 @@ impl<'a> Session<'a> {
                 () = status.draining(), if !draining => {
                     draining = true;
                     self.order(Order::Drain)?;
+                }
+                Ok(()) = discard.changed(), if !self.renewing => {
+                    self.renewing = true;
+                    self.order(Order::Stop)?;
                 }
                 report = reports.recv() => match report {
                     Some(Report::Ended { why, outputs }) => {
@@ -134,6 +143,10 @@ impl<'a> Session<'a> {
 
     async fn end(&mut self, why: End) -> Result<Outcome, Error> {
         match why {
+            End::Told if self.renewing && !self.status.stopping() => Ok(Outcome::ClientGone(Error::new(
+                Class::Transient,
+                "nothing was read for long; connecting anew",
+            ))),
             End::Told => Ok(Outcome::Finished),
             End::Drained => {
                 self.see_off().await;
@@ -339,6 +352,7 @@ impl<'a> Session<'a> {
             self.count_skipped(partition, claim.epoch, log.start - gone, log.start);
         }
         let start = claim.start.max(log.start);
+        self.status.lag().passed(&claim.key.topic, partition, start);
         tracing::info!(
             actor = &*self.claimer.options.source,
             partition,
@@ -408,6 +422,7 @@ impl<'a> Session<'a> {
     }
 
     fn note_logs(&mut self, logs: &BTreeMap<i32, LogRange>) {
+        self.status.contacted();
         // The broker answers, and the topic is there: an outage is over. A refusal is over when messages flow.
         if self.trouble.as_ref().is_some_and(|trouble| trouble.class == Class::Transient || logs.is_empty()) {
             self.trouble = None;
@@ -465,12 +480,16 @@ impl Claimer {
     /// Where the logs of `partitions` begin and end.
     async fn logs(&self, partitions: Vec<i32>) -> Result<BTreeMap<i32, LogRange>, Error> {
         let topic = self.options.topic();
+        let clock = self.clock.clone();
         self.ask(move |client| {
+            // Readiness waits for the answer.
+            let until = clock.now() + CONTACT_WAIT_MAX;
+            let left = || until.saturating_duration_since(clock.now());
             if partitions.is_empty() {
-                query::exists(client, &topic, ASK_MAX)?;
+                query::exists(client, &topic, left())?;
             }
-            let starts = query::starts(client, &topic, &partitions, ASK_MAX)?;
-            let ends = query::ends(client, &topic, &partitions, ASK_MAX)?;
+            let starts = query::starts(client, &topic, &partitions, left())?;
+            let ends = query::ends(client, &topic, &partitions, left())?;
             let log = |(partition, start): (&i32, &i64)| {
                 let end = *ends.get(partition)?;
                 Some((*partition, LogRange { start: *start, end, initial: *start }))

@@ -5,15 +5,24 @@
 //! dropped future) leaves the doubt, and the pool discards it. The name is resolved at each connect.
 
 use super::reply::{error_of, error_of_failure};
+use crate::tls::{self, Check};
 use aqueduct_engine::{Class, Error};
-use aqueduct_topology::model::RedisConnection;
+use aqueduct_topology::model::{RedisConnection, Tls};
 use bb8_redis::redis::aio::MultiplexedConnection;
 use bb8_redis::redis::{
-    self, AsyncConnectionConfig, Client, ConnectionInfo, IntoConnectionInfo, Pipeline, Value,
+    self, AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, Pipeline,
+    RedisConnectionInfo, Value,
 };
+use futures::FutureExt;
+use rustls_pki_types::ServerName;
 use secrecy::ExposeSecret;
+use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 /// The longest wait for a connection.
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -23,6 +32,7 @@ pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 pub(crate) struct Server {
     info: ConnectionInfo,
     password_file: Option<PathBuf>,
+    wire: Wire,
     /// For messages; without user and password.
     address: String,
 }
@@ -43,14 +53,9 @@ impl Server {
                 "`connections.redis.url` is no Redis address; write redis://[user:password@]host[:port][/database]",
             )
         })?;
-        if !info.addr().is_supported() {
-            return Err(Error::new(
-                Class::Config,
-                "`connections.redis.url`: this build speaks no TLS to Redis; use redis:// or a local TLS tunnel",
-            ));
-        }
+        let wire = wire(&info, connection)?;
         let address = info.addr().to_string();
-        Ok(Self { info, password_file: connection.password_file.clone(), address })
+        Ok(Self { info, password_file: connection.password_file.clone(), wire, address })
     }
 
     /// For messages.
@@ -58,7 +63,8 @@ impl Server {
         &self.address
     }
 
-    fn client(&self) -> Result<Client, Error> {
+    /// User and password as they are now.
+    fn login(&self) -> Result<RedisConnectionInfo, Error> {
         let mut settings = self.info.redis_settings().clone();
         if let Some(file) = &self.password_file {
             let password = std::fs::read_to_string(file).map_err(|error| {
@@ -67,9 +73,94 @@ impl Server {
             })?;
             settings = settings.set_password(password.trim_end_matches(['\r', '\n']));
         }
-        Client::open(self.info.clone().set_redis_settings(settings))
-            .map_err(|failure| error_of_failure(&self.address, &failure))
+        Ok(settings)
     }
+
+    async fn open(&self) -> Result<MultiplexedConnection, Error> {
+        let failed = |failure| error_of_failure(&self.address, &failure);
+        // The caller's own timeout covers connect and answer; the driver's of 500 ms would cut a busy server.
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(CONNECT_TIMEOUT))
+            .set_response_timeout(None);
+        let login = self.login()?;
+        match &self.wire {
+            Wire::Plain => {
+                let client = Client::open(self.info.clone().set_redis_settings(login)).map_err(failed)?;
+                client.get_multiplexed_async_connection_with_config(&config).await.map_err(failed)
+            }
+            Wire::Tls { host, port, tls } => {
+                let stream = self.encrypted(host, *port, tls.as_ref()).await?;
+                let made = MultiplexedConnection::new_with_config(&login, stream, config);
+                let (connection, driver) = made.await.map_err(failed)?;
+                drive(driver);
+                Ok(connection)
+            }
+        }
+    }
+
+    async fn encrypted(
+        &self,
+        host: &str,
+        port: u16,
+        tls: Option<&Tls>,
+    ) -> Result<TlsStream<TcpStream>, Error> {
+        let away = |error: std::io::Error| {
+            // A certificate that is not believed stays so until somebody sees to it.
+            let refused = error.get_ref().is_some_and(|cause| cause.is::<rustls::Error>());
+            let class = if refused { Class::Config } else { Class::Transient };
+            Error::new(class, format!("redis at {}: {error}", self.address))
+        };
+        let name = ServerName::try_from(host.to_owned()).map_err(|error| {
+            Error::new(
+                Class::Config,
+                format!("`connections.redis.url`: the host is no name for TLS: {error}"),
+            )
+        })?;
+        let connector = TlsConnector::from(Arc::new(tls::client(Check::SignerAndName, tls)?));
+        let stream = TcpStream::connect((host, port)).await.map_err(away)?;
+        stream.set_nodelay(true).map_err(away)?;
+        connector.connect(name, stream).await.map_err(away)
+    }
+}
+
+/// How a server is spoken to.
+#[derive(Clone)]
+enum Wire {
+    /// As the address says, unencrypted.
+    Plain,
+    Tls {
+        host: String,
+        port: u16,
+        tls: Option<Tls>,
+    },
+}
+
+/// Encrypted if the address or a `tls` says so; then the server's certificate is always checked.
+fn wire(info: &ConnectionInfo, connection: &RedisConnection) -> Result<Wire, Error> {
+    let refused = |what: &str| Err(Error::new(Class::Config, format!("`connections.redis.url`: {what}")));
+    let encrypted = |host: &str, port| Wire::Tls { host: host.to_owned(), port, tls: connection.tls.clone() };
+    match info.addr() {
+        ConnectionAddr::TcpTls { insecure: true, .. } => {
+            refused("`#insecure` would believe any server; name who signs its certificate in `tls.ca_file`")
+        }
+        ConnectionAddr::TcpTls { host, port, .. } => Ok(encrypted(host, *port)),
+        ConnectionAddr::Tcp(host, port) if connection.tls.is_some() => Ok(encrypted(host, *port)),
+        ConnectionAddr::Unix(_) if connection.tls.is_some() => {
+            refused("a Unix socket is not encrypted; leave out `tls`")
+        }
+        _ => Ok(Wire::Plain),
+    }
+}
+
+/// Runs a connection until its last handle is gone.
+#[expect(clippy::disallowed_methods, reason = "bb8 may connect outside any arbiter's local set")]
+fn drive(driver: impl Future<Output = ()> + Send + 'static) {
+    let guarded = AssertUnwindSafe(driver).catch_unwind().map(|ended| {
+        if ended.is_err() {
+            tracing::error!(task = "redis connection", "task panicked");
+        }
+    });
+    tokio::spawn(guarded);
 }
 
 /// A connection that knows whether it may be used again.
@@ -91,6 +182,21 @@ impl Connection {
         Ok(replies)
     }
 
+    /// Fails unless the server answers that all is well.
+    async fn ping(&mut self, address: &str) -> Result<(), Error> {
+        let mut ping = redis::pipe();
+        ping.cmd("PING");
+        match self.send(&ping, address).await?.pop() {
+            // Who may not even ask has had an answer.
+            Some(Value::ServerError(reply)) if reply.code() == "NOPERM" => Ok(()),
+            Some(Value::ServerError(reply)) => {
+                let text = format!("{} {}", reply.code(), reply.details().unwrap_or_default());
+                Err(error_of(&text))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The pool will discard it.
     pub(crate) fn doubt(&mut self) {
         self.in_doubt = true;
@@ -102,28 +208,11 @@ impl bb8::ManageConnection for Server {
     type Error = Error;
 
     async fn connect(&self) -> Result<Connection, Error> {
-        // The caller's own timeout covers connect and answer; the driver's of 500 ms would cut a busy server.
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(CONNECT_TIMEOUT))
-            .set_response_timeout(None);
-        let inner = self
-            .client()?
-            .get_multiplexed_async_connection_with_config(&config)
-            .await
-            .map_err(|failure| error_of_failure(&self.address, &failure))?;
-        Ok(Connection { inner, in_doubt: false })
+        Ok(Connection { inner: self.open().await?, in_doubt: false })
     }
 
     async fn is_valid(&self, connection: &mut Connection) -> Result<(), Error> {
-        let mut ping = redis::pipe();
-        ping.cmd("PING");
-        match connection.send(&ping, &self.address).await?.pop() {
-            Some(Value::ServerError(reply)) => {
-                let text = format!("{} {}", reply.code(), reply.details().unwrap_or_default());
-                Err(error_of(&text))
-            }
-            _ => Ok(()),
-        }
+        connection.ping(&self.address).await
     }
 
     fn has_broken(&self, connection: &mut Connection) -> bool {
@@ -155,4 +244,14 @@ pub(crate) async fn checkout(pool: &bb8::Pool<Server>) -> Result<bb8::PooledConn
             Error::new(Class::Transient, "redis: no connection became free; raise `connections.redis.pool`")
         }
     })
+}
+
+/// Fails unless a connection of the pool, an old or a new one, is answered.
+pub(super) async fn ping(pool: &bb8::Pool<Server>, address: &str) -> Result<(), Error> {
+    let mut connection = checkout(pool).await?;
+    let answer = connection.ping(address).await;
+    if answer.is_err() {
+        connection.doubt();
+    }
+    answer
 }

@@ -3,7 +3,8 @@
 use super::guard::{Fate, Guard};
 use super::pending::Writes;
 use super::server::{self, Server};
-use aqueduct_engine::{Clock, Error};
+use aqueduct_engine::limits::CONTACT_WAIT_MAX;
+use aqueduct_engine::{Class, Clock, Error};
 use futures::future::LocalBoxFuture;
 use std::sync::Arc;
 
@@ -11,6 +12,9 @@ use std::sync::Arc;
 pub(crate) trait Store {
     /// Writes all of `writes`; a fate for each, in order. May be repeated at will.
     fn write(&self, clock: Clock, writes: Writes) -> LocalBoxFuture<'static, Result<Vec<Fate>, Error>>;
+
+    /// Fails unless the server answers soon.
+    fn ping(&self, clock: Clock) -> LocalBoxFuture<'static, Result<(), Error>>;
 }
 
 /// Opens the store of hashes with these fields; once per life of an actor.
@@ -37,5 +41,21 @@ impl Store for Pooled {
     fn write(&self, clock: Clock, writes: Writes) -> LocalBoxFuture<'static, Result<Vec<Fate>, Error>> {
         let (guard, pool, address) = (self.guard.clone(), self.pool.clone(), self.address.clone());
         Box::pin(async move { guard.write(&pool, &clock, &address, &writes).await })
+    }
+
+    fn ping(&self, clock: Clock) -> LocalBoxFuture<'static, Result<(), Error>> {
+        let (pool, address) = (self.pool.clone(), self.address.clone());
+        Box::pin(async move {
+            match clock.timeout(CONTACT_WAIT_MAX, server::ping(&pool, &address)).await {
+                Ok(answer) => answer,
+                Err(_) => {
+                    let wait = CONTACT_WAIT_MAX.as_secs();
+                    Err(Error::new(
+                        Class::Transient,
+                        format!("redis at {address}: no answer within {wait} s"),
+                    ))
+                }
+            }
+        })
     }
 }

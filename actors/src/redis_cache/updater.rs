@@ -12,11 +12,13 @@ use super::settle::{Owed, Range, owe_range};
 use super::store::{Open, Store};
 use aqueduct_engine::backoff::Backoff;
 use aqueduct_engine::clock::Instant;
+use aqueduct_engine::limits::CONTACT_EVERY;
 use aqueduct_engine::{Actor, Class, Context, Error, Lease, Letter, OffsetStore};
 use futures::future::LocalBoxFuture;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tokio::sync::watch;
 
 /// Most keys that wait or are on their way. A required cache stops leasing there, a best-effort one skips new keys.
 pub(crate) const PENDING_KEYS_MAX: usize = aqueduct_topology::bounds::CACHE_KEYS_MAX as usize;
@@ -93,6 +95,10 @@ enum Event {
     Retry,
     DrainTimedOut,
     Leased(Option<Lease>),
+    /// Nothing came and nothing is on its way.
+    Quiet,
+    /// The watchdog asks for new connections.
+    Discard,
 }
 
 /// One life of the actor.
@@ -106,6 +112,7 @@ struct Run<'p> {
     flight: Option<LocalBoxFuture<'static, Landed>>,
     backoff: Backoff,
     retry_at: Option<Instant>,
+    discard: watch::Receiver<u64>,
     /// Set once the inputs have ended.
     drain_until: Option<Instant>,
 }
@@ -138,6 +145,7 @@ impl<'p> Run<'p> {
             flight: None,
             backoff: Backoff::outage(),
             retry_at: None,
+            discard: cx.status.discard_requested(),
             drain_until: None,
         }
     }
@@ -154,6 +162,12 @@ impl<'p> Run<'p> {
             match self.next_event(cx).await {
                 Event::Stop => return Ok(()),
                 Event::Retry => self.retry_at = None,
+                Event::Quiet => self.keep_contact(cx).await?,
+                Event::Discard => {
+                    self.flight = None;
+                    self.pending.turn_back();
+                    self.store = (self.plan.open)(self.plan.layout.fields());
+                }
                 Event::Flushed(landed) => self.land(landed, cx).await?,
                 Event::Leased(Some(lease)) => self.take_in(lease, cx).await?,
                 Event::Leased(None) if cx.status.stopping() => return Ok(()),
@@ -190,15 +204,36 @@ impl<'p> Run<'p> {
         let may_lease = !draining && (self.plan.best_effort || !self.pending.is_full());
         let until =
             |at: Option<Instant>| at.map(|at| at.saturating_duration_since(clock.now())).unwrap_or_default();
+        let quiet = self.flight.is_none() && self.retry_at.is_none() && !draining;
         let (retry_in, drain_in) = (until(self.retry_at), until(self.drain_until));
         tokio::select! {
             biased;
             () = status.stopped() => Event::Stop,
             landed = flown(&mut self.flight) => Event::Flushed(landed),
+            Ok(()) = self.discard.changed() => Event::Discard,
             () = clock.sleep(retry_in), if self.retry_at.is_some() => Event::Retry,
             () = clock.sleep(drain_in), if draining && self.plan.best_effort => Event::DrainTimedOut,
             () = self.positions.keep_telling(&clock) => unreachable!("telling never ends"),
             lease = cx.lease(), if may_lease => Event::Leased(lease),
+            () = clock.sleep(CONTACT_EVERY), if quiet => Event::Quiet,
+        }
+    }
+
+    /// While nothing comes, asks the server whether it is there: an outage shows before it is in the way.
+    async fn keep_contact(&mut self, cx: &Context) -> Result<(), Error> {
+        let answer = tokio::select! {
+            biased;
+            () = cx.status.stopped() => return Ok(()),
+            answer = self.store.ping(cx.clock.clone()) => answer,
+        };
+        match answer {
+            Ok(()) => {
+                self.backoff.reset();
+                cx.status.contacted();
+                cx.status.running();
+                Ok(())
+            }
+            Err(error) => self.wait_or_fail(error, cx),
         }
     }
 
@@ -266,6 +301,7 @@ impl<'p> Run<'p> {
             }
         };
         self.backoff.reset();
+        cx.status.wrote();
         cx.status.running();
         self.meter.flush_seconds.record(landed.took.as_secs_f64());
         let settled = self.pending.land();

@@ -68,6 +68,11 @@ impl Store for Memory {
             memory.keyspace.way.apply("write to redis", PIPELINE_TIMEOUT, write).await
         })
     }
+
+    fn ping(&self, _: Clock) -> LocalBoxFuture<'static, Result<(), Error>> {
+        let keyspace = self.keyspace.clone();
+        Box::pin(async move { keyspace.way.reach("look whether it is there", PIPELINE_TIMEOUT).await })
+    }
 }
 
 impl Memory {

@@ -185,6 +185,10 @@ impl Transact for Session {
         self.broken.get()
     }
 
+    fn ping(&self) -> LocalBoxFuture<'_, Result<(), Error>> {
+        self.reach("look whether it is there").boxed_local()
+    }
+
     fn step(&self, step: Step) -> LocalBoxFuture<'_, Result<(), Error>> {
         async move {
             self.reach("run a statement").await?;

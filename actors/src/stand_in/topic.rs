@@ -25,6 +25,10 @@ pub(super) struct Topic {
 pub(super) struct Client(pub(super) Arc<Topic>);
 
 impl Deliver for Client {
+    fn ping<'a>(&'a self, _: &'a str) -> LocalBoxFuture<'a, Result<(), Error>> {
+        Box::pin(self.0.way.reach("look whether it is there", ANSWER_WAIT_MAX))
+    }
+
     fn deliver<'a>(
         &'a self,
         topic: &'a str,

@@ -5,7 +5,9 @@
 
 use super::class::classify;
 use super::limits;
-use super::tls;
+use super::sslmode;
+use crate::tls;
+use aqueduct_engine::limits::CONTACT_WAIT_MAX;
 use aqueduct_engine::task::{self, Task};
 use aqueduct_engine::{Class, Clock, Error};
 use aqueduct_topology::model::TimescaleConnection;
@@ -18,7 +20,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio_postgres::config::{SslMode, TargetSessionAttrs};
-use tokio_postgres::{Client, Config, NoTls};
+use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage};
+use tokio_postgres_rustls::MakeRustlsConnect;
 
 /// What every session is set to: the server drops us when we vanish, and says so when it waits for a lock. A name
 /// without a schema means `public` whoever we are: the default would look for a schema of the user's name first.
@@ -47,7 +50,7 @@ impl Connector {
     ) -> Result<Self, Error> {
         let (url, sslmode) = without_sslmode(connection.url.expose_secret());
         parse(&url)?;
-        tls::mode(sslmode.as_deref(), connection.tls.as_ref())?;
+        sslmode::mode(sslmode.as_deref(), connection.tls.as_ref())?;
         Ok(Self {
             connection: connection.clone(),
             url: url.into(),
@@ -105,14 +108,14 @@ impl Connector {
         let place = place(&config);
         let doing = format!("connect to {place}");
         let tls = self.connection.tls.as_ref();
-        let (_, check) = tls::mode(self.sslmode.as_deref(), tls)?;
+        let (_, check) = sslmode::mode(self.sslmode.as_deref(), tls)?;
         let opened = async {
             if config.get_ssl_mode() == SslMode::Disable {
                 let (client, driver) =
                     config.connect(NoTls).await.map_err(|error| classify(&doing, &error))?;
                 Ok((client, drive(driver)))
             } else {
-                let connector = tls::connector(check, tls)?;
+                let connector = MakeRustlsConnect::new(tls::client(check, tls)?);
                 let (client, driver) =
                     config.connect(connector).await.map_err(|error| classify(&doing, &error))?;
                 Ok((client, drive(driver)))
@@ -127,7 +130,7 @@ impl Connector {
     /// The driver's configuration, with the password as it is now.
     fn config(&self) -> Result<Config, Error> {
         let mut config = parse(self.url.expose_secret())?;
-        let (mode, _) = tls::mode(self.sslmode.as_deref(), self.connection.tls.as_ref())?;
+        let (mode, _) = sslmode::mode(self.sslmode.as_deref(), self.connection.tls.as_ref())?;
         config
             .ssl_mode(mode)
             .application_name(&*self.session)
@@ -244,6 +247,24 @@ impl Connection {
     /// Whether it must not be used again.
     pub fn is_broken(&self) -> bool {
         self.broken.load(Ordering::Relaxed) || self.client.is_closed()
+    }
+
+    /// Fails unless the server answers soon, and still takes writes: one that was demoted beneath us does not say so.
+    pub async fn ping(&self) -> Result<(), Error> {
+        let asked = self.client.simple_query("SELECT pg_catalog.pg_is_in_recovery()");
+        let answer = self.within("look whether it is there", CONTACT_WAIT_MAX, asked).await?;
+        let in_recovery = answer.iter().any(|message| match message {
+            SimpleQueryMessage::Row(row) => row.get(0) == Some("t"),
+            _ => false,
+        });
+        if in_recovery {
+            self.broken.store(true, Ordering::Relaxed);
+            return Err(Error::new(
+                Class::Transient,
+                "the database has become a standby; looking for the primary",
+            ));
+        }
+        Ok(())
     }
 
     /// Awaits `answer` for at most `limit`.

@@ -3,8 +3,8 @@
 use aqueduct_topology::bounds;
 use std::time::Duration;
 
-/// Reaching a server and logging in.
-pub const CONNECT_WAIT_MAX: Duration = Duration::from_secs(10);
+/// Reaching a server and logging in. Short: a first packet that was lost is sent again only after seconds.
+pub const CONNECT_WAIT_MAX: Duration = Duration::from_secs(5);
 /// One statement other than COPY, and BEGIN.
 pub const STATEMENT_WAIT_MAX: Duration = Duration::from_secs(20);
 /// The server takes one frame of COPY data, or answers its end.

@@ -19,7 +19,7 @@ pub mod offsets;
 mod pool;
 pub mod slots;
 pub mod sql;
-mod tls;
+mod sslmode;
 pub mod types;
 
 pub use connect::{Connection, Connector};

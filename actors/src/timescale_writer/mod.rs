@@ -24,7 +24,8 @@ mod transaction;
 use crate::Services;
 use crate::timescale::{Identifier, TableName, limits};
 use aqueduct_engine::clock::Instant;
-use aqueduct_engine::{Actor, Claims, Class, Context, Error, Factory, PartitionKey};
+use aqueduct_engine::limits::CONTACT_EVERY;
+use aqueduct_engine::{Actor, Claims, Class, Context, Error, Factory, Lease, PartitionKey};
 use aqueduct_topology::model::{self, Column, Flush, Kind, Policy, TimescaleWriter};
 use futures::FutureExt;
 use futures::future::LocalBoxFuture;
@@ -130,7 +131,7 @@ impl Writer {
             let (lease, since) = match cx.try_lease() {
                 // It came while the last transaction ran.
                 Some(lease) => (Some(lease), waiting_since),
-                None => match Self::lease_until(cx, pending.due()).await {
+                None => match self.lease_until(cx, pending.due()).await? {
                     Some(lease) => (lease, cx.clock.now()),
                     None => {
                         waiting_since = self.flush(cx, &mut pending).await?;
@@ -156,12 +157,43 @@ impl Writer {
     }
 
     /// The next lease, for which it waits until `due`; the outer `None` = it is time.
-    async fn lease_until(cx: &mut Context, due: Option<Instant>) -> Option<Option<aqueduct_engine::Lease>> {
+    async fn lease_until(
+        &mut self,
+        cx: &mut Context,
+        due: Option<Instant>,
+    ) -> Result<Option<Option<Lease>>, Error> {
         let clock = cx.clock.clone();
-        match due {
-            None => Some(cx.lease().await),
-            Some(due) => clock.timeout(due.saturating_duration_since(clock.now()), cx.lease()).await.ok(),
+        loop {
+            let left = due.map_or(CONTACT_EVERY, |due| due.saturating_duration_since(clock.now()));
+            if let Ok(lease) = clock.timeout(left.min(CONTACT_EVERY), cx.lease()).await {
+                return Ok(Some(lease));
+            }
+            match due {
+                None => self.keep_contact(cx).await?,
+                Some(due) if clock.now() >= due => return Ok(None),
+                // Gathering is what it was told to do, not a stall.
+                Some(_) => cx.status.progressed(),
+            }
         }
+    }
+
+    /// While nothing comes, asks the database whether it is there: an outage shows before it is in the way.
+    async fn keep_contact(&mut self, cx: &mut Context) -> Result<(), Error> {
+        let (session, spec, positions) = (&mut self.session, &self.spec, &mut self.positions);
+        cx.until_ok(limits::ATTEMPT_WAIT_MAX, async || {
+            *session = match session.take().filter(|session| !session.is_broken()) {
+                Some(known) => {
+                    known.ping().await?;
+                    Some(known)
+                }
+                None => {
+                    positions.doubt();
+                    Some(spec.store.open(&spec.target).await?)
+                }
+            };
+            Ok(())
+        })
+        .await
     }
 
     /// Makes `pending` durable and settles it; says when it began.

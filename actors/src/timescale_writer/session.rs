@@ -180,6 +180,10 @@ impl Transact for Session {
         self.connection.is_broken()
     }
 
+    fn ping(&self) -> LocalBoxFuture<'_, Result<(), Error>> {
+        self.connection.ping().boxed_local()
+    }
+
     fn step(&self, step: Step) -> LocalBoxFuture<'_, Result<(), Error>> {
         let (doing, statement) = match step {
             Step::First(first) => ("begin", first.sql()),

@@ -100,6 +100,9 @@ pub(crate) trait Transact {
     /// Whether it is of no more use.
     fn is_broken(&self) -> bool;
 
+    /// Whether the other side is there, and may be written to.
+    fn ping(&self) -> LocalBoxFuture<'_, Result<(), Error>>;
+
     /// A step without values.
     fn step(&self, step: Step) -> LocalBoxFuture<'_, Result<(), Error>>;
 

@@ -49,7 +49,7 @@ pub(super) async fn topology(
 ) -> Response {
     let canonical = form.as_deref() == Some("canonical");
     if canonical && let Err(refusal) = door::payload(&desk, &headers) {
-        return refusal.into_response();
+        return *refusal;
     }
     let registry = desk.handle.registry();
     let actors = registry.actors();
@@ -83,7 +83,7 @@ pub(super) async fn topology(
 pub(super) async fn settings(State(desk): State<Arc<Desk>>, headers: HeaderMap) -> Response {
     match door::payload(&desk, &headers) {
         Ok(()) => Json(&desk.settings).into_response(),
-        Err(refusal) => refusal.into_response(),
+        Err(refusal) => *refusal,
     }
 }
 

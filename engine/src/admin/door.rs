@@ -1,6 +1,7 @@
 //! Who may come in: the Host check against DNS rebinding, and the bearer token.
 
 use super::Desk;
+use super::bounds::too_many;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
@@ -8,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use secrecy::ExposeSecret;
 use std::net::IpAddr;
 use std::sync::Arc;
+use subtle::ConstantTimeEq;
 
 /// Every request passes here; every answer gets the headers that keep a browser honest.
 pub(super) async fn admit(State(desk): State<Arc<Desk>>, request: Request, next: Next) -> Response {
@@ -34,35 +36,43 @@ fn is_loopback(host: &str) -> bool {
 }
 
 /// Lets an order pass if it carries the token; else the answer to give.
-pub(super) fn order(desk: &Desk, headers: &HeaderMap) -> Result<(), (StatusCode, &'static str)> {
+pub(super) fn order(desk: &Desk, headers: &HeaderMap) -> Result<(), Box<Response>> {
+    let refusal = |refusal: (StatusCode, &'static str)| Err(Box::new(refusal.into_response()));
     let Some(token) = &desk.token else {
-        return Err((
+        return refusal((
             StatusCode::FORBIDDEN,
             "orders are off: this node has no admin token; set AQUEDUCT_ADMIN_TOKEN\n",
         ));
     };
+    if !desk.allowances.may_guess() {
+        return Err(Box::new(too_many("too many wrong tokens; no token is looked at for a second\n")));
+    }
     let given = headers.get(header::AUTHORIZATION).and_then(|given| given.to_str().ok());
     let given = given
         .and_then(|given| given.split_once(' '))
         .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
     match given {
         Some((_, given)) if same(given.trim().as_bytes(), token.expose_secret().as_bytes()) => Ok(()),
-        _ => Err((StatusCode::UNAUTHORIZED, "this needs the header `Authorization: Bearer <admin token>`\n")),
+        given => {
+            if given.is_some() {
+                desk.allowances.guessed();
+            }
+            refusal((
+                StatusCode::UNAUTHORIZED,
+                "this needs the header `Authorization: Bearer <admin token>`\n",
+            ))
+        }
     }
 }
 
 /// Lets a reader of payloads pass: anybody on this machine, beyond it who carries the token.
-pub(super) fn payload(desk: &Desk, headers: &HeaderMap) -> Result<(), (StatusCode, &'static str)> {
+pub(super) fn payload(desk: &Desk, headers: &HeaderMap) -> Result<(), Box<Response>> {
     if desk.loopback { Ok(()) } else { order(desk, headers) }
 }
 
 /// Takes as long for a near miss as for a far one.
 fn same(given: &[u8], token: &[u8]) -> bool {
-    let mut difference = given.len() ^ token.len();
-    for (index, byte) in token.iter().enumerate() {
-        difference |= usize::from(byte ^ given.get(index).copied().unwrap_or(0));
-    }
-    difference == 0 && !token.is_empty()
+    !token.is_empty() && bool::from(given.ct_eq(token))
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! absent: TLS and accounts; beyond loopback, put a proxy in front.
 
 mod api;
+mod bounds;
 mod door;
 mod listener;
 mod orders;
@@ -38,6 +39,7 @@ struct Desk {
     handle: Handle,
     token: Option<SecretString>,
     settings: serde_json::Value,
+    allowances: bounds::Allowances,
     /// Only this machine can reach it.
     loopback: bool,
 }
@@ -51,7 +53,8 @@ pub(crate) async fn serve(settings: AdminSettings, handle: Handle) -> Result<(So
     let listener = BoundedListener::bind(listen).await.map_err(refused)?;
     let address = listener.address().map_err(refused)?;
     let AdminSettings { token, settings, .. } = settings;
-    let desk = Desk { handle, token, settings, loopback: address.ip().is_loopback() };
+    let allowances = bounds::Allowances::new(handle.registry().clock.clone());
+    let desk = Desk { handle, token, settings, allowances, loopback: address.ip().is_loopback() };
     let server = axum::serve(listener, router(Arc::new(desk)));
     let task = task::spawn("admin", async move {
         if let Err(error) = server.into_future().await {
@@ -76,5 +79,6 @@ fn router(desk: Arc<Desk>) -> Router {
         .route("/api/drain", post(orders::drain))
         .route("/api/reload", post(orders::reload))
         .layer(from_fn_with_state(desk.clone(), door::admit))
+        .layer(from_fn_with_state(desk.clone(), bounds::bound))
         .with_state(desk)
 }

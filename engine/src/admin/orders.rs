@@ -16,7 +16,7 @@ pub(super) async fn actor(
     headers: HeaderMap,
 ) -> Response {
     if let Err(refusal) = door::order(&desk, &headers) {
-        return refusal.into_response();
+        return *refusal;
     }
     let taken = match order.as_str() {
         "restart" => desk.handle.restart_actor(&name).await,
@@ -33,7 +33,7 @@ pub(super) async fn actor(
 /// `POST /api/drain`.
 pub(super) async fn drain(State(desk): State<Arc<Desk>>, headers: HeaderMap) -> Response {
     if let Err(refusal) = door::order(&desk, &headers) {
-        return refusal.into_response();
+        return *refusal;
     }
     desk.handle.drain().await;
     (StatusCode::ACCEPTED, Json(json!({ "order": "drain" }))).into_response()
@@ -42,7 +42,7 @@ pub(super) async fn drain(State(desk): State<Arc<Desk>>, headers: HeaderMap) -> 
 /// `POST /api/reload`: the node reads its topology again and applies what changed. Answers when that is done or undone.
 pub(super) async fn reload(State(desk): State<Arc<Desk>>, headers: HeaderMap) -> Response {
     if let Err(refusal) = door::order(&desk, &headers) {
-        return refusal.into_response();
+        return *refusal;
     }
     match desk.handle.request_reload().await {
         Some(answer) => {

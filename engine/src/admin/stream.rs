@@ -28,7 +28,7 @@ pub(super) async fn events(
     headers: HeaderMap,
 ) -> Response {
     if let Err(refusal) = door::payload(&desk, &headers) {
-        return refusal.into_response();
+        return *refusal;
     }
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let events = desk.handle.registry().events().clone();

@@ -62,7 +62,12 @@ fn is_away(state: &State, age: Duration) -> bool {
     match state {
         State::Waiting { .. } | State::Fenced { .. } => age >= WAITING_GRACE,
         State::Stopped | State::Failed { .. } => true,
-        State::Starting | State::Running | State::Draining | State::Backoff { .. } | State::Finished => false,
+        State::Starting
+        | State::Running
+        | State::Draining
+        | State::Stalled { .. }
+        | State::Backoff { .. }
+        | State::Finished => false,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::support::*;
 use crate::admin::AdminSettings;
+use crate::limits::{ADMIN_BODY_BYTES_MAX, ADMIN_GUESSES_BURST, ADMIN_REQUESTS_BURST};
 use crate::{Class, Error, Handle, Settings};
 use secrecy::SecretString;
 use std::net::SocketAddr;
@@ -153,6 +154,84 @@ async fn orders_need_the_token() {
             request(address, "POST /api/actors/nobody/stop", "Authorization: Bearer s3cret\r\n").await;
         assert_eq!(nobody, (404, r#"{"error":"no actor named `nobody`"}"#.to_owned()));
         assert_eq!(request(address, "POST /api/drain", "").await.0, 401);
+        handle.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn guesses_at_the_token_are_few_and_then_none_is_looked_at() {
+    let world = World::new().source("ticks", idle());
+    perform(world.builder().settings(with_admin(Some("s3cret"))).build().unwrap(), async |handle| {
+        let address = running(&handle).await;
+        let order = async |token: &str| {
+            let header = format!("Authorization: Bearer {token}\r\n");
+            request(address, "POST /api/actors/ticks/restart", &header).await.0
+        };
+        let mut guesses = 0;
+        while order("wrong").await == 401 {
+            guesses += 1;
+            assert!(guesses < 50, "nobody minds");
+        }
+        assert!(guesses >= ADMIN_GUESSES_BURST as usize);
+        assert_eq!(order("s3cret").await, 429, "the answer would tell");
+        assert_eq!(request(address, "GET /api/actors", "").await.0, 200, "readers are not concerned");
+        tokio::time::sleep(secs(2)).await;
+        assert_eq!(order("s3cret").await, 202);
+        handle.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_flood_is_turned_away_and_probes_are_answered_all_the_same() {
+    let world = World::new().source("ticks", idle());
+    perform(world.builder().settings(with_admin(None)).build().unwrap(), async |handle| {
+        let address = running(&handle).await;
+        let mut asked = 0;
+        while request(address, "GET /api/ledger", "").await.0 == 200 {
+            asked += 1;
+            assert!(asked < 20_000, "nobody minds");
+        }
+        assert!(asked >= ADMIN_REQUESTS_BURST as usize);
+        assert_eq!(request(address, "GET /livez", "").await.0, 200);
+        assert_eq!(request(address, "GET /readyz", "").await.0, 200);
+        let large = format!("Content-Length: {}\r\n", ADMIN_BODY_BYTES_MAX + 1);
+        tokio::time::sleep(secs(1)).await;
+        assert_eq!(request(address, "POST /api/drain", &large).await.0, 413);
+        handle.stop().await;
+    })
+    .await;
+}
+
+/// Whatever bytes come: no panic, no state change, and the next request is answered.
+#[tokio::test]
+async fn nothing_that_is_sent_brings_the_endpoint_down() {
+    use proptest::strategy::{Strategy, ValueTree};
+    let word = "[ -~]{0,40}|[a-z/?=%.&]{0,60}|\\PC{0,20}";
+    let line = (proptest::sample::select(vec!["GET", "POST", "PUT", "\0", ""]), word, word).prop_map(
+        |(method, path, header)| {
+            format!("{method} /{path} HTTP/1.1\r\nHost: localhost\r\n{header}: {path}\r\n\r\n")
+        },
+    );
+    let bytes = proptest::collection::vec(proptest::num::u8::ANY, 0..200);
+    let input = proptest::prop_oneof![line.prop_map(String::into_bytes), bytes];
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let world = World::new().source("ticks", idle());
+    perform(world.builder().settings(with_admin(Some("s3cret"))).build().unwrap(), async |handle| {
+        let address = running(&handle).await;
+        for _ in 0..300 {
+            let sent = input.new_tree(&mut runner).unwrap().current();
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            stream.write_all(&sent).await.unwrap();
+            stream.shutdown().await.unwrap();
+            let mut answer = Vec::new();
+            // A reset is an answer too.
+            let _ = tokio::time::timeout(secs(5), stream.read_to_end(&mut answer)).await.expect("it lets go");
+            assert!(!answer.starts_with(b"HTTP/1.1 202"), "{}", String::from_utf8_lossy(&sent));
+        }
+        assert_eq!(request(address, "GET /livez", "").await.0, 200);
+        assert_eq!(handle.observe("ticks").unwrap().restarts, 0);
         handle.stop().await;
     })
     .await;

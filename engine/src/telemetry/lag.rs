@@ -4,6 +4,7 @@
 //! ends, the runtime's probe says what the sinks have. A revoked partition is removed, and its series with it.
 //! Deliberately absent: I/O. Reading the board at scrape time is a lock and a subtraction.
 
+use crate::watchdog::Unread;
 use serde::Serialize;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -31,6 +32,8 @@ struct Line {
     log_start: i64,
     log_end: i64,
     next_offset: Option<i64>,
+    /// Where the source reads on; `None` = it does not read this partition.
+    read_next: Option<i64>,
     /// `(next offset after a batch, time of its last record in ms)`, ascending.
     marks: VecDeque<(i64, i64)>,
 }
@@ -50,10 +53,16 @@ impl LagBoard {
         self.change(topic, partition, |line| (line.log_start, line.log_end) = (start, end));
     }
 
+    /// The source reads that partition on from `next`: it begins there, or nothing before it is of interest any more.
+    pub fn passed(&self, topic: &Arc<str>, partition: i32, next: i64) {
+        self.change(topic, partition, |line| line.read_next = Some(next));
+    }
+
     /// The source has read up to `next`; the last record of that was of `time_ms`.
     pub fn read(&self, topic: &Arc<str>, partition: i32, next: i64, time_ms: i64) {
         self.change(topic, partition, |line| {
             line.log_end = line.log_end.max(next);
+            line.read_next = Some(next);
             if line.marks.back().is_some_and(|&(_, last)| (time_ms - last).abs() < MARK_SPACING_MS) {
                 return;
             }
@@ -89,6 +98,17 @@ impl LagBoard {
     /// The sum over its partitions.
     pub fn records(&self) -> i64 {
         self.lines(0).iter().map(|lag| lag.records).sum()
+    }
+
+    /// Partitions that are read and not to their end.
+    pub(crate) fn unread(&self) -> Vec<Unread> {
+        let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        let unread = |((topic, partition), line): (&(Arc<str>, i32), &Line)| {
+            let next = line.read_next?;
+            let records = line.log_end - next.max(line.log_start);
+            (records > 0).then(|| Unread { topic: topic.clone(), partition: *partition, next, records })
+        };
+        lines.iter().filter_map(unread).collect()
     }
 
     fn change(&self, topic: &Arc<str>, partition: i32, change: impl FnOnce(&mut Line)) {
@@ -144,6 +164,18 @@ mod tests {
         assert_eq!(board.lines(11_000_000)[0].seconds, 6.0);
         board.stored(&topic, 0, 20);
         assert_eq!(board.lines(11_000_000)[0].seconds, 0.0);
+    }
+
+    #[test]
+    fn unread_is_what_the_source_has_not_taken_whatever_sinks_have() {
+        let (board, topic) = board();
+        board.log(&topic, 0, 100, 500);
+        assert_eq!(board.unread(), [], "nobody reads it yet");
+        board.passed(&topic, 0, 450);
+        assert_eq!(board.unread(), [Unread { topic: topic.clone(), partition: 0, next: 450, records: 50 }]);
+        board.read(&topic, 0, 500, 1_000);
+        assert_eq!(board.unread(), []);
+        assert_eq!(board.records(), 400, "sinks lag all the same");
     }
 
     #[test]

@@ -62,13 +62,14 @@ pub const TIMESCALE: &[Key] = &[
 
 /// `connections.redis`.
 pub const REDIS: &[Key] = &[
-    Key::default("url", Shape::Secret, "${REDIS_URL}", "`redis://host:port/database`."),
+    Key::default("url", Shape::Secret, "${REDIS_URL}", "`redis://host:port/database`; `rediss://` encrypts."),
     Key::optional(
         "password_file",
         Shape::File,
         "Read at every connect, so that a rotated password is picked up.",
     ),
     Key::default("pool", Shape::Integer(1, 256), "2", "Connections kept."),
+    Key::optional("tls", Shape::Part(TLS), "Encryption."),
 ];
 
 /// `tls`.

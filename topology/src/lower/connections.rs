@@ -94,6 +94,7 @@ fn redis(cx: &Context<'_>, node: &Node) -> Option<RedisConnection> {
         url: url.unwrap_or_else(nowhere),
         password_file: file(cx, keys.get("password_file")),
         pool: keys.get("pool").and_then(|node| cx.count(node, 1..=256)).unwrap_or(REDIS_POOL),
+        tls: keys.get("tls").and_then(|node| tls(cx, node)),
     };
     keys.close();
     Some(connection)
@@ -173,6 +174,7 @@ pub(crate) fn complete(cx: &Context<'_>, connections: &mut Connections, actors: 
             url,
             password_file: None,
             pool: REDIS_POOL,
+            tls: None,
         });
     }
 }

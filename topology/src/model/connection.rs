@@ -51,12 +51,14 @@ impl PartialEq for TimescaleConnection {
 /// A Redis server.
 #[derive(Clone, Debug)]
 pub struct RedisConnection {
-    /// `redis://[user:password@]host[:port][/database]`; may hold a password, so it never prints.
+    /// `redis[s]://[user:password@]host[:port][/database]`; may hold a password, so it never prints.
     pub url: Spanned<SecretString>,
     /// Read at every connect, so that a rotated password is picked up.
     pub password_file: Option<PathBuf>,
     /// Connections kept.
     pub pool: u32,
+    /// Encryption; without it `rediss://` checks the server by the system's authorities.
+    pub tls: Option<Tls>,
 }
 
 impl PartialEq for RedisConnection {
@@ -64,6 +66,7 @@ impl PartialEq for RedisConnection {
         self.url.expose_secret() == other.url.expose_secret()
             && self.password_file == other.password_file
             && self.pool == other.pool
+            && self.tls == other.tls
     }
 }
 

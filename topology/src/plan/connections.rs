@@ -27,7 +27,7 @@ pub(super) fn keys(connections: &Connections, files: &Files<'_>) -> BTreeMap<Str
         parts.insert("timescale".to_owned(), keys.done());
     }
     if let Some(connection) = cache {
-        parts.insert("redis".to_owned(), redis(connection));
+        parts.insert("redis".to_owned(), redis(connection, files));
     }
     parts
 }
@@ -44,11 +44,12 @@ fn kafka(connection: &KafkaConnection, files: &Files<'_>) -> Keys {
     keys.done()
 }
 
-fn redis(connection: &RedisConnection) -> Keys {
+fn redis(connection: &RedisConnection, files: &Files<'_>) -> Keys {
     let mut keys = Writer::default();
     address(&mut keys, connection.url.value.expose_secret());
     keys.maybe("password_file", connection.password_file.as_deref().map(path_text));
     keys.put("pool", connection.pool);
+    tls(&mut keys, connection.tls.as_ref(), files);
     keys.done()
 }
 

@@ -57,6 +57,7 @@ fn connections(connections: &Connections) -> Map {
         part.variable("url", "REDIS_URL");
         part.file("password_file", redis.password_file.as_deref());
         part.put("pool", redis.pool);
+        part.some("tls", redis.tls.as_ref().map(tls));
         parts.part("redis", part);
     }
     parts

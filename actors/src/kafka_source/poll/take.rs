@@ -17,6 +17,8 @@ const CHUNKS_PER_TURN: usize = 2;
 const EVENTS_PER_TURN: usize = 64;
 /// How often every partition is led to the intake anew.
 const LEAD_ALL_EVERY: Duration = Duration::from_secs(1);
+/// A batch may gather for so long that the watchdog must be told that records are taken.
+const LONG_LINGER: Duration = Duration::from_secs(1);
 
 impl Poll {
     /// Takes what the client has, until a batch finds no room.
@@ -165,10 +167,16 @@ impl Poll {
     /// Ends the batches that have lingered long enough.
     fn end_lingering(&mut self) {
         let (now, linger) = (self.setup.clock.now(), self.setup.linger);
-        for (_, reading) in self.reading_mut() {
-            if reading.since.is_some_and(|since| now.duration_since(since) >= linger) {
-                reading.end_batch();
+        let mut gathering = Vec::new();
+        for (number, reading) in self.reading_mut() {
+            match reading.since {
+                Some(since) if now.duration_since(since) >= linger => reading.end_batch(),
+                Some(_) if linger >= LONG_LINGER => gathering.push((number, reading.gathering.next())),
+                _ => {}
             }
+        }
+        for (number, next) in gathering {
+            self.setup.status.lag().passed(&self.setup.topic, number, next);
         }
     }
 

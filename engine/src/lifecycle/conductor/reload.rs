@@ -122,7 +122,7 @@ impl Conductor {
                 "the node is starting or ending; nothing was changed".to_owned(),
             ));
         }
-        let finished = roster.entries().find(|entry| entry.status.state().0 == State::Finished);
+        let finished = roster.entries().find(|entry| entry.status.own_state().0 == State::Finished);
         finished.map_or(Ok(()), |entry| {
             let name = &entry.identity.name;
             Err(ReloadError::Refused(format!(
@@ -150,7 +150,7 @@ impl Conductor {
         let blueprint = &self.hosted[actor].blueprint;
         way.leaving.get(turn.place) == Some(&actor)
             && matches!(blueprint.role, Role::Transform | Role::Sink)
-            && blueprint.status.state().0 == State::Running
+            && blueprint.status.own_state().0 == State::Running
     }
 
     /// Takes the next steps, as far as they can be taken.
@@ -216,14 +216,15 @@ impl Conductor {
 
     /// Whether something is left on the links into it that go, and it can be expected to deal with it.
     fn works_off(&self, slot: usize, to: &Graph) -> bool {
-        let at_work = self.hosted[slot].on && self.hosted[slot].blueprint.status.state().0 == State::Running;
+        let at_work =
+            self.hosted[slot].on && self.hosted[slot].blueprint.status.own_state().0 == State::Running;
         at_work && self.graph.links_lost(slot, to).iter().any(|link| !link.is_empty())
     }
 
     /// Whether it is a sink that will not get rid of what it took off its links.
     fn holds_its_own(&self, slot: usize) -> bool {
         let blueprint = &self.hosted[slot].blueprint;
-        blueprint.role == Role::Sink && blueprint.status.state().0 != State::Running
+        blueprint.role == Role::Sink && blueprint.status.own_state().0 != State::Running
     }
 
     fn is_decided(&self, slot: usize) -> bool {
@@ -365,7 +366,7 @@ impl Conductor {
     /// Whether nothing can be said of it yet: it has not begun, or something waits for it and it has dealt with nothing.
     fn has_shown_nothing(&self, started: &Started) -> bool {
         let blueprint = &self.hosted[started.slot].blueprint;
-        match blueprint.status.state().0 {
+        match blueprint.status.own_state().0 {
             State::Starting => true,
             State::Running => {
                 let waits = blueprint.inputs.iter().any(|input| !input.link.is_empty());
@@ -378,7 +379,7 @@ impl Conductor {
     /// Why it cannot do its work until somebody changes something. An outage is no such reason.
     fn unfit(&self, slot: usize) -> Option<String> {
         let name = &self.hosted[slot].blueprint.identity.name;
-        match self.hosted[slot].blueprint.status.state().0 {
+        match self.hosted[slot].blueprint.status.own_state().0 {
             State::Waiting { class, reason } if class == crate::class::Class::Config.as_str() => {
                 Some(format!("`{name}` waits: {reason}"))
             }

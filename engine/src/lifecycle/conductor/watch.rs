@@ -2,11 +2,13 @@
 
 use super::super::idle;
 use super::Conductor;
-use crate::status::State;
+use crate::limits::READY_STALL_MAX;
+use crate::status::{State, Status};
 use crate::supervisor::exit::Exit;
 use crate::supervisor::host::{self, Role};
-use crate::watchdog::{Observation, Remedy};
+use crate::watchdog::{Input, Observation, Remedy, Stall};
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 impl Conductor {
     pub(super) fn tick(&mut self) {
@@ -39,15 +41,16 @@ impl Conductor {
             let entry = roster.entry(actor);
             let seen = Observation {
                 progress: entry.status.progress(),
-                has_input: match entry.role {
-                    Role::Source => entry.status.lag().records() > 0,
-                    _ => entry.has_input(),
+                input: match entry.role {
+                    Role::Source => Input::Unread(entry.status.lag().unread()),
+                    _ => Input::Batches(entry.batches_waiting()),
                 },
                 blocked: entry.is_blocked(),
-                at_work: self.hosted[actor].on
-                    && matches!(entry.status.state().0, State::Running | State::Draining),
+                at_work: self.hosted[actor].on && entry.status.state().0.is_at_work(),
             };
-            match self.watchdog.observe(now, actor, seen) {
+            let stall = self.watchdog.observe(now, actor, &seen);
+            self.show_stall(now, actor, &entry.status, stall.as_ref());
+            match stall.and_then(|stall| stall.remedy) {
                 Some(Remedy::Discard) => {
                     self.tell(actor, "stalled", "asked to make new connections");
                     self.send(actor, host::Rotate);
@@ -60,6 +63,20 @@ impl Conductor {
                 None => {}
             }
         }
+    }
+
+    /// Readiness is told of a stall that lasts, and of its end.
+    fn show_stall(&self, now: Duration, actor: usize, status: &Status, stall: Option<&Stall>) {
+        let lasting = stall.filter(|stall| now.saturating_sub(stall.since) >= READY_STALL_MAX);
+        let was = matches!(status.state().0, State::Stalled { .. });
+        match (lasting, was) {
+            (Some(stall), false) => self.tell(actor, "stalled", stall.what.clone()),
+            (None, true) => self.tell(actor, "flowing", "it gets on again"),
+            _ => {}
+        }
+        let since_us =
+            |since: Duration| self.registry.clock.wall_us() - now.saturating_sub(since).as_micros() as i64;
+        status.stalled(lasting.map(|stall| (stall.what.clone(), since_us(stall.since))));
     }
 
     fn watch_arbiters(&mut self) {

@@ -1,8 +1,8 @@
-//! TLS to the database, in libpq's words.
+//! TLS to a server: whose word is taken for who it is.
 //!
-//! `disable` never encrypts, `prefer` (the default) encrypts where the server can, `require` always; neither of the two
-//! checks who the server is unless `tls.ca_file` is given. `verify-ca` checks who signed its certificate, `verify-full`
-//! its name too.
+//! One implementation (rustls on `ring`) for every driver that takes a stream; librdkafka brings its own. Certificates
+//! are read anew for each connection, so that rotated ones are picked up. Deliberately absent: choices of cipher and
+//! version beyond the library's safe defaults.
 
 use aqueduct_engine::{Class, Error};
 use aqueduct_topology::model::Tls;
@@ -14,43 +14,20 @@ use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use std::path::Path;
 use std::sync::Arc;
-use tokio_postgres::config::SslMode;
-use tokio_postgres_rustls::MakeRustlsConnect;
 
 /// How much of the server's certificate is checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Check {
+pub(crate) enum Check {
+    /// Nothing: the wire is private, the server unproven.
     Nothing,
+    /// Who signed it.
     Signer,
+    /// That, and the name it is for.
     SignerAndName,
 }
 
-/// `sslmode` as written in a url, as the driver's mode and what is checked.
-pub(super) fn mode(sslmode: Option<&str>, tls: Option<&Tls>) -> Result<(SslMode, Check), Error> {
-    let has_authority = tls.is_some_and(|tls| tls.ca_file.is_some());
-    let unless_authority = if has_authority { Check::Signer } else { Check::Nothing };
-    Ok(match sslmode {
-        Some("disable") => (SslMode::Disable, Check::Nothing),
-        None if tls.is_some() => (SslMode::Require, Check::SignerAndName),
-        None | Some("prefer" | "allow") => (SslMode::Prefer, unless_authority),
-        Some("require") => (SslMode::Require, unless_authority),
-        Some("verify-ca") => (SslMode::Require, Check::Signer),
-        Some("verify-full") => (SslMode::Require, Check::SignerAndName),
-        Some(other) => {
-            return Err(Error::new(
-                Class::Config,
-                format!(
-                    "the timescale connection's sslmode `{}` is unknown: write disable, prefer, require, verify-ca \
-                     or verify-full",
-                    other.escape_debug()
-                ),
-            ));
-        }
-    })
-}
-
-/// The connector; certificates are read anew, so that rotated ones are picked up.
-pub(super) fn connector(check: Check, tls: Option<&Tls>) -> Result<MakeRustlsConnect, Error> {
+/// The settings of a client, with the files as they are now.
+pub(crate) fn client(check: Check, tls: Option<&Tls>) -> Result<ClientConfig, Error> {
     let provider = Arc::new(ring::default_provider());
     let versions = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
@@ -67,7 +44,7 @@ pub(super) fn connector(check: Check, tls: Option<&Tls>) -> Result<MakeRustlsCon
             .map_err(|error| wrong(cert_file, &error))?,
         None => builder.with_no_client_auth(),
     };
-    Ok(MakeRustlsConnect::new(config))
+    Ok(config)
 }
 
 fn web_pki(tls: Option<&Tls>, provider: Arc<CryptoProvider>) -> Result<Arc<WebPkiServerVerifier>, Error> {
@@ -85,7 +62,7 @@ fn web_pki(tls: Option<&Tls>, provider: Arc<CryptoProvider>) -> Result<Arc<WebPk
     WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build().map_err(|error| {
         Error::new(
             Class::Config,
-            format!("tls: no authority to check the database by ({error}); set `tls.ca_file`"),
+            format!("tls: no authority to check the server by ({error}); set `tls.ca_file`"),
         )
     })
 }
@@ -186,22 +163,5 @@ impl ServerCertVerifier for AnyName {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.0.supported_verify_schemes()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sslmode_means_what_libpq_says() {
-        let with_authority = Tls { ca_file: Some("ca.pem".into()), ..Tls::default() };
-        assert_eq!(mode(None, None).unwrap(), (SslMode::Prefer, Check::Nothing));
-        assert_eq!(mode(Some("disable"), None).unwrap(), (SslMode::Disable, Check::Nothing));
-        assert_eq!(mode(Some("require"), None).unwrap(), (SslMode::Require, Check::Nothing));
-        assert_eq!(mode(Some("require"), Some(&with_authority)).unwrap(), (SslMode::Require, Check::Signer));
-        assert_eq!(mode(Some("verify-full"), None).unwrap(), (SslMode::Require, Check::SignerAndName));
-        assert_eq!(mode(None, Some(&with_authority)).unwrap(), (SslMode::Require, Check::SignerAndName));
-        assert!(mode(Some("on"), None).unwrap_err().message.contains("sslmode `on`"));
     }
 }
