@@ -62,6 +62,13 @@ impl Node {
         std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("the process runs")
     }
 
+    /// The most memory it has used, MiB.
+    pub fn peak_memory_mib(&self) -> u64 {
+        let status = self.proc_status();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak");
+        line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") / 1024
+    }
+
     fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(self.child.id() as i32).expect("a process id");
         kill_process(pid, signal).expect("the process is ours");

@@ -31,11 +31,6 @@ fn restarts(node: &Node) -> i64 {
     actors.as_array().expect("an array").iter().map(count).sum()
 }
 
-fn peak_memory_mib(node_pid_status: &str) -> u64 {
-    let line = node_pid_status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak");
-    line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") / 1024
-}
-
 fn rows(sql: &Sql) -> i64 {
     sql.integer("SELECT count(*) FROM market.trades")
 }
@@ -57,7 +52,7 @@ fn postgres_away_is_waited_for() {
     std::thread::sleep(outage());
     assert_eq!(node.get("/livez").map(|(status, _)| status), Some(200));
     assert_eq!(restarts(&node), 0, "an outage burns no restart");
-    assert!(peak_memory_mib(&node.proc_status()) < 512, "memory is bounded");
+    assert!(node.peak_memory_mib() < 512, "memory is bounded");
     world.stack().start(Part::Timescale).expect("start PostgreSQL");
     let sql = world.sql();
     oracle::await_drained(&world, &sql, SENT, BOUND);

@@ -4,7 +4,8 @@ use aqueduct_stack::feed::Feed;
 use aqueduct_stack::{Database, Lifetime, Options, Stack, progress};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 use tokio_postgres::{Client, NoTls, Row, types::ToSql};
 
 /// Partitions of a test's topic.
@@ -12,7 +13,7 @@ pub const PARTITIONS: u32 = 4;
 
 enum Parts {
     Shared(&'static Stack),
-    Private(Box<Stack>),
+    Private(Arc<Stack>),
 }
 
 impl Parts {
@@ -51,7 +52,12 @@ impl World {
 
     /// On parts of its own, to be paused, stopped and killed.
     pub fn private() -> Self {
-        Self::on(Parts::Private(Box::new(bring_up("test", Lifetime::Private))))
+        Self::on_stack(Arc::new(bring_up("test", Lifetime::Private)))
+    }
+
+    /// On those parts.
+    pub fn on_stack(stack: Arc<Stack>) -> Self {
+        Self::on(Parts::Private(stack))
     }
 
     fn on(parts: Parts) -> Self {
@@ -160,14 +166,24 @@ pub struct Sql {
 
 impl Sql {
     pub fn connect(url: &str) -> Self {
+        Self::try_connect(url).expect("connect to TimescaleDB")
+    }
+
+    pub fn try_connect(url: &str) -> Result<Self, tokio_postgres::Error> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        let (client, connection) =
-            runtime.block_on(tokio_postgres::connect(url, NoTls)).expect("connect to TimescaleDB");
+        let mut config: tokio_postgres::Config = url.parse()?;
+        config.connect_timeout(Duration::from_secs(5));
+        let (client, connection) = runtime.block_on(config.connect(NoTls))?;
         runtime.spawn(async move {
             // Its end shows as an error of the next query.
             let _ = connection.await;
         });
-        Self { runtime, client }
+        Ok(Self { runtime, client })
+    }
+
+    /// The server has ended it.
+    pub fn is_closed(&self) -> bool {
+        self.client.is_closed()
     }
 
     pub fn rows(&self, query: &str, parameters: &[&(dyn ToSql + Sync)]) -> Vec<Row> {

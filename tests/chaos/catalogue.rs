@@ -1,0 +1,17 @@
+//! All scenarios, in the order of the report.
+
+use super::process;
+use super::scenario::Scenario;
+
+pub fn all() -> Vec<Scenario> {
+    [process::SCENARIOS].concat()
+}
+
+#[test]
+fn names_are_unique() {
+    let mut names: Vec<_> = all().iter().map(|scenario| scenario.name).collect();
+    names.sort_unstable();
+    let count = names.len();
+    names.dedup();
+    assert_eq!(names.len(), count);
+}

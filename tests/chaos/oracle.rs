@@ -1,0 +1,141 @@
+//! What must be true afterwards: every record in one place, once; offsets at the ends; the cache at the newest.
+
+use super::log::Log;
+use crate::e2e::world::Sql;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What was found wrong, or not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Findings {
+    /// Records in the log.
+    pub records: u64,
+    /// In neither table nor dead letter.
+    pub lost: u64,
+    /// Rows and letters beyond the first of a record.
+    pub doubled: u64,
+    pub dead_lettered: u64,
+    /// Everything else that is not as it must be.
+    pub wrong: Vec<String>,
+}
+
+impl Findings {
+    pub fn is_clean(&self) -> bool {
+        self.lost == 0 && self.doubled == 0 && self.wrong.is_empty()
+    }
+}
+
+/// What stands in the database.
+#[derive(Debug, Default)]
+pub struct Stored {
+    /// How often each id is in the table.
+    pub ids: BTreeMap<i64, u32>,
+    /// Partition and offset of each letter, with how many there are.
+    pub letters: BTreeMap<(i32, i64), u32>,
+    /// The next offset of each partition.
+    pub next: BTreeMap<i32, i64>,
+    /// The newest id of each key.
+    pub newest: BTreeMap<String, i64>,
+}
+
+impl Stored {
+    /// Reads all of it.
+    pub fn read(sql: &Sql, topology: &str) -> Self {
+        let mut stored = Self::default();
+        for row in sql.rows("SELECT id FROM market.trades", &[]) {
+            *stored.ids.entry(row.get(0)).or_default() += 1;
+        }
+        let letters = "SELECT partition, \"offset\" FROM aqueduct.dead_letter WHERE topology = $1";
+        for row in sql.rows(letters, &[&topology]) {
+            *stored.letters.entry((row.get(0), row.get(1))).or_default() += 1;
+        }
+        let next =
+            "SELECT partition, next_offset FROM aqueduct.offsets WHERE topology = $1 AND sink = 'history'";
+        stored.next = sql.rows(next, &[&topology]).iter().map(|row| (row.get(0), row.get(1))).collect();
+        let newest = "SELECT DISTINCT ON (k) k, id FROM market.trades ORDER BY k, ts DESC, id DESC";
+        stored.newest = sql.rows(newest, &[]).iter().map(|row| (row.get(0), row.get(1))).collect();
+        stored
+    }
+}
+
+/// Holds what is stored against the log.
+pub fn compare(log: &Log, stored: &Stored) -> Findings {
+    let mut findings = Findings { records: log.ids.len() as u64, ..Findings::default() };
+    let mut known = BTreeSet::new();
+    for (place, id) in &log.ids {
+        let rows = id.and_then(|id| stored.ids.get(&id).copied()).unwrap_or(0);
+        if let Some(id) = id
+            && !known.insert(*id)
+        {
+            findings.wrong.push(format!("the log itself has id {id} twice: the load is not to be trusted"));
+        }
+        let letters = stored.letters.get(place).copied().unwrap_or(0);
+        match rows + letters {
+            0 => findings.lost += 1,
+            fates => findings.doubled += u64::from(fates - 1),
+        }
+        findings.dead_lettered += u64::from(letters.min(1));
+    }
+    let invented = stored.ids.keys().filter(|id| !known.contains(id)).count();
+    if invented > 0 {
+        findings.wrong.push(format!("{invented} rows have ids that nobody sent"));
+    }
+    let strays = stored.letters.keys().filter(|place| !log.ids.contains_key(place)).count();
+    if strays > 0 {
+        findings.wrong.push(format!("{strays} dead letters are of no record in the log"));
+    }
+    for (partition, (_, end)) in &log.bounds {
+        let next = stored.next.get(partition).copied();
+        if next != Some(*end) && *end > 0 {
+            findings
+                .wrong
+                .push(format!("partition {partition}: next_offset {next:?}, the log ends at {end}"));
+        }
+    }
+    findings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn log() -> Log {
+        let ids = [(0, Some(10)), (1, Some(11)), (2, None), (3, Some(12))];
+        Log {
+            bounds: BTreeMap::from([(0, (0, 4))]),
+            ids: ids.into_iter().map(|(offset, id)| ((0, offset), id)).collect(),
+        }
+    }
+
+    fn stored() -> Stored {
+        Stored {
+            ids: BTreeMap::from([(10, 1), (11, 1), (12, 1)]),
+            letters: BTreeMap::from([((0, 2), 1)]),
+            next: BTreeMap::from([(0, 4)]),
+            newest: BTreeMap::new(),
+        }
+    }
+
+    #[test]
+    fn one_fate_each_is_clean() {
+        let findings = compare(&log(), &stored());
+        assert_eq!(findings, Findings { records: 4, dead_lettered: 1, ..Findings::default() });
+        assert!(findings.is_clean());
+    }
+
+    #[test]
+    fn each_kind_of_wrong_is_found() {
+        let broken = |spoil: fn(&mut Stored)| {
+            let mut stored = stored();
+            spoil(&mut stored);
+            compare(&log(), &stored)
+        };
+        assert_eq!(broken(|stored| _ = (stored.ids.remove(&11))).lost, 1);
+        assert_eq!(broken(|stored| _ = (stored.letters.clear())).lost, 1);
+        assert_eq!(broken(|stored| _ = (stored.ids.insert(11, 3))).doubled, 2);
+        assert_eq!(broken(|stored| _ = (stored.letters.insert((0, 1), 1))).doubled, 1, "a row and a letter");
+        assert_eq!(broken(|stored| _ = (stored.ids.insert(99, 1))).wrong.len(), 1);
+        assert_eq!(broken(|stored| _ = (stored.letters.insert((0, 9), 1))).wrong.len(), 1);
+        assert_eq!(broken(|stored| _ = (stored.next.insert(0, 3))).wrong.len(), 1);
+        assert_eq!(broken(|stored| stored.next.clear()).wrong.len(), 1);
+    }
+}

@@ -1,0 +1,203 @@
+//! Where a scenario plays: a world of its own, its topology, its nodes, and the questions every scenario asks.
+
+use super::load::{KEYS, Load};
+use super::log::Log;
+use super::oracle::{self, Stored};
+use super::trial::{Kit, Trial};
+use crate::e2e::node::Node;
+use crate::e2e::wait;
+use crate::e2e::world::{PARTITIONS, Sql, World};
+use bb8_redis::redis::Commands;
+use rdkafka::ClientConfig;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+/// Trades with an id, a sequence per partition, exact decimals, and a cache.
+pub const CHAOS: &str = r#"
+topology: chaos-{topic}
+connections:
+  kafka:     { bootstrap: "${KAFKA_BOOTSTRAP}" }
+  timescale: { url: "${TIMESCALE_URL}" }
+  redis:     { url: "${REDIS_URL}" }
+actors:
+  ticks: { kind: kafka_source, topic: "{topic}" }
+  trades:
+    kind: normalizer
+    from: ticks
+    fields:
+      ts:   { type: timestamp, path: /ts, unit: ms }
+      id:   { type: int64, path: /id }
+      part: { type: int64, path: /part }
+      seq:  { type: int64, path: /seq }
+      k:    { type: text, path: /k, max_bytes: 64 }
+      p:    { type: "decimal(18,8)", path: /p }
+      q:    { type: "decimal(18,8)", path: /q }
+    require: { price_positive: p > 0 }
+    event_time: ts
+  history: { kind: timescale_writer, from: trades, table: market.trades, flush: { rows: 2000, interval: 20ms } }
+  cache:   { kind: redis_cache, from: trades, key: "{prefix}{k}", value: [ts, id, p], order_by: ts, policy: best_effort }
+"#;
+
+/// How long anything may take to come right after the last fault.
+pub const BOUND: Duration = Duration::from_secs(120);
+/// What a node may use at most, MiB; its topology's links, queues and buffers are far below.
+pub const MEMORY_MIB_MAX: u64 = 256;
+
+/// The token of every node's admin endpoint.
+pub const TOKEN: &str = "chaos-token-0123456789abcdef";
+
+pub struct Stage {
+    pub world: World,
+    pub file: PathBuf,
+    pub topology: String,
+    nodes: u32,
+}
+
+impl Stage {
+    /// On a stack of that kind, with the topology's table and file.
+    pub fn set(trial: &mut Trial<'_>, kit: Kit) -> Self {
+        Self::set_as(trial, kit, CHAOS)
+    }
+
+    /// The same with another topology; it must be named `chaos-{topic}` and have the table and sinks of [`CHAOS`].
+    pub fn set_as(trial: &mut Trial<'_>, kit: Kit, text: &str) -> Self {
+        let world = trial.world(kit);
+        let file = world.write_topology(text);
+        world.migrate(&file);
+        let topology = format!("chaos-{}", world.topic);
+        Self { world, file, topology, nodes: 0 }
+    }
+
+    /// A node named `name`; a name that ran before is that node, started again.
+    pub fn node(&mut self, name: &str) -> Node {
+        self.node_with(name, &[], &[])
+    }
+
+    pub fn node_with(&mut self, name: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Node {
+        self.nodes += 1;
+        let mut all = vec![("AQUEDUCT_ADMIN_TOKEN", TOKEN)];
+        all.extend(environment);
+        Node::start_with(&self.world, &self.file, name, arguments, &all)
+    }
+
+    pub fn client(&self) -> ClientConfig {
+        self.world.stack().kafka_client().expect("kafka")
+    }
+
+    /// Records at that rate from now on.
+    pub fn load(&self, per_second: u64) -> Load {
+        Load::start(self.client(), &self.world.topic, PARTITIONS, per_second)
+    }
+
+    /// How many rows the table has; `None` while the database does not say.
+    pub fn rows(&self) -> Option<i64> {
+        let sql = Sql::try_connect(self.world.database_url()).ok()?;
+        sql.try_rows("SELECT count(*) FROM market.trades", &[]).ok().map(|rows| rows[0].get(0))
+    }
+
+    /// The sum of the writer's next offsets; `None` while the database does not say.
+    pub fn progress(&self, sql: &Sql) -> Option<i64> {
+        const QUERY: &str = "SELECT coalesce(sum(next_offset), 0)::bigint FROM aqueduct.offsets \
+                             WHERE topology = $1 AND sink = 'history'";
+        sql.try_rows(QUERY, &[&self.topology]).ok().map(|rows| rows[0].get(0))
+    }
+
+    /// Waits until the writer has passed so many records in all.
+    pub fn await_progress(&self, records: i64) {
+        let mut sql = None;
+        wait::until(&format!("{records} records written"), BOUND, || {
+            let connection = sql.take().or_else(|| Sql::try_connect(self.world.database_url()).ok())?;
+            let progress = self.progress(&connection)?;
+            sql = Some(connection);
+            (progress >= records).then_some(())
+        });
+    }
+
+    /// How long from now until the writer moves on, asked every few milliseconds.
+    pub fn time_to_progress(&self) -> Duration {
+        let began = Instant::now();
+        let mut sql: Option<Sql> = None;
+        let mut before = None;
+        loop {
+            assert!(began.elapsed() < BOUND, "no new rows within {BOUND:?}");
+            let connection = sql.take().or_else(|| Sql::try_connect(self.world.database_url()).ok());
+            if let Some(connection) = connection {
+                match (self.progress(&connection), before) {
+                    (Some(now), Some(before)) if now > before => return began.elapsed(),
+                    (Some(now), None) => before = Some(now),
+                    _ => {}
+                }
+                sql = Some(connection).filter(|sql| !sql.is_closed());
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Stops the load, waits until everything is written, ends the nodes in order and asks the oracle.
+    pub fn judge(&self, trial: &mut Trial<'_>, load: Load, nodes: Vec<Node>) {
+        let sent = load.stop();
+        self.judge_log(trial, nodes);
+        let records = trial.findings.as_ref().map_or(0, |findings| findings.records);
+        assert!(records >= sent, "the load sent {sent} records, the log holds {records}");
+    }
+
+    /// The same where the log alone says what was sent.
+    pub fn judge_log(&self, trial: &mut Trial<'_>, nodes: Vec<Node>) {
+        let log = Log::read(self.client(), &self.world.topic);
+        let ends: i64 = log.bounds.values().map(|(_, end)| end).sum();
+        self.await_progress(ends);
+        let mut wrong = Vec::new();
+        for node in nodes {
+            trial.peak_memory_mib = trial.peak_memory_mib.max(node.peak_memory_mib());
+            wrong.extend(quiet(&node));
+            node.terminate();
+            let code = node.exit_code(BOUND);
+            if code != 0 {
+                wrong.push(format!("a node drained with exit {code}"));
+            }
+        }
+        if trial.peak_memory_mib > MEMORY_MIB_MAX {
+            wrong.push(format!("a node used {} MiB", trial.peak_memory_mib));
+        }
+        let stored = Stored::read(&self.world.sql(), &self.topology);
+        let mut findings = oracle::compare(&log, &stored);
+        wrong.extend(self.stale_keys(&stored));
+        findings.wrong.extend(wrong);
+        trial.findings = Some(findings);
+    }
+
+    /// Keys that do not hold the newest row of theirs.
+    fn stale_keys(&self, stored: &Stored) -> Option<String> {
+        let mut redis = self.world.redis();
+        let mut stale = Vec::new();
+        for (key, newest) in &stored.newest {
+            let found: Option<i64> = redis.hget(format!("{}{key}", self.world.prefix), "id").expect("a hash");
+            if found != Some(*newest) {
+                stale.push(format!("{key} holds {found:?}, its newest row is {newest}"));
+            }
+        }
+        assert!(stored.newest.len() as u64 <= KEYS, "no more keys than the load has");
+        (!stale.is_empty()).then(|| format!("{} keys are stale: {}", stale.len(), stale[0]))
+    }
+}
+
+/// What a node that has nothing to do says wrongly: unaccounted records, lag.
+fn quiet(node: &Node) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let unaccounted = node.ledger("unaccounted");
+    if unaccounted != 0 {
+        wrong.push(format!("{unaccounted} records are unaccounted for"));
+    }
+    let none = |metrics: &str| {
+        let lag = metrics.lines().filter(|line| line.starts_with("aqueduct_lag_records{"));
+        lag.filter_map(|line| line.rsplit_once(' ')).all(|(_, value)| value == "0")
+    };
+    let calm = || node.get("/metrics").filter(|(status, body)| *status == 200 && none(body));
+    let asked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        wait::until("lag back to 0", Duration::from_secs(20), calm)
+    }));
+    if asked.is_err() {
+        wrong.push("lag did not return to 0".to_owned());
+    }
+    wrong
+}
