@@ -51,10 +51,15 @@ impl Stored {
         let next =
             "SELECT partition, next_offset FROM aqueduct.offsets WHERE topology = $1 AND sink = 'history'";
         stored.next = sql.rows(next, &[&topology]).iter().map(|row| (row.get(0), row.get(1))).collect();
-        let newest = "SELECT DISTINCT ON (k) k, id FROM market.trades ORDER BY k, ts DESC, id DESC";
-        stored.newest = sql.rows(newest, &[]).iter().map(|row| (row.get(0), row.get(1))).collect();
+        stored.newest = newest(sql);
         stored
     }
+}
+
+/// The newest id of each key in the table.
+pub fn newest(sql: &Sql) -> BTreeMap<String, i64> {
+    let newest = "SELECT DISTINCT ON (k) k, id FROM market.trades ORDER BY k, ts DESC, id DESC";
+    sql.rows(newest, &[]).iter().map(|row| (row.get(0), row.get(1))).collect()
 }
 
 /// Holds what is stored against the log.
@@ -129,13 +134,13 @@ mod tests {
             spoil(&mut stored);
             compare(&log(), &stored)
         };
-        assert_eq!(broken(|stored| _ = (stored.ids.remove(&11))).lost, 1);
-        assert_eq!(broken(|stored| _ = (stored.letters.clear())).lost, 1);
-        assert_eq!(broken(|stored| _ = (stored.ids.insert(11, 3))).doubled, 2);
-        assert_eq!(broken(|stored| _ = (stored.letters.insert((0, 1), 1))).doubled, 1, "a row and a letter");
-        assert_eq!(broken(|stored| _ = (stored.ids.insert(99, 1))).wrong.len(), 1);
-        assert_eq!(broken(|stored| _ = (stored.letters.insert((0, 9), 1))).wrong.len(), 1);
-        assert_eq!(broken(|stored| _ = (stored.next.insert(0, 3))).wrong.len(), 1);
+        assert_eq!(broken(|stored| _ = stored.ids.remove(&11)).lost, 1);
+        assert_eq!(broken(|stored| stored.letters.clear()).lost, 1);
+        assert_eq!(broken(|stored| _ = stored.ids.insert(11, 3)).doubled, 2);
+        assert_eq!(broken(|stored| _ = stored.letters.insert((0, 1), 1)).doubled, 1, "a row and a letter");
+        assert_eq!(broken(|stored| _ = stored.ids.insert(99, 1)).wrong.len(), 1);
+        assert_eq!(broken(|stored| _ = stored.letters.insert((0, 9), 1)).wrong.len(), 1);
+        assert_eq!(broken(|stored| _ = stored.next.insert(0, 3)).wrong.len(), 1);
         assert_eq!(broken(|stored| stored.next.clear()).wrong.len(), 1);
     }
 }

@@ -19,6 +19,8 @@ pub struct Kit {
 pub type Stacks = BTreeMap<&'static str, Arc<Stack>>;
 
 pub struct Trial<'a> {
+    /// The scenario's.
+    pub name: &'static str,
     /// Everything left to chance comes from here.
     pub random: fastrand::Rng,
     /// What is run: the short or the long form.
@@ -33,8 +35,9 @@ pub struct Trial<'a> {
 }
 
 impl<'a> Trial<'a> {
-    pub fn new(seed: u64, form: Form, stacks: &'a mut Stacks) -> Self {
+    pub fn new(name: &'static str, seed: u64, form: Form, stacks: &'a mut Stacks) -> Self {
         Self {
+            name,
             random: fastrand::Rng::with_seed(seed),
             form,
             stacks,
