@@ -68,8 +68,12 @@ impl<'a> Trial<'a> {
 
     /// A world of its own on the group's stack of that kind.
     pub fn world(&mut self, kit: Kit) -> World {
-        let stack = self.stacks.entry(kit.name).or_insert_with(|| Arc::new((kit.up)()));
-        World::on_stack(stack.clone())
+        World::on_stack(self.stack(kit))
+    }
+
+    /// The group's stack of that kind.
+    pub fn stack(&mut self, kit: Kit) -> Arc<Stack> {
+        self.stacks.entry(kit.name).or_insert_with(|| Arc::new((kit.up)())).clone()
     }
 
     /// A fault was injected.

@@ -118,13 +118,9 @@ impl Wire {
         url.replace(&self.server, &self.address.to_string())
     }
 
-    /// Nothing passes until [`Wire::let_pass`]; connections stay.
+    /// Nothing passes until the wire is cut; connections stay.
     pub fn hold(&self) {
         self.shared.change(|knobs| knobs.held = true);
-    }
-
-    pub fn let_pass(&self) {
-        self.shared.change(|knobs| knobs.held = false);
     }
 
     /// Each message to the server waits for so long from now on.

@@ -9,8 +9,8 @@ use crate::e2e::wait;
 use aqueduct_engine::Outcome;
 use std::time::{Duration, Instant};
 
-/// Every kind of the topology that decides the fate of records, and the one that does not.
-const ACTORS: [&str; 4] = ["ticks", "trades", "history", "cache"];
+/// One of every kind.
+const ACTORS: &[&str] = &["ticks", "trades", "history", "cache"];
 /// How long a fault may take to strike.
 const STRIKE_MAX: Duration = Duration::from_secs(20);
 /// Crashes count against the supervisor for so long; a round makes four of the five that it takes.
@@ -18,28 +18,34 @@ const FORGOTTEN_AFTER: Duration = Duration::from_secs(31);
 
 pub fn panic_in_start(trial: &mut Trial<'_>) {
     // A start comes by itself only after an end.
-    strike_each(trial, Fault::PanicInStart, true, "panic");
+    strike_each(trial, ACTORS, Fault::PanicInStart, true, "panic");
 }
 
 pub fn panic_in_handle(trial: &mut Trial<'_>) {
-    strike_each(trial, Fault::PanicInHandle, false, "asked");
+    strike_each(trial, ACTORS, Fault::PanicInHandle, false, "asked");
 }
 
 pub fn panic_in_drop(trial: &mut Trial<'_>) {
-    strike_each(trial, Fault::PanicInDrop, true, "panic");
+    strike_each(trial, ACTORS, Fault::PanicInDrop, true, "panic");
 }
 
 pub fn panic_while_holding_a_lock(trial: &mut Trial<'_>) {
-    strike_each(trial, Fault::PanicHoldingLock, false, "holds a lock");
+    strike_each(trial, ACTORS, Fault::PanicHoldingLock, false, "holds a lock");
 }
 
 /// The arbiter is given up with whoever keeps it; its neighbours go on elsewhere. Given back, it finds itself replaced.
 pub fn handler_that_never_yields(trial: &mut Trial<'_>) {
-    strike_each(trial, Fault::NeverYields, false, "did not yield");
+    strike_each(trial, &["trades"], Fault::NeverYields, false, "did not yield");
 }
 
-/// Sends `fault` to each actor in turn, while trades flow. Where a fault needs a start or an end to strike, an operator's restart gives one.
-fn strike_each(trial: &mut Trial<'_>, fault: Fault, needs_restart: bool, exit: &str) {
+/// The arbiter given up is the source's: the group must first do without the member that it was.
+pub fn neighbour_of_the_source_that_never_yields(trial: &mut Trial<'_>) {
+    strike_each(trial, &["ticks", "history", "cache"], Fault::NeverYields, false, "did not yield");
+}
+
+/// Sends `fault` to each of `actors` in turn, while trades flow. Where a fault needs a start or an end to strike, an
+/// operator's restart gives one.
+fn strike_each(trial: &mut Trial<'_>, actors: &[&str], fault: Fault, needs_restart: bool, exit: &str) {
     let stage = Stage::set(trial, PLAIN);
     let load = stage.load(2_000);
     let inside = Inside::start(&stage);
@@ -48,7 +54,7 @@ fn strike_each(trial: &mut Trial<'_>, fault: Fault, needs_restart: bool, exit: &
         if round > 0 {
             std::thread::sleep(FORGOTTEN_AFTER);
         }
-        for actor in ACTORS {
+        for actor in actors {
             let (restarts, struck) = (inside.restarts(actor), inside.faults.struck());
             inside.faults.send(actor, fault);
             if needs_restart {
@@ -58,12 +64,14 @@ fn strike_each(trial: &mut Trial<'_>, fault: Fault, needs_restart: bool, exit: &
                 (inside.faults.struck() > struck).then_some(())
             });
             trial.fault();
+            let sent = i64::try_from(load.sent()).expect("a count");
             let began = Instant::now();
             let said = inside.await_restart(actor, restarts);
             if !needs_restart {
                 assert!(said.contains(exit), "{actor} ended: {said}");
             }
-            stage.time_to_progress();
+            // All that was there, so that every partition flows again.
+            stage.await_progress(sent);
             trial.recovered(began.elapsed());
             inside.faults.let_go();
         }

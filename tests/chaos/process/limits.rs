@@ -42,13 +42,13 @@ pub fn file_descriptors(trial: &mut Trial<'_>) {
     stage.judge(trial, load, vec![node]);
 }
 
-/// What a node may hold in private memory. That is measured as the system counts it, reserved pages included.
-const DATA_BYTES: u64 = 1 << 30;
+/// What a node may hold in private memory, as the system counts it: stacks and what the allocator keeps included.
+const DATA_BYTES: u64 = 400 << 20;
 
 /// A backlog and an outage of the database, under a limit that a node without bounds would run into.
 pub fn memory(trial: &mut Trial<'_>) {
     let stage = Stage::set(trial, PLAIN);
-    let load = stage.load(20_000);
+    let load = stage.load(5_000);
     let limit = format!("--data={DATA_BYTES}");
     let through = ["prlimit", &limit, "--"];
     let node = stage.launch(&Launch { name: "little-memory", through: &through, ..Launch::default() });
@@ -56,7 +56,10 @@ pub fn memory(trial: &mut Trial<'_>) {
     for _ in 0..trial.times(1, 10) {
         stage.world.stack().pause(Part::Timescale).expect("pause the database");
         trial.fault();
+        // Far more than may be read ahead.
+        load.rate(30_000);
         std::thread::sleep(trial.seconds(5, 30));
+        load.rate(5_000);
         stage.world.stack().resume(Part::Timescale).expect("resume the database");
         trial.recovered(stage.time_to_progress());
     }

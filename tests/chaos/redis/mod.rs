@@ -2,6 +2,7 @@
 
 mod away;
 mod heal;
+mod replica;
 mod watch;
 
 use super::scenario::Scenario;
@@ -12,7 +13,10 @@ use std::time::{Duration, Instant};
 
 pub const SCENARIOS: &[Scenario] = &[
     Scenario::short("redis.stopped", away::stopped),
+    Scenario::short("redis.killed", away::killed),
     Scenario::short("redis.black_holed", away::black_holed),
+    Scenario::short("redis.failed_over_readonly", replica::failed_over_readonly),
+    Scenario::short("redis.loading", replica::loading),
     Scenario::short("redis.out_of_memory", away::out_of_memory),
     Scenario::short("redis.flushall_then_cache_rebuild", heal::flushall_then_cache_rebuild),
     Scenario::short("redis.replay_of_old_batches_lowers_nothing", heal::replay_of_old_batches_lowers_nothing),

@@ -7,7 +7,8 @@ use super::cells::{Cell, cast, record_batch};
 use crate::timescale::{Connection, Connector, Identifier, TableName, limits, sql};
 use aqueduct_engine::{Batch, Clock, Error, Origin, PartitionKey, RawRecords};
 use aqueduct_topology::model::{Actor, Column, Kind, Normalizer, RedisCache, TemplatePart, Topology};
-use futures::TryStreamExt;
+use futures::stream::Fuse;
+use futures::{StreamExt, TryStreamExt};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -139,14 +140,15 @@ impl Source {
         };
         let asked = self.connection.client().query_raw(&self.newest_rows, times);
         let stream = self.connection.within("read rows", limits::REBUILD_WAIT_MAX, asked).await?;
-        Ok(Rows { source: self, stream: Box::pin(stream) })
+        Ok(Rows { source: self, stream: Box::pin(stream.fuse()) })
     }
 }
 
 /// Rows on their way.
 pub(super) struct Rows<'a> {
     source: &'a Source,
-    stream: Pin<Box<RowStream>>,
+    /// Asked once more after its end, it would take the connection for closed.
+    stream: Pin<Box<Fuse<RowStream>>>,
 }
 
 impl Rows<'_> {
