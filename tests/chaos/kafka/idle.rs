@@ -27,6 +27,7 @@ pub fn one_message(trial: &mut Trial<'_>) {
     let took = send_one(&stage);
     assert!(took <= IN_TABLE_MAX, "the message was in the table only after {took:?}");
     trial.recovered(took);
+    load.go_on();
     trial.note(format!("the message was in the table after {} ms", took.as_millis()));
     stage.judge(trial, load, vec![node]);
 }
