@@ -17,6 +17,8 @@
 
 mod actors;
 mod catalogue;
+mod kafka;
+mod kit;
 mod load;
 mod log;
 mod oracle;

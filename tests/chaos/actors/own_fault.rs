@@ -1,6 +1,6 @@
 //! An actor that fails by its own fault ends alone: it is started again, and what it held is delivered again.
 
-use super::super::process::PLAIN;
+use super::super::kit::PLAIN;
 use super::super::stage::Stage;
 use super::super::trial::Trial;
 use super::fault::Fault;

@@ -1,6 +1,6 @@
 //! One actor that can hardly work, or not at all, beside others that can.
 
-use super::super::process::PLAIN;
+use super::super::kit::PLAIN;
 use super::super::stage::{BOUND, CHAOS, Stage};
 use super::super::trial::Trial;
 use super::super::wire::Wire;

@@ -3,9 +3,9 @@
 //! The system's own clock belongs to everybody; so the clock of this one process is moved, by a library that is loaded
 //! before the C library (`clock.c`).
 
+use super::super::kit::PLAIN;
 use super::super::stage::Stage;
 use super::super::trial::Trial;
-use super::PLAIN;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -1,8 +1,8 @@
 //! A node that is stopped in mid-air, held for dead, and wakes up.
 
+use super::super::kit::PLAIN;
 use super::super::stage::{BOUND, Stage};
 use super::super::trial::Trial;
-use super::PLAIN;
 use crate::e2e::wait;
 use std::time::Duration;
 

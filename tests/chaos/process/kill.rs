@@ -1,9 +1,9 @@
 //! `kill -9`, again and again, whatever the engine is in the middle of.
 
+use super::super::kit::PLAIN;
 use super::super::stage::Stage;
 use super::super::trial::Trial;
 use super::super::wire::{Point, Wire};
-use super::PLAIN;
 use crate::e2e::node::Node;
 use std::time::{Duration, Instant};
 

@@ -1,8 +1,8 @@
 //! Too little of what the system gives: files, memory, room for the log.
 
+use super::super::kit::PLAIN;
 use super::super::stage::{BOUND, Stage};
 use super::super::trial::Trial;
-use super::PLAIN;
 use crate::e2e::node::Launch;
 use aqueduct_stack::Part;
 use std::net::TcpStream;

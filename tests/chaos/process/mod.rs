@@ -7,8 +7,6 @@ mod limits;
 mod terminate;
 
 use super::scenario::Scenario;
-use super::trial::Kit;
-use aqueduct_stack::{Lifetime, Options, Stack, progress};
 
 pub const SCENARIOS: &[Scenario] = &[
     Scenario::short("process.kill_at_random_points", kill::at_random_points),
@@ -24,12 +22,3 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario::short("process.log_disk_full", limits::log_disk_full),
     Scenario::short("process.wall_clock_stepped_an_hour", clock::stepped_an_hour),
 ];
-
-/// One broker, one database, one cache.
-pub const PLAIN: Kit = Kit { name: "plain", up: plain };
-
-fn plain() -> Stack {
-    let options = Options::from_env("chaos", Lifetime::Private).unwrap_or_else(|error| panic!("{error}"));
-    Stack::up(&options, &*progress::on_stderr())
-        .unwrap_or_else(|error| panic!("the stack cannot start: {error}"))
-}

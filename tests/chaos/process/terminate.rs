@@ -1,8 +1,8 @@
 //! SIGTERM: the polite end.
 
+use super::super::kit::PLAIN;
 use super::super::stage::{BOUND, Stage};
 use super::super::trial::Trial;
-use super::PLAIN;
 use crate::e2e::node::{Node, free_address};
 use aqueduct_stack::Part;
 use std::os::unix::process::ExitStatusExt;

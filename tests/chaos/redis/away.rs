@@ -1,6 +1,6 @@
 //! A server that is gone, silent, or full.
 
-use super::super::process::PLAIN;
+use super::super::kit::PLAIN;
 use super::super::stage::{BOUND, Stage, connect};
 use super::super::trial::Trial;
 use super::time_to_catch_up;

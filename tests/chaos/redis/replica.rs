@@ -1,6 +1,6 @@
 //! A second server that follows the first: it takes over, or gives the first everything back.
 
-use super::super::process::PLAIN;
+use super::super::kit::PLAIN;
 use super::super::stage::{Stage, connect};
 use super::super::trial::{Kit, Trial};
 use super::super::wire::Wire;
