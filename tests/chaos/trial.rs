@@ -72,7 +72,7 @@ impl<'a> Trial<'a> {
     }
 
     /// The group's stack of that kind.
-    pub fn stack(&mut self, kit: Kit) -> Arc<Stack> {
+    fn stack(&mut self, kit: Kit) -> Arc<Stack> {
         self.stacks.entry(kit.name).or_insert_with(|| Arc::new((kit.up)())).clone()
     }
 

@@ -1,10 +1,9 @@
 //! A server that is gone, silent, or full.
 
-use super::super::kit::PLAIN;
 use super::super::stage::{BOUND, Stage, connect};
 use super::super::trial::Trial;
-use super::time_to_catch_up;
 use super::watch::Watch;
+use super::{WITH_REPLICA, time_to_catch_up};
 use crate::e2e::node::Node;
 use crate::e2e::wait;
 use aqueduct_stack::Part;
@@ -66,7 +65,7 @@ pub fn set(redis: &mut Connection, name: &str, value: &str) {
 
 /// Begins and ends an outage so many times. Rows flow on through it, no key goes back, and all comes right by itself.
 fn outages(trial: &mut Trial<'_>, times: u32, data: Data, begin: impl Fn(&Stage), end: impl Fn(&Stage)) {
-    let stage = Stage::set(trial, PLAIN);
+    let stage = Stage::set(trial, WITH_REPLICA);
     let load = stage.load(2_000);
     let node = stage.node("cached");
     stage.await_progress(1_000);

@@ -1,10 +1,9 @@
 //! What was lost is brought back; what is old lowers nothing.
 
-use super::super::kit::PLAIN;
 use super::super::stage::{BOUND, Stage, connect};
 use super::super::trial::Trial;
-use super::time_to_catch_up;
 use super::watch::Watch;
+use super::{WITH_REPLICA, time_to_catch_up};
 use crate::e2e::wait;
 use bb8_redis::redis;
 use serde_json::Value;
@@ -13,7 +12,7 @@ use std::time::Instant;
 /// FLUSHALL while nothing comes that would fill the cache again, then while trades flow: `cache rebuild` brings every
 /// key back, beside a node at work.
 pub fn flushall_then_cache_rebuild(trial: &mut Trial<'_>) {
-    let stage = Stage::set(trial, PLAIN);
+    let stage = Stage::set(trial, WITH_REPLICA);
     let load = stage.load(5_000);
     let node = stage.node("flushed");
     stage.await_progress(5_000);
@@ -63,7 +62,7 @@ fn rebuild(stage: &Stage, flags: &[&str]) -> Value {
 
 /// The cache is given everything again, from the beginning of the log, while newer values stand.
 pub fn replay_of_old_batches_lowers_nothing(trial: &mut Trial<'_>) {
-    let stage = Stage::set(trial, PLAIN);
+    let stage = Stage::set(trial, WITH_REPLICA);
     let load = stage.load(5_000);
     let mut node = stage.node("replayed");
     stage.await_progress(10_000);

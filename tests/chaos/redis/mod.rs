@@ -7,7 +7,9 @@ mod watch;
 
 use super::scenario::Scenario;
 use super::stage::{BOUND, Stage, connect};
+use super::trial::Kit;
 use crate::e2e::wait;
+use aqueduct_stack::{Lifetime, Options, Part, Stack, progress};
 use bb8_redis::redis::Commands;
 use std::time::{Duration, Instant};
 
@@ -21,6 +23,16 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario::short("redis.flushall_then_cache_rebuild", heal::flushall_then_cache_rebuild),
     Scenario::short("redis.replay_of_old_batches_lowers_nothing", heal::replay_of_old_batches_lowers_nothing),
 ];
+
+/// One broker, one database, a cache and its replica.
+const WITH_REPLICA: Kit = Kit { name: "with a replica", up: with_replica };
+
+fn with_replica() -> Stack {
+    let mut options = Options::from_env("chaos", Lifetime::Private).unwrap_or_else(|error| panic!("{error}"));
+    options.parts.push(Part::Replica);
+    Stack::up(&options, &*progress::on_stderr())
+        .unwrap_or_else(|error| panic!("the stack cannot start: {error}"))
+}
 
 /// How long from now until the cache has caught up with the rows there are now.
 fn time_to_catch_up(stage: &Stage) -> Duration {

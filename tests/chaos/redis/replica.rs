@@ -1,25 +1,14 @@
 //! A second server that follows the first: it takes over, or gives the first everything back.
 
-use super::super::kit::PLAIN;
 use super::super::stage::{Stage, connect};
-use super::super::trial::{Kit, Trial};
+use super::super::trial::Trial;
 use super::super::wire::Wire;
 use super::away::{await_waiting, set};
-use super::time_to_catch_up;
+use super::{WITH_REPLICA, time_to_catch_up};
 use crate::e2e::wait;
-use aqueduct_stack::{Lifetime, Options, Part, Stack, progress};
+use aqueduct_stack::Part;
 use bb8_redis::redis::{self, Connection};
 use std::time::Duration;
-
-/// A second Redis, which follows the first.
-const REPLICA: Kit = Kit { name: "replica", up: replica };
-
-fn replica() -> Stack {
-    let mut options = Options::from_env("chaos", Lifetime::Private).unwrap_or_else(|error| panic!("{error}"));
-    options.parts = vec![Part::Redis];
-    Stack::up(&options, &*progress::on_stderr())
-        .unwrap_or_else(|error| panic!("the stack cannot start: {error}"))
-}
 
 /// How long a server may take to have everything of another.
 const SYNC_MAX: Duration = Duration::from_secs(60);
@@ -55,19 +44,16 @@ impl Server {
     }
 }
 
-/// The stage's own server, and one that follows it.
-fn pair(trial: &mut Trial<'_>, stage: &Stage) -> [Server; 2] {
-    let primary = Server::at(stage.redis_url.clone());
-    let mut replica = Server::at(trial.stack(REPLICA).redis_url());
-    replica.follow(Some(&primary));
-    [primary, replica]
+fn pair(stage: &Stage) -> [Server; 2] {
+    let replica = stage.world.stack().address(Part::Replica).expect("a replica");
+    [Server::at(stage.redis_url.clone()), Server::at(replica)]
 }
 
 /// The replica becomes the primary and the primary its replica, which answers READONLY on connections that are still
 /// open; the name leads to the new one.
 pub fn failed_over_readonly(trial: &mut Trial<'_>) {
-    let mut stage = Stage::set(trial, PLAIN);
-    let [mut primary, mut replica] = pair(trial, &stage);
+    let mut stage = Stage::set(trial, WITH_REPLICA);
+    let [mut primary, mut replica] = pair(&stage);
     let name = Wire::to(&primary.url);
     let url = name.url(&primary.url);
     let load = stage.load(2_000);
@@ -95,8 +81,8 @@ pub fn failed_over_readonly(trial: &mut Trial<'_>) {
 
 /// The server reads its data and answers LOADING meanwhile.
 pub fn loading(trial: &mut Trial<'_>) {
-    let stage = Stage::set(trial, PLAIN);
-    let [mut primary, mut replica] = pair(trial, &stage);
+    let stage = Stage::set(trial, WITH_REPLICA);
+    let [mut primary, mut replica] = pair(&stage);
     // So that a few keys take seconds, and questions are answered within.
     set(&mut primary.connection, "key-load-delay", "30000");
     set(&mut primary.connection, "loading-process-events-interval-bytes", "1024");

@@ -175,7 +175,8 @@ impl Rows<'_> {
     }
 }
 
-fn micros_of(time: SystemTime) -> i64 {
+/// Microseconds since 1970 UTC.
+pub(super) fn micros_of(time: SystemTime) -> i64 {
     match time.duration_since(UNIX_EPOCH) {
         Ok(since) => since.as_micros() as i64,
         Err(before) => -(before.duration().as_micros() as i64),
