@@ -103,11 +103,14 @@ impl Poll {
     pub(super) fn unassign(&mut self, assigned: &[i32]) {
         let list = self.list(assigned);
         let client = &self.setup.client;
+        // The client keeps a pause for longer than the assignment it was made in: were the partition given to us again, it
+        // would never be read.
+        let resumed = if assigned.is_empty() { Ok(()) } else { client.resume(&list) };
         let answered = match client.rebalance_protocol() {
             RebalanceProtocol::Eager => client.unassign(),
             _ => client.incremental_unassign(&list),
         };
-        if let Err(error) = answered {
+        if let Err(error) = resumed.and(answered) {
             self.trouble(&error);
         }
     }
