@@ -1,10 +1,11 @@
 //! All scenarios, in the order of the report.
 
+use super::postgres;
 use super::process;
 use super::scenario::Scenario;
 
 pub fn all() -> Vec<Scenario> {
-    [process::SCENARIOS].concat()
+    [process::SCENARIOS, postgres::SCENARIOS].concat()
 }
 
 #[test]

@@ -19,6 +19,7 @@ mod catalogue;
 mod load;
 mod log;
 mod oracle;
+mod postgres;
 mod process;
 mod report;
 mod runner;

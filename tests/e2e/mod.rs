@@ -21,4 +21,5 @@ mod reload;
 mod timescale;
 pub mod topologies;
 pub mod wait;
+pub mod wire;
 pub mod world;

@@ -189,6 +189,11 @@ impl Transact for Session {
         self.reach("look whether it is there").boxed_local()
     }
 
+    /// Nobody alters it.
+    fn fits<'a>(&'a self, _: &'a Target) -> LocalBoxFuture<'a, Result<(), Error>> {
+        std::future::ready(Ok(())).boxed_local()
+    }
+
     fn step(&self, step: Step) -> LocalBoxFuture<'_, Result<(), Error>> {
         async move {
             self.reach("run a statement").await?;

@@ -4,8 +4,7 @@
 //! used again: what the server did with the last request is unknown.
 
 use super::class::classify;
-use super::limits;
-use super::sslmode;
+use super::{hosts, limits, sslmode};
 use crate::tls;
 use aqueduct_engine::limits::CONTACT_WAIT_MAX;
 use aqueduct_engine::task::{self, Task};
@@ -16,6 +15,7 @@ use futures::future::BoxFuture;
 use secrecy::{ExposeSecret, SecretString};
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -103,10 +103,21 @@ impl Connector {
         Ok(connection)
     }
 
+    /// Asks one host after the other until one takes writes.
     async fn open(&self) -> Result<(Client, BoxFuture<'static, ()>), Error> {
-        let config = self.config()?;
-        let place = place(&config);
-        let doing = format!("connect to {place}");
+        let mut refused = Vec::new();
+        for config in self.configs()? {
+            match self.open_host(&config).await {
+                Ok(opened) => return Ok(opened),
+                Err(error) => refused.push(error),
+            }
+        }
+        Err(hosts::refused(refused))
+    }
+
+    /// Each host has a limit of its own: one that is silent must not keep us from the next.
+    async fn open_host(&self, config: &Config) -> Result<(Client, BoxFuture<'static, ()>), Error> {
+        let doing = format!("connect to {}", hosts::place(config));
         let tls = self.connection.tls.as_ref();
         let (_, check) = sslmode::mode(self.sslmode.as_deref(), tls)?;
         let opened = async {
@@ -127,28 +138,34 @@ impl Connector {
         }
     }
 
-    /// The driver's configuration, with the password as it is now.
-    fn config(&self) -> Result<Config, Error> {
-        let mut config = parse(self.url.expose_secret())?;
+    /// The driver's configuration for each host, with the password as it is now.
+    fn configs(&self) -> Result<Vec<Config>, Error> {
+        let mut configs = hosts::each(&parse(self.url.expose_secret())?);
         let (mode, _) = sslmode::mode(self.sslmode.as_deref(), self.connection.tls.as_ref())?;
-        config
-            .ssl_mode(mode)
-            .application_name(&*self.session)
-            .target_session_attrs(TargetSessionAttrs::ReadWrite)
-            .connect_timeout(limits::CONNECT_WAIT_MAX / 2)
-            .tcp_user_timeout(limits::TCP_USER_TIMEOUT)
-            .keepalives(true)
-            .keepalives_idle(Duration::from_secs(10))
-            .keepalives_interval(Duration::from_secs(5))
-            .keepalives_retries(3);
-        if let Some(file) = &self.connection.password_file {
-            let password = std::fs::read_to_string(file).map_err(|error| {
-                Error::new(Class::Config, format!("password_file {}: {error}", file.display()))
-            })?;
-            config.password(password.trim_end_matches(['\r', '\n']));
+        let password = self.connection.password_file.as_deref().map(read_password).transpose()?;
+        for config in &mut configs {
+            config
+                .ssl_mode(mode)
+                .application_name(&*self.session)
+                .target_session_attrs(TargetSessionAttrs::ReadWrite)
+                .connect_timeout(limits::CONNECT_WAIT_MAX / 2)
+                .tcp_user_timeout(limits::TCP_USER_TIMEOUT)
+                .keepalives(true)
+                .keepalives_idle(Duration::from_secs(10))
+                .keepalives_interval(Duration::from_secs(5))
+                .keepalives_retries(3);
+            if let Some(password) = &password {
+                config.password(password.expose_secret());
+            }
         }
-        Ok(config)
+        Ok(configs)
     }
+}
+
+fn read_password(file: &Path) -> Result<SecretString, Error> {
+    let password = std::fs::read_to_string(file)
+        .map_err(|error| Error::new(Class::Config, format!("password_file {}: {error}", file.display())))?;
+    Ok(password.trim_end_matches(['\r', '\n']).into())
 }
 
 /// Runs the connection until it ends.
@@ -191,27 +208,6 @@ fn without_sslmode(url: &str) -> (String, Option<String>) {
     ([base, mark, &kept.join("&")].concat(), sslmode)
 }
 
-/// Where to, for messages: hosts, ports, database and user, never a password.
-fn place(config: &Config) -> String {
-    use tokio_postgres::config::Host;
-    let ports = config.get_ports();
-    let hosts: Vec<String> = config
-        .get_hosts()
-        .iter()
-        .enumerate()
-        .map(|(index, host)| {
-            let name = match host {
-                Host::Tcp(name) => name.clone(),
-                Host::Unix(path) => path.display().to_string(),
-            };
-            let port = ports.get(index).or(ports.first()).copied().unwrap_or(5432);
-            format!("{name}:{port}")
-        })
-        .collect();
-    let database = config.get_dbname().or(config.get_user()).unwrap_or("postgres");
-    format!("timescale at {}/{database} as {}", hosts.join(","), config.get_user().unwrap_or("?"))
-}
-
 /// `aqueduct/<topology>/<node>/<token>`, cut so that the token survives PostgreSQL's limit.
 fn session_name(topology: &str, node: &str, token: u32) -> String {
     let room = (limits::APPLICATION_NAME_BYTES_MAX - "aqueduct///".len() - 8) / 2;
@@ -251,17 +247,17 @@ impl Connection {
 
     /// Fails unless the server answers soon, and still takes writes: one that was demoted beneath us does not say so.
     pub async fn ping(&self) -> Result<(), Error> {
-        let asked = self.client.simple_query("SELECT pg_catalog.pg_is_in_recovery()");
+        let asked = self.client.simple_query("SHOW transaction_read_only");
         let answer = self.within("look whether it is there", CONTACT_WAIT_MAX, asked).await?;
-        let in_recovery = answer.iter().any(|message| match message {
-            SimpleQueryMessage::Row(row) => row.get(0) == Some("t"),
+        let read_only = answer.iter().any(|message| match message {
+            SimpleQueryMessage::Row(row) => row.get(0) != Some("off"),
             _ => false,
         });
-        if in_recovery {
+        if read_only {
             self.broken.store(true, Ordering::Relaxed);
             return Err(Error::new(
                 Class::Transient,
-                "the database has become a standby; looking for the primary",
+                "the server has become read-only, a standby or a demoted primary; looking for the primary",
             ));
         }
         Ok(())
@@ -373,10 +369,10 @@ mod tests {
         let with_file =
             TimescaleConnection { password_file: Some(file.clone()), ..connection("postgres://u@h/d") };
         let connector = Connector::new(&with_file, "t", "n", Clock::system()).unwrap();
-        assert_eq!(connector.config().unwrap_err().class, Class::Config);
+        assert_eq!(connector.configs().unwrap_err().class, Class::Config);
         for password in ["first", "second"] {
             std::fs::write(&file, format!("{password}\n")).unwrap();
-            assert_eq!(connector.config().unwrap().get_password(), Some(password.as_bytes()));
+            assert_eq!(connector.configs().unwrap()[0].get_password(), Some(password.as_bytes()));
         }
     }
 }

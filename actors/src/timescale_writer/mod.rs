@@ -22,10 +22,10 @@ pub(crate) mod table;
 mod transaction;
 
 use crate::Services;
-use crate::timescale::{Identifier, TableName, limits};
+use crate::timescale::{Identifier, Stored, TableName, limits};
 use aqueduct_engine::clock::Instant;
 use aqueduct_engine::limits::CONTACT_EVERY;
-use aqueduct_engine::{Actor, Claims, Class, Context, Error, Factory, Lease, PartitionKey};
+use aqueduct_engine::{Actor, Claim, Claims, Class, Context, Error, Factory, Lease, Loss, PartitionKey};
 use aqueduct_topology::model::{self, Column, Flush, Kind, Policy, TimescaleWriter};
 use futures::FutureExt;
 use futures::future::LocalBoxFuture;
@@ -179,21 +179,41 @@ impl Writer {
 
     /// While nothing comes, asks the database whether it is there: an outage shows before it is in the way.
     async fn keep_contact(&mut self, cx: &mut Context) -> Result<(), Error> {
-        let (session, spec, positions) = (&mut self.session, &self.spec, &mut self.positions);
+        let claims = cx.claims.clone();
         cx.until_ok(limits::ATTEMPT_WAIT_MAX, async || {
-            *session = match session.take().filter(|session| !session.is_broken()) {
+            let session = match self.session.take().filter(|session| !session.is_broken()) {
                 Some(known) => {
                     known.ping().await?;
-                    Some(known)
+                    known
                 }
-                None => {
-                    positions.doubt();
-                    Some(spec.store.open(&spec.target).await?)
-                }
+                None => self.reopen(&claims).await?,
             };
+            self.session = Some(session);
             Ok(())
         })
         .await
+    }
+
+    /// A new session, perhaps with another server: what is stored there is held against what we know, also of partitions
+    /// nothing waits for.
+    async fn reopen(&mut self, claims: &Claims) -> Result<Box<dyn Transact>, Error> {
+        self.positions.doubt();
+        let target = &self.spec.target;
+        let session = self.spec.store.open(target).await?;
+        let ours =
+            |claim: &Arc<Claim>| claim.sinks.contains_key(&target.sink) && !self.positions.is_lost(claim);
+        let ours: Vec<Arc<Claim>> = claims.all().into_iter().filter(ours).collect();
+        if ours.is_empty() {
+            return Ok(session);
+        }
+        let keys: Vec<&PartitionKey> = ours.iter().map(|claim| &claim.key).collect();
+        let stored = session.stored(target, &keys).await?;
+        for (claim, stored) in ours.iter().zip(stored) {
+            if let Err(loss) = self.positions.review(claim, stored.as_ref(), &target.sink) {
+                report(target, claim, loss, stored.as_ref(), claims);
+            }
+        }
+        Ok(session)
     }
 
     /// Makes `pending` durable and settles it; says when it began.
@@ -228,10 +248,7 @@ impl Writer {
     async fn attempt(&mut self, held: &[Held], claims: &Claims) -> Result<Vec<Rejected>, Error> {
         let session = match self.session.take().filter(|session| !session.is_broken()) {
             Some(session) => session,
-            None => {
-                self.positions.doubt();
-                self.spec.store.open(&self.spec.target).await?
-            }
+            None => self.reopen(claims).await?,
         };
         let mut rejected = Vec::new();
         for _ in 0..MISSES_MAX {
@@ -289,19 +306,7 @@ impl Writer {
                     );
                 }
                 Ok(_) => {}
-                Err(loss) => {
-                    tracing::warn!(
-                        sink = &*target.sink,
-                        source = &*key.source,
-                        topic = &*key.topic,
-                        partition = key.partition,
-                        epoch,
-                        ?loss,
-                        ?stored,
-                        "the claim does not hold: nothing of it is written, its source claims anew"
-                    );
-                    claims.request_rewind(key, epoch, loss);
-                }
+                Err(loss) => report(target, &batch.claim, loss, stored.as_ref(), claims),
             }
         }
         Ok(())
@@ -316,4 +321,19 @@ impl Writer {
         metrics::histogram!("aqueduct_flush_seconds", &labels).record(taken.as_secs_f64());
         metrics::counter!("aqueduct_rows_total", &labels).increment(rows as u64);
     }
+}
+
+/// Tells the source of a claim that does not hold.
+fn report(target: &Target, claim: &Claim, loss: Loss, stored: Option<&Stored>, claims: &Claims) {
+    tracing::warn!(
+        sink = &*target.sink,
+        source = &*claim.key.source,
+        topic = &*claim.key.topic,
+        partition = claim.key.partition,
+        epoch = claim.epoch,
+        ?loss,
+        ?stored,
+        "the claim does not hold: nothing of it is written, its source claims anew"
+    );
+    claims.request_rewind(&claim.key, claim.epoch, loss);
 }

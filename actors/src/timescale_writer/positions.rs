@@ -68,22 +68,41 @@ impl Positions {
         sink: &str,
     ) -> Result<i64, Loss> {
         let claim = &batch.claim;
-        let known = self.known.get(&claim.key).filter(|position| position.epoch == claim.epoch);
-        let durable =
-            known.map_or(claim.sinks.get(sink).copied().unwrap_or(claim.start), |known| known.durable);
-        let verdict = match judge(stored, claim, durable) {
+        let verdict = match self.judge(claim, stored, sink) {
             // A successor knows nothing its predecessor committed; what is missing before its first batch betrays it.
-            Verdict::Ours(next) if required && known.is_none() && batch.lease.origin.first > next => {
+            Verdict::Ours(next)
+                if required && self.of(claim).is_none() && batch.lease.origin.first > next =>
+            {
                 Verdict::WentBack
             }
             verdict => verdict,
         };
+        let next = self.held(claim, verdict)?;
+        let position = Position { epoch: claim.epoch, durable: next, certain: true };
+        self.known.insert(claim.key.clone(), position);
+        Ok(next)
+    }
+
+    /// Holds what is stored against what we know of a partition nothing waits for: a database that went back may have
+    /// lost rows of it, and no batch may come to show that. What is ours stays in doubt until one comes.
+    pub(super) fn review(&mut self, claim: &Claim, stored: Option<&Stored>, sink: &str) -> Result<(), Loss> {
+        let verdict = self.judge(claim, stored, sink);
+        self.held(claim, verdict).map(|_| ())
+    }
+
+    fn judge(&self, claim: &Claim, stored: Option<&Stored>, sink: &str) -> Verdict {
+        let begun = claim.sinks.get(sink).copied().unwrap_or(claim.start);
+        judge(stored, claim, self.of(claim).map_or(begun, |known| known.durable))
+    }
+
+    fn of(&self, claim: &Claim) -> Option<&Position> {
+        self.known.get(&claim.key).filter(|position| position.epoch == claim.epoch)
+    }
+
+    /// What stands there, if the claim holds.
+    fn held(&mut self, claim: &Claim, verdict: Verdict) -> Result<i64, Loss> {
         let loss = match verdict {
-            Verdict::Ours(next) => {
-                let position = Position { epoch: claim.epoch, durable: next, certain: true };
-                self.known.insert(claim.key.clone(), position);
-                return Ok(next);
-            }
+            Verdict::Ours(next) => return Ok(next),
             Verdict::Fenced => Loss::Fenced,
             Verdict::WentBack | Verdict::ClaimLost => Loss::WentBack,
         };

@@ -103,6 +103,9 @@ pub(crate) trait Transact {
     /// Whether the other side is there, and may be written to.
     fn ping(&self) -> LocalBoxFuture<'_, Result<(), Error>>;
 
+    /// Whether the table still has the columns that [`Transact::plan`] was made for.
+    fn fits<'a>(&'a self, target: &'a Target) -> LocalBoxFuture<'a, Result<(), Error>>;
+
     /// A step without values.
     fn step(&self, step: Step) -> LocalBoxFuture<'_, Result<(), Error>>;
 
@@ -119,7 +122,8 @@ pub(crate) trait Transact {
     fn keep<'a>(&'a self, target: &'a Target, letters: &'a [Letter])
     -> LocalBoxFuture<'a, Result<(), Error>>;
 
-    /// Moves the offsets; all of them or it is a miss.
+    /// Moves the offsets; all of them or it is a miss. Fails unless the table still [fits](Transact::fits): it may have
+    /// been altered until the rows were copied, and cannot be any more.
     fn advance<'a>(
         &'a self,
         target: &'a Target,

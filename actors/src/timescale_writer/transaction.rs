@@ -20,9 +20,15 @@ pub(super) async fn write(
     advances: &[Advance],
 ) -> Result<Vec<Letter>, Failure> {
     match ended(session, whole(session, target, rows, advances).await).await {
+        // Bytes meant for another table are nobody's fault but the one's who altered it.
         Err(Failure::Refused(_)) => {
+            session.fits(target).await?;
             let outcome = in_pieces(session, target, rows, advances).await;
             ended(session, outcome).await
+        }
+        Err(Failure::Failed(error)) if error.class == Class::Bug && !session.is_broken() => {
+            session.fits(target).await?;
+            Err(Failure::Failed(error))
         }
         outcome => outcome.map(|()| Vec::new()),
     }

@@ -55,6 +55,7 @@ pub use error::{Error, Missing};
 pub use fresh::Database;
 pub use options::{DEFAULT_NAME, Lifetime, Options, Own};
 pub use part::Part;
+pub use part::timescale::SMALL_DISK;
 pub use progress::Progress;
 pub use stack::{PartStatus, Stack};
 
