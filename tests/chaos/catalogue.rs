@@ -1,11 +1,10 @@
 //! All scenarios, in the order of the report.
 
-use super::postgres;
-use super::process;
 use super::scenario::Scenario;
+use super::{kafka, postgres, process};
 
 pub fn all() -> Vec<Scenario> {
-    [process::SCENARIOS, postgres::SCENARIOS].concat()
+    [process::SCENARIOS, kafka::SCENARIOS, postgres::SCENARIOS].concat()
 }
 
 #[test]

@@ -1,8 +1,9 @@
 //! The socket stays open and nobody answers: the connection must be given up in bounded time.
 
+use super::super::kit::PLAIN;
 use super::super::stage::Stage;
 use super::super::trial::Trial;
-use super::{FIRST, PLAIN, RATE, STARTED_WITHIN, await_struck, await_waiting};
+use super::{FIRST, RATE, STARTED_WITHIN, await_struck, await_waiting};
 use crate::e2e::wait;
 use crate::e2e::wire::{How, Moment, When};
 use std::collections::BTreeMap;

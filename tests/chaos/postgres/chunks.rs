@@ -1,8 +1,9 @@
 //! Old chunks are dropped beside writes, as a retention job does.
 
+use super::super::kit::PLAIN;
 use super::super::stage::Stage;
 use super::super::trial::Trial;
-use super::{FIRST, PLAIN, RATE, none_rejected, restarts};
+use super::{FIRST, RATE, none_rejected, restarts};
 use crate::e2e::world::Sql;
 use std::time::{Duration, Instant};
 

@@ -1,8 +1,9 @@
 //! Somebody alters the table while it is written to.
 
+use super::super::kit::PLAIN;
 use super::super::stage::Stage;
 use super::super::trial::Trial;
-use super::{FIRST, PLAIN, RATE, await_waiting, none_rejected, restarts};
+use super::{FIRST, RATE, await_waiting, none_rejected, restarts};
 use crate::e2e::node::Node;
 use crate::e2e::world::Sql;
 

@@ -1,8 +1,9 @@
 //! The disk the table lies on is full.
 
+use super::super::kit::PLAIN;
 use super::super::stage::Stage;
 use super::super::trial::Trial;
-use super::{FIRST, PLAIN, RATE, await_waiting, none_rejected, restarts};
+use super::{FIRST, RATE, await_waiting, none_rejected, restarts};
 use aqueduct_stack::SMALL_DISK;
 
 /// More than the small disk holds.

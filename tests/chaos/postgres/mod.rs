@@ -12,11 +12,10 @@ mod sessions;
 use super::oracle::Findings;
 use super::scenario::Scenario;
 use super::stage::Stage;
-use super::trial::{Kit, Trial};
+use super::trial::Trial;
 use crate::e2e::node::Node;
 use crate::e2e::wait;
 use crate::e2e::wire::Proxy;
-use aqueduct_stack::{Lifetime, Options, Stack, progress};
 use std::time::{Duration, Instant};
 
 pub const SCENARIOS: &[Scenario] = &[
@@ -35,15 +34,6 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario::short("postgres.disk_full", disk::full),
     Scenario::short("postgres.stopped_for_long_at_full_input", outage::stopped_at_full_input),
 ];
-
-/// One broker, one database, one cache.
-const PLAIN: Kit = Kit { name: "plain", up: plain };
-
-fn plain() -> Stack {
-    let options = Options::from_env("chaos", Lifetime::Private).unwrap_or_else(|error| panic!("{error}"));
-    Stack::up(&options, &*progress::on_stderr())
-        .unwrap_or_else(|error| panic!("the stack cannot start: {error}"))
-}
 
 /// Records a second while something is disturbed.
 const RATE: u64 = 3_000;

@@ -1,8 +1,9 @@
 //! The database is away while records keep coming as fast as they can.
 
+use super::super::kit::PLAIN;
 use super::super::stage::Stage;
 use super::super::trial::Trial;
-use super::{FIRST, PLAIN, RATE, await_waiting, none_rejected, restarts};
+use super::{FIRST, RATE, await_waiting, none_rejected, restarts};
 use aqueduct_stack::Part;
 use std::time::Duration;
 

@@ -1,8 +1,9 @@
 //! The server refuses transactions that would be fine a moment later.
 
+use super::super::kit::PLAIN;
 use super::super::stage::Stage;
 use super::super::trial::Trial;
-use super::{FIRST, PLAIN, RATE, restarts};
+use super::{FIRST, RATE, restarts};
 use crate::e2e::world::Sql;
 use std::time::Duration;
 

@@ -1,8 +1,9 @@
 //! The wire is cut at chosen moments of a session.
 
+use super::super::kit::PLAIN;
 use super::super::stage::Stage;
 use super::super::trial::Trial;
-use super::{FIRST, PLAIN, RATE, await_struck};
+use super::{FIRST, RATE, await_struck};
 use crate::e2e::wire::{How, Moment, When};
 
 /// At each moment of starting, claiming and writing, on either side of its message.

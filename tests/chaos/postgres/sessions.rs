@@ -1,8 +1,9 @@
 //! The server ends sessions, or has none to give.
 
+use super::super::kit::PLAIN;
 use super::super::stage::Stage;
 use super::super::trial::Trial;
-use super::{FIRST, PLAIN, RATE, STRIKES_WITHIN, await_waiting, restarts};
+use super::{FIRST, RATE, STRIKES_WITHIN, await_waiting, restarts};
 use crate::e2e::wait;
 use crate::e2e::world::Sql;
 use std::time::{Duration, Instant};

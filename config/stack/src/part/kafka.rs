@@ -52,6 +52,7 @@ log.segment.bytes=268435456
 log.segment.delete.delay.ms=1000
 log.initial.task.delay.ms=5000
 log.cleaner.dedupe.buffer.size=16777216
+log.cleaner.backoff.ms=1000
 num.network.threads=2
 num.io.threads=4
 background.threads=2
