@@ -184,30 +184,39 @@ fn a_database_that_went_back_is_noticed_while_nothing_comes() {
     });
 }
 
-/// Some types would take the bytes of another for a value of their own without a word.
+/// Some types would take the bytes of another for a value of their own without a word, and a column that nobody fills
+/// would make every record look at fault.
 #[test]
 fn a_table_altered_beneath_an_open_session_is_noticed_before_anything_is_written() {
+    let retyped = |column: &str, to: &str| format!("ALTER COLUMN {column} TYPE {to} USING {column}::{to}");
+    let alterations = [
+        ("id", retyped("id", "float8"), retyped("id", "bigint")),
+        ("price", retyped("price", "text"), retyped("price", "numeric(18,8)")),
+        ("qty", retyped("qty", "bigint"), retyped("qty", "float8")),
+        ("extra", "DROP COLUMN extra".into(), "ADD COLUMN extra jsonb".into()),
+        (
+            "desk",
+            "ADD COLUMN desk text NOT NULL DEFAULT '', ALTER COLUMN desk DROP DEFAULT".into(),
+            "ALTER COLUMN desk SET DEFAULT ''".into(),
+        ),
+    ];
     on_arbiter(async {
-        for (column, other, right) in
-            [("id", "float8", "bigint"), ("price", "text", "numeric(18,8)"), ("qty", "bigint", "float8")]
-        {
+        for (column, altered, repaired) in alterations {
             let base = Base::new().await;
             let claim = claim(&offsets(&base, "a"), 0).await.expect("a claim");
             let mut harness = Harness::sink("history", true);
             prepare(&harness, &[&claim], vec![plain(0, 1, 0, 5)]);
             let probe = harness.probe();
-            let alter = |to: &str| {
-                format!("ALTER TABLE m.trades ALTER COLUMN {column} TYPE {to} USING {column}::{to}")
-            };
+            let alter = async |how: &str| base.sql_batch(&format!("ALTER TABLE m.trades {how}")).await;
             let script = async {
                 settled(&probe).await;
-                base.sql_batch(&alter(other)).await;
+                alter(&altered).await;
                 probe.send(plain(0, 1, 5, 5));
-                let named = format!("its column `{column}` is");
+                let named = format!("column `{column}`");
                 let says = || probe.status().state().0.reason().is_some_and(|why| why.contains(&named));
                 until(async || says()).await;
                 assert_eq!((base.integer(COUNT).await, base.integer(STORED).await), (5, 5), "{column}");
-                base.sql_batch(&alter(right)).await;
+                alter(&repaired).await;
                 settled(&probe).await;
                 probe.close_inputs();
             };
