@@ -74,7 +74,7 @@ pub(super) fn configure(server: &Server, (uid, gid): (u32, u32)) -> Result<(), E
         fs::remove_file(&stale).map_err(Error::io("delete", &stale))?;
     }
     let settings = data.join("postgresql.conf");
-    write_whole(&settings, &format!("{SETTINGS}port = {}\n", server.port))?;
+    write_whole(&settings, &format!("{SETTINGS}port = {}\n", server.ports.port))?;
     chown(&settings, Some(uid), Some(gid)).map_err(Error::io("give to postgres", &settings))
 }
 
