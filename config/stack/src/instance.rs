@@ -107,7 +107,9 @@ impl Instance {
     ) -> Result<String, Error> {
         Ok(match part {
             Part::Kafka | Part::Toxiproxy => format!("127.0.0.1:{}", state.port),
-            Part::Timescale => timescale::url(state.port, &self.timescale_password()?, timescale::NAME),
+            Part::Timescale | Part::Standby => {
+                timescale::url(state.port, &self.timescale_password()?, timescale::NAME)
+            }
             Part::Redis => match redis_password {
                 Some(password) => format!("redis://:{password}@127.0.0.1:{}/0", state.port),
                 None => format!("redis://127.0.0.1:{}/0", state.port),
@@ -176,7 +178,7 @@ impl Instance {
         let (place, software) = match part {
             Part::Kafka => (Place::Plain, software.kafka.clone().ok_or_else(absent)?),
             Part::Toxiproxy => (Place::Plain, software.toxiproxy.clone().ok_or_else(absent)?),
-            Part::Timescale | Part::Redis => {
+            Part::Timescale | Part::Standby | Part::Redis => {
                 let debian = software.debian.as_ref().ok_or_else(absent)?;
                 let (uid, gid) = if part == Part::Redis { debian.redis() } else { debian.postgres() };
                 (Place::Root { root: debian.root.clone(), uid, gid }, debian.root.clone())
@@ -184,7 +186,7 @@ impl Instance {
         };
         let password = match part {
             Part::Kafka | Part::Toxiproxy => None,
-            Part::Timescale => Some(self.timescale_password()?),
+            Part::Timescale | Part::Standby => Some(self.timescale_password()?),
             Part::Redis => options.redis_password.clone(),
         };
         let launch = Launch {
@@ -200,7 +202,7 @@ impl Instance {
         create(&launch.folder)?;
         let own =
             ports.get(&part).cloned().expect("invariant: the ports of a part are chosen before it starts");
-        Ok(Server { launch, software, ports: own, password })
+        Ok(Server { launch, software, ports: own, peers: ports.clone(), password })
     }
 
     /// Ends a part in order, by force if it takes too long.

@@ -63,7 +63,7 @@ impl Own {
             Part::Kafka => self.kafka_bootstrap.as_deref(),
             Part::Timescale => self.timescale_url.as_deref(),
             Part::Redis => self.redis_url.as_deref(),
-            Part::Toxiproxy => None,
+            Part::Toxiproxy | Part::Standby => None,
         }
     }
 }

@@ -158,7 +158,7 @@ impl Stack {
         let debian = self.software.debian.as_ref().map(|debian| &debian.versions);
         match part {
             Part::Kafka => Some(provision::kafka::VERSION.to_owned()),
-            Part::Timescale => {
+            Part::Timescale | Part::Standby => {
                 debian.map(|found| format!("{} on PostgreSQL {}", found.timescaledb, found.postgresql))
             }
             Part::Redis => debian.map(|found| found.redis.clone()),

@@ -2,9 +2,11 @@
 
 pub(crate) mod kafka;
 pub(crate) mod redis;
+pub(crate) mod standby;
 pub(crate) mod timescale;
 pub(crate) mod toxiproxy;
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
@@ -32,6 +34,8 @@ pub enum Part {
     Redis,
     /// Toxiproxy, between a client and the others; see [`crate::toxiproxy`]. Only if asked for.
     Toxiproxy,
+    /// A standby of [`Part::Timescale`]. Only if asked for.
+    Standby,
 }
 
 impl Part {
@@ -39,7 +43,7 @@ impl Part {
     pub const DEFAULT: [Part; 3] = [Part::Kafka, Part::Timescale, Part::Redis];
 
     /// All parts, in the order they are shown.
-    pub const ALL: [Part; 4] = [Part::Kafka, Part::Timescale, Part::Redis, Part::Toxiproxy];
+    pub const ALL: [Part; 5] = [Part::Kafka, Part::Timescale, Part::Redis, Part::Toxiproxy, Part::Standby];
 
     /// The variable that names the part's address, as printed by `stack env` and read to replace the part.
     #[must_use]
@@ -49,6 +53,7 @@ impl Part {
             Part::Timescale => "TIMESCALE_URL",
             Part::Redis => "REDIS_URL",
             Part::Toxiproxy => "TOXIPROXY_ADDRESS",
+            Part::Standby => "TIMESCALE_STANDBY_URL",
         }
     }
 
@@ -60,6 +65,7 @@ impl Part {
             Part::Timescale => "timescale",
             Part::Redis => "redis",
             Part::Toxiproxy => "toxiproxy",
+            Part::Standby => "standby",
         }
     }
 
@@ -67,7 +73,7 @@ impl Part {
     pub(crate) fn piece(self) -> Piece {
         match self {
             Part::Kafka => Piece::Kafka,
-            Part::Timescale | Part::Redis => Piece::Debian,
+            Part::Timescale | Part::Standby | Part::Redis => Piece::Debian,
             Part::Toxiproxy => Piece::Toxiproxy,
         }
     }
@@ -76,13 +82,14 @@ impl Part {
     pub(crate) fn further_ports(self, options: &Options) -> Vec<Port> {
         match self {
             Part::Kafka if options.parts.contains(&Part::Toxiproxy) => vec![Port::Proxied, Port::Advertised],
-            Part::Kafka | Part::Timescale | Part::Redis | Part::Toxiproxy => Vec::new(),
+            Part::Kafka | Part::Timescale | Part::Redis | Part::Toxiproxy | Part::Standby => Vec::new(),
         }
     }
 
     /// The parts that must have answered before this one is started, if they are wanted too.
     pub(crate) fn follows(self) -> &'static [Part] {
         match self {
+            Part::Standby => &[Part::Timescale],
             Part::Kafka | Part::Timescale | Part::Redis | Part::Toxiproxy => &[],
         }
     }
@@ -90,7 +97,7 @@ impl Part {
     /// The signal that makes the server save what it has and end, without waiting for its clients.
     pub(crate) fn stop_signal(self) -> Signal {
         match self {
-            Part::Timescale => Signal::INT,
+            Part::Timescale | Part::Standby => Signal::INT,
             Part::Kafka | Part::Redis | Part::Toxiproxy => Signal::TERM,
         }
     }
@@ -99,7 +106,7 @@ impl Part {
     pub(crate) fn check(self, address: &str, patience: Duration) -> Result<(), String> {
         match self {
             Part::Kafka => kafka::check(address, patience),
-            Part::Timescale => timescale::check(address, patience),
+            Part::Timescale | Part::Standby => timescale::check(address, patience),
             Part::Redis => redis::check(address, patience),
             Part::Toxiproxy => toxiproxy::check(address, patience),
         }
@@ -110,6 +117,7 @@ impl Part {
         match self {
             Part::Kafka => kafka::prepare(server, deadline),
             Part::Timescale => timescale::prepare(server, deadline),
+            Part::Standby => standby::prepare(server, deadline),
             Part::Redis => redis::prepare(server),
             Part::Toxiproxy => toxiproxy::prepare(server),
         }
@@ -119,7 +127,7 @@ impl Part {
     pub(crate) fn command(self, server: &Server) -> Vec<OsString> {
         match self {
             Part::Kafka => kafka::command(server),
-            Part::Timescale => timescale::command(),
+            Part::Timescale | Part::Standby => timescale::command(),
             Part::Redis => redis::command(),
             Part::Toxiproxy => toxiproxy::command(server),
         }
@@ -129,6 +137,7 @@ impl Part {
     pub(crate) fn ready(self, address: &str, patience: Duration) -> Result<(), String> {
         match self {
             Part::Timescale => timescale::furnish(address, patience),
+            Part::Standby => standby::ready(address, patience),
             Part::Kafka | Part::Redis | Part::Toxiproxy => self.check(address, patience),
         }
     }
@@ -148,5 +157,7 @@ pub(crate) struct Server {
     pub(crate) software: PathBuf,
     /// Its own ports.
     pub(crate) ports: PartState,
+    /// The ports of all parts of the instance, for one that follows another.
+    pub(crate) peers: BTreeMap<Part, PartState>,
     pub(crate) password: Option<String>,
 }
