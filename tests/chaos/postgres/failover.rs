@@ -138,7 +138,8 @@ pub fn that_lost_commits(trial: &mut Trial<'_>) {
         (stage.progress(&primary)? >= kept + LOST).then_some(())
     });
     // Where nothing is sent any more, no record comes to show that others are missing.
-    let idle = trial.times(1, trial.random.u32(0..2)) == 1;
+    let either = trial.random.u32(0..2);
+    let idle = trial.times(1, either) == 1;
     if idle {
         load.pause();
         await_quiet(&node, load.sent());
