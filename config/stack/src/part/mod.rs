@@ -32,6 +32,8 @@ pub enum Part {
     Timescale,
     /// Redis.
     Redis,
+    /// A second Redis, which follows the first. Only if asked for.
+    Replica,
     /// Toxiproxy, between a client and the others; see [`crate::toxiproxy`]. Only if asked for.
     Toxiproxy,
     /// A standby of [`Part::Timescale`]. Only if asked for.
@@ -43,7 +45,8 @@ impl Part {
     pub const DEFAULT: [Part; 3] = [Part::Kafka, Part::Timescale, Part::Redis];
 
     /// All parts, in the order they are shown.
-    pub const ALL: [Part; 5] = [Part::Kafka, Part::Timescale, Part::Redis, Part::Toxiproxy, Part::Standby];
+    pub const ALL: [Part; 6] =
+        [Part::Kafka, Part::Timescale, Part::Standby, Part::Redis, Part::Replica, Part::Toxiproxy];
 
     /// The variable that names the part's address, as printed by `stack env` and read to replace the part.
     #[must_use]
@@ -52,6 +55,7 @@ impl Part {
             Part::Kafka => "KAFKA_BOOTSTRAP",
             Part::Timescale => "TIMESCALE_URL",
             Part::Redis => "REDIS_URL",
+            Part::Replica => "REDIS_REPLICA_URL",
             Part::Toxiproxy => "TOXIPROXY_ADDRESS",
             Part::Standby => "TIMESCALE_STANDBY_URL",
         }
@@ -64,6 +68,7 @@ impl Part {
             Part::Kafka => "kafka",
             Part::Timescale => "timescale",
             Part::Redis => "redis",
+            Part::Replica => "replica",
             Part::Toxiproxy => "toxiproxy",
             Part::Standby => "standby",
         }
@@ -73,7 +78,7 @@ impl Part {
     pub(crate) fn piece(self) -> Piece {
         match self {
             Part::Kafka => Piece::Kafka,
-            Part::Timescale | Part::Standby | Part::Redis => Piece::Debian,
+            Part::Timescale | Part::Standby | Part::Redis | Part::Replica => Piece::Debian,
             Part::Toxiproxy => Piece::Toxiproxy,
         }
     }
@@ -82,7 +87,7 @@ impl Part {
     pub(crate) fn further_ports(self, options: &Options) -> Vec<Port> {
         match self {
             Part::Kafka if options.parts.contains(&Part::Toxiproxy) => vec![Port::Proxied, Port::Advertised],
-            Part::Kafka | Part::Timescale | Part::Redis | Part::Toxiproxy | Part::Standby => Vec::new(),
+            _ => Vec::new(),
         }
     }
 
@@ -90,6 +95,7 @@ impl Part {
     pub(crate) fn follows(self) -> &'static [Part] {
         match self {
             Part::Standby => &[Part::Timescale],
+            Part::Replica => &[Part::Redis],
             Part::Kafka | Part::Timescale | Part::Redis | Part::Toxiproxy => &[],
         }
     }
@@ -98,7 +104,7 @@ impl Part {
     pub(crate) fn stop_signal(self) -> Signal {
         match self {
             Part::Timescale | Part::Standby => Signal::INT,
-            Part::Kafka | Part::Redis | Part::Toxiproxy => Signal::TERM,
+            Part::Kafka | Part::Redis | Part::Replica | Part::Toxiproxy => Signal::TERM,
         }
     }
 
@@ -107,7 +113,7 @@ impl Part {
         match self {
             Part::Kafka => kafka::check(address, patience),
             Part::Timescale | Part::Standby => timescale::check(address, patience),
-            Part::Redis => redis::check(address, patience),
+            Part::Redis | Part::Replica => redis::check(address, patience),
             Part::Toxiproxy => toxiproxy::check(address, patience),
         }
     }
@@ -118,7 +124,7 @@ impl Part {
             Part::Kafka => kafka::prepare(server, deadline),
             Part::Timescale => timescale::prepare(server, deadline),
             Part::Standby => standby::prepare(server, deadline),
-            Part::Redis => redis::prepare(server),
+            Part::Redis | Part::Replica => redis::prepare(self, server),
             Part::Toxiproxy => toxiproxy::prepare(server),
         }
     }
@@ -128,7 +134,7 @@ impl Part {
         match self {
             Part::Kafka => kafka::command(server),
             Part::Timescale | Part::Standby => timescale::command(),
-            Part::Redis => redis::command(),
+            Part::Redis | Part::Replica => redis::command(),
             Part::Toxiproxy => toxiproxy::command(server),
         }
     }
@@ -138,7 +144,7 @@ impl Part {
         match self {
             Part::Timescale => timescale::furnish(address, patience),
             Part::Standby => standby::ready(address, patience),
-            Part::Kafka | Part::Redis | Part::Toxiproxy => self.check(address, patience),
+            Part::Kafka | Part::Redis | Part::Replica | Part::Toxiproxy => self.check(address, patience),
         }
     }
 }
