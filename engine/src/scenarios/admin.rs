@@ -223,10 +223,11 @@ async fn requests_out_of_all_proportion_are_refused() {
     let world = World::new().source("ticks", idle());
     perform(world.builder().settings(with_admin(Some("s3cret"))).build().unwrap(), async |handle| {
         let address = running(&handle).await;
-        let head = |rest: &str| format!("POST /api/drain HTTP/1.1\r\nHost: localhost\r\n{rest}\r\n");
+        let close = "Host: localhost\r\nConnection: close\r\n";
+        let head = |rest: &str| format!("POST /api/drain HTTP/1.1\r\n{close}{rest}\r\n");
         let large = head(&format!("X: {}\r\n", "x".repeat(1 << 20)));
         let many: String = (0..1_000).map(|n| format!("X{n}: y\r\n")).collect();
-        let long = format!("GET /{} HTTP/1.1\r\nHost: localhost\r\n\r\n", "x".repeat(100_000));
+        let long = format!("GET /{} HTTP/1.1\r\n{close}\r\n", "x".repeat(100_000));
         let token = "Authorization: Bearer s3cret\r\n";
         let body = head(&format!("{token}Content-Length: {}\r\n", ADMIN_BODY_BYTES_MAX + 1));
         for (sent, statuses) in [
