@@ -24,7 +24,7 @@ mod updater;
 
 use crate::Services;
 use aqueduct_engine::{Class, Error, Factory};
-use aqueduct_topology::model::{Actor, Kind, Policy, RedisCache, Topology};
+use aqueduct_topology::model::{Actor, Kind, Policy, RedisCache, TemplatePart, Topology};
 use arrow_schema::{DataType, Field, Schema};
 use std::sync::Arc;
 
@@ -36,7 +36,16 @@ pub fn factory(actor: &Actor, options: &RedisCache, services: &Services) -> Resu
         refused(actor, message)
     })?;
     let server = server::Server::new(connection).map_err(|error| refused(actor, &error.message))?;
-    over(actor, options, services, store::redis(server, connection.pool))
+    over(actor, options, services, store::redis(server, connection.pool, probe_key(options)))
+}
+
+/// A key under the prefix of all keys, which an ACL for them covers, and of no row.
+fn probe_key(options: &RedisCache) -> Arc<str> {
+    let prefix = match options.key.value.first() {
+        Some(TemplatePart::Text(prefix)) => prefix,
+        _ => "",
+    };
+    [prefix, "\0"].concat().into()
 }
 
 /// A `redis_cache` that writes where `open` says.

@@ -5,6 +5,7 @@
 //! dropped future) leaves the doubt, and the pool discards it. The name is resolved at each connect.
 
 use super::reply::{error_of, error_of_failure};
+use crate::secret;
 use crate::tls::{self, Check};
 use aqueduct_engine::{Class, Error};
 use aqueduct_topology::model::{RedisConnection, Tls};
@@ -67,11 +68,11 @@ impl Server {
     fn login(&self) -> Result<RedisConnectionInfo, Error> {
         let mut settings = self.info.redis_settings().clone();
         if let Some(file) = &self.password_file {
-            let password = std::fs::read_to_string(file).map_err(|error| {
+            let password = secret::read(file).map_err(|error| {
                 let file = file.display();
                 Error::new(Class::Config, format!("`connections.redis.password_file` {file}: {error}"))
             })?;
-            settings = settings.set_password(password.trim_end_matches(['\r', '\n']));
+            settings = settings.set_password(password.expose_secret());
         }
         Ok(settings)
     }
@@ -182,11 +183,11 @@ impl Connection {
         Ok(replies)
     }
 
-    /// Fails unless the server answers that all is well.
-    async fn ping(&mut self, address: &str) -> Result<(), Error> {
-        let mut ping = redis::pipe();
-        ping.cmd("PING");
-        match self.send(&ping, address).await?.pop() {
+    /// Fails unless the server answers `command` that all is well.
+    async fn ask(&mut self, command: &redis::Cmd, address: &str) -> Result<(), Error> {
+        let mut pipeline = redis::pipe();
+        pipeline.add_command(command.clone());
+        match self.send(&pipeline, address).await?.pop() {
             // Who may not even ask has had an answer.
             Some(Value::ServerError(reply)) if reply.code() == "NOPERM" => Ok(()),
             Some(Value::ServerError(reply)) => {
@@ -212,7 +213,7 @@ impl bb8::ManageConnection for Server {
     }
 
     async fn is_valid(&self, connection: &mut Connection) -> Result<(), Error> {
-        connection.ping(&self.address).await
+        connection.ask(&redis::cmd("PING"), &self.address).await
     }
 
     fn has_broken(&self, connection: &mut Connection) -> bool {
@@ -246,10 +247,13 @@ pub(crate) async fn checkout(pool: &bb8::Pool<Server>) -> Result<bb8::PooledConn
     })
 }
 
-/// Fails unless a connection of the pool, an old or a new one, is answered.
-pub(super) async fn ping(pool: &bb8::Pool<Server>, address: &str) -> Result<(), Error> {
+/// Fails unless a connection of the pool, an old or a new one, is answered that a write would be taken. PING passes on
+/// what has become a replica; PERSIST is refused there, and does nothing to a key that is not there.
+pub(super) async fn probe(pool: &bb8::Pool<Server>, address: &str, key: &str) -> Result<(), Error> {
     let mut connection = checkout(pool).await?;
-    let answer = connection.ping(address).await;
+    let mut persist = redis::cmd("PERSIST");
+    persist.arg(key);
+    let answer = connection.ask(&persist, address).await;
     if answer.is_err() {
         connection.doubt();
     }

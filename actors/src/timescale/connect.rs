@@ -5,6 +5,7 @@
 
 use super::class::classify;
 use super::{hosts, limits, sslmode};
+use crate::secret;
 use crate::tls;
 use aqueduct_engine::limits::CONTACT_WAIT_MAX;
 use aqueduct_engine::task::{self, Task};
@@ -13,14 +14,16 @@ use aqueduct_topology::model::TimescaleConnection;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use secrecy::{ExposeSecret, SecretString};
-use std::future::Future;
+use std::collections::VecDeque;
+use std::future::{Future, poll_fn};
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_postgres::config::{SslMode, TargetSessionAttrs};
-use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage};
+use tokio_postgres::{AsyncMessage, Client, Config, NoTls, SimpleQueryMessage};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 /// What every session is set to: the server drops us when we vanish, and says so when it waits for a lock. A name
@@ -77,38 +80,39 @@ impl Connector {
 
     /// A connection for the calling actor alone; it ends when dropped.
     pub async fn connect(&self) -> Result<Connection, Error> {
-        let (client, driver) = self.open().await?;
+        let (client, driver, warnings) = self.open().await?;
         let driver = Driver::Owned(task::spawn("timescale connection", driver));
-        self.finish(client, driver).await
+        self.finish(client, driver, warnings).await
     }
 
     /// A connection for the pool, which opens them on tasks of its own.
     #[expect(clippy::disallowed_methods, reason = "bb8 calls this outside any arbiter's local set")]
     pub(super) async fn connect_pooled(&self) -> Result<Connection, Error> {
-        let (client, driver) = self.open().await?;
+        let (client, driver, warnings) = self.open().await?;
         let guarded = AssertUnwindSafe(driver).catch_unwind().map(|ended| {
             if ended.is_err() {
                 tracing::error!(task = "timescale connection", "task panicked");
             }
         });
         let driver = Driver::Pooled(tokio::spawn(guarded));
-        self.finish(client, driver).await
+        self.finish(client, driver, warnings).await
     }
 
-    async fn finish(&self, client: Client, driver: Driver) -> Result<Connection, Error> {
+    async fn finish(&self, client: Client, driver: Driver, warnings: Warnings) -> Result<Connection, Error> {
         let clock = self.clock.clone();
-        let connection = Connection { client, driver, clock, broken: AtomicBool::new(false) };
+        let connection = Connection { client, driver, clock, broken: AtomicBool::new(false), warnings };
         let defaults = connection.client.batch_execute(SESSION_DEFAULTS);
         connection.within("set up a session", limits::STATEMENT_WAIT_MAX, defaults).await?;
         Ok(connection)
     }
 
     /// Asks one host after the other until one takes writes.
-    async fn open(&self) -> Result<(Client, BoxFuture<'static, ()>), Error> {
+    async fn open(&self) -> Result<(Client, BoxFuture<'static, ()>, Warnings), Error> {
+        let warnings = Warnings::default();
         let mut refused = Vec::new();
         for config in self.configs()? {
-            match self.open_host(&config).await {
-                Ok(opened) => return Ok(opened),
+            match self.open_host(&config, &warnings).await {
+                Ok((client, driver)) => return Ok((client, driver, warnings)),
                 Err(error) => refused.push(error),
             }
         }
@@ -116,7 +120,11 @@ impl Connector {
     }
 
     /// Each host has a limit of its own: one that is silent must not keep us from the next.
-    async fn open_host(&self, config: &Config) -> Result<(Client, BoxFuture<'static, ()>), Error> {
+    async fn open_host(
+        &self,
+        config: &Config,
+        warnings: &Warnings,
+    ) -> Result<(Client, BoxFuture<'static, ()>), Error> {
         let doing = format!("connect to {}", hosts::place(config));
         let tls = self.connection.tls.as_ref();
         let (_, check) = sslmode::mode(self.sslmode.as_deref(), tls)?;
@@ -124,12 +132,12 @@ impl Connector {
             if config.get_ssl_mode() == SslMode::Disable {
                 let (client, driver) =
                     config.connect(NoTls).await.map_err(|error| classify(&doing, &error))?;
-                Ok((client, drive(driver)))
+                Ok((client, drive(driver, warnings.clone())))
             } else {
                 let connector = MakeRustlsConnect::new(tls::client(check, tls)?);
                 let (client, driver) =
                     config.connect(connector).await.map_err(|error| classify(&doing, &error))?;
-                Ok((client, drive(driver)))
+                Ok((client, drive(driver, warnings.clone())))
             }
         };
         match self.clock.timeout(limits::CONNECT_WAIT_MAX, opened).await {
@@ -163,23 +171,37 @@ impl Connector {
 }
 
 fn read_password(file: &Path) -> Result<SecretString, Error> {
-    let password = std::fs::read_to_string(file)
-        .map_err(|error| Error::new(Class::Config, format!("password_file {}: {error}", file.display())))?;
-    Ok(password.trim_end_matches(['\r', '\n']).into())
+    secret::read(file)
+        .map_err(|error| Error::new(Class::Config, format!("password_file {}: {error}", file.display())))
 }
 
+/// What the server warned of, until somebody asks.
+type Warnings = Arc<Mutex<VecDeque<String>>>;
+
 /// Runs the connection until it ends.
-fn drive<S, T>(driver: tokio_postgres::Connection<S, T>) -> BoxFuture<'static, ()>
+fn drive<S, T>(mut driver: tokio_postgres::Connection<S, T>, warnings: Warnings) -> BoxFuture<'static, ()>
 where
-    tokio_postgres::Connection<S, T>: Future<Output = Result<(), tokio_postgres::Error>> + Send + 'static,
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    driver
-        .map(|ended| {
-            if let Err(error) = ended {
-                tracing::debug!(%error, "timescale connection ended");
+    async move {
+        loop {
+            match poll_fn(|cx| driver.poll_message(cx)).await {
+                Some(Ok(AsyncMessage::Notice(notice))) if notice.severity() == "WARNING" => {
+                    tracing::debug!(warning = notice.message(), "the database warns");
+                    let mut warnings = warnings.lock().unwrap_or_else(PoisonError::into_inner);
+                    warnings.push_back(notice.message().to_owned());
+                    if warnings.len() > limits::WARNINGS_MAX {
+                        warnings.pop_front();
+                    }
+                }
+                Some(Ok(_)) => {}
+                Some(Err(error)) => return tracing::debug!(%error, "timescale connection ended"),
+                None => return,
             }
-        })
-        .boxed()
+        }
+    }
+    .boxed()
 }
 
 fn parse(url: &str) -> Result<Config, Error> {
@@ -232,6 +254,7 @@ pub struct Connection {
     driver: Driver,
     clock: Clock,
     broken: AtomicBool,
+    warnings: Warnings,
 }
 
 impl Connection {
@@ -243,6 +266,11 @@ impl Connection {
     /// Whether it must not be used again.
     pub fn is_broken(&self) -> bool {
         self.broken.load(Ordering::Relaxed) || self.client.is_closed()
+    }
+
+    /// What the server has warned of since this was last asked.
+    pub fn take_warnings(&self) -> Vec<String> {
+        self.warnings.lock().unwrap_or_else(PoisonError::into_inner).drain(..).collect()
     }
 
     /// Fails unless the server answers soon, and still takes writes: one that was demoted beneath us does not say so.
