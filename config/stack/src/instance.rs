@@ -106,7 +106,9 @@ impl Instance {
         redis_password: Option<&str>,
     ) -> Result<String, Error> {
         Ok(match part {
-            Part::Kafka | Part::Toxiproxy => format!("127.0.0.1:{}", state.port),
+            Part::Kafka | Part::Broker2 | Part::Broker3 | Part::Toxiproxy => {
+                format!("127.0.0.1:{}", state.port)
+            }
             Part::Timescale => timescale::url(state.port, &self.timescale_password()?, timescale::NAME),
             Part::Redis => match redis_password {
                 Some(password) => format!("redis://:{password}@127.0.0.1:{}/0", state.port),
@@ -174,7 +176,9 @@ impl Instance {
     ) -> Result<Server, Error> {
         let absent = || Error::Unusable(format!("the software of {part} is not provisioned"));
         let (place, software) = match part {
-            Part::Kafka => (Place::Plain, software.kafka.clone().ok_or_else(absent)?),
+            Part::Kafka | Part::Broker2 | Part::Broker3 => {
+                (Place::Plain, software.kafka.clone().ok_or_else(absent)?)
+            }
             Part::Toxiproxy => (Place::Plain, software.toxiproxy.clone().ok_or_else(absent)?),
             Part::Timescale | Part::Redis => {
                 let debian = software.debian.as_ref().ok_or_else(absent)?;
@@ -183,7 +187,7 @@ impl Instance {
             }
         };
         let password = match part {
-            Part::Kafka | Part::Toxiproxy => None,
+            Part::Kafka | Part::Broker2 | Part::Broker3 | Part::Toxiproxy => None,
             Part::Timescale => Some(self.timescale_password()?),
             Part::Redis => options.redis_password.clone(),
         };
@@ -200,7 +204,7 @@ impl Instance {
         create(&launch.folder)?;
         let own =
             ports.get(&part).cloned().expect("invariant: the ports of a part are chosen before it starts");
-        Ok(Server { launch, software, ports: own, password })
+        Ok(Server { launch, software, ports: own, peers: ports.clone(), password })
     }
 
     /// Ends a part in order, by force if it takes too long.

@@ -5,6 +5,7 @@ pub(crate) mod redis;
 pub(crate) mod timescale;
 pub(crate) mod toxiproxy;
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
@@ -26,6 +27,10 @@ use crate::time::Deadline;
 pub enum Part {
     /// Apache Kafka, one process that is broker and controller.
     Kafka,
+    /// A second broker of the cluster that [`Part::Kafka`] begins. Only if asked for, and then with the third.
+    Broker2,
+    /// The third: every topic is on all of them, and any one may go.
+    Broker3,
     /// PostgreSQL with TimescaleDB.
     Timescale,
     /// Redis.
@@ -39,13 +44,24 @@ impl Part {
     pub const DEFAULT: [Part; 3] = [Part::Kafka, Part::Timescale, Part::Redis];
 
     /// All parts, in the order they are shown.
-    pub const ALL: [Part; 4] = [Part::Kafka, Part::Timescale, Part::Redis, Part::Toxiproxy];
+    pub const ALL: [Part; 6] =
+        [Part::Kafka, Part::Broker2, Part::Broker3, Part::Timescale, Part::Redis, Part::Toxiproxy];
+
+    /// The brokers, by `node.id` from 1 on.
+    pub const BROKERS: [Part; 3] = [Part::Kafka, Part::Broker2, Part::Broker3];
+
+    /// Whether it is one of [`Part::BROKERS`].
+    pub(crate) fn is_broker(self) -> bool {
+        Self::BROKERS.contains(&self)
+    }
 
     /// The variable that names the part's address, as printed by `stack env` and read to replace the part.
     #[must_use]
     pub fn variable(self) -> &'static str {
         match self {
             Part::Kafka => "KAFKA_BOOTSTRAP",
+            Part::Broker2 => "KAFKA_BROKER_2",
+            Part::Broker3 => "KAFKA_BROKER_3",
             Part::Timescale => "TIMESCALE_URL",
             Part::Redis => "REDIS_URL",
             Part::Toxiproxy => "TOXIPROXY_ADDRESS",
@@ -57,6 +73,8 @@ impl Part {
     pub fn name(self) -> &'static str {
         match self {
             Part::Kafka => "kafka",
+            Part::Broker2 => "broker2",
+            Part::Broker3 => "broker3",
             Part::Timescale => "timescale",
             Part::Redis => "redis",
             Part::Toxiproxy => "toxiproxy",
@@ -66,7 +84,7 @@ impl Part {
     /// The software that the part needs.
     pub(crate) fn piece(self) -> Piece {
         match self {
-            Part::Kafka => Piece::Kafka,
+            Part::Kafka | Part::Broker2 | Part::Broker3 => Piece::Kafka,
             Part::Timescale | Part::Redis => Piece::Debian,
             Part::Toxiproxy => Piece::Toxiproxy,
         }
@@ -76,14 +94,18 @@ impl Part {
     pub(crate) fn further_ports(self, options: &Options) -> Vec<Port> {
         match self {
             Part::Kafka if options.parts.contains(&Part::Toxiproxy) => vec![Port::Proxied, Port::Advertised],
-            Part::Kafka | Part::Timescale | Part::Redis | Part::Toxiproxy => Vec::new(),
+            Part::Kafka | Part::Broker2 | Part::Broker3 | Part::Timescale | Part::Redis | Part::Toxiproxy => {
+                Vec::new()
+            }
         }
     }
 
     /// The parts that must have answered before this one is started, if they are wanted too.
     pub(crate) fn follows(self) -> &'static [Part] {
         match self {
-            Part::Kafka | Part::Timescale | Part::Redis | Part::Toxiproxy => &[],
+            Part::Kafka | Part::Broker2 | Part::Broker3 | Part::Timescale | Part::Redis | Part::Toxiproxy => {
+                &[]
+            }
         }
     }
 
@@ -91,14 +113,14 @@ impl Part {
     pub(crate) fn stop_signal(self) -> Signal {
         match self {
             Part::Timescale => Signal::INT,
-            Part::Kafka | Part::Redis | Part::Toxiproxy => Signal::TERM,
+            Part::Kafka | Part::Broker2 | Part::Broker3 | Part::Redis | Part::Toxiproxy => Signal::TERM,
         }
     }
 
     /// Asks the server at `address` for a real answer.
     pub(crate) fn check(self, address: &str, patience: Duration) -> Result<(), String> {
         match self {
-            Part::Kafka => kafka::check(address, patience),
+            Part::Kafka | Part::Broker2 | Part::Broker3 => kafka::check(address, patience),
             Part::Timescale => timescale::check(address, patience),
             Part::Redis => redis::check(address, patience),
             Part::Toxiproxy => toxiproxy::check(address, patience),
@@ -108,7 +130,7 @@ impl Part {
     /// Writes the part's files, initialising its data if it has none. No process of the part lives meanwhile.
     pub(crate) fn prepare(self, server: &Server, deadline: Deadline) -> Result<(), Error> {
         match self {
-            Part::Kafka => kafka::prepare(server, deadline),
+            Part::Kafka | Part::Broker2 | Part::Broker3 => kafka::prepare(self, server, deadline),
             Part::Timescale => timescale::prepare(server, deadline),
             Part::Redis => redis::prepare(server),
             Part::Toxiproxy => toxiproxy::prepare(server),
@@ -118,7 +140,7 @@ impl Part {
     /// The server's command line.
     pub(crate) fn command(self, server: &Server) -> Vec<OsString> {
         match self {
-            Part::Kafka => kafka::command(server),
+            Part::Kafka | Part::Broker2 | Part::Broker3 => kafka::command(server),
             Part::Timescale => timescale::command(),
             Part::Redis => redis::command(),
             Part::Toxiproxy => toxiproxy::command(server),
@@ -129,7 +151,9 @@ impl Part {
     pub(crate) fn ready(self, address: &str, patience: Duration) -> Result<(), String> {
         match self {
             Part::Timescale => timescale::furnish(address, patience),
-            Part::Kafka | Part::Redis | Part::Toxiproxy => self.check(address, patience),
+            Part::Kafka | Part::Broker2 | Part::Broker3 | Part::Redis | Part::Toxiproxy => {
+                self.check(address, patience)
+            }
         }
     }
 }
@@ -148,5 +172,7 @@ pub(crate) struct Server {
     pub(crate) software: PathBuf,
     /// Its own ports.
     pub(crate) ports: PartState,
+    /// The ports of every part of the instance: brokers name each other.
+    pub(crate) peers: BTreeMap<Part, PartState>,
     pub(crate) password: Option<String>,
 }
