@@ -103,7 +103,9 @@ pub fn consumer(
         .set("queued.max.messages.kbytes", QUEUE_KBYTES_MAX.to_string())
         .set("fetch.queue.backoff.ms", "5")
         .set("fetch.error.backoff.ms", "100")
-        .set("fetch.wait.max.ms", "250");
+        .set("fetch.wait.max.ms", "250")
+        // How soon partitions are noticed that the topic has grown by.
+        .set("topic.metadata.refresh.interval.ms", "5000");
     match member.protocol {
         GroupProtocol::Classic => config
             .set("group.protocol", "classic")

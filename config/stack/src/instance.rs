@@ -106,7 +106,9 @@ impl Instance {
         redis_password: Option<&str>,
     ) -> Result<String, Error> {
         Ok(match part {
-            Part::Kafka | Part::Toxiproxy => format!("127.0.0.1:{}", state.port),
+            Part::Kafka | Part::Broker2 | Part::Broker3 | Part::Toxiproxy => {
+                format!("127.0.0.1:{}", state.port)
+            }
             Part::Timescale | Part::Standby => {
                 timescale::url(state.port, &self.timescale_password()?, timescale::NAME)
             }
@@ -176,7 +178,9 @@ impl Instance {
     ) -> Result<Server, Error> {
         let absent = || Error::Unusable(format!("the software of {part} is not provisioned"));
         let (place, software) = match part {
-            Part::Kafka => (Place::Plain, software.kafka.clone().ok_or_else(absent)?),
+            Part::Kafka | Part::Broker2 | Part::Broker3 => {
+                (Place::Plain, software.kafka.clone().ok_or_else(absent)?)
+            }
             Part::Toxiproxy => (Place::Plain, software.toxiproxy.clone().ok_or_else(absent)?),
             Part::Timescale | Part::Standby | Part::Redis | Part::Replica => {
                 let debian = software.debian.as_ref().ok_or_else(absent)?;
@@ -186,7 +190,7 @@ impl Instance {
             }
         };
         let password = match part {
-            Part::Kafka | Part::Toxiproxy => None,
+            Part::Kafka | Part::Broker2 | Part::Broker3 | Part::Toxiproxy => None,
             Part::Timescale | Part::Standby => Some(self.timescale_password()?),
             Part::Redis | Part::Replica => options.redis_password.clone(),
         };

@@ -60,10 +60,10 @@ impl Own {
     #[must_use]
     pub fn address(&self, part: Part) -> Option<&str> {
         match part {
-            Part::Kafka => self.kafka_bootstrap.as_deref(),
+            Part::Kafka | Part::Broker2 | Part::Broker3 => self.kafka_bootstrap.as_deref(),
             Part::Timescale => self.timescale_url.as_deref(),
             Part::Redis => self.redis_url.as_deref(),
-            Part::Replica | Part::Toxiproxy | Part::Standby => None,
+            Part::Broker2 | Part::Broker3 | Part::Standby | Part::Replica | Part::Toxiproxy => None,
         }
     }
 }

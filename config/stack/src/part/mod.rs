@@ -28,6 +28,10 @@ use crate::time::Deadline;
 pub enum Part {
     /// Apache Kafka, one process that is broker and controller.
     Kafka,
+    /// A second broker of the cluster that [`Part::Kafka`] begins. Only if asked for, and then with the third.
+    Broker2,
+    /// The third: every topic is on all of them, and any one may go.
+    Broker3,
     /// PostgreSQL with TimescaleDB.
     Timescale,
     /// Redis.
@@ -46,13 +50,32 @@ impl Part {
 
     /// All parts, in the order they are shown.
     pub const ALL: [Part; 6] =
-        [Part::Kafka, Part::Timescale, Part::Standby, Part::Redis, Part::Replica, Part::Toxiproxy];
+    pub const ALL: [Part; 8] = [
+        Part::Kafka,
+        Part::Broker2,
+        Part::Broker3,
+        Part::Timescale,
+        Part::Standby,
+        Part::Redis,
+        Part::Replica,
+        Part::Toxiproxy,
+    ];
+
+    /// The brokers, by `node.id` from 1 on.
+    pub const BROKERS: [Part; 3] = [Part::Kafka, Part::Broker2, Part::Broker3];
+
+    /// Whether it is one of [`Part::BROKERS`].
+    pub(crate) fn is_broker(self) -> bool {
+        Self::BROKERS.contains(&self)
+    }
 
     /// The variable that names the part's address, as printed by `stack env` and read to replace the part.
     #[must_use]
     pub fn variable(self) -> &'static str {
         match self {
             Part::Kafka => "KAFKA_BOOTSTRAP",
+            Part::Broker2 => "KAFKA_BROKER_2",
+            Part::Broker3 => "KAFKA_BROKER_3",
             Part::Timescale => "TIMESCALE_URL",
             Part::Redis => "REDIS_URL",
             Part::Replica => "REDIS_REPLICA_URL",
@@ -66,6 +89,8 @@ impl Part {
     pub fn name(self) -> &'static str {
         match self {
             Part::Kafka => "kafka",
+            Part::Broker2 => "broker2",
+            Part::Broker3 => "broker3",
             Part::Timescale => "timescale",
             Part::Redis => "redis",
             Part::Replica => "replica",
@@ -77,7 +102,7 @@ impl Part {
     /// The software that the part needs.
     pub(crate) fn piece(self) -> Piece {
         match self {
-            Part::Kafka => Piece::Kafka,
+            Part::Kafka | Part::Broker2 | Part::Broker3 => Piece::Kafka,
             Part::Timescale | Part::Standby | Part::Redis | Part::Replica => Piece::Debian,
             Part::Toxiproxy => Piece::Toxiproxy,
         }
@@ -96,7 +121,7 @@ impl Part {
         match self {
             Part::Standby => &[Part::Timescale],
             Part::Replica => &[Part::Redis],
-            Part::Kafka | Part::Timescale | Part::Redis | Part::Toxiproxy => &[],
+            _ => &[],
         }
     }
 
@@ -104,14 +129,14 @@ impl Part {
     pub(crate) fn stop_signal(self) -> Signal {
         match self {
             Part::Timescale | Part::Standby => Signal::INT,
-            Part::Kafka | Part::Redis | Part::Replica | Part::Toxiproxy => Signal::TERM,
+            _ => Signal::TERM,
         }
     }
 
     /// Asks the server at `address` for a real answer.
     pub(crate) fn check(self, address: &str, patience: Duration) -> Result<(), String> {
         match self {
-            Part::Kafka => kafka::check(address, patience),
+            Part::Kafka | Part::Broker2 | Part::Broker3 => kafka::check(address, patience),
             Part::Timescale | Part::Standby => timescale::check(address, patience),
             Part::Redis | Part::Replica => redis::check(address, patience),
             Part::Toxiproxy => toxiproxy::check(address, patience),
@@ -121,7 +146,7 @@ impl Part {
     /// Writes the part's files, initialising its data if it has none. No process of the part lives meanwhile.
     pub(crate) fn prepare(self, server: &Server, deadline: Deadline) -> Result<(), Error> {
         match self {
-            Part::Kafka => kafka::prepare(server, deadline),
+            Part::Kafka | Part::Broker2 | Part::Broker3 => kafka::prepare(self, server, deadline),
             Part::Timescale => timescale::prepare(server, deadline),
             Part::Standby => standby::prepare(server, deadline),
             Part::Redis | Part::Replica => redis::prepare(self, server),
@@ -132,7 +157,7 @@ impl Part {
     /// The server's command line.
     pub(crate) fn command(self, server: &Server) -> Vec<OsString> {
         match self {
-            Part::Kafka => kafka::command(server),
+            Part::Kafka | Part::Broker2 | Part::Broker3 => kafka::command(server),
             Part::Timescale | Part::Standby => timescale::command(),
             Part::Redis | Part::Replica => redis::command(),
             Part::Toxiproxy => toxiproxy::command(server),
@@ -144,7 +169,7 @@ impl Part {
         match self {
             Part::Timescale => timescale::furnish(address, patience),
             Part::Standby => standby::ready(address, patience),
-            Part::Kafka | Part::Redis | Part::Replica | Part::Toxiproxy => self.check(address, patience),
+            _ => self.check(address, patience),
         }
     }
 }
@@ -163,7 +188,7 @@ pub(crate) struct Server {
     pub(crate) software: PathBuf,
     /// Its own ports.
     pub(crate) ports: PartState,
-    /// The ports of all parts of the instance, for one that follows another.
+    /// The ports of every part of the instance: brokers name each other, and who follows names whom.
     pub(crate) peers: BTreeMap<Part, PartState>,
     pub(crate) password: Option<String>,
 }

@@ -82,7 +82,7 @@ fn archive_classes(dir: &StackDir) -> Result<(), Error> {
         password: None,
     };
     let deadline = Deadline::after(TRIAL_MAX);
-    kafka::prepare(&server, deadline)?;
+    kafka::prepare(Part::Kafka, &server, deadline)?;
     let archive = scratch.join(kafka::ARCHIVE);
     let running = server.launch.start(&kafka::command_archiving(&server, &archive))?;
     let address = format!("127.0.0.1:{}", server.ports.port);
