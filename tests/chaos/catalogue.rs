@@ -1,10 +1,10 @@
 //! All scenarios, in the order of the report.
 
 use super::scenario::Scenario;
-use super::{kafka, process};
+use super::{credentials, kafka, process};
 
 pub fn all() -> Vec<Scenario> {
-    [process::SCENARIOS, kafka::SCENARIOS].concat()
+    [process::SCENARIOS, kafka::SCENARIOS, credentials::SCENARIOS].concat()
 }
 
 #[test]

@@ -16,6 +16,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests watch the machine's clock from outside")]
 
 mod catalogue;
+mod credentials;
 mod kafka;
 mod kit;
 mod load;

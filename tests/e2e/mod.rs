@@ -18,6 +18,7 @@ mod recorded;
 mod redis;
 mod refused;
 mod reload;
+pub mod security;
 mod timescale;
 pub mod topologies;
 pub mod wait;

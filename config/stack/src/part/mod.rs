@@ -74,10 +74,16 @@ impl Part {
 
     /// The ports that the part has beside the one of its address.
     pub(crate) fn further_ports(self, options: &Options) -> Vec<Port> {
+        let mut ports = Vec::new();
         match self {
-            Part::Kafka if options.parts.contains(&Part::Toxiproxy) => vec![Port::Proxied, Port::Advertised],
-            Part::Kafka | Part::Timescale | Part::Redis | Part::Toxiproxy => Vec::new(),
+            Part::Kafka if options.secured => ports.extend([Port::Encrypted, Port::Mutual]),
+            Part::Redis if options.secured => ports.push(Port::Encrypted),
+            Part::Kafka | Part::Timescale | Part::Redis | Part::Toxiproxy => {}
         }
+        if self == Part::Kafka && options.parts.contains(&Part::Toxiproxy) {
+            ports.extend([Port::Proxied, Port::Advertised]);
+        }
+        ports
     }
 
     /// The parts that must have answered before this one is started, if they are wanted too.
@@ -126,8 +132,9 @@ impl Part {
     }
 
     /// Whether a server that has just been started can be used: it answers, and holds what its users expect to find.
-    pub(crate) fn ready(self, address: &str, patience: Duration) -> Result<(), String> {
+    pub(crate) fn ready(self, server: &Server, address: &str, patience: Duration) -> Result<(), String> {
         match self {
+            Part::Kafka if server.secured.is_some() => kafka::furnish(server, address, patience),
             Part::Timescale => timescale::furnish(address, patience),
             Part::Kafka | Part::Redis | Part::Toxiproxy => self.check(address, patience),
         }
@@ -149,4 +156,6 @@ pub(crate) struct Server {
     /// Its own ports.
     pub(crate) ports: PartState,
     pub(crate) password: Option<String>,
+    /// Files of its certificate, if it is to speak TLS.
+    pub(crate) secured: Option<Vec<PathBuf>>,
 }

@@ -10,6 +10,8 @@ use super::Server;
 use crate::dir::{create, write_whole};
 use crate::error::Error;
 use crate::launch::{Place, arguments};
+use crate::secured;
+use crate::state::Port;
 
 const SETTINGS: &str = "\
 bind 127.0.0.1
@@ -29,10 +31,12 @@ pub(super) fn prepare(server: &Server) -> Result<(), Error> {
     let folder = &server.launch.folder;
     create(folder)?;
     let password = server.password.as_ref().map(|password| format!("requirepass \"{password}\"\n"));
-    let text = format!("{SETTINGS}port {}\n{}", server.ports.port, password.unwrap_or_default());
+    let encrypted = server.ports.further(Port::Encrypted).map(secured::redis_settings).unwrap_or_default();
+    let text = format!("{SETTINGS}port {}\n{encrypted}{}", server.ports.port, password.unwrap_or_default());
     write_whole(&folder.join("redis.conf"), &text)?;
     if let Place::Root { uid, gid, .. } = server.launch.place {
-        for path in [folder.clone(), folder.join("redis.conf")] {
+        let own = [folder.clone(), folder.join("redis.conf")];
+        for path in own.into_iter().chain(server.secured.clone().unwrap_or_default()) {
             chown(&path, Some(uid), Some(gid)).map_err(Error::io("give to redis", &path))?;
         }
     }

@@ -78,6 +78,7 @@ fn archive_classes(dir: &StackDir) -> Result<(), Error> {
         software: folder(dir).join("libs"),
         ports,
         password: None,
+        secured: None,
     };
     let deadline = Deadline::after(TRIAL_MAX);
     kafka::prepare(&server, deadline)?;
