@@ -17,6 +17,7 @@
 
 mod actors;
 mod catalogue;
+mod credentials;
 mod kafka;
 mod kit;
 mod load;

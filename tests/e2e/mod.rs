@@ -21,6 +21,7 @@ mod refused;
 mod reload;
 mod roles;
 mod secrets;
+pub mod security;
 mod shutdown;
 mod timescale;
 pub mod topologies;

@@ -5,6 +5,7 @@ use super::context::{Notes, SourceContext};
 use super::poll::{Poll, Setup};
 use super::session::{Outcome, Session};
 use crate::kafka::client::{Client, Closed};
+use crate::kafka::refusal::Credentials;
 use crate::kafka::slot::{MemberSlots, Slot};
 use crate::kafka::{class, config};
 use aqueduct_engine::backoff::Backoff;
@@ -96,13 +97,14 @@ impl Source {
     async fn one_client(&self, cx: &mut Context) -> Result<Outcome, Error> {
         let options = self.options.clone();
         let slot = cx.until_ok(OPEN_MAX, async || lease_slot(&options).await).await?;
-        let (client, notes, _closed) =
+        let (client, notes, credentials, _closed) =
             cx.until_ok(OPEN_MAX, async || open(&options, slot.as_ref()).await).await?;
         let (orders, obeyed) = sync_channel(TALK_MAX);
         let (reported, reports) = mpsc::channel(TALK_MAX);
         let setup = Setup {
             client: client.clone(),
             notes,
+            credentials,
             source: options.source.clone(),
             topic: options.topic(),
             bootstrap: options.connection.bootstrap.value.clone(),
@@ -145,7 +147,7 @@ async fn lease_slot(options: &SourceOptions) -> Result<Option<Slot>, Error> {
 async fn open(
     options: &Arc<SourceOptions>,
     slot: Option<&Slot>,
-) -> Result<(Client<SourceContext>, Arc<Notes>, Closed), Error> {
+) -> Result<(Client<SourceContext>, Arc<Notes>, Credentials, Closed), Error> {
     let member = config::Member {
         group: options.group.clone(),
         instance: slot.map(|slot| format!("{}/{}", options.node, slot.number)),
@@ -154,6 +156,8 @@ async fn open(
     let options = options.clone();
     let opened = tokio::task::spawn_blocking(move || {
         let client_id = format!("aqueduct-{}-{}-{}", options.group, options.node, options.source);
+        // Before they are read for the client: what changes in between is a change.
+        let credentials = Credentials::of(&options.connection);
         let config = config::consumer(&options.connection, &client_id, &member)?;
         let notes = Arc::new(Notes::new(options.source.clone()));
         let about = class::About {
@@ -164,7 +168,7 @@ async fn open(
             .map_err(|error| class::classify(&error, about))?;
         let (client, closed) = Client::new(client_id, consumer);
         client.subscribe(&[about.topic]).map_err(|error| class::classify(&error, about))?;
-        Ok((client, notes, closed))
+        Ok((client, notes, credentials, closed))
     });
     opened
         .await

@@ -1,5 +1,6 @@
 //! What a reply or a failure of Redis means: the class that decides what happens next.
 
+use crate::tls;
 use aqueduct_engine::{Class, Error};
 use bb8_redis::redis::{ErrorKind, RedisError};
 
@@ -71,6 +72,7 @@ pub(crate) fn error_of_failure(address: &str, failure: &RedisError) -> Error {
     }
     let class = match failure.kind() {
         ErrorKind::AuthenticationFailed | ErrorKind::InvalidClientConfig => Class::Config,
+        _ if tls::is_refusal(failure) => Class::Config,
         _ => Class::Transient,
     };
     Error::new(class, format!("redis at {address}: {failure}"))

@@ -107,8 +107,7 @@ impl Server {
     ) -> Result<TlsStream<TcpStream>, Error> {
         let away = |error: std::io::Error| {
             // A certificate that is not believed stays so until somebody sees to it.
-            let refused = error.get_ref().is_some_and(|cause| cause.is::<rustls::Error>());
-            let class = if refused { Class::Config } else { Class::Transient };
+            let class = if tls::is_refusal(&error) { Class::Config } else { Class::Transient };
             Error::new(class, format!("redis at {}: {error}", self.address))
         };
         let name = ServerName::try_from(host.to_owned()).map_err(|error| {

@@ -16,6 +16,7 @@ use crate::options::{Options, PRIVATE};
 use crate::part::{Part, Server, timescale};
 use crate::process::ProcessGroup;
 use crate::provision::Software;
+use crate::secured;
 use crate::state::{PartState, State, word};
 use crate::time::Deadline;
 
@@ -86,9 +87,9 @@ impl Instance {
         Part::ALL.into_iter().any(|part| self.processes(part).alive())
     }
 
-    /// The password of PostgreSQL's user; chosen once, as it is also kept in the database.
-    pub(crate) fn timescale_password(&self) -> Result<String, Error> {
-        let path = self.folder.join("timescale.password");
+    /// The password of a part's user; chosen once, as the part keeps it too.
+    pub(crate) fn password(&self, part: Part) -> Result<String, Error> {
+        let path = self.folder.join(format!("{part}.password"));
         if let Ok(password) = fs::read_to_string(&path) {
             return Ok(password);
         }
@@ -110,7 +111,7 @@ impl Instance {
                 format!("127.0.0.1:{}", state.port)
             }
             Part::Timescale | Part::Standby => {
-                timescale::url(state.port, &self.timescale_password()?, timescale::NAME)
+                timescale::url(state.port, &self.password(Part::Timescale)?, timescale::NAME)
             }
             Part::Redis | Part::Replica => match redis_password {
                 Some(password) => format!("redis://:{password}@127.0.0.1:{}/0", state.port),
@@ -156,7 +157,7 @@ impl Instance {
             if running.ended() {
                 return Some(Err("its process ended".to_owned()));
             }
-            part.ready(address, CHECK_MAX.min(deadline.left())).map_err(|why| last = why).ok().map(Ok)
+            part.ready(server, address, CHECK_MAX.min(deadline.left())).map_err(|why| last = why).ok().map(Ok)
         });
         let why = match answer {
             Some(Ok(())) => return Ok(()),
@@ -190,8 +191,9 @@ impl Instance {
             }
         };
         let password = match part {
+            Part::Kafka if options.secured => Some(self.password(part)?),
             Part::Kafka | Part::Broker2 | Part::Broker3 | Part::Toxiproxy => None,
-            Part::Timescale | Part::Standby => Some(self.timescale_password()?),
+            Part::Timescale | Part::Standby => Some(self.password(Part::Timescale)?),
             Part::Redis | Part::Replica => options.redis_password.clone(),
         };
         let launch = Launch {
@@ -207,7 +209,13 @@ impl Instance {
         create(&launch.folder)?;
         let own =
             ports.get(&part).cloned().expect("invariant: the ports of a part are chosen before it starts");
-        Ok(Server { launch, software, ports: own, peers: ports.clone(), password })
+        let secured = match part {
+            Part::Kafka | Part::Timescale | Part::Redis if options.secured => {
+                Some(secured::install(&self.folder, &launch.folder)?)
+            }
+            _ => None,
+        };
+        Ok(Server { launch, software, ports: own, peers: ports.clone(), password, secured })
     }
 
     /// Ends a part in order, by force if it takes too long.

@@ -54,6 +54,7 @@ mod preflight;
 mod process;
 pub mod progress;
 mod provision;
+pub mod secured;
 mod sql;
 mod stack;
 mod state;

@@ -30,6 +30,9 @@ pub(crate) fn check(options: &Options, parts: &[Part]) -> Result<(), Error> {
             bootstrap(&mut missing, options);
         }
     }
+    if options.secured {
+        tools(&mut missing, &[("openssl", "openssl")]);
+    }
     if fetch.contains(&Piece::Toxiproxy) {
         go(&mut missing);
     }

@@ -45,6 +45,10 @@ pub(crate) struct PartState {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Port {
+    /// Where it speaks TLS.
+    Encrypted,
+    /// Where a broker speaks TLS and asks for a client's certificate.
+    Mutual,
     /// A broker's listener for clients that come through Toxiproxy.
     Proxied,
     /// Where that listener sends them: reserved for the proxy, the broker itself does not listen there.

@@ -3,6 +3,7 @@
 use super::{End, Poll, Report};
 use crate::kafka::intake::Taken;
 use crate::kafka::records::Record;
+use crate::kafka::refusal::is_refusal;
 use aqueduct_engine::{Class, Error};
 use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
@@ -190,6 +191,10 @@ impl Poll {
                 Some(End::FencedByName(self.classify(&KafkaError::Global(Code::FencedInstanceId))))
             }
             (Some(code), Some(_)) => Some(End::ClientGone(self.classify(&KafkaError::Global(code)))),
+            // The client tries again by itself, with what it was made with: only other files need another client.
+            (Some(code), None) if is_refusal(code) && self.setup.credentials.have_changed() => {
+                Some(End::ClientGone(told))
+            }
             (Some(Code::AutoOffsetReset | Code::OffsetOutOfRange), None) => {
                 self.report(Report::OutOfRange);
                 None

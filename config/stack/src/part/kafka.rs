@@ -12,6 +12,7 @@ use crate::dir::{create, remove_tree, write_whole};
 use crate::error::Error;
 use crate::launch::{arguments, tail};
 use crate::part::Part;
+use crate::secured;
 use crate::state::{PartState, Port};
 use crate::time::Deadline;
 
@@ -27,7 +28,7 @@ pub(crate) const ARCHIVE: &str = "kafka.jsa";
 const SETTINGS: &str = "\
 process.roles=broker,controller
 controller.listener.names=CONTROLLER
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT,CONTROLLER:PLAINTEXT
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT,ENCRYPTED:SASL_SSL,MUTUAL:SSL,CONTROLLER:PLAINTEXT
 inter.broker.listener.name=PLAINTEXT
 log.dirs=data
 auto.create.topics.enable=false
@@ -73,7 +74,9 @@ pub(crate) fn prepare(part: Part, server: &Server, deadline: Deadline) -> Result
     remove_tree(&folder.join("tmp"))?;
     create(&folder.join("tmp"))?;
     let own = format!("{}{}", addresses(part, server), replication(voters(part, server).len()));
-    write_whole(&folder.join("server.properties"), &format!("{SETTINGS}{own}"))?;
+    let secured =
+        server.secured.as_ref().map(|_| secured::kafka_settings(password(server))).unwrap_or_default();
+    write_whole(&folder.join("server.properties"), &format!("{SETTINGS}{own}{secured}"))?;
     write_whole(&folder.join("log4j2.properties"), LOGGING)?;
     if folder.join("data/meta.properties").exists() {
         return Ok(());
@@ -118,6 +121,13 @@ fn addresses(part: Part, server: &Server) -> String {
     let controller = ports.controller_port.expect("invariant: kafka has a controller port");
     let mut listeners = format!("PLAINTEXT://127.0.0.1:{}", ports.port);
     let mut advertised = listeners.clone();
+    for (name, port) in [("ENCRYPTED", Port::Encrypted), ("MUTUAL", Port::Mutual)] {
+        if let Some(port) = ports.further(port) {
+            let listener = format!(",{name}://127.0.0.1:{port}");
+            listeners.push_str(&listener);
+            advertised.push_str(&listener);
+        }
+    }
     if let (Some(proxied), Some(proxy)) = (ports.further(Port::Proxied), ports.further(Port::Advertised)) {
         listeners.push_str(&format!(",PROXIED://127.0.0.1:{proxied}"));
         advertised.push_str(&format!(",PROXIED://127.0.0.1:{proxy}"));
@@ -178,6 +188,16 @@ fn cluster_id(instance: Option<&Path>) -> String {
     let mut id: String = (0..21).map(|_| random.alphanumeric()).collect();
     id.push(char::from(b"AQgw"[random.usize(..4)]));
     id
+}
+
+fn password(server: &Server) -> &str {
+    server.password.as_deref().expect("invariant: a secured kafka has a password")
+}
+
+/// Whether a broker answers, and its user may come in by the encrypted listener.
+pub(super) fn furnish(server: &Server, bootstrap: &str, patience: Duration) -> Result<(), String> {
+    check(bootstrap, patience)?;
+    secured::furnish_kafka(bootstrap, password(server), patience)
 }
 
 /// Whether a broker answers a metadata request.

@@ -110,10 +110,16 @@ impl Part {
 
     /// The ports that the part has beside the one of its address.
     pub(crate) fn further_ports(self, options: &Options) -> Vec<Port> {
+        let mut ports = Vec::new();
         match self {
-            Part::Kafka if options.parts.contains(&Part::Toxiproxy) => vec![Port::Proxied, Port::Advertised],
-            _ => Vec::new(),
+            Part::Kafka if options.secured => ports.extend([Port::Encrypted, Port::Mutual]),
+            Part::Redis if options.secured => ports.push(Port::Encrypted),
+            _ => {}
         }
+        if self == Part::Kafka && options.parts.contains(&Part::Toxiproxy) {
+            ports.extend([Port::Proxied, Port::Advertised]);
+        }
+        ports
     }
 
     /// The parts that must have answered before this one is started, if they are wanted too.
@@ -165,8 +171,9 @@ impl Part {
     }
 
     /// Whether a server that has just been started can be used: it answers, and holds what its users expect to find.
-    pub(crate) fn ready(self, address: &str, patience: Duration) -> Result<(), String> {
+    pub(crate) fn ready(self, server: &Server, address: &str, patience: Duration) -> Result<(), String> {
         match self {
+            Part::Kafka if server.secured.is_some() => kafka::furnish(server, address, patience),
             Part::Timescale => timescale::furnish(address, patience),
             Part::Standby => standby::ready(address, patience),
             _ => self.check(address, patience),
@@ -191,4 +198,6 @@ pub(crate) struct Server {
     /// The ports of every part of the instance: brokers name each other, and who follows names whom.
     pub(crate) peers: BTreeMap<Part, PartState>,
     pub(crate) password: Option<String>,
+    /// Files of its certificate, if it is to speak TLS.
+    pub(crate) secured: Option<Vec<PathBuf>>,
 }

@@ -10,6 +10,8 @@ use super::{Part, Server};
 use crate::dir::{create, write_whole};
 use crate::error::Error;
 use crate::launch::{Place, arguments};
+use crate::secured;
+use crate::state::Port;
 
 const SETTINGS: &str = "\
 bind 127.0.0.1
@@ -29,6 +31,9 @@ pub(super) fn prepare(part: Part, server: &Server) -> Result<(), Error> {
     let folder = &server.launch.folder;
     create(folder)?;
     let mut text = format!("{SETTINGS}port {}\n", server.ports.port);
+    if let Some(port) = server.ports.further(Port::Encrypted) {
+        text.push_str(&secured::redis_settings(port));
+    }
     if let Some(password) = &server.password {
         text.push_str(&format!("requirepass \"{password}\"\nmasterauth \"{password}\"\n"));
     }
@@ -38,7 +43,8 @@ pub(super) fn prepare(part: Part, server: &Server) -> Result<(), Error> {
     }
     write_whole(&folder.join("redis.conf"), &text)?;
     if let Place::Root { uid, gid, .. } = server.launch.place {
-        for path in [folder.clone(), folder.join("redis.conf")] {
+        let own = [folder.clone(), folder.join("redis.conf")];
+        for path in own.into_iter().chain(server.secured.clone().unwrap_or_default()) {
             chown(&path, Some(uid), Some(gid)).map_err(Error::io("give to redis", &path))?;
         }
     }

@@ -10,6 +10,7 @@ use crate::dir::{create, remove_tree, write_whole};
 use crate::error::Error;
 use crate::launch::{Place, arguments, tail};
 use crate::part::Part;
+use crate::secured;
 use crate::sql::Session;
 use crate::time::Deadline;
 
@@ -73,8 +74,17 @@ pub(super) fn configure(server: &Server, (uid, gid): (u32, u32)) -> Result<(), E
     if stale.exists() {
         fs::remove_file(&stale).map_err(Error::io("delete", &stale))?;
     }
+    let mut text = format!("{SETTINGS}port = {}\n", server.ports.port);
+    if let Some(files) = &server.secured {
+        text.push_str(&secured::postgres_settings());
+        let access = data.join("pg_hba.conf");
+        write_whole(&access, secured::POSTGRES_ACCESS)?;
+        for path in files.iter().chain([&access]) {
+            chown(path, Some(uid), Some(gid)).map_err(Error::io("give to postgres", path))?;
+        }
+    }
     let settings = data.join("postgresql.conf");
-    write_whole(&settings, &format!("{SETTINGS}port = {}\n", server.ports.port))?;
+    write_whole(&settings, &text)?;
     chown(&settings, Some(uid), Some(gid)).map_err(Error::io("give to postgres", &settings))
 }
 

@@ -80,6 +80,7 @@ fn archive_classes(dir: &StackDir) -> Result<(), Error> {
         ports,
         peers: BTreeMap::new(),
         password: None,
+        secured: None,
     };
     let deadline = Deadline::after(TRIAL_MAX);
     kafka::prepare(Part::Kafka, &server, deadline)?;
