@@ -108,7 +108,8 @@ fn lag_is_told_while_nobody_consumes() {
     send(&world, 1, 100);
     oracle::await_drained(&world, &sql, 100, BOUND);
     let order = |actor: &str, order: &str| {
-        let (status, body) = node.post(&format!("/api/actors/{actor}/{order}"), TOKEN, BOUND).expect("an answer");
+        let (status, body) =
+            node.post(&format!("/api/actors/{actor}/{order}"), TOKEN, BOUND).expect("an answer");
         assert!(status < 300, "{order} {actor}: {status} {body}");
     };
     let total = |lag: &BTreeMap<i32, i64>| lag.values().sum::<i64>();

@@ -271,7 +271,11 @@ fn how_a_child_ends_while_its_group_goes_down_is_not_counted() {
     bench.exit(0, Ended::Abnormal);
     bench.exit(1, Ended::Normal);
     bench.down(2, "-");
-    assert_eq!(bench.settle(), "?2 -2 0 waits 1 +0 +1 +2", "one restart, and the transient child is part of the group");
+    assert_eq!(
+        bench.settle(),
+        "?2 -2 0 waits 1 +0 +1 +2",
+        "one restart, and the transient child is part of the group"
+    );
     assert_eq!(bench.ended, None);
 }
 

@@ -56,7 +56,9 @@ impl Family {
                     self.places.push((at, position));
                     (ChildRef::Actor(self.places.len() - 1), *kind)
                 }
-                Member::Supervisor(below) => (ChildRef::Supervisor(self.add(below, backoff)), Restart::Permanent),
+                Member::Supervisor(below) => {
+                    (ChildRef::Supervisor(self.add(below, backoff)), Restart::Permanent)
+                }
             };
             self.rules[at].children.push(child);
         }
@@ -91,14 +93,21 @@ impl Family {
 
 fn branch(below: Option<BoxedStrategy<Branch>>, fewest: usize) -> BoxedStrategy<Branch> {
     use Restart::{Permanent, Temporary, Transient};
-    let actor = prop_oneof![3 => Just(Permanent), 1 => Just(Transient), 1 => Just(Temporary)].prop_map(Member::Actor);
+    let actor =
+        prop_oneof![3 => Just(Permanent), 1 => Just(Transient), 1 => Just(Temporary)].prop_map(Member::Actor);
     let member = match below {
         None => actor.boxed(),
         Some(below) => prop_oneof![actor, below.prop_map(Member::Supervisor)].boxed(),
     };
-    let strategy = prop_oneof![Just(Strategy::OneForOne), Just(Strategy::OneForAll), Just(Strategy::RestForOne)];
+    let strategy =
+        prop_oneof![Just(Strategy::OneForOne), Just(Strategy::OneForAll), Just(Strategy::RestForOne)];
     (strategy, 0usize..4, 2u64..12, prop::collection::vec(member, fewest..4))
-        .prop_map(|(strategy, restarts, period_secs, children)| Branch { strategy, restarts, period_secs, children })
+        .prop_map(|(strategy, restarts, period_secs, children)| Branch {
+            strategy,
+            restarts,
+            period_secs,
+            children,
+        })
         .boxed()
 }
 

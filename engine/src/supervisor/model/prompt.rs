@@ -135,8 +135,20 @@ impl Both {
         prop_assert_eq!(real, expected, "steps after {}", after);
         prop_assert_eq!(&world.unstartable, &model.unstartable, "failed starts after {}", after);
         for actor in 0..*actors {
-            prop_assert_eq!(world.tree.is_down(actor), model.is_down(actor), "is {} down after {}", actor, after);
-            prop_assert_eq!(world.tree.is_held(actor), model.is_held(actor), "is {} held after {}", actor, after);
+            prop_assert_eq!(
+                world.tree.is_down(actor),
+                model.is_down(actor),
+                "is {} down after {}",
+                actor,
+                after
+            );
+            prop_assert_eq!(
+                world.tree.is_held(actor),
+                model.is_held(actor),
+                "is {} held after {}",
+                actor,
+                after
+            );
         }
         prop_assert_eq!(world.tree.is_alive(), model.is_alive(), "is the root alive after {}", after);
         if model.is_alive() {
