@@ -7,5 +7,6 @@ mod chaos;
 mod commands;
 mod e2e;
 mod editor;
+mod regression;
 mod rehearsal;
 mod tidy;

@@ -45,6 +45,19 @@ pub fn charge_is_consistent(batches: usize, bytes: usize) -> bool {
     batches > 0 || bytes == 0
 }
 
+/// Rows and their offset are durable together: of the offsets `0..next`, all of which have a row, each is there exactly
+/// once, and none from `next` on. `rows` are `(offset, how often)`, ascending. Gives the first offset that is not so.
+pub fn misplaced_row(next: i64, rows: &[(i64, usize)]) -> Option<i64> {
+    let mut expected = 0;
+    for &(offset, count) in rows {
+        if offset != expected || offset >= next || count != 1 {
+            return Some(offset.min(expected));
+        }
+        expected += 1;
+    }
+    (expected < next).then_some(expected)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -62,6 +75,12 @@ mod tests {
         assert_eq!(step_backwards(&[(2, 5), (1, 6)]), Some(1));
         assert_eq!(out_of_order(&[1, 2, 9]), None);
         assert_eq!(out_of_order(&[1, 2, 2]), Some(2));
+        assert_eq!(misplaced_row(2, &[(0, 1), (1, 1)]), None);
+        assert_eq!(misplaced_row(0, &[]), None);
+        assert_eq!(misplaced_row(2, &[(0, 1), (1, 2)]), Some(1), "doubled");
+        assert_eq!(misplaced_row(3, &[(0, 1), (2, 1)]), Some(1), "lost");
+        assert_eq!(misplaced_row(3, &[(0, 1), (1, 1)]), Some(2), "lost at the end");
+        assert_eq!(misplaced_row(1, &[(0, 1), (1, 1)]), Some(1), "ahead of its offset");
         assert!(charge_is_consistent(0, 0) && charge_is_consistent(1, 0) && !charge_is_consistent(0, 1));
     }
 

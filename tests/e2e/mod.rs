@@ -12,7 +12,7 @@ mod crash;
 mod kafka;
 mod migrations;
 pub mod node;
-mod oracle;
+pub mod oracle;
 mod outage;
 mod readiness;
 mod recorded;

@@ -15,6 +15,8 @@ pub(crate) mod fault;
 mod gather;
 mod numeric;
 mod positions;
+#[cfg(test)]
+mod rebalance;
 pub(crate) mod rows;
 mod session;
 pub(crate) mod store;

@@ -236,6 +236,26 @@ mod loom_models {
     }
 
     #[test]
+    fn a_lease_dropped_unsettled_comes_again_first_and_its_room_is_not_given_away() {
+        model(|| {
+            let link = link(1, 10);
+            let sender = sending(&link, vec![item(1), item(2)]);
+            let (mut receiver, mut offsets) = (link.receiver(), Vec::new());
+            let dropped = block_on(receiver.lease()).unwrap();
+            assert_eq!(link.fill().batches, 1);
+            offsets.push(dropped.offset);
+            drop(dropped);
+            while let Some(lease) = block_on(receiver.lease()) {
+                offsets.push(lease.offset);
+                lease.settle();
+            }
+            assert_eq!(offsets, [1, 1, 2]);
+            sender.join().unwrap();
+            assert_eq!(link.fill().bytes, 0);
+        });
+    }
+
+    #[test]
     fn a_replaced_sender_waiting_for_room_is_told_and_cannot_take_its_successors_wake_up() {
         model(|| {
             let link = link(1, 10);
