@@ -8,9 +8,11 @@
 mod bad_messages;
 mod connect;
 mod crash;
+mod dlq;
 mod kafka;
 mod migrations;
 pub mod node;
+mod offsets;
 mod oracle;
 mod outage;
 mod readiness;

@@ -23,19 +23,24 @@ mod updater;
 
 use crate::Services;
 use aqueduct_engine::{Class, Error, Factory};
-use aqueduct_topology::model::{Actor, Kind, Policy, RedisCache};
+use aqueduct_topology::model::{Actor, Kind, Policy, RedisCache, Topology};
 use arrow_schema::{DataType, Field, Schema};
 use std::sync::Arc;
 
 /// The factory of one `redis_cache`.
 pub fn factory(actor: &Actor, options: &RedisCache, services: &Services) -> Result<Factory, Error> {
+    over(actor, options, services, store_of(actor, services)?)
+}
+
+/// Stores in the Redis server of the topology.
+pub(crate) fn store_of(actor: &Actor, services: &Services) -> Result<store::Open, Error> {
     let connection = services.topology.connections.redis.as_ref().ok_or_else(|| {
         let message =
             "no Redis server is named; write `connections: { redis: { url: .. } }` or set REDIS_URL";
         refused(actor, message)
     })?;
     let server = server::Server::new(connection).map_err(|error| refused(actor, &error.message))?;
-    over(actor, options, services, store::redis(server, connection.pool))
+    Ok(store::redis(server, connection.pool))
 }
 
 /// A `redis_cache` that writes where `open` says.
@@ -55,7 +60,7 @@ pub(crate) fn over(
         deletion::check(&condition.text, &schema).map_err(|error| refused(actor, &error.message))?;
     }
     let plan = Arc::new(updater::Plan {
-        layout: rows::Layout::new(options, sources_above(actor, services)),
+        layout: rows::Layout::new(options, sources_above(actor, &services.topology)),
         open,
         best_effort: actor.policy == Policy::BestEffort,
         offsets: services.offsets.clone(),
@@ -77,12 +82,12 @@ fn schema_of(actor: &Actor, services: &Services) -> Option<Schema> {
     Some(Schema::new(names.collect::<Vec<_>>()))
 }
 
-/// The identities of the sources whose rows reach `actor`.
-fn sources_above(actor: &Actor, services: &Services) -> Vec<Arc<str>> {
+/// The identities of the sources whose rows reach `actor`, in the order that counts in a cache's own.
+pub(crate) fn sources_above(actor: &Actor, topology: &Topology) -> Vec<Arc<str>> {
     let mut above: Vec<&str> = actor.from.iter().map(|from| from.value.as_str()).collect();
     let mut sources: Vec<Arc<str>> = Vec::new();
     while let Some(name) = above.pop() {
-        let Some(actor) = services.topology.actor(name) else { continue };
+        let Some(actor) = topology.actor(name) else { continue };
         if actor.kind.is_source() {
             sources.push(actor.id.value.as_str().into());
         }

@@ -16,7 +16,7 @@ mod gather;
 mod numeric;
 mod positions;
 pub(crate) mod rows;
-mod session;
+pub(crate) mod session;
 pub(crate) mod store;
 pub(crate) mod table;
 mod transaction;

@@ -73,7 +73,7 @@ impl Store for Timescale {
 
 /// A connection and its prepared statements.
 #[derive(Debug)]
-struct Session {
+pub(crate) struct Session {
     connection: Connection,
     plan: Plan,
     copy: Statement,
@@ -84,7 +84,7 @@ struct Session {
 
 impl Session {
     /// Connects, compares the table with the rows, prepares.
-    async fn open(timescale: &Timescale, target: &Target) -> Result<Self, Error> {
+    pub(crate) async fn open(timescale: &Timescale, target: &Target) -> Result<Self, Error> {
         let connection = timescale.connect().await?;
         let plan = table::check(&connection, &target.table, &target.columns, &target.unique).await?;
         let unique = !target.unique.is_empty();
@@ -104,6 +104,11 @@ impl Session {
         };
         let advance = prepare(&connection, target, fence::ADVANCE).await?;
         Ok(Self { connection, plan, copy, advance, staged })
+    }
+
+    /// What it speaks on: further statements of the same transaction.
+    pub(crate) fn connection(&self) -> &Connection {
+        &self.connection
     }
 
     /// Moves the offsets; all of them or it is a miss.
