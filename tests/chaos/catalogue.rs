@@ -1,10 +1,10 @@
 //! All scenarios, in the order of the report.
 
-use super::process;
 use super::scenario::Scenario;
+use super::{kafka, process};
 
 pub fn all() -> Vec<Scenario> {
-    [process::SCENARIOS].concat()
+    [process::SCENARIOS, kafka::SCENARIOS].concat()
 }
 
 #[test]

@@ -16,6 +16,8 @@
 #![expect(clippy::disallowed_methods, reason = "tests watch the machine's clock from outside")]
 
 mod catalogue;
+mod kafka;
+mod kit;
 mod load;
 mod log;
 mod oracle;

@@ -2,7 +2,7 @@
 
 use super::load::{KEYS, Load};
 use super::log::Log;
-use super::oracle::{self, Stored};
+use super::oracle::{self, Findings, Stored};
 use super::trial::{Kit, Trial};
 use crate::e2e::node::Node;
 use crate::e2e::wait;
@@ -37,6 +37,13 @@ actors:
   history: { kind: timescale_writer, from: trades, table: market.trades, flush: { rows: 2000, interval: 20ms } }
   cache:   { kind: redis_cache, from: trades, key: "{prefix}{k}", value: [ts, id, p], order_by: ts, policy: best_effort }
 "#;
+
+/// [`CHAOS`] with further options of its source, such as `membership: dynamic`.
+pub fn chaos_with(source: &str) -> String {
+    let plain = r#"topic: "{topic}" }"#;
+    assert!(CHAOS.contains(plain), "the topology's source is written so");
+    CHAOS.replace(plain, &format!(r#"topic: "{{topic}}", {source} }}"#))
+}
 
 /// How long anything may take to come right after the last fault.
 pub const BOUND: Duration = Duration::from_secs(120);
@@ -87,6 +94,11 @@ impl Stage {
     /// Records at that rate from now on.
     pub fn load(&self, per_second: u64) -> Load {
         Load::start(self.client(), &self.world.topic, PARTITIONS, per_second)
+    }
+
+    /// The topic as it is now.
+    pub fn log(&self) -> Log {
+        Log::read(self.client(), &self.world.topic)
     }
 
     /// How many rows the table has; `None` while the database does not say.
@@ -143,7 +155,12 @@ impl Stage {
 
     /// The same where the log alone says what was sent.
     pub fn judge_log(&self, trial: &mut Trial<'_>, nodes: Vec<Node>) {
-        let log = Log::read(self.client(), &self.world.topic);
+        self.judge_logs(trial, nodes, &[]);
+    }
+
+    /// The same where the topic held records, `gone` by now, that were written before.
+    pub fn judge_logs(&self, trial: &mut Trial<'_>, nodes: Vec<Node>, gone: &[Log]) {
+        let log = self.log();
         let ends: i64 = log.bounds.values().map(|(_, end)| end).sum();
         self.await_progress(ends);
         let mut wrong = Vec::new();
@@ -159,8 +176,9 @@ impl Stage {
         if trial.peak_memory_mib > MEMORY_MIB_MAX {
             wrong.push(format!("a node used {} MiB", trial.peak_memory_mib));
         }
-        let stored = Stored::read(&self.world.sql(), &self.topology);
-        let mut findings = oracle::compare(&log, &stored);
+        let mut stored = Stored::read(&self.world.sql(), &self.topology);
+        let before = gone.iter().map(|log| oracle::settle(log, &mut stored)).collect::<Vec<_>>();
+        let mut findings = before.into_iter().fold(oracle::compare(&log, &stored), Findings::and);
         wrong.extend(self.stale_keys(&stored));
         findings.wrong.extend(wrong);
         trial.findings = Some(findings);

@@ -1,8 +1,8 @@
 //! `kill -9`, again and again, whatever the engine is in the middle of.
 
+use super::super::kit::PLAIN;
 use super::super::stage::Stage;
 use super::super::trial::Trial;
-use super::PLAIN;
 use std::time::Duration;
 
 /// The kill comes at a random moment of the cycle of COPY, offset update, COMMIT and Redis.

@@ -29,7 +29,7 @@ pub(super) fn prepare(server: &Server) -> Result<(), Error> {
     let folder = &server.launch.folder;
     create(folder)?;
     let password = server.password.as_ref().map(|password| format!("requirepass \"{password}\"\n"));
-    let text = format!("{SETTINGS}port {}\n{}", server.port, password.unwrap_or_default());
+    let text = format!("{SETTINGS}port {}\n{}", server.ports.port, password.unwrap_or_default());
     write_whole(&folder.join("redis.conf"), &text)?;
     if let Place::Root { uid, gid, .. } = server.launch.place {
         for path in [folder.clone(), folder.join("redis.conf")] {
