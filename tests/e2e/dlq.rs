@@ -236,6 +236,42 @@ fn of_a_record_only_the_rejected_row_is_replayed_and_a_whole_record_only_as_a_wh
 }
 
 #[test]
+fn a_record_rejected_whole_is_written_with_all_its_rows_or_not_at_all() {
+    let world = World::shared();
+    let (file, sql) = prepared(&world, BASKETS);
+    let rows = basket(1, [5, -9, 6]).1.replace("rows", "alt");
+    let whole = format!(r#"{{"rows":7,{}"#, &rows[1..]);
+    send(&world, std::iter::once(("K1".to_owned(), whole, START_MS)));
+    run_to_the_end(&world, &file);
+    assert_eq!((sql.integer(ROWS), sql.integer(PENDING)), (0, 1));
+    let half = world.write_topology(&BASKETS.replace("/rows", "/alt"));
+    let done = json(&world, &["dlq", "replay", path(&half)]);
+    assert_eq!(
+        (&done["failed_again"], sql.integer(ROWS)),
+        (&1.into(), 0),
+        "one row of it is still refused: {done}"
+    );
+    let fixed = world.write_topology(&BASKETS.replace("/rows", "/alt").replace("p > 0", "p > -10"));
+    let done = json(&world, &["dlq", "replay", path(&fixed), "--again"]);
+    assert_eq!((&done["written"], sql.integer(ROWS), sql.integer(PENDING)), (&1.into(), 3, 0), "{done}");
+}
+
+#[test]
+fn letters_of_records_that_a_node_will_judge_again_are_left_to_it() {
+    let world = World::shared();
+    let (file, sql) = prepared(&world, TRADES);
+    send(&world, (1..=3).map(poisoned));
+    run_to_the_end(&world, &file);
+    // As if the node had ended after it stored the letters and before their batch was committed.
+    sql.batch("UPDATE aqueduct.offsets SET next_offset = 0");
+    let fixed = world.write_topology(&TRADES.replace(REQUIRE, ""));
+    let left = json(&world, &["dlq", "replay", path(&fixed)]);
+    assert_eq!((&left["taken"], &left["not_taken"]["unsettled"]), (&0.into(), &3.into()), "{left}");
+    run_to_the_end(&world, &fixed);
+    assert_eq!((sql.integer(ROWS), sql.integer(DISTINCT), sql.integer(PENDING)), (3, 3, 0));
+}
+
+#[test]
 fn what_the_database_refused_is_judged_anew_and_reaches_that_table_alone() {
     let world = World::shared();
     let (file, sql) = prepared(&world, TRADES);
@@ -259,18 +295,96 @@ fn a_replayed_value_never_takes_the_place_of_a_newer_one() {
     use bb8_redis::redis::Commands;
     let world = World::shared();
     let (file, sql) = prepared(&world, TRADES);
-    // 50 and 100 have one key; the older one is replayed after the newer one was written. 51 has a key of its own.
-    send(&world, [poisoned(50), trade(100), poisoned(51)].into_iter());
+    // Ids greater than any offset, as they are where several topologies share a database.
+    sql.batch("ALTER TABLE aqueduct.dead_letter ALTER COLUMN id RESTART WITH 1000000");
+    // Of each key a trade that is refused, then one of the same time: only where they came from tells which is newer.
+    let at_once = |id: u64| {
+        let (key, value, time) = trade(id);
+        (key, value.replace(&time.to_string(), &START_MS.to_string()), time)
+    };
+    let refused = (1..=50).map(|id| {
+        let (key, value, time) = at_once(id);
+        (key, value.replace("\"p\":\"", "\"p\":\"-"), time)
+    });
+    send(&world, refused.chain((51..=100).map(at_once)).chain(std::iter::once(poisoned(151))));
     run_to_the_end(&world, &file);
     let fixed = world.write_topology(&TRADES.replace(REQUIRE, ""));
     json(&world, &["dlq", "replay", path(&fixed)]);
-    assert_eq!(sql.integer(ROWS), 3);
+    assert_eq!(sql.integer(ROWS), 101);
     let mut redis = world.redis();
-    let id = |redis: &mut bb8_redis::redis::Connection, key: &str| -> Option<String> {
-        redis.hget(format!("{}{key}", world.prefix), "id").expect("a hash")
-    };
-    assert_eq!(id(&mut redis, "K00").as_deref(), Some("100"));
-    assert_eq!(id(&mut redis, "K01").as_deref(), Some("51"));
+    for id in 51..=100 {
+        let key = format!("{}K{:02}", world.prefix, id % 50);
+        let found: Option<String> = redis.hget(&key, "id").expect("a hash");
+        let expected = if id == 51 { 151 } else { id };
+        assert_eq!(found, Some(expected.to_string()), "{key}");
+    }
+}
+
+/// Rows into a topic; letters beside no rows, in the database all the same.
+const COPIES: &str = r#"
+topology: copies-{topic}
+connections:
+  kafka:     { bootstrap: "${KAFKA_BOOTSTRAP}" }
+  timescale: { url: "${TIMESCALE_URL}" }
+actors:
+  ticks: { kind: kafka_source, topic: "{topic}" }
+  trades:
+    kind: normalizer
+    from: ticks
+    fields: { id: { type: int64, path: /id }, p: { type: "decimal(18,8)", path: /p } }
+    require: { price_positive: p > 0 }
+  copy: { kind: kafka_sink, from: trades, topic: "{out}" }
+"#;
+
+#[test]
+fn letters_of_a_topology_without_rows_reach_its_topic() {
+    use rdkafka::consumer::{BaseConsumer, Consumer};
+    let world = World::shared();
+    let out = world.stack().fresh_topic(1).expect("a topic");
+    let file = world.write_topology(&COPIES.replace("{out}", &out));
+    command(&world, 0, &["migrate", "up", path(&file)]);
+    send(&world, [trade(1), poisoned(2), poisoned(3)].into_iter());
+    run_to_the_end(&world, &file);
+    let consumer: BaseConsumer = rdkafka::ClientConfig::new()
+        .set("bootstrap.servers", world.stack().kafka_bootstrap())
+        .create()
+        .expect("a consumer");
+    let copied = || consumer.fetch_watermarks(&out, 0, Duration::from_secs(10)).expect("watermarks").1;
+    assert_eq!((copied(), world.sql().integer(PENDING)), (1, 2));
+    let fixed = world.write_topology(&COPIES.replace("{out}", &out).replace(REQUIRE, ""));
+    for (written, copies) in [(2, 3), (0, 3)] {
+        let done = json(&world, &["dlq", "replay", path(&fixed)]);
+        assert_eq!((&done["written"], &done["left"]), (&written.into(), &0.into()), "{done}");
+        assert_eq!((copied(), world.sql().integer(PENDING)), (copies, 0));
+    }
+}
+
+#[test]
+fn a_replay_that_is_told_to_stop_says_so_and_the_next_one_goes_on() {
+    const POISONED: u64 = 60_000;
+    let world = World::shared();
+    let (file, sql) = prepared(&world, TRADES);
+    send(&world, (1..=POISONED).map(poisoned));
+    run_to_the_end(&world, &file);
+    let fixed = world.write_topology(&TRADES.replace(REQUIRE, ""));
+    let replay = world
+        .mortal_aqueduct()
+        .args(["dlq", "replay", path(&fixed)])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .expect("the binary starts");
+    wait::until("rows of the replay", BOUND, || (sql.integer(ROWS) > 0).then_some(()));
+    let pid = rustix::process::Pid::from_raw(replay.id() as i32).expect("a process id");
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("the process is ours");
+    let output = replay.wait_with_output().expect("its end");
+    assert_eq!(output.status.code(), Some(1), "{}", errors(&output));
+    assert!(errors(&output).contains("it was told to stop; what is done is marked"), "{}", errors(&output));
+    let rows = sql.integer(ROWS);
+    assert_eq!(rows + sql.integer(PENDING), POISONED as i64, "what is written is marked");
+    let done = json(&world, &["dlq", "replay", path(&fixed)]);
+    assert_eq!((&done["written"], &done["left"]), (&(POISONED as i64 - rows).into(), &0.into()), "{done}");
+    assert_eq!((sql.integer(ROWS), sql.integer(DISTINCT)), (POISONED as i64, POISONED as i64));
 }
 
 #[test]

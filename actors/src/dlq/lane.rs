@@ -33,7 +33,7 @@ pub struct Lane {
 
 /// Where letters of `rejecter`, whose records came from the source `source`, enter `topology`. `to` names another entry;
 /// the sinks in `done` have what is replayed already. The error says what to do.
-pub fn lane(
+pub(super) fn lane(
     topology: &Topology,
     (rejecter, source): (&str, &str),
     to: Option<&str>,

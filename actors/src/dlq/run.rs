@@ -40,23 +40,23 @@ impl Taken {
 }
 
 /// Shared by the actors of a run.
-pub struct Run {
+pub(super) struct Run {
     /// The way they go.
-    pub lane: Lane,
+    pub(super) lane: Lane,
     /// The topology's name.
-    pub topology: Arc<str>,
+    pub(super) topology: Arc<str>,
     /// This node's name.
-    pub node: Arc<str>,
+    pub(super) node: Arc<str>,
     /// The database.
-    pub timescale: Timescale,
+    pub(super) timescale: Timescale,
     /// The place of the letters' source among those of each cache, by the cache's name: it is part of its order.
-    pub source_of_cache: BTreeMap<String, u16>,
+    pub(super) source_of_cache: BTreeMap<String, u16>,
     letters: Mutex<BTreeMap<i64, Taken>>,
 }
 
 impl Run {
     /// A run of `letters` along `lane`.
-    pub fn new(
+    pub(super) fn new(
         lane: Lane,
         (topology, node): (Arc<str>, Arc<str>),
         timescale: Timescale,
@@ -67,7 +67,7 @@ impl Run {
     }
 
     /// What is known of one letter.
-    pub fn get(&self, id: i64) -> Option<Taken> {
+    pub(super) fn get(&self, id: i64) -> Option<Taken> {
         self.lock().get(&id).copied()
     }
 

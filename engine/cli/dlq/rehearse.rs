@@ -35,7 +35,8 @@ struct Verdicts {
 
 pub(super) fn run(work: &Work, format: Format) -> Result<Exit> {
     let mut verdicts = Verdicts::default();
-    for (group, lane) in &work.ways {
+    let has_sinks = |lane: &Lane| lane.topology.actors.iter().any(|actor| actor.kind.is_sink());
+    for (group, lane) in work.ways.iter().filter(|(_, lane)| has_sinks(lane)) {
         let mut after = 0;
         loop {
             let (letters, payloads) = page(work, (group, lane), &mut after)?;

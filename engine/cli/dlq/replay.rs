@@ -177,8 +177,9 @@ async fn replay(work: &Work, connection: &Connection, format: Format) -> Result<
             sum.filtered += fates.filtered;
             sum.failed += fates.failed;
             sum.left += fates.left;
-            if let Some(how) = outcome {
-                (exit, ended) = (how.0, Some(how.1));
+            let stopped = (fates.left > 0).then(|| (Exit::Failed, "it was told to stop".to_owned()));
+            if let Some((code, why)) = outcome.or(stopped) {
+                (exit, ended) = (code, Some(why));
                 break 'ways;
             }
             after = last;
@@ -245,7 +246,7 @@ fn early_end(outcome: &Outcome, gave_up: bool) -> Option<(Exit, String)> {
     if gave_up {
         return Some((Exit::Unavailable, format!("something was away for {} s", WAITING_MAX.as_secs())));
     }
-    (outcome.exit_code != 0).then(|| (Exit::Runtime(outcome.exit_code), reasons))
+    (outcome.exit_code != 0).then_some((Exit::Runtime(outcome.exit_code), reasons))
 }
 
 /// Says how far it has come and who waits; ends the run when all is done, or somebody waits too long.
