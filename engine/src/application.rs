@@ -242,7 +242,7 @@ impl RuntimeApplication {
         side_tasks.push(recorder::upkeep(registry.clock.clone()));
         let store = self.graph.offsets.clone().map(watch::Sender::new);
         if let Some(store) = &store {
-            side_tasks.push(probe::start(store.subscribe(), registry.clone()));
+            side_tasks.push(probe::start(store.subscribe(), registry.clone(), self.shared.claims.clone()));
         }
         drop(self.reload_requests.take());
         let seats = Seats::new(self.placement)

@@ -106,6 +106,8 @@ pub struct Position {
     pub epoch: i64,
     /// The next offset that sink needs.
     pub next_offset: i64,
+    /// Whether somebody moved it under a claim of this process: the claim does not hold, and nobody else has the partition.
+    pub moved: bool,
 }
 
 /// Why a claim does not hold any more.

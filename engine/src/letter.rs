@@ -9,6 +9,28 @@ use crate::class::Class;
 use std::sync::Arc;
 use tokio::sync::{Mutex, mpsc, oneshot};
 
+/// How much of a record a letter speaks of: what of it is still to be written, should it be judged anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// All of it: no row was handed on.
+    Record,
+    /// The row at [`Letter::row`], and no other.
+    Row,
+    /// Several rows whose places are not told; others of the record may have been handed on.
+    Several,
+}
+
+impl Extent {
+    /// As it is stored.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Extent::Record => "record",
+            Extent::Row => "row",
+            Extent::Several => "several",
+        }
+    }
+}
+
 /// One rejected record (or one rejected row of it).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Letter {
@@ -22,6 +44,8 @@ pub struct Letter {
     pub offset: i64,
     /// The row within the record; 0 when the whole record was rejected.
     pub row: i32,
+    /// How much of the record it speaks of.
+    pub extent: Extent,
     /// Why, as a class.
     pub class: Class,
     /// Why, as a stable short word: a `require` name, `json`, `missing_field`, .. Used as a metric label.
@@ -39,7 +63,7 @@ pub struct Letter {
 }
 
 impl Letter {
-    /// A letter for the record at `offset` of `batch`, raw bytes included.
+    /// A letter for one row of the record at `offset` of `batch`, raw bytes included. See [`Letter::of`].
     pub fn for_record(
         actor: &Arc<str>,
         batch: &Batch,
@@ -54,6 +78,7 @@ impl Letter {
             epoch: batch.origin.epoch,
             offset,
             row,
+            extent: Extent::Row,
             class,
             reason,
             detail,
@@ -66,6 +91,11 @@ impl Letter {
             record_time_ms: index.and_then(|index| batch.raw.time_ms(index)),
         }
     }
+
+    /// The same letter, of another extent.
+    pub fn of(self, extent: Extent) -> Self {
+        Self { extent, ..self }
+    }
 }
 
 impl Letter {
@@ -73,6 +103,7 @@ impl Letter {
     /// [`Link::receiver_crashed`](crate::link::protocol::Link::receiver_crashed). `message` is what the crash said.
     pub fn crashed_actor(actor: &Arc<str>, batch: &Batch, offset: i64, message: String) -> Self {
         Self::for_record(actor, batch, (offset, 0), (Class::Bug, "crashed_actor".into()), message)
+            .of(Extent::Record)
     }
 }
 

@@ -37,7 +37,7 @@ pub use claim::{Claim, ClaimRequest, Claims, LogRange, Loss, OffsetStore, Owner,
 pub use class::{Class, Error};
 pub use clock::Clock;
 pub use ledger::{Ledger, SinkIndex, SinkSpec};
-pub use letter::{DeadLetterPort, Letter, LetterRequest};
+pub use letter::{DeadLetterPort, Extent, Letter, LetterRequest};
 pub use lifecycle::reload::{Next, ReloadAnswer, ReloadError, ReloadRequest};
 pub use lifecycle::{ManifestEntry, Outcome};
 pub use link::Lease;

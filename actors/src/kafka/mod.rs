@@ -7,6 +7,7 @@ pub mod client;
 pub mod config;
 pub mod intake;
 pub mod letters;
+pub mod logs;
 pub mod offsets;
 pub mod producer;
 pub mod query;

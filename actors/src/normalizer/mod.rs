@@ -64,8 +64,8 @@ impl Actor for Normalizer {
 
 fn letters(actor: &Arc<str>, batch: &Batch, rejects: Vec<reject::Reject>) -> Vec<Letter> {
     let letter = |reject: reject::Reject| {
-        let place = (reject.offset, reject.row);
-        Letter::for_record(actor, batch, place, (reject.class, reject.reason), reject.detail)
+        let (place, why) = ((reject.offset, reject.row), (reject.class, reject.reason));
+        Letter::for_record(actor, batch, place, why, reject.detail).of(reject.extent)
     };
     rejects.into_iter().map(letter).collect()
 }

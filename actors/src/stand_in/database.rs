@@ -108,6 +108,7 @@ impl Database {
             key: key.clone(),
             epoch: row.epoch,
             next_offset: row.next_offset,
+            moved: false,
         };
         self.lock().offsets.iter().map(position).collect()
     }

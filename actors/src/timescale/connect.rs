@@ -23,7 +23,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_postgres::config::{SslMode, TargetSessionAttrs};
-use tokio_postgres::{AsyncMessage, Client, Config, NoTls, SimpleQueryMessage};
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{AsyncMessage, Client, Config, NoTls, Row, SimpleQueryMessage};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 /// What every session is set to: the server drops us when we vanish, and says so when it waits for a lock. A name
@@ -289,6 +290,36 @@ impl Connection {
             ));
         }
         Ok(())
+    }
+
+    /// The rows of one statement, within what a statement may take.
+    pub async fn rows(
+        &self,
+        doing: &str,
+        statement: &str,
+        params: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, Error> {
+        self.within(doing, limits::STATEMENT_WAIT_MAX, self.client.query(statement, params)).await
+    }
+
+    /// The one row of such a statement.
+    pub async fn row(
+        &self,
+        doing: &str,
+        statement: &str,
+        params: &[&(dyn ToSql + Sync)],
+    ) -> Result<Row, Error> {
+        self.within(doing, limits::STATEMENT_WAIT_MAX, self.client.query_one(statement, params)).await
+    }
+
+    /// How many rows one statement hit, within what a statement may take.
+    pub async fn hits(
+        &self,
+        doing: &str,
+        statement: &str,
+        params: &[&(dyn ToSql + Sync)],
+    ) -> Result<u64, Error> {
+        self.within(doing, limits::STATEMENT_WAIT_MAX, self.client.execute(statement, params)).await
     }
 
     /// Awaits `answer` for at most `limit`.

@@ -21,6 +21,7 @@ mod pool;
 pub mod slots;
 pub mod sql;
 mod sslmode;
+pub mod tending;
 pub mod types;
 
 pub use connect::{Connection, Connector};

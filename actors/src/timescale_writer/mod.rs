@@ -18,7 +18,7 @@ mod positions;
 #[cfg(test)]
 mod rebalance;
 pub(crate) mod rows;
-mod session;
+pub(crate) mod session;
 pub(crate) mod store;
 pub(crate) mod table;
 mod transaction;

@@ -74,7 +74,7 @@ impl Store for Timescale {
 
 /// A connection and its prepared statements.
 #[derive(Debug)]
-struct Session {
+pub(crate) struct Session {
     connection: Connection,
     plan: Plan,
     copy: Statement,
@@ -121,7 +121,7 @@ impl Shape {
 
 impl Session {
     /// Connects, compares the table with the rows, prepares.
-    async fn open(timescale: &Timescale, target: &Target) -> Result<Self, Error> {
+    pub(crate) async fn open(timescale: &Timescale, target: &Target) -> Result<Self, Error> {
         let connection = timescale.connect().await?;
         // Before the plan: altered in between, it shows.
         let shape = Shape::read(&connection, target).await?;
@@ -143,6 +143,11 @@ impl Session {
         };
         let advance = prepare(&connection, target, fence::ADVANCE).await?;
         Ok(Self { connection, plan, copy, advance, staged, shape })
+    }
+
+    /// What it speaks on: further statements of the same transaction.
+    pub(crate) fn connection(&self) -> &Connection {
+        &self.connection
     }
 
     /// Moves the offsets; all of them or it is a miss.

@@ -13,7 +13,7 @@ use crate::claim::Claims;
 use crate::class::{Class, Error};
 use crate::clock::Clock;
 use crate::ledger::{Ledger, SinkIndex};
-use crate::letter::{DeadLetterPort, Letter};
+use crate::letter::{DeadLetterPort, Extent, Letter};
 use crate::link::{Crash, Link};
 use crate::port::{Edge, EdgeMeter, Inputs, Outputs};
 use crate::status::{State, Status};
@@ -160,7 +160,8 @@ impl Blueprint {
                 Crash::Condemned { batch, offset, message } => {
                     ended = Ended::Probation;
                     let (name, why) = (&self.identity.name, (Class::Bug, "crash".into()));
-                    let letter = Letter::for_record(name, &batch, (offset, 0), why, message);
+                    let letter =
+                        Letter::for_record(name, &batch, (offset, 0), why, message).of(Extent::Record);
                     self.record.condemned().push(letter);
                 }
             }

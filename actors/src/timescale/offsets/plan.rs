@@ -104,7 +104,7 @@ fn beyond_the_end(request: &ClaimRequest, sink: &SinkIdentity, offset: i64) -> E
         Class::Config,
         format!(
             "sink `{}` has stored offset {offset} of {}/{}, but the log ends at {}: was the topic created anew, or did \
-             Kafka lose data? Nothing is read until somebody decides: `aqueduct offsets reset FILE` starts it over",
+             Kafka lose data? Nothing is read until somebody decides: `aqueduct offsets reset FILE --to earliest --write-again` starts it over",
             sink.id, key.topic, key.partition, request.log.end
         ),
     )
