@@ -37,7 +37,7 @@ fn withdrawn(
     withdraw: impl Fn(&Stage, &Login),
     restore: impl Fn(&Stage, &Login),
 ) {
-    let (mut stage, login) = set(trial);
+    let (stage, login) = set(trial);
     let load = stage.load(2_000);
     let node = stage.node("secured");
     stage.await_progress(2_000);
@@ -88,7 +88,7 @@ fn timescale_password_changed(trial: &mut Trial<'_>) {
 
 /// Redis too asks only those who come anew. The history flows on meanwhile.
 fn redis_password_changed(trial: &mut Trial<'_>) {
-    let (mut stage, login) = set(trial);
+    let (stage, login) = set(trial);
     let load = stage.load(2_000);
     let node = stage.node("secured");
     stage.await_progress(2_000);

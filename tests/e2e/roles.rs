@@ -157,7 +157,7 @@ fn who_may_not_create_roles_migrates_all_the_same_and_is_told() {
     let said = migrate("up");
     for role in ["aqueduct_writer", "aqueduct_reader"] {
         let sentence = format!("warning: role {role} does not exist, and {} may not create it", owner.name);
-        assert!(said.contains("0004_roles.sql:") && said.contains(&sentence), "{said}");
+        assert!(said.contains("0005_roles.sql:") && said.contains(&sentence), "{said}");
     }
     let sql = world.sql();
     let node = Node::start_with(&world, &file, "owner", &[], &[("TIMESCALE_URL", &url)]);

@@ -30,11 +30,15 @@ use std::sync::Arc;
 
 /// The factory of one `redis_cache`.
 pub fn factory(actor: &Actor, options: &RedisCache, services: &Services) -> Result<Factory, Error> {
-    over(actor, options, services, store_of(actor, services)?)
+    over(actor, options, services, store_of(actor, options, services)?)
 }
 
 /// Stores in the Redis server of the topology.
-pub(crate) fn store_of(actor: &Actor, services: &Services) -> Result<store::Open, Error> {
+pub(crate) fn store_of(
+    actor: &Actor,
+    options: &RedisCache,
+    services: &Services,
+) -> Result<store::Open, Error> {
     let connection = services.topology.connections.redis.as_ref().ok_or_else(|| {
         let message =
             "no Redis server is named; write `connections: { redis: { url: .. } }` or set REDIS_URL";

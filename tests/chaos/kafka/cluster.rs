@@ -37,7 +37,7 @@ pub fn broker_lost_and_back(trial: &mut Trial<'_>) {
 /// Kills the broker that `victim` names, has it back, and so on. While it is away a node comes or goes, so that the group
 /// must agree anew.
 fn lose(trial: &mut Trial<'_>, victim: impl Fn(&Stage, &mut fastrand::Rng) -> Part) {
-    let mut stage = Stage::set(trial, CLUSTER);
+    let stage = Stage::set(trial, CLUSTER);
     Cluster::of(&stage).await_in_sync(&stage.world.topic);
     let load = stage.load(500);
     let first = stage.node("first");

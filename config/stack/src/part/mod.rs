@@ -49,7 +49,6 @@ impl Part {
     pub const DEFAULT: [Part; 3] = [Part::Kafka, Part::Timescale, Part::Redis];
 
     /// All parts, in the order they are shown.
-    pub const ALL: [Part; 6] =
     pub const ALL: [Part; 8] = [
         Part::Kafka,
         Part::Broker2,
