@@ -27,8 +27,8 @@ BEGIN
 END
 $roles$;
 
--- What the roles may do in schema `aqueduct`, as far as they exist; may be run again at will. A migration that adds a
--- table to the schema replaces this function and calls it.
+-- What the roles may do in schema `aqueduct`, as far as they exist; may be run again at will. A migration that adds
+-- columns or tables to the schema ends with `SELECT aqueduct.grant_roles();`, and replaces it where writers need more.
 CREATE FUNCTION aqueduct.grant_roles()
 RETURNS void
 LANGUAGE plpgsql
@@ -39,8 +39,15 @@ BEGIN
         GRANT USAGE ON SCHEMA aqueduct TO aqueduct_writer;
         GRANT SELECT ON aqueduct.migrations TO aqueduct_writer;
         GRANT SELECT, INSERT, UPDATE ON aqueduct.offsets TO aqueduct_writer;
-        -- A claim takes back the letters it will judge again; a replay marks those it has brought home.
-        GRANT SELECT, INSERT, DELETE, UPDATE (replayed_at) ON aqueduct.dead_letter TO aqueduct_writer;
+        -- A claim takes back the letters it will judge again.
+        GRANT SELECT, INSERT, DELETE ON aqueduct.dead_letter TO aqueduct_writer;
+        -- A replay notes what became of a letter, and leaves as it is what was rejected, where and why.
+        EXECUTE (
+            SELECT format('GRANT UPDATE (%s) ON aqueduct.dead_letter TO aqueduct_writer', string_agg(quote_ident(attname), ', '))
+            FROM pg_attribute
+            WHERE attrelid = 'aqueduct.dead_letter'::regclass AND attnum > 0 AND NOT attisdropped
+              AND attname <> ALL ('{topology,actor,source,topic,partition,offset,row_index,epoch,class,reason,detail,key,payload,headers,record_time,at,node,id}')
+        );
         GRANT EXECUTE ON FUNCTION aqueduct.end_sessions(text[]) TO aqueduct_writer;
     END IF;
     IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'aqueduct_reader') THEN
