@@ -27,8 +27,8 @@ BEGIN
 END
 $roles$;
 
--- What the roles may do in schema `aqueduct`, as far as they exist; may be run again at will. A migration that adds a
--- table to the schema replaces this function and calls it.
+-- What the roles may do in schema `aqueduct`, as far as they exist; may be run again at will. A migration that adds
+-- columns or tables to the schema ends with `SELECT aqueduct.grant_roles();`, and replaces it where writers need more.
 CREATE FUNCTION aqueduct.grant_roles()
 RETURNS void
 LANGUAGE plpgsql

@@ -67,6 +67,28 @@ fn refused(sql: &Sql, statement: &str) -> String {
 
 const NO_PRIVILEGE: &str = "42501";
 
+/// What a dead letter says of the record: nobody who runs a node may falsify it.
+const EVIDENCE: [&str; 18] = [
+    "actor",
+    "at",
+    "class",
+    "detail",
+    "epoch",
+    "headers",
+    "id",
+    "key",
+    "node",
+    "offset",
+    "partition",
+    "payload",
+    "reason",
+    "record_time",
+    "row_index",
+    "source",
+    "topic",
+    "topology",
+];
+
 #[test]
 fn a_writer_runs_the_whole_path_and_can_destroy_nothing() {
     let world = World::shared();
@@ -95,6 +117,13 @@ fn a_writer_runs_the_whole_path_and_can_destroy_nothing() {
     assert_eq!(node.exit_code(BOUND), 0);
 
     let mine = Sql::connect(&url);
+    let fixed = mine.rows(
+        "SELECT attname::text FROM pg_attribute WHERE attrelid = 'aqueduct.dead_letter'::regclass AND attnum > 0 \
+         AND NOT attisdropped AND NOT has_column_privilege(attrelid, attnum, 'UPDATE') ORDER BY 1",
+        &[],
+    );
+    let fixed: Vec<String> = fixed.iter().map(|row| row.get(0)).collect();
+    assert_eq!(fixed, EVIDENCE, "a replay may note what became of a letter, and change nothing else of it");
     for statement in [
         "DROP TABLE market.trades",
         "DROP TABLE aqueduct.offsets",
