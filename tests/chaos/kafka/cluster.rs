@@ -19,39 +19,48 @@ const ASK_MAX: Duration = Duration::from_secs(10);
 const IN_FLIGHT: Duration = Duration::from_millis(500);
 
 pub fn leader_killed(trial: &mut Trial<'_>) {
-    lose(trial, |stage, random| Cluster::of(stage).leader(&stage.world.topic, random.i32(0..4)));
+    lose(trial, Nodes::Stay, |stage, random| Cluster::of(stage).leader(&stage.world.topic, random.i32(0..4)));
 }
 
+/// With it goes who would tell a node that comes what it may read.
 pub fn coordinator_killed(trial: &mut Trial<'_>) {
-    lose(trial, |stage, _| Cluster::of(stage).coordinator(&stage.topology));
+    lose(trial, Nodes::OneComes, |stage, _| Cluster::of(stage).coordinator(&stage.topology));
 }
 
 pub fn controller_killed(trial: &mut Trial<'_>) {
-    lose(trial, |stage, _| controller(stage));
+    lose(trial, Nodes::Stay, |stage, _| controller(stage));
 }
 
 pub fn broker_lost_and_back(trial: &mut Trial<'_>) {
-    lose(trial, |_, random| random.choice(Part::BROKERS).expect("there are brokers"));
+    lose(trial, Nodes::Stay, |_, random| random.choice(Part::BROKERS).expect("there are brokers"));
 }
 
-/// Kills the broker that `victim` names, has it back, and so on. While it is away a node comes or goes, so that the group
-/// must agree anew.
-fn lose(trial: &mut Trial<'_>, victim: impl Fn(&Stage, &mut fastrand::Rng) -> Part) {
+/// What nodes do while a broker is away.
+#[derive(PartialEq, Eq)]
+enum Nodes {
+    Stay,
+    /// One comes, so that the group must agree anew.
+    OneComes,
+}
+
+/// Kills the broker that `victim` names, has it back, and so on.
+fn lose(trial: &mut Trial<'_>, nodes: Nodes, victim: impl Fn(&Stage, &mut fastrand::Rng) -> Part) {
     let stage = Stage::set(trial, CLUSTER);
     Cluster::of(&stage).await_in_sync(&stage.world.topic);
     let load = stage.load(500);
     let first = stage.node("first");
-    let mut second: Option<Node> = None;
-    stage.await_progress(500);
+    let mut second: Option<Node> = (nodes == Nodes::Stay).then(|| stage.node("second"));
+    stage.await_progress(2_000);
     for _ in 0..trial.times(1, 12) {
+        if let Some(node) = second.take_if(|_| nodes == Nodes::OneComes) {
+            node.kill();
+            await_each_partition(&stage);
+        }
         let broker = victim(&stage, &mut trial.random);
         stage.world.stack().kill(broker).expect("killed");
         let began = Instant::now();
         trial.fault();
-        match second.take() {
-            None => second = Some(stage.node("second")),
-            Some(node) => node.kill(),
-        }
+        second = second.or_else(|| Some(stage.node("second")));
         await_each_partition(&stage);
         let took = began.elapsed();
         trial.recovered(took);

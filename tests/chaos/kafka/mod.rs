@@ -25,7 +25,14 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario::short("kafka.compacted_topic_and_transaction_markers", transactions::compacted),
     Scenario::short("kafka.read_committed", transactions::read_committed),
     Scenario::short("kafka.duplicate_static_member", group::duplicate_static_member),
-    Scenario::short("kafka.database_stalled_past_max_poll_interval", group::database_stalled),
+    Scenario::short(
+        "kafka.database_stalled_past_the_session_timeout",
+        group::database_stalled_past_the_session,
+    ),
+    Scenario::long(
+        "kafka.database_stalled_past_max_poll_interval",
+        group::database_stalled_past_max_poll_interval,
+    ),
     Scenario::short("kafka.nodes_join_and_leave_cooperative", membership::cooperative),
     Scenario::short("kafka.nodes_join_and_leave_static", membership::cooperative_static),
     Scenario::short("kafka.nodes_join_and_leave_kip848", membership::kip848),
