@@ -1,10 +1,10 @@
 //! All scenarios, in the order of the report.
 
 use super::scenario::Scenario;
-use super::{kafka, postgres, process};
+use super::{actors, kafka, postgres, process, redis};
 
 pub fn all() -> Vec<Scenario> {
-    [process::SCENARIOS, kafka::SCENARIOS, postgres::SCENARIOS].concat()
+    [process::SCENARIOS, kafka::SCENARIOS, postgres::SCENARIOS, redis::SCENARIOS, actors::SCENARIOS].concat()
 }
 
 #[test]

@@ -110,7 +110,7 @@ impl Instance {
             Part::Timescale | Part::Standby => {
                 timescale::url(state.port, &self.timescale_password()?, timescale::NAME)
             }
-            Part::Redis => match redis_password {
+            Part::Redis | Part::Replica => match redis_password {
                 Some(password) => format!("redis://:{password}@127.0.0.1:{}/0", state.port),
                 None => format!("redis://127.0.0.1:{}/0", state.port),
             },
@@ -178,16 +178,17 @@ impl Instance {
         let (place, software) = match part {
             Part::Kafka => (Place::Plain, software.kafka.clone().ok_or_else(absent)?),
             Part::Toxiproxy => (Place::Plain, software.toxiproxy.clone().ok_or_else(absent)?),
-            Part::Timescale | Part::Standby | Part::Redis => {
+            Part::Timescale | Part::Standby | Part::Redis | Part::Replica => {
                 let debian = software.debian.as_ref().ok_or_else(absent)?;
-                let (uid, gid) = if part == Part::Redis { debian.redis() } else { debian.postgres() };
+                let is_database = matches!(part, Part::Timescale | Part::Standby);
+                let (uid, gid) = if is_database { debian.postgres() } else { debian.redis() };
                 (Place::Root { root: debian.root.clone(), uid, gid }, debian.root.clone())
             }
         };
         let password = match part {
             Part::Kafka | Part::Toxiproxy => None,
             Part::Timescale | Part::Standby => Some(self.timescale_password()?),
-            Part::Redis => options.redis_password.clone(),
+            Part::Redis | Part::Replica => options.redis_password.clone(),
         };
         let launch = Launch {
             script: self.scripts().join(launch::SCRIPT),
@@ -202,7 +203,12 @@ impl Instance {
         create(&launch.folder)?;
         let own =
             ports.get(&part).cloned().expect("invariant: the ports of a part are chosen before it starts");
-        Ok(Server { launch, software, ports: own, peers: ports.clone(), password })
+        let primary = match part {
+            Part::Standby => ports.get(&Part::Timescale).map(|primary| primary.port),
+            Part::Replica => ports.get(&Part::Redis).map(|primary| primary.port),
+            Part::Kafka | Part::Timescale | Part::Redis | Part::Toxiproxy => None,
+        };
+        Ok(Server { launch, software, ports: own, primary, password })
     }
 
     /// Ends a part in order, by force if it takes too long.

@@ -6,7 +6,6 @@ pub(crate) mod standby;
 pub(crate) mod timescale;
 pub(crate) mod toxiproxy;
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
@@ -30,12 +29,14 @@ pub enum Part {
     Kafka,
     /// PostgreSQL with TimescaleDB.
     Timescale,
+    /// A standby of the database. Only if asked for.
+    Standby,
     /// Redis.
     Redis,
+    /// A second Redis, which follows the first. Only if asked for.
+    Replica,
     /// Toxiproxy, between a client and the others; see [`crate::toxiproxy`]. Only if asked for.
     Toxiproxy,
-    /// A standby of [`Part::Timescale`]. Only if asked for.
-    Standby,
 }
 
 impl Part {
@@ -43,7 +44,8 @@ impl Part {
     pub const DEFAULT: [Part; 3] = [Part::Kafka, Part::Timescale, Part::Redis];
 
     /// All parts, in the order they are shown.
-    pub const ALL: [Part; 5] = [Part::Kafka, Part::Timescale, Part::Redis, Part::Toxiproxy, Part::Standby];
+    pub const ALL: [Part; 6] =
+        [Part::Kafka, Part::Timescale, Part::Standby, Part::Redis, Part::Replica, Part::Toxiproxy];
 
     /// The variable that names the part's address, as printed by `stack env` and read to replace the part.
     #[must_use]
@@ -52,6 +54,7 @@ impl Part {
             Part::Kafka => "KAFKA_BOOTSTRAP",
             Part::Timescale => "TIMESCALE_URL",
             Part::Redis => "REDIS_URL",
+            Part::Replica => "REDIS_REPLICA_URL",
             Part::Toxiproxy => "TOXIPROXY_ADDRESS",
             Part::Standby => "TIMESCALE_STANDBY_URL",
         }
@@ -64,6 +67,7 @@ impl Part {
             Part::Kafka => "kafka",
             Part::Timescale => "timescale",
             Part::Redis => "redis",
+            Part::Replica => "replica",
             Part::Toxiproxy => "toxiproxy",
             Part::Standby => "standby",
         }
@@ -73,7 +77,7 @@ impl Part {
     pub(crate) fn piece(self) -> Piece {
         match self {
             Part::Kafka => Piece::Kafka,
-            Part::Timescale | Part::Standby | Part::Redis => Piece::Debian,
+            Part::Timescale | Part::Standby | Part::Redis | Part::Replica => Piece::Debian,
             Part::Toxiproxy => Piece::Toxiproxy,
         }
     }
@@ -82,7 +86,9 @@ impl Part {
     pub(crate) fn further_ports(self, options: &Options) -> Vec<Port> {
         match self {
             Part::Kafka if options.parts.contains(&Part::Toxiproxy) => vec![Port::Proxied, Port::Advertised],
-            Part::Kafka | Part::Timescale | Part::Redis | Part::Toxiproxy | Part::Standby => Vec::new(),
+            Part::Kafka | Part::Timescale | Part::Standby | Part::Redis | Part::Replica | Part::Toxiproxy => {
+                Vec::new()
+            }
         }
     }
 
@@ -90,6 +96,7 @@ impl Part {
     pub(crate) fn follows(self) -> &'static [Part] {
         match self {
             Part::Standby => &[Part::Timescale],
+            Part::Replica => &[Part::Redis],
             Part::Kafka | Part::Timescale | Part::Redis | Part::Toxiproxy => &[],
         }
     }
@@ -98,7 +105,7 @@ impl Part {
     pub(crate) fn stop_signal(self) -> Signal {
         match self {
             Part::Timescale | Part::Standby => Signal::INT,
-            Part::Kafka | Part::Redis | Part::Toxiproxy => Signal::TERM,
+            Part::Kafka | Part::Redis | Part::Replica | Part::Toxiproxy => Signal::TERM,
         }
     }
 
@@ -107,7 +114,7 @@ impl Part {
         match self {
             Part::Kafka => kafka::check(address, patience),
             Part::Timescale | Part::Standby => timescale::check(address, patience),
-            Part::Redis => redis::check(address, patience),
+            Part::Redis | Part::Replica => redis::check(address, patience),
             Part::Toxiproxy => toxiproxy::check(address, patience),
         }
     }
@@ -118,7 +125,7 @@ impl Part {
             Part::Kafka => kafka::prepare(server, deadline),
             Part::Timescale => timescale::prepare(server, deadline),
             Part::Standby => standby::prepare(server, deadline),
-            Part::Redis => redis::prepare(server),
+            Part::Redis | Part::Replica => redis::prepare(server),
             Part::Toxiproxy => toxiproxy::prepare(server),
         }
     }
@@ -128,7 +135,7 @@ impl Part {
         match self {
             Part::Kafka => kafka::command(server),
             Part::Timescale | Part::Standby => timescale::command(),
-            Part::Redis => redis::command(),
+            Part::Redis | Part::Replica => redis::command(),
             Part::Toxiproxy => toxiproxy::command(server),
         }
     }
@@ -138,7 +145,7 @@ impl Part {
         match self {
             Part::Timescale => timescale::furnish(address, patience),
             Part::Standby => standby::ready(address, patience),
-            Part::Kafka | Part::Redis | Part::Toxiproxy => self.check(address, patience),
+            Part::Kafka | Part::Redis | Part::Replica | Part::Toxiproxy => self.check(address, patience),
         }
     }
 }
@@ -157,7 +164,7 @@ pub(crate) struct Server {
     pub(crate) software: PathBuf,
     /// Its own ports.
     pub(crate) ports: PartState,
-    /// The ports of all parts of the instance, for one that follows another.
-    pub(crate) peers: BTreeMap<Part, PartState>,
+    /// The port of the server that this one follows, if it is a replica or a standby.
+    pub(crate) primary: Option<u16>,
     pub(crate) password: Option<String>,
 }

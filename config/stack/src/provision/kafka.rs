@@ -1,6 +1,5 @@
 //! Apache Kafka's jars, resolved by Maven and checked one by one; then one trial run, after which it starts twice as fast.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -78,7 +77,7 @@ fn archive_classes(dir: &StackDir) -> Result<(), Error> {
         },
         software: folder(dir).join("libs"),
         ports,
-        peers: BTreeMap::new(),
+        primary: None,
         password: None,
     };
     let deadline = Deadline::after(TRIAL_MAX);
