@@ -27,7 +27,7 @@ const CHUNKS: &str = "SELECT count(*) FROM show_chunks('market.trades')";
 
 /// Down to a fraction of a second behind the writer: it often loses the chunk it was about to write to.
 pub fn dropped_each_second(trial: &mut Trial<'_>) {
-    let mut stage = Stage::set(trial, PLAIN);
+    let stage = Stage::set(trial, PLAIN);
     let sql = stage.world.sql();
     sql.batch(SET_ASIDE);
     let load = stage.load(RATE);

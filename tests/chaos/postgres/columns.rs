@@ -13,7 +13,7 @@ const ALTERED: &str = "SELECT count(*) FROM market.trades \
 
 /// What the writer needs is gone: it waits and names it, and goes on once it is back.
 pub fn dropped(trial: &mut Trial<'_>) {
-    let mut stage = Stage::set(trial, PLAIN);
+    let stage = Stage::set(trial, PLAIN);
     let load = stage.load(RATE);
     let node = stage.node("dropped");
     stage.await_progress(FIRST);
@@ -32,7 +32,7 @@ pub fn dropped(trial: &mut Trial<'_>) {
 
 /// Columns nobody here writes: everything goes on, and what is said of them holds.
 pub fn added(trial: &mut Trial<'_>) {
-    let mut stage = Stage::set(trial, PLAIN);
+    let stage = Stage::set(trial, PLAIN);
     let load = stage.load(RATE);
     let node = stage.node("added");
     stage.await_progress(FIRST);
@@ -64,7 +64,7 @@ pub fn added(trial: &mut Trial<'_>) {
 /// A type that holds the values is written anew at once; one that does not is named and waited for. Above all nothing is
 /// written in the old type's bytes, which some new types would take for another value without a word.
 pub fn retyped(trial: &mut Trial<'_>) {
-    let mut stage = Stage::set(trial, PLAIN);
+    let stage = Stage::set(trial, PLAIN);
     let load = stage.load(RATE);
     let node = stage.node("retyped");
     stage.await_progress(FIRST);

@@ -11,7 +11,7 @@ const BALLAST_ROWS: u32 = 200_000;
 
 /// Nothing is rejected for it: the writer pauses, says why, and goes on as soon as there is room.
 pub fn full(trial: &mut Trial<'_>) {
-    let mut stage = Stage::set(trial, PLAIN);
+    let stage = Stage::set(trial, PLAIN);
     let sql = stage.world.sql();
     // One that an earlier run has left.
     sql.batch("DROP TABLESPACE IF EXISTS small");

@@ -15,7 +15,7 @@ const PEAK_MIB_MAX: u64 = 200;
 
 /// Memory stays where it was; what came is written afterwards.
 pub fn stopped_at_full_input(trial: &mut Trial<'_>) {
-    let mut stage = Stage::set(trial, PLAIN);
+    let stage = Stage::set(trial, PLAIN);
     let load = stage.load(RATE);
     let node = stage.node("stopped");
     stage.await_progress(FIRST);

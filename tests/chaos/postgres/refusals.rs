@@ -25,7 +25,7 @@ const REFUSALS: &str = "SELECT CASE WHEN is_called THEN last_value ELSE 0 END FR
 
 /// Raised by a trigger, then real ones: a session that takes the locks in the other order.
 pub fn deadlocks_and_serialization(trial: &mut Trial<'_>) {
-    let mut stage = Stage::set(trial, PLAIN);
+    let stage = Stage::set(trial, PLAIN);
     let load = stage.load(RATE);
     let node = stage.node("refused");
     stage.await_progress(FIRST);

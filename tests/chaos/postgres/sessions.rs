@@ -13,7 +13,7 @@ const TERMINATE: &str = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_ac
 
 /// An administrator, or a pooler, ends every session of ours again and again.
 pub fn terminated_in_a_loop(trial: &mut Trial<'_>) {
-    let mut stage = Stage::set(trial, PLAIN);
+    let stage = Stage::set(trial, PLAIN);
     let load = stage.load(RATE);
     let node = stage.node("terminated");
     stage.await_progress(FIRST);
@@ -33,7 +33,7 @@ pub fn terminated_in_a_loop(trial: &mut Trial<'_>) {
 
 /// Somebody else takes every slot of the server, ours too.
 pub fn too_many_connections(trial: &mut Trial<'_>) {
-    let mut stage = Stage::set(trial, PLAIN);
+    let stage = Stage::set(trial, PLAIN);
     let load = stage.load(RATE);
     let node = stage.node("crowded");
     stage.await_progress(FIRST);

@@ -35,7 +35,7 @@ pub(super) fn prepare(server: &Server, deadline: Deadline) -> Result<(), Error> 
 /// `pg_basebackup` into a folder of another name, which is renamed when complete.
 fn copy(server: &Server, (uid, gid): (u32, u32), deadline: Deadline) -> Result<(), Error> {
     let launch = &server.launch;
-    let primary = server.peers.get(&Part::Timescale).ok_or_else(|| {
+    let primary = server.primary.ok_or_else(|| {
         Error::Unusable("a standby needs a primary in the same stack: ask for timescale too".into())
     })?;
     let new = launch.folder.join("data.new");
