@@ -14,7 +14,7 @@ const GIVEN_UP_WITHIN: Duration = Duration::from_secs(60);
 
 /// Every session is lost, and who connects anew finds a server that takes the connection and says nothing.
 pub fn in_connect(trial: &mut Trial<'_>) {
-    let mut stage = Stage::set(trial, PLAIN);
+    let stage = Stage::set(trial, PLAIN);
     let wire = stage.wire();
     let load = stage.load(RATE);
     let node = stage.wired("unheard", &wire);
@@ -40,7 +40,7 @@ pub fn in_connect(trial: &mut Trial<'_>) {
 
 /// Nothing flows when the network falls silent: it shows before the next record comes.
 pub fn while_idle(trial: &mut Trial<'_>) {
-    let mut stage = Stage::set(trial, PLAIN);
+    let stage = Stage::set(trial, PLAIN);
     let wire = stage.wire();
     let load = stage.load(RATE);
     let node = stage.wired("idle", &wire);
@@ -62,7 +62,7 @@ pub fn while_idle(trial: &mut Trial<'_>) {
 
 /// Two nodes at once: the rows of one go nowhere, the COMMIT of the other has no answer, or has not arrived.
 pub fn in_copy_and_commit(trial: &mut Trial<'_>) {
-    let mut stage = Stage::set(trial, PLAIN);
+    let stage = Stage::set(trial, PLAIN);
     let wires = [stage.wire(), stage.wire()];
     let load = stage.load(RATE);
     let names = ["in-copy", "in-commit"];

@@ -50,7 +50,7 @@ const STRIKES_WITHIN: Duration = Duration::from_secs(60);
 
 impl Stage {
     /// A node that reaches the database over `wire`.
-    fn wired(&mut self, name: &str, wire: &Proxy) -> Node {
+    fn wired(&self, name: &str, wire: &Proxy) -> Node {
         let url = wire.url(self.world.database_url());
         self.node_with(name, &[], &[("TIMESCALE_URL", &url)])
     }

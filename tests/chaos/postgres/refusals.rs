@@ -4,6 +4,7 @@ use super::super::kit::PLAIN;
 use super::super::stage::Stage;
 use super::super::trial::Trial;
 use super::{FIRST, RATE, restarts};
+use crate::e2e::wait;
 use crate::e2e::world::Sql;
 use std::time::Duration;
 
@@ -21,6 +22,8 @@ const REFUSE_SOME: &str = "\
     END $$; \
     CREATE TRIGGER refuse_some BEFORE UPDATE ON aqueduct.offsets \
         FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_some()";
+/// How long it may take until enough have been.
+const REFUSED_WITHIN: Duration = Duration::from_secs(180);
 const REFUSALS: &str = "SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM public.refusals";
 
 /// Raised by a trigger, then real ones: a session that takes the locks in the other order.
@@ -31,10 +34,11 @@ pub fn deadlocks_and_serialization(trial: &mut Trial<'_>) {
     stage.await_progress(FIRST);
     let sql = stage.world.sql();
     sql.batch(REFUSE_SOME);
-    std::thread::sleep(trial.seconds(4, 60));
+    let wanted = i64::from(trial.times(8, 200));
+    let refusals = wait::until("updates are refused", REFUSED_WITHIN, || {
+        Some(sql.integer(REFUSALS)).filter(|refusals| *refusals >= wanted)
+    });
     sql.batch("DROP TRIGGER refuse_some ON aqueduct.offsets");
-    let refusals = sql.integer(REFUSALS);
-    assert!(refusals > 5, "only {refusals} updates were refused");
     (0..refusals).for_each(|_| trial.fault());
     trial.recovered(stage.time_to_progress());
     for _ in 0..trial.times(2, 30) {

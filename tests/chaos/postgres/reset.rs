@@ -8,7 +8,7 @@ use crate::e2e::wire::{How, Moment, When};
 
 /// At each moment of starting, claiming and writing, on either side of its message.
 pub fn at_every_protocol_stage(trial: &mut Trial<'_>) {
-    let mut stage = Stage::set(trial, PLAIN);
+    let stage = Stage::set(trial, PLAIN);
     let wire = stage.wire();
     for when in [When::Before, When::After] {
         wire.strike(Moment::ClaimCommit, when, How::Reset);
@@ -38,7 +38,7 @@ pub fn at_every_protocol_stage(trial: &mut Trial<'_>) {
 
 /// COMMIT has happened, and nobody says so.
 pub fn commit_reply_cut(trial: &mut Trial<'_>) {
-    let mut stage = Stage::set(trial, PLAIN);
+    let stage = Stage::set(trial, PLAIN);
     let wire = stage.wire();
     let load = stage.load(RATE);
     let node = stage.wired("unanswered", &wire);

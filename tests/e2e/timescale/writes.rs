@@ -196,7 +196,8 @@ fn a_table_altered_beneath_an_open_session_is_noticed_before_anything_is_written
         ("extra", "DROP COLUMN extra".into(), "ADD COLUMN extra jsonb".into()),
         (
             "desk",
-            "ADD COLUMN desk text NOT NULL DEFAULT '', ALTER COLUMN desk DROP DEFAULT".into(),
+            "ADD COLUMN desk text NOT NULL DEFAULT ''; ALTER TABLE m.trades ALTER COLUMN desk DROP DEFAULT"
+                .into(),
             "ALTER COLUMN desk SET DEFAULT ''".into(),
         ),
     ];

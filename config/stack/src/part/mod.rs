@@ -6,7 +6,6 @@ pub(crate) mod standby;
 pub(crate) mod timescale;
 pub(crate) mod toxiproxy;
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
@@ -34,14 +33,14 @@ pub enum Part {
     Broker3,
     /// PostgreSQL with TimescaleDB.
     Timescale,
+    /// A standby of the database. Only if asked for.
+    Standby,
     /// Redis.
     Redis,
     /// A second Redis, which follows the first. Only if asked for.
     Replica,
     /// Toxiproxy, between a client and the others; see [`crate::toxiproxy`]. Only if asked for.
     Toxiproxy,
-    /// A standby of [`Part::Timescale`]. Only if asked for.
-    Standby,
 }
 
 impl Part {
