@@ -96,7 +96,7 @@ fn redis_password_changed(trial: &mut Trial<'_>) {
     let mut kill = bb8_redis::redis::cmd("CLIENT");
     kill.arg("KILL").arg("USER").arg(&login.user).query::<i64>(&mut stage.world.redis()).expect("killed");
     trial.fault();
-    await_waiting(&node, "cache", &["redis"]);
+    await_waiting(&node, "cache", &["redis", "assword"]);
     stage.time_to_progress();
     login.write_password(&stage.world, Part::Redis, "second");
     node.await_ready(200, BOUND);

@@ -70,12 +70,23 @@ pub(crate) fn error_of_failure(address: &str, failure: &RedisError) -> Error {
     if let Some(code) = failure.code() {
         return error_of(&format!("{code} {}", failure.detail().unwrap_or_default()));
     }
-    let class = match failure.kind() {
-        ErrorKind::AuthenticationFailed | ErrorKind::InvalidClientConfig => Class::Config,
-        _ if tls::is_refusal(failure) => Class::Config,
-        _ => Class::Transient,
-    };
-    Error::new(class, format!("redis at {address}: {failure}"))
+    match failure.kind() {
+        ErrorKind::AuthenticationFailed => Error::new(
+            Class::Config,
+            format!("redis at {address}: {failure}; check user and password in `connections.redis`"),
+        ),
+        ErrorKind::InvalidClientConfig => Error::new(Class::Config, format!("redis at {address}: {failure}")),
+        _ if tls::is_refusal(failure) => refused(address, failure),
+        _ => Error::new(Class::Transient, format!("redis at {address}: {failure}")),
+    }
+}
+
+/// The error of a handshake that failed by what one side showed the other.
+pub(crate) fn refused(address: &str, failure: &dyn std::fmt::Display) -> Error {
+    let message = format!(
+        "redis at {address}: {failure}; correct `connections.redis.tls`, or the server's certificate"
+    );
+    Error::new(Class::Config, message)
 }
 
 #[cfg(test)]

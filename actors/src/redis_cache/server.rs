@@ -4,7 +4,7 @@
 //! moment a request is sent until its whole answer has proved good; whatever ends in between (a timeout, a READONLY, a
 //! dropped future) leaves the doubt, and the pool discards it. The name is resolved at each connect.
 
-use super::reply::{error_of, error_of_failure};
+use super::reply::{error_of, error_of_failure, refused};
 use crate::secret;
 use crate::tls::{self, Check};
 use aqueduct_engine::{Class, Error};
@@ -107,8 +107,11 @@ impl Server {
     ) -> Result<TlsStream<TcpStream>, Error> {
         let away = |error: std::io::Error| {
             // A certificate that is not believed stays so until somebody sees to it.
-            let class = if tls::is_refusal(&error) { Class::Config } else { Class::Transient };
-            Error::new(class, format!("redis at {}: {error}", self.address))
+            if tls::is_refusal(&error) {
+                refused(&self.address, &error)
+            } else {
+                Error::new(Class::Transient, format!("redis at {}: {error}", self.address))
+            }
         };
         let name = ServerName::try_from(host.to_owned()).map_err(|error| {
             Error::new(

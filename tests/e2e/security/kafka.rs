@@ -65,5 +65,5 @@ fn plain_passwords_and_certificates_let_a_client_in_too() {
     };
     scene.check_is_content(&mutual(Some(scene.certificates().client())));
     let file = mutual(Some(scene.certificates().impostor()));
-    scene.check_says(&file, "T101", &["no TLS", "connections.kafka.tls"]);
+    scene.check_refuses(&file, &scene.stack().mutual());
 }

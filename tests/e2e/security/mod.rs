@@ -193,6 +193,16 @@ impl Scene {
         assert!(!said.contains(SECRET), "{said}");
     }
 
+    /// Somebody is not let in. Which words reach us is left to the wire: a server that hangs up may do so before its
+    /// reason was read.
+    fn check_refuses(&self, file: &Path, word: &str) {
+        let output = self.world.run(&["check", file.to_str().expect("a plain path"), "--connect"]);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains("error[T10") && said.contains(word), "{said}");
+        assert!(!said.contains(SECRET), "{said}");
+    }
+
     /// Everything fits, says `check --connect`.
     fn check_is_content(&self, file: &Path) {
         let output = self.world.run(&["check", file.to_str().expect("a plain path"), "--connect"]);

@@ -113,5 +113,5 @@ fn a_client_is_known_by_its_certificate() {
     let file = scene.write(&with(scene.certificates().client()));
     scene.check_says(&file, "T101", &["certificate authentication failed"]);
     let file = scene.write(&with(scene.certificates().impostor()));
-    scene.check_says(&file, "T101", &["UnknownCA"]);
+    scene.check_refuses(&file, "timescale");
 }

@@ -79,6 +79,8 @@ pub(super) struct Poll {
     member: bool,
     /// A trouble was told and nothing has flowed since.
     troubled: bool,
+    /// The broker does not let us in, and when it was last seen whether we could come with something else.
+    refused: Option<(Instant, Error)>,
 }
 
 impl Poll {
@@ -97,6 +99,7 @@ impl Poll {
             draining: false,
             member: false,
             troubled: false,
+            refused: None,
         };
         let why = loop {
             if let Some(end) = poll.turn() {
