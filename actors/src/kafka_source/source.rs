@@ -61,6 +61,8 @@ impl Source {
 impl Actor for Source {
     fn run<'a>(&'a mut self, cx: &'a mut Context) -> LocalBoxFuture<'a, Result<(), Error>> {
         Box::pin(async move {
+            // Nobody has answered yet: until the group does, this is no node that reads.
+            cx.status.waiting(&self.options.not_joined());
             let mut backoff = Backoff::outage();
             loop {
                 let outcome = self.one_client(cx).await;
@@ -86,6 +88,15 @@ impl Actor for Source {
                 }
             }
         })
+    }
+}
+
+impl SourceOptions {
+    /// Not a member of the group, and no trouble known yet.
+    pub(super) fn not_joined(&self) -> Error {
+        let (group, bootstrap) = (&self.group, &self.connection.bootstrap.value);
+        let message = format!("joining group `{group}`; Kafka at {bootstrap} has not answered yet");
+        Error::new(Class::Transient, message)
     }
 }
 
