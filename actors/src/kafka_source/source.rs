@@ -61,8 +61,6 @@ impl Source {
 impl Actor for Source {
     fn run<'a>(&'a mut self, cx: &'a mut Context) -> LocalBoxFuture<'a, Result<(), Error>> {
         Box::pin(async move {
-            // Nobody has answered yet: until the group does, this is no node that reads.
-            cx.status.waiting(&self.options.not_joined());
             let mut backoff = Backoff::outage();
             loop {
                 let outcome = self.one_client(cx).await;
@@ -104,7 +102,10 @@ impl Source {
     /// Joins the group and reads until the client is of no more use, or a drain or stop has ended.
     async fn one_client(&self, cx: &mut Context) -> Result<Outcome, Error> {
         let options = self.options.clone();
+        // Until the group has answered, nothing is read, whatever else there is.
+        cx.status.waiting(&options.not_joined());
         let slot = cx.until_ok(OPEN_MAX, async || lease_slot(&options).await).await?;
+        cx.status.waiting(&options.not_joined());
         let (client, notes, _closed) =
             cx.until_ok(OPEN_MAX, async || open(&options, slot.as_ref()).await).await?;
         let (orders, obeyed) = sync_channel(TALK_MAX);
