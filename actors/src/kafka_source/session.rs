@@ -479,6 +479,8 @@ impl<'a> Session<'a> {
             self.status.waiting(error);
         } else if self.member {
             self.status.running();
+        } else {
+            self.status.waiting(&self.claimer.options.not_joined());
         }
     }
 }

@@ -92,11 +92,23 @@ impl Actor for Source {
     }
 }
 
+impl SourceOptions {
+    /// Not a member of the group, and no trouble known yet.
+    pub(super) fn not_joined(&self) -> Error {
+        let (group, bootstrap) = (&self.group, &self.connection.bootstrap.value);
+        let message = format!("joining group `{group}`; Kafka at {bootstrap} has not answered yet");
+        Error::new(Class::Transient, message)
+    }
+}
+
 impl Source {
     /// Joins the group and reads until the client is of no more use, or a drain or stop has ended.
     async fn one_client(&self, cx: &mut Context) -> Result<Outcome, Error> {
         let options = self.options.clone();
+        // Until the group has answered, nothing is read, whatever else there is.
+        cx.status.waiting(&options.not_joined());
         let slot = cx.until_ok(OPEN_MAX, async || lease_slot(&options).await).await?;
+        cx.status.waiting(&options.not_joined());
         let (client, notes, credentials, _closed) =
             cx.until_ok(OPEN_MAX, async || open(&options, slot.as_ref()).await).await?;
         let (orders, obeyed) = sync_channel(TALK_MAX);

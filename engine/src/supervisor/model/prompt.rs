@@ -159,7 +159,7 @@ impl Both {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 4096, max_shrink_iters: 100_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1024, max_shrink_iters: 100_000, ..ProptestConfig::default() })]
 
     #[test]
     fn every_step_is_otps(

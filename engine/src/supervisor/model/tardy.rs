@@ -241,7 +241,7 @@ impl Both {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 4096, max_shrink_iters: 100_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1024, max_shrink_iters: 100_000, ..ProptestConfig::default() })]
 
     #[test]
     fn late_answers_come_to_the_same_end(
