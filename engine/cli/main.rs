@@ -4,6 +4,7 @@
 //! failure. Deliberately absent: anything that another program could want; that is in the crates.
 
 mod audit;
+mod cache;
 mod check;
 mod demo;
 mod dlq;
@@ -83,6 +84,9 @@ enum Command {
     /// Draft, apply and verify database migrations.
     #[command(subcommand)]
     Migrate(migrate::Command),
+    /// The values that Redis keeps.
+    #[command(subcommand)]
+    Cache(cache::Command),
     /// A private Kafka, TimescaleDB and Redis on this machine.
     #[command(subcommand)]
     Stack(stack::Command),
@@ -132,6 +136,7 @@ fn dispatch(command: Command) -> anyhow::Result<Exit> {
         Command::Dlq(command) => dlq::run(&command),
         Command::Offsets(command) => offsets::run(&command),
         Command::Migrate(command) => migrate::run(command),
+        Command::Cache(command) => cache::run(&command),
         Command::Stack(command) => stack::run(command),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Completions { shell } => {

@@ -13,6 +13,7 @@ mod meter;
 pub(crate) mod order;
 pub(crate) mod pending;
 mod positions;
+pub mod rebuild;
 mod reply;
 mod rows;
 pub(crate) mod server;

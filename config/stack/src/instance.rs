@@ -108,7 +108,7 @@ impl Instance {
         Ok(match part {
             Part::Kafka | Part::Toxiproxy => format!("127.0.0.1:{}", state.port),
             Part::Timescale => timescale::url(state.port, &self.timescale_password()?, timescale::NAME),
-            Part::Redis => match redis_password {
+            Part::Redis | Part::Replica => match redis_password {
                 Some(password) => format!("redis://:{password}@127.0.0.1:{}/0", state.port),
                 None => format!("redis://127.0.0.1:{}/0", state.port),
             },
@@ -176,16 +176,16 @@ impl Instance {
         let (place, software) = match part {
             Part::Kafka => (Place::Plain, software.kafka.clone().ok_or_else(absent)?),
             Part::Toxiproxy => (Place::Plain, software.toxiproxy.clone().ok_or_else(absent)?),
-            Part::Timescale | Part::Redis => {
+            Part::Timescale | Part::Redis | Part::Replica => {
                 let debian = software.debian.as_ref().ok_or_else(absent)?;
-                let (uid, gid) = if part == Part::Redis { debian.redis() } else { debian.postgres() };
+                let (uid, gid) = if part == Part::Timescale { debian.postgres() } else { debian.redis() };
                 (Place::Root { root: debian.root.clone(), uid, gid }, debian.root.clone())
             }
         };
         let password = match part {
             Part::Kafka | Part::Toxiproxy => None,
             Part::Timescale => Some(self.timescale_password()?),
-            Part::Redis => options.redis_password.clone(),
+            Part::Redis | Part::Replica => options.redis_password.clone(),
         };
         let launch = Launch {
             script: self.scripts().join(launch::SCRIPT),
@@ -200,7 +200,11 @@ impl Instance {
         create(&launch.folder)?;
         let own =
             ports.get(&part).cloned().expect("invariant: the ports of a part are chosen before it starts");
-        Ok(Server { launch, software, ports: own, password })
+        let primary = match part {
+            Part::Replica => ports.get(&Part::Redis).map(|primary| primary.port),
+            Part::Kafka | Part::Timescale | Part::Redis | Part::Toxiproxy => None,
+        };
+        Ok(Server { launch, software, ports: own, primary, password })
     }
 
     /// Ends a part in order, by force if it takes too long.

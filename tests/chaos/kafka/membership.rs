@@ -25,7 +25,7 @@ pub fn kip848(trial: &mut Trial<'_>) {
 }
 
 fn come_and_go(trial: &mut Trial<'_>, source: &str) {
-    let mut stage = Stage::set_as(trial, PLAIN, &chaos_with(source));
+    let stage = Stage::set_as(trial, PLAIN, &chaos_with(source));
     let load = stage.load(2_000);
     let mut nodes = BTreeMap::from([(NAMES[0], stage.node(NAMES[0]))]);
     stage.await_progress(1_000);

@@ -16,7 +16,7 @@ const GROWN: u32 = 2 * PARTITIONS;
 
 /// Partitions come while both sides run. What is sent to them before the group notices is read as well.
 pub fn grown(trial: &mut Trial<'_>) {
-    let mut stage = Stage::set(trial, PLAIN);
+    let stage = Stage::set(trial, PLAIN);
     let before = stage.load(500);
     let nodes = vec![stage.node("one"), stage.node("two")];
     stage.await_progress(500);
@@ -41,7 +41,7 @@ pub fn grown(trial: &mut Trial<'_>) {
 /// A topic of the same name is another one: offsets of before mean nothing in it, and nothing is read until somebody
 /// decides. After that all of it is.
 pub fn deleted_and_recreated(trial: &mut Trial<'_>) {
-    let mut stage = Stage::set(trial, PLAIN);
+    let stage = Stage::set(trial, PLAIN);
     let load = stage.load(3_000);
     let node = stage.node("reader");
     stage.await_progress(6_000);

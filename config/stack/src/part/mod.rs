@@ -30,6 +30,8 @@ pub enum Part {
     Timescale,
     /// Redis.
     Redis,
+    /// A second Redis, which follows the first. Only if asked for.
+    Replica,
     /// Toxiproxy, between a client and the others; see [`crate::toxiproxy`]. Only if asked for.
     Toxiproxy,
 }
@@ -39,7 +41,7 @@ impl Part {
     pub const DEFAULT: [Part; 3] = [Part::Kafka, Part::Timescale, Part::Redis];
 
     /// All parts, in the order they are shown.
-    pub const ALL: [Part; 4] = [Part::Kafka, Part::Timescale, Part::Redis, Part::Toxiproxy];
+    pub const ALL: [Part; 5] = [Part::Kafka, Part::Timescale, Part::Redis, Part::Replica, Part::Toxiproxy];
 
     /// The variable that names the part's address, as printed by `stack env` and read to replace the part.
     #[must_use]
@@ -48,6 +50,7 @@ impl Part {
             Part::Kafka => "KAFKA_BOOTSTRAP",
             Part::Timescale => "TIMESCALE_URL",
             Part::Redis => "REDIS_URL",
+            Part::Replica => "REDIS_REPLICA_URL",
             Part::Toxiproxy => "TOXIPROXY_ADDRESS",
         }
     }
@@ -59,6 +62,7 @@ impl Part {
             Part::Kafka => "kafka",
             Part::Timescale => "timescale",
             Part::Redis => "redis",
+            Part::Replica => "replica",
             Part::Toxiproxy => "toxiproxy",
         }
     }
@@ -67,7 +71,7 @@ impl Part {
     pub(crate) fn piece(self) -> Piece {
         match self {
             Part::Kafka => Piece::Kafka,
-            Part::Timescale | Part::Redis => Piece::Debian,
+            Part::Timescale | Part::Redis | Part::Replica => Piece::Debian,
             Part::Toxiproxy => Piece::Toxiproxy,
         }
     }
@@ -76,13 +80,14 @@ impl Part {
     pub(crate) fn further_ports(self, options: &Options) -> Vec<Port> {
         match self {
             Part::Kafka if options.parts.contains(&Part::Toxiproxy) => vec![Port::Proxied, Port::Advertised],
-            Part::Kafka | Part::Timescale | Part::Redis | Part::Toxiproxy => Vec::new(),
+            Part::Kafka | Part::Timescale | Part::Redis | Part::Replica | Part::Toxiproxy => Vec::new(),
         }
     }
 
     /// The parts that must have answered before this one is started, if they are wanted too.
     pub(crate) fn follows(self) -> &'static [Part] {
         match self {
+            Part::Replica => &[Part::Redis],
             Part::Kafka | Part::Timescale | Part::Redis | Part::Toxiproxy => &[],
         }
     }
@@ -91,7 +96,7 @@ impl Part {
     pub(crate) fn stop_signal(self) -> Signal {
         match self {
             Part::Timescale => Signal::INT,
-            Part::Kafka | Part::Redis | Part::Toxiproxy => Signal::TERM,
+            Part::Kafka | Part::Redis | Part::Replica | Part::Toxiproxy => Signal::TERM,
         }
     }
 
@@ -100,7 +105,7 @@ impl Part {
         match self {
             Part::Kafka => kafka::check(address, patience),
             Part::Timescale => timescale::check(address, patience),
-            Part::Redis => redis::check(address, patience),
+            Part::Redis | Part::Replica => redis::check(address, patience),
             Part::Toxiproxy => toxiproxy::check(address, patience),
         }
     }
@@ -110,7 +115,7 @@ impl Part {
         match self {
             Part::Kafka => kafka::prepare(server, deadline),
             Part::Timescale => timescale::prepare(server, deadline),
-            Part::Redis => redis::prepare(server),
+            Part::Redis | Part::Replica => redis::prepare(server),
             Part::Toxiproxy => toxiproxy::prepare(server),
         }
     }
@@ -120,7 +125,7 @@ impl Part {
         match self {
             Part::Kafka => kafka::command(server),
             Part::Timescale => timescale::command(),
-            Part::Redis => redis::command(),
+            Part::Redis | Part::Replica => redis::command(),
             Part::Toxiproxy => toxiproxy::command(server),
         }
     }
@@ -129,7 +134,7 @@ impl Part {
     pub(crate) fn ready(self, address: &str, patience: Duration) -> Result<(), String> {
         match self {
             Part::Timescale => timescale::furnish(address, patience),
-            Part::Kafka | Part::Redis | Part::Toxiproxy => self.check(address, patience),
+            Part::Kafka | Part::Redis | Part::Replica | Part::Toxiproxy => self.check(address, patience),
         }
     }
 }
@@ -148,5 +153,7 @@ pub(crate) struct Server {
     pub(crate) software: PathBuf,
     /// Its own ports.
     pub(crate) ports: PartState,
+    /// The port of the server that this one follows, if it is a replica.
+    pub(crate) primary: Option<u16>,
     pub(crate) password: Option<String>,
 }

@@ -77,6 +77,7 @@ fn archive_classes(dir: &StackDir) -> Result<(), Error> {
         },
         software: folder(dir).join("libs"),
         ports,
+        primary: None,
         password: None,
     };
     let deadline = Deadline::after(TRIAL_MAX);
