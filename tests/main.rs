@@ -8,4 +8,5 @@ mod commands;
 mod e2e;
 mod editor;
 mod rehearsal;
+mod sim;
 mod tidy;

@@ -2,7 +2,7 @@
 
 use super::encode::{HEADER, TRAILER};
 use super::rows::Rows;
-use super::store::{Failure, First, Refused, Rejections, Step, Store, Target, Transact};
+use super::store::{Failure, First, Refused, Rejections, Step, Store, Target, Transact, all_hit};
 use super::table::{self, Plan};
 use crate::timescale::class::condition_name;
 use crate::timescale::connect::Refusal;
@@ -111,7 +111,7 @@ impl Session {
         let identity = (&*target.topology, &*target.sink);
         let moved = advance(&self.connection, &self.advance, identity, advances);
         let hit = self.connection.within("advance the offsets", limits::STATEMENT_WAIT_MAX, moved).await?;
-        if hit == advances.len() as u64 { Ok(()) } else { Err(Failure::Missed) }
+        all_hit(hit as usize, advances)
     }
 
     /// Runs a statement without values.
