@@ -22,6 +22,16 @@ impl Findings {
     pub fn is_clean(&self) -> bool {
         self.lost == 0 && self.doubled == 0 && self.wrong.is_empty()
     }
+
+    /// Both together.
+    pub fn and(mut self, other: Findings) -> Self {
+        self.records += other.records;
+        self.lost += other.lost;
+        self.doubled += other.doubled;
+        self.dead_lettered += other.dead_lettered;
+        self.wrong.extend(other.wrong);
+        self
+    }
 }
 
 /// What stands in the database.
@@ -51,10 +61,27 @@ impl Stored {
         let next =
             "SELECT partition, next_offset FROM aqueduct.offsets WHERE topology = $1 AND sink = 'history'";
         stored.next = sql.rows(next, &[&topology]).iter().map(|row| (row.get(0), row.get(1))).collect();
-        let newest = "SELECT DISTINCT ON (k) k, id FROM market.trades ORDER BY k, ts DESC, id DESC";
-        stored.newest = sql.rows(newest, &[]).iter().map(|row| (row.get(0), row.get(1))).collect();
+        stored.newest = newest(sql);
         stored
     }
+}
+
+/// The newest id of each key in the table.
+pub fn newest(sql: &Sql) -> BTreeMap<String, i64> {
+    let newest = "SELECT DISTINCT ON (k) k, id FROM market.trades ORDER BY k, ts DESC, id DESC";
+    sql.rows(newest, &[]).iter().map(|row| (row.get(0), row.get(1))).collect()
+}
+
+/// Takes out of `stored` the rows of what a log held that is gone by now, and says what was wrong with them.
+pub fn settle(gone: &Log, stored: &mut Stored) -> Findings {
+    let mut findings = Findings { records: gone.ids.len() as u64, ..Findings::default() };
+    for id in gone.ids.values() {
+        match id.and_then(|id| stored.ids.remove(&id)) {
+            None => findings.lost += 1,
+            Some(rows) => findings.doubled += u64::from(rows - 1),
+        }
+    }
+    findings
 }
 
 /// Holds what is stored against the log.
@@ -123,19 +150,34 @@ mod tests {
     }
 
     #[test]
+    fn what_a_log_held_before_is_settled_apart() {
+        let ids = [(0, Some(1)), (1, Some(2)), (2, Some(3))];
+        let gone = Log {
+            bounds: BTreeMap::new(),
+            ids: ids.into_iter().map(|(offset, id)| ((0, offset), id)).collect(),
+        };
+        let mut stored = stored();
+        stored.ids.extend([(1, 1), (2, 2)]);
+        let findings = settle(&gone, &mut stored);
+        assert_eq!((findings.records, findings.lost, findings.doubled), (3, 1, 1));
+        assert!(compare(&log(), &stored).is_clean(), "what is left belongs to the log of now");
+        assert_eq!(findings.and(compare(&log(), &stored)).records, 7);
+    }
+
+    #[test]
     fn each_kind_of_wrong_is_found() {
         let broken = |spoil: fn(&mut Stored)| {
             let mut stored = stored();
             spoil(&mut stored);
             compare(&log(), &stored)
         };
-        assert_eq!(broken(|stored| _ = (stored.ids.remove(&11))).lost, 1);
-        assert_eq!(broken(|stored| _ = (stored.letters.clear())).lost, 1);
-        assert_eq!(broken(|stored| _ = (stored.ids.insert(11, 3))).doubled, 2);
-        assert_eq!(broken(|stored| _ = (stored.letters.insert((0, 1), 1))).doubled, 1, "a row and a letter");
-        assert_eq!(broken(|stored| _ = (stored.ids.insert(99, 1))).wrong.len(), 1);
-        assert_eq!(broken(|stored| _ = (stored.letters.insert((0, 9), 1))).wrong.len(), 1);
-        assert_eq!(broken(|stored| _ = (stored.next.insert(0, 3))).wrong.len(), 1);
+        assert_eq!(broken(|stored| _ = stored.ids.remove(&11)).lost, 1);
+        assert_eq!(broken(|stored| stored.letters.clear()).lost, 1);
+        assert_eq!(broken(|stored| _ = stored.ids.insert(11, 3)).doubled, 2);
+        assert_eq!(broken(|stored| _ = stored.letters.insert((0, 1), 1)).doubled, 1, "a row and a letter");
+        assert_eq!(broken(|stored| _ = stored.ids.insert(99, 1)).wrong.len(), 1);
+        assert_eq!(broken(|stored| _ = stored.letters.insert((0, 9), 1)).wrong.len(), 1);
+        assert_eq!(broken(|stored| _ = stored.next.insert(0, 3)).wrong.len(), 1);
         assert_eq!(broken(|stored| stored.next.clear()).wrong.len(), 1);
     }
 }

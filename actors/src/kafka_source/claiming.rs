@@ -31,6 +31,15 @@ pub(super) struct Claimed {
     pub(super) log: LogRange,
 }
 
+/// How a claim of several partitions ends.
+#[derive(Debug)]
+pub(super) enum Claiming {
+    /// With those that are still ours to claim.
+    Done(Vec<Claimed>),
+    /// Somebody must change something, perhaps for one of them only: each is claimed by itself.
+    Apart(Vec<i32>),
+}
+
 /// Everything a claim needs, cheap to clone into a job.
 #[derive(Clone)]
 pub(super) struct Claimer {
@@ -44,8 +53,8 @@ pub(super) struct Claimer {
 
 impl Claimer {
     /// Claims `partitions` after `delay`, trying until it succeeds. Those whose grant has ended meanwhile are left out.
-    pub(super) async fn claim(self, partitions: Vec<i32>, delay: Duration) -> Result<Vec<Claimed>, Error> {
-        let Some(&first) = partitions.first() else { return Ok(Vec::new()) };
+    pub(super) async fn claim(self, partitions: Vec<i32>, delay: Duration) -> Result<Claiming, Error> {
+        let Some(&first) = partitions.first() else { return Ok(Claiming::Done(Vec::new())) };
         self.clock.sleep(delay).await;
         let mut backoff = Backoff::outage();
         loop {
@@ -54,19 +63,28 @@ impl Claimer {
             match outcome {
                 Ok(claimed) => {
                     self.waiting.borrow_mut().remove(&first);
-                    return Ok(claimed);
+                    return Ok(Claiming::Done(claimed));
+                }
+                Err(error) if error.class == Class::Config && wanted.len() > 1 => {
+                    return Ok(Claiming::Apart(wanted.into_keys().collect()));
                 }
                 Err(error) if matches!(error.class, Class::Data | Class::Bug) => {
                     self.waiting.borrow_mut().remove(&first);
                     return Err(error);
                 }
-                Err(error) => {
-                    tracing::warn!(actor = &*self.options.source, ?wanted, %error, "partitions wait to be claimed");
-                    self.waiting.borrow_mut().insert(first, error);
-                }
+                Err(error) => self.wait_for(first, &wanted, error),
             }
             self.clock.sleep(backoff.next_wait()).await;
         }
+    }
+
+    /// Shows why a claim waits; the log has each reason once.
+    fn wait_for(&self, first: i32, wanted: &BTreeMap<i32, Grant>, error: Error) {
+        let mut waiting = self.waiting.borrow_mut();
+        if waiting.get(&first).is_none_or(|known| known.message != error.message) {
+            tracing::warn!(actor = &*self.options.source, ?wanted, %error, "partitions wait to be claimed");
+        }
+        waiting.insert(first, error);
     }
 
     fn still_granted(&self, partitions: &[i32]) -> BTreeMap<i32, Grant> {
@@ -98,8 +116,13 @@ impl Claimer {
             logs = self.ranges(wanted.keys().copied().collect()).await?;
         }
         for claim in &claims {
-            if let Some(log) = logs.get(&claim.key.partition).filter(|log| log.end < claim.start) {
+            let Some(log) = logs.get(&claim.key.partition) else { continue };
+            if log.end < claim.start {
                 return Err(self.options.beyond_end(&claim.key, claim.start, log.end));
+            }
+            let needed = self.options.needed(claim);
+            if needed < log.start {
+                return Err(self.options.gone_from(&claim.key, needed, log.start));
             }
         }
         Ok(claims.into_iter().filter_map(|claim| claimed(claim, &logs)).collect())
@@ -130,11 +153,17 @@ impl Claimer {
 }
 
 impl SourceOptions {
-    /// Records that the log lost before every required sink had them. Those only a best-effort sink lacks are its own
-    /// affair: the claim's bound on healing skips them too.
+    /// Records that the log lost and the offset store lets go, as where no sink is required. Those only a best-effort
+    /// sink beside required ones lacks are its own affair: the claim's bound on healing skips them too.
     pub(super) fn gone(&self, claim: &Claim) -> i64 {
         let skipped = claim.skipped.iter().filter(|(sink, _)| self.required.contains(*sink));
         skipped.map(|(_, records)| *records).max().unwrap_or(0)
+    }
+
+    /// The first offset that a required sink lacks.
+    fn needed(&self, claim: &Claim) -> i64 {
+        let required = claim.sinks.iter().filter(|(sink, _)| self.required.contains(*sink));
+        required.map(|(_, next)| *next).min().unwrap_or(claim.start)
     }
 
     /// The partition as this source reads it.
@@ -154,6 +183,25 @@ impl SourceOptions {
                 "the stored offset {wanted} of {}/{} lies beyond the log's end {end}: the topic was made anew or lost \
                  records; look, then `aqueduct offsets reset` to say where to go on",
                 key.topic, key.partition
+            ),
+        )
+    }
+
+    /// Records from `from` up to the log's beginning at `to` are gone and were never written.
+    pub(super) fn gone_from(&self, key: &PartitionKey, from: i64, to: i64) -> Error {
+        let cure = if self.offsets.exactly_once() {
+            "`aqueduct offsets reset` says where to go on"
+        } else {
+            "stop the nodes and move the group's offset where reading shall go on"
+        };
+        Error::new(
+            Class::Config,
+            format!(
+                "{} records of {}/{} are gone: offset {from} is needed next, and the log begins at {to}, through retention \
+                 or deletion. Nothing of the partition is read until somebody decides: {cure}; raise the topic's retention",
+                to - from,
+                key.topic,
+                key.partition
             ),
         )
     }

@@ -41,6 +41,16 @@ pub(super) struct Reading {
     pub(super) reached_end: bool,
     /// The group asks for it back: nothing more is read.
     pub(super) revoking: bool,
+    /// The log begins after what was read last: nothing more is read under this claim.
+    loss: Option<Loss>,
+}
+
+/// Whether the actor knows that part of the log is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Loss {
+    /// Not yet; the log begins there.
+    Untold(i64),
+    Told,
 }
 
 #[derive(Debug)]
@@ -75,7 +85,27 @@ impl Reading {
             at_end: false,
             reached_end: false,
             revoking: false,
+            loss: None,
         }
+    }
+
+    /// The log begins at `start`, after what was read last.
+    pub(super) fn lose(&mut self, start: i64) {
+        self.end_batch();
+        (self.at_end, self.reached_end) = (false, false);
+        self.loss.get_or_insert(Loss::Untold(start));
+    }
+
+    /// Whether nothing more may be read under this claim.
+    pub(super) fn is_over(&self) -> bool {
+        self.revoking || self.loss.is_some()
+    }
+
+    /// What was lost, once: when all that was read before is handed on.
+    pub(super) fn tells_loss(&mut self) -> Option<(i64, i64)> {
+        let Some(Loss::Untold(start)) = self.loss.filter(|_| !self.is_parked()) else { return None };
+        self.loss = Some(Loss::Told);
+        Some((self.gathering.next(), start))
     }
 
     /// Something at `offset` came: whether the client may have left out what lies before it, so that it must go back.

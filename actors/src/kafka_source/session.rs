@@ -1,6 +1,6 @@
 //! The life of one client as the actor sees it: claims, drains, lag, state.
 
-use super::claiming::{ASK_MAX, Claimed, Claimer};
+use super::claiming::{ASK_MAX, Claimed, Claimer, Claiming};
 use super::poll::REVOKE_MAX;
 use super::talk::{End, Order, Report};
 use crate::kafka::query;
@@ -48,7 +48,7 @@ pub(super) enum Outcome {
 
 /// Something that took time is done.
 enum Done {
-    Claimed(Result<Vec<Claimed>, Error>),
+    Claimed(Result<Claiming, Error>),
     Idle { partition: i32, written: Vec<(i32, i64)> },
     Written(Result<Vec<(i32, i64)>, Error>),
     Logs(Result<BTreeMap<i32, LogRange>, Error>),
@@ -281,12 +281,13 @@ impl<'a> Session<'a> {
             }
             Report::Flowing => self.trouble = None,
             Report::OutOfRange => self.ask_ranges(),
-            Report::Skipped { partition, epoch, from, to } => self.count_skipped(partition, epoch, from, to),
+            Report::Gone { partition, epoch, from, to } => self.await_decision(partition, epoch, from, to),
             Report::BeyondEnd { partition, next, end } => {
                 let key = self.claimer.options.key(partition);
-                self.trouble = Some(self.claimer.options.beyond_end(&key, next, end));
+                let error = self.claimer.options.beyond_end(&key, next, end);
+                self.claimer.waiting.borrow_mut().insert(partition, error);
                 self.held.remove(&partition);
-                self.claim(vec![partition], Duration::from_secs(5));
+                self.claim(vec![partition], RECLAIM_WAIT);
             }
             Report::Ended { .. } => unreachable!("the loop takes the last report itself"),
         }
@@ -295,7 +296,13 @@ impl<'a> Session<'a> {
 
     fn finish(&mut self, done: Done) -> Result<(), Error> {
         match done {
-            Done::Claimed(claimed) => claimed?.into_iter().try_for_each(|claimed| self.begin(claimed)),
+            Done::Claimed(claiming) => match claiming? {
+                Claiming::Done(claimed) => claimed.into_iter().try_for_each(|claimed| self.begin(claimed)),
+                Claiming::Apart(partitions) => {
+                    partitions.into_iter().for_each(|partition| self.claim(vec![partition], Duration::ZERO));
+                    Ok(())
+                }
+            },
             Done::Idle { partition, written } => {
                 self.order(Order::Commit(written))?;
                 self.order(Order::Idle { partition })
@@ -329,6 +336,20 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// Records of a partition are gone that were never read. What was read before is written, then the offset store is
+    /// asked where to go on; it says so once somebody has decided.
+    fn await_decision(&mut self, partition: i32, epoch: i64, from: i64, to: i64) {
+        let key = self.claimer.options.key(partition);
+        let error = self.claimer.options.gone_from(&key, from, to);
+        tracing::error!(actor = &*self.claimer.options.source, partition, from, to, %error, "records are gone");
+        self.claimer.waiting.borrow_mut().insert(partition, error);
+        let (claimer, ledger) = (self.claimer.clone(), self.ledger.clone());
+        self.jobs.push(Box::pin(async move {
+            ledger.idle(&key, epoch).await;
+            Done::Claimed(claimer.claim(vec![partition], Duration::ZERO).await)
+        }));
+    }
+
     /// The partitions are ours to claim.
     fn claim(&mut self, partitions: Vec<i32>, delay: Duration) {
         let claimer = self.claimer.clone();
@@ -347,7 +368,7 @@ impl<'a> Session<'a> {
         self.ledger.release(&claim.key, claim.epoch - 1);
         self.held.insert(partition, claim.clone());
         self.status.lag().log(&claim.key.topic, partition, log.start, log.end);
-        let gone = self.claimer.options.gone(&claim).max(log.start - claim.start);
+        let gone = self.claimer.options.gone(&claim);
         if gone > 0 {
             self.count_skipped(partition, claim.epoch, log.start - gone, log.start);
         }

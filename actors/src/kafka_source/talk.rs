@@ -42,15 +42,16 @@ pub(super) enum Report {
     Flowing,
     /// Some partition's next message is not there. Which one, the client does not say: ask where each log spans.
     OutOfRange,
-    /// The log of a partition begins after our offset: what lay between is gone.
-    Skipped {
+    /// The log of a partition begins after our offset: what lay between is gone. It is not read any more, and all that
+    /// was read of it is handed on.
+    Gone {
         /// Which.
         partition: i32,
         /// The claim.
         epoch: i64,
         /// The first offset gone.
         from: i64,
-        /// Where reading goes on.
+        /// Where the log begins now.
         to: i64,
     },
     /// The log of a partition ends before our offset; it is not read any more.

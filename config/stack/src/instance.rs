@@ -2,6 +2,7 @@
 //!
 //! Whoever starts or ends parts holds the instance's lock; whoever merely uses it holds the users' lock, shared.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -13,7 +14,6 @@ use crate::launch::{self, Launch, Place};
 use crate::lock::FileLock;
 use crate::options::{Options, PRIVATE};
 use crate::part::{Part, Server, timescale};
-use crate::port;
 use crate::process::ProcessGroup;
 use crate::provision::Software;
 use crate::state::{PartState, State, word};
@@ -106,19 +106,21 @@ impl Instance {
         redis_password: Option<&str>,
     ) -> Result<String, Error> {
         Ok(match part {
-            Part::Kafka => format!("127.0.0.1:{}", state.port),
+            Part::Kafka | Part::Toxiproxy => format!("127.0.0.1:{}", state.port),
             Part::Timescale => timescale::url(state.port, &self.timescale_password()?, timescale::NAME),
-            Part::Redis => match redis_password {
+            Part::Redis | Part::Replica => match redis_password {
                 Some(password) => format!("redis://:{password}@127.0.0.1:{}/0", state.port),
                 None => format!("redis://127.0.0.1:{}/0", state.port),
             },
         })
     }
 
-    /// Whether the part lives and answers; a paused one is resumed first.
-    pub(crate) fn healthy(&self, part: Part, state: &State) -> Result<bool, Error> {
+    /// Whether the part lives, answers and has the ports that are asked for; a paused one is resumed first.
+    pub(crate) fn healthy(&self, part: Part, state: &State, options: &Options) -> Result<bool, Error> {
         let processes = self.processes(part);
-        let Some(recorded) = state.parts.get(&part) else { return Ok(false) };
+        let Some(recorded) = state.parts.get(&part).filter(|recorded| recorded.is_for(part, options)) else {
+            return Ok(false);
+        };
         if processes.paused() {
             processes.resume();
         }
@@ -126,32 +128,20 @@ impl Instance {
         Ok(processes.alive() && part.check(&address, CHECK_MAX).is_ok())
     }
 
-    /// Starts a part of which no process lives, on its former port if that is free, and waits until it can be used.
+    /// Starts a part of which no process lives, on its port of `ports`, and waits until it can be used.
     pub(crate) fn start(
         &self,
         part: Part,
-        former: Option<&PartState>,
+        ports: &BTreeMap<Part, PartState>,
         software: &Software,
         options: &Options,
-    ) -> Result<PartState, Error> {
+    ) -> Result<(), Error> {
         let deadline = Deadline::after(START_MAX);
-        let mut former = former.cloned().filter(|state| state.ports().into_iter().all(port::is_free));
-        loop {
-            let state = match former.take() {
-                Some(state) => PartState { since: now(), ..state },
-                None => PartState::new(part)?,
-            };
-            let server = self.server(part, &state, software, options)?;
-            let address = self.address(part, &state, options.redis_password.as_deref())?;
-            part.prepare(&server, deadline)?;
-            let outcome = self.launch(part, &server, &address, deadline);
-            match outcome {
-                Ok(()) => return Ok(state),
-                // Somebody else took the port between our look and the server's start.
-                Err(_) if !self.processes(part).alive() && !state.ports().into_iter().all(port::is_free) => {}
-                Err(error) => return Err(error),
-            }
-        }
+        let own = ports.get(&part).expect("invariant: the ports of a part are chosen before it starts");
+        let server = self.server(part, ports, software, options)?;
+        let address = self.address(part, own, options.redis_password.as_deref())?;
+        part.prepare(&server, deadline)?;
+        self.launch(part, &server, &address, deadline)
     }
 
     /// Starts the server and waits for it. On failure no process of it is left.
@@ -178,23 +168,24 @@ impl Instance {
     fn server(
         &self,
         part: Part,
-        state: &PartState,
+        ports: &BTreeMap<Part, PartState>,
         software: &Software,
         options: &Options,
     ) -> Result<Server, Error> {
         let absent = || Error::Unusable(format!("the software of {part} is not provisioned"));
         let (place, software) = match part {
             Part::Kafka => (Place::Plain, software.kafka.clone().ok_or_else(absent)?),
-            Part::Timescale | Part::Redis => {
+            Part::Toxiproxy => (Place::Plain, software.toxiproxy.clone().ok_or_else(absent)?),
+            Part::Timescale | Part::Redis | Part::Replica => {
                 let debian = software.debian.as_ref().ok_or_else(absent)?;
-                let (uid, gid) = if part == Part::Redis { debian.redis() } else { debian.postgres() };
+                let (uid, gid) = if part == Part::Timescale { debian.postgres() } else { debian.redis() };
                 (Place::Root { root: debian.root.clone(), uid, gid }, debian.root.clone())
             }
         };
         let password = match part {
-            Part::Kafka => None,
+            Part::Kafka | Part::Toxiproxy => None,
             Part::Timescale => Some(self.timescale_password()?),
-            Part::Redis => options.redis_password.clone(),
+            Part::Redis | Part::Replica => options.redis_password.clone(),
         };
         let launch = Launch {
             script: self.scripts().join(launch::SCRIPT),
@@ -207,7 +198,13 @@ impl Instance {
             log: self.log(part),
         };
         create(&launch.folder)?;
-        Ok(Server { launch, software, port: state.port, controller_port: state.controller_port, password })
+        let own =
+            ports.get(&part).cloned().expect("invariant: the ports of a part are chosen before it starts");
+        let primary = match part {
+            Part::Replica => ports.get(&Part::Redis).map(|primary| primary.port),
+            Part::Kafka | Part::Timescale | Part::Redis | Part::Toxiproxy => None,
+        };
+        Ok(Server { launch, software, ports: own, primary, password })
     }
 
     /// Ends a part in order, by force if it takes too long.
@@ -237,22 +234,6 @@ impl Instance {
         }
         remove_tree(&self.folder)
     }
-}
-
-impl PartState {
-    /// A part that starts now, on ports nobody uses.
-    fn new(part: Part) -> Result<Self, Error> {
-        let ports = port::free(if part == Part::Kafka { 2 } else { 1 })?;
-        Ok(PartState { port: ports[0], controller_port: ports.get(1).copied(), since: now() })
-    }
-
-    fn ports(&self) -> Vec<u16> {
-        std::iter::once(self.port).chain(self.controller_port).collect()
-    }
-}
-
-fn now() -> String {
-    jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
 /// Deletes private instances whose user has ended without doing so. The caller holds the lock of the folder.

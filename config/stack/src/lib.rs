@@ -8,13 +8,14 @@
 //! ```text
 //! <AQUEDUCT_STACK_DIR>/parts/kafka-4.1.0-1/          jars, each checked against checksums/
 //!                            debian-trixie-1/root/   PostgreSQL, TimescaleDB and Redis, signed by Debian
+//!                            toxiproxy-2.12.0-1/     built by Go, each module checked against go.sum
 //!                      instances/<name>/             state.json, logs/, and a folder of data for each part
 //! ```
 //! Software is shared, data are not: any number of instances run side by side. Nothing outside of the folder is
-//! written, except that Maven keeps its downloads where it always does.
+//! written, except that Maven and Go keep their downloads where they always do.
 //!
 //! # Processes
-//! Kafka is a plain Java process. PostgreSQL and Redis run inside the Debian root, in a mount and a process namespace of
+//! Kafka and Toxiproxy are plain processes. PostgreSQL and Redis run inside the Debian root, in a mount and a process namespace of
 //! their own (`launch.sh`): their mounts are seen by nobody else and end with their last process, so that a `kill -9`
 //! leaves neither, and deleting the folder cannot reach a device of the machine.
 //!
@@ -24,8 +25,16 @@
 //! - every program that uses an instance holds its *users' lock*; `watch.sh` ends the part once nobody does, unless the
 //!   instance is [kept](Lifetime::Kept).
 //!
-//! Deliberately absent: containers, a daemon of our own, several brokers (a second `node.id` and folder is all that the
-//! layout would need), and any retry that would hide a part which does not start.
+//! # Parts
+//! [`Part::DEFAULT`] is what the product needs; further ones run only where [`Options::parts`] names them, and ask nothing
+//! of a machine that does not want them. A new part is a variant of [`Part`], the arms that the compiler then asks for, and
+//! a file in `part/` with its `prepare`, `command` and `check`. It has folder, log, lock and signals like any other.
+//! - Its software is a `provision::Piece`, shared or new; what that asks of the machine is said by `preflight`.
+//! - Ports beside its first are named by `Part::further_ports`. All ports of an instance are chosen before anything starts,
+//!   and `Instance::server` is given those of every part: a configuration can name its peers.
+//! - A part that copies another, as a standby does, names it in `Part::follows`, and is started once that has answered.
+//!
+//! Deliberately absent: containers, a daemon of our own, and any retry that would hide a part which does not start.
 
 pub mod commands;
 mod dir;
@@ -48,6 +57,7 @@ mod sql;
 mod stack;
 mod state;
 mod time;
+pub mod toxiproxy;
 mod up;
 
 pub use dir::StackDir;

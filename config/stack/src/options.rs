@@ -63,6 +63,7 @@ impl Own {
             Part::Kafka => self.kafka_bootstrap.as_deref(),
             Part::Timescale => self.timescale_url.as_deref(),
             Part::Redis => self.redis_url.as_deref(),
+            Part::Replica | Part::Toxiproxy => None,
         }
     }
 }
@@ -74,7 +75,7 @@ pub struct Options {
     pub dir: StackDir,
     /// The instance: its data, ports and processes are apart from those of any other. A private one gets a suffix.
     pub name: String,
-    /// Which parts are wanted; all by default.
+    /// Which parts are wanted; [`Part::DEFAULT`] unless told otherwise.
     pub parts: Vec<Part>,
     /// How long it lives.
     pub lifetime: Lifetime,
@@ -87,7 +88,7 @@ pub struct Options {
 }
 
 impl Options {
-    /// All parts under `name`, with folder, own servers and mirror from the environment.
+    /// The default parts under `name`, with folder, own servers and mirror from the environment.
     ///
     /// # Errors
     /// No usable folder (see [`StackDir::from_env`]).
@@ -98,13 +99,13 @@ impl Options {
         Ok(options)
     }
 
-    /// All parts under `name` in `dir`; the environment is not read.
+    /// The default parts under `name` in `dir`; the environment is not read.
     #[must_use]
     pub fn new(dir: StackDir, name: &str, lifetime: Lifetime) -> Self {
         Options {
             dir,
             name: name.to_owned(),
-            parts: Part::ALL.to_vec(),
+            parts: Part::DEFAULT.to_vec(),
             lifetime,
             own: Own::default(),
             debian_mirror: None,
@@ -127,8 +128,15 @@ impl Options {
             .collect()
     }
 
-    /// Names become folders: nothing in them may lead elsewhere.
+    /// Names become folders: nothing in them may lead elsewhere. A replica has somebody to follow.
     pub(crate) fn validate(&self) -> Result<(), Error> {
+        let ours = self.ours();
+        if ours.contains(&Part::Replica) && !ours.contains(&Part::Redis) {
+            return Err(Error::Unusable(
+                "a replica follows the Redis of its own stack: ask for that too, and leave REDIS_URL unset"
+                    .into(),
+            ));
+        }
         let plain =
             |text: &str, also: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || also.contains(c));
         if self.name.is_empty()

@@ -7,28 +7,31 @@ use crate::error::{Error, Missing};
 use crate::launch::path;
 use crate::options::Options;
 use crate::part::Part;
-use crate::provision::{self, apt, debian};
+use crate::provision::{self, Piece, apt, debian, toxiproxy};
 
 const JAVA_MIN: u32 = 17;
 
 /// Checks for `parts`, the parts that this machine is to run itself.
 pub(crate) fn check(options: &Options, parts: &[Part]) -> Result<(), Error> {
-    let (fetch_kafka, fetch_debian) = provision::is_missing(&options.dir, parts);
+    let fetch = provision::missing(&options.dir, parts);
     let mut missing = Vec::new();
     if !parts.is_empty() {
         tools(&mut missing, &[("setsid", "util-linux"), ("setpriv", "util-linux"), ("flock", "util-linux")]);
     }
     if parts.contains(&Part::Kafka) {
         java(&mut missing);
-        if fetch_kafka {
+        if fetch.contains(&Piece::Kafka) {
             tools(&mut missing, &[("mvn", "maven")]);
         }
     }
-    if parts.iter().any(|part| *part != Part::Kafka) {
+    if parts.iter().any(|part| part.piece() == Piece::Debian) {
         root_rights(&mut missing);
-        if fetch_debian {
+        if fetch.contains(&Piece::Debian) {
             bootstrap(&mut missing, options);
         }
+    }
+    if fetch.contains(&Piece::Toxiproxy) {
+        go(&mut missing);
     }
     if missing.is_empty() { Ok(()) } else { Err(Error::Missing(missing)) }
 }
@@ -70,6 +73,31 @@ fn java_major(text: &str) -> Option<u32> {
         1 => numbers.next()?.parse().ok(),
         major => Some(major),
     }
+}
+
+/// Toxiproxy is built from source.
+fn go(missing: &mut Vec<Missing>) {
+    let least = toxiproxy::GO_MINOR_MIN;
+    let output = Command::new("go").env("PATH", path()).env("GOTOOLCHAIN", "local").arg("version").output();
+    let found = match output {
+        Ok(output) => go_minor(&String::from_utf8_lossy(&output.stdout)),
+        Err(_) => None,
+    };
+    if found.is_none_or(|minor| minor < least) {
+        let found = found.map_or_else(String::new, |minor| format!(" (the one here is 1.{minor})"));
+        missing.push(Missing {
+            what: format!("`go` 1.{least} or later, to build Toxiproxy{found}"),
+            remedy:
+                "install Go from your distribution or from https://go.dev/dl, and put it first on the PATH"
+                    .into(),
+        });
+    }
+}
+
+/// The minor version in what `go version` prints: `go version go1.26.8 linux/amd64` is 26.
+fn go_minor(text: &str) -> Option<u32> {
+    let digits = |c: char| !c.is_ascii_digit();
+    text.split("go1.").nth(1)?.split(digits).next()?.parse().ok()
 }
 
 /// TimescaleDB and Redis run inside a root of their own, which takes `chroot`, `mount` and `unshare`.
@@ -126,6 +154,21 @@ mod tests {
         assert_eq!(java_major("openjdk version \"24-ea\" 2025\n"), Some(24));
         assert_eq!(java_major("java version \"1.8.0_402\"\n"), Some(8));
         assert_eq!(java_major("command not found"), None);
+    }
+
+    #[test]
+    fn the_version_of_go_is_read() {
+        assert_eq!(go_minor("go version go1.26.8 linux/amd64\n"), Some(26));
+        assert_eq!(go_minor("go version go1.23rc1 linux/amd64\n"), Some(23));
+        assert_eq!(go_minor("go version devel"), None);
+    }
+
+    #[test]
+    fn only_toxiproxy_asks_for_go() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = crate::StackDir::new(dir.path()).unwrap();
+        assert!(!provision::missing(&dir, &Part::DEFAULT).contains(&Piece::Toxiproxy));
+        assert!(provision::missing(&dir, &Part::ALL).contains(&Piece::Toxiproxy));
     }
 
     #[test]

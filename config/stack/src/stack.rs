@@ -15,7 +15,7 @@ use crate::options::{Lifetime, Options};
 use crate::part::Part;
 use crate::preflight;
 use crate::provision::{self, Software};
-use crate::state::State;
+use crate::state::{Port, State};
 
 /// A stack whose parts have answered. Dropping it ends a private one; others live as their [`Lifetime`] says.
 pub struct Stack {
@@ -109,6 +109,18 @@ impl Stack {
         Part::ALL.into_iter().filter_map(variable).collect()
     }
 
+    /// What a proxy in front of `part` leads to, and the port it must have if the part tells its clients of it.
+    pub(crate) fn proxied(&self, part: Part) -> Result<(String, Option<u16>), Error> {
+        self.ours(part, "put behind a proxy")?;
+        let state = self.state();
+        let ports = state
+            .parts
+            .get(&part)
+            .ok_or_else(|| Error::Unusable(format!("this stack was brought up without {part}")))?;
+        let upstream = ports.further(Port::Proxied).unwrap_or(ports.port);
+        Ok((format!("127.0.0.1:{upstream}"), ports.further(Port::Advertised)))
+    }
+
     /// Asks every part how it is.
     #[must_use]
     pub fn status(&self) -> Vec<PartStatus> {
@@ -149,7 +161,8 @@ impl Stack {
             Part::Timescale => {
                 debian.map(|found| format!("{} on PostgreSQL {}", found.timescaledb, found.postgresql))
             }
-            Part::Redis => debian.map(|found| found.redis.clone()),
+            Part::Redis | Part::Replica => debian.map(|found| found.redis.clone()),
+            Part::Toxiproxy => Some(provision::toxiproxy::VERSION.to_owned()),
         }
     }
 
@@ -198,19 +211,21 @@ impl Stack {
         self.ours(part, "started")?;
         let _lock = self.instance.lock(|| {})?;
         let mut state = self.state().clone();
-        if self.instance.healthy(part, &state)? {
+        if self.instance.healthy(part, &state, &self.options)? {
             return Ok(());
         }
         self.instance.processes(part).kill()?;
-        let former = state.parts.get(&part).cloned();
-        let started = self.instance.start(part, former.as_ref(), &self.software, &self.options)?;
-        if let Some(former) = former.filter(|former| former.port != started.port) {
-            self.instance.processes(part).kill()?;
+        let former = state.parts.get(&part).ok_or_else(|| {
+            Error::Unusable(format!("this stack was brought up without {part}; it cannot be started"))
+        })?;
+        if !former.free() {
             return Err(Error::Unusable(format!(
                 "{part} cannot be started again: its port {} was taken by another program; bring the stack down and up",
                 former.port
             )));
         }
+        let started = former.started_now();
+        self.instance.start(part, &state.parts, &self.software, &self.options)?;
         state.parts.insert(part, started);
         state.save(&self.instance.state_path())?;
         *self.state() = state;

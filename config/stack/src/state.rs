@@ -11,7 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::dir::write_whole;
 use crate::error::Error;
+use crate::options::Options;
 use crate::part::Part;
+use crate::port;
 
 const SCHEMA: u32 = 1;
 
@@ -32,8 +34,65 @@ pub(crate) struct PartState {
     pub(crate) port: u16,
     /// Kafka's controller listens here.
     pub(crate) controller_port: Option<u16>,
+    /// Ports that only some options ask for; left out where there are none, as earlier versions wrote it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) further: BTreeMap<Port, u16>,
     /// When the part was last started, RFC 3339 in UTC.
     pub(crate) since: String,
+}
+
+/// What a port beside those that a part always has is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Port {
+    /// A broker's listener for clients that come through Toxiproxy.
+    Proxied,
+    /// Where that listener sends them: reserved for the proxy, the broker itself does not listen there.
+    Advertised,
+}
+
+impl PartState {
+    /// A part on ports that nobody uses now; it keeps those of `former` if all of them are free.
+    pub(crate) fn plan(part: Part, former: Option<&PartState>, options: &Options) -> Result<Self, Error> {
+        let wanted = part.further_ports(options);
+        if let Some(former) = former.filter(|former| former.free() && former.is_for(part, options)) {
+            return Ok(PartState { since: now(), ..former.clone() });
+        }
+        let always = if part == Part::Kafka { 2 } else { 1 };
+        let ports = port::free(always + wanted.len())?;
+        Ok(PartState {
+            port: ports[0],
+            controller_port: (part == Part::Kafka).then(|| ports[1]),
+            further: wanted.into_iter().zip(ports[always..].iter().copied()).collect(),
+            since: now(),
+        })
+    }
+
+    /// Whether these are the ports that the options ask for.
+    pub(crate) fn is_for(&self, part: Part, options: &Options) -> bool {
+        self.further.keys().copied().eq(part.further_ports(options))
+    }
+
+    /// Whether a server could listen on each of the ports now.
+    pub(crate) fn free(&self) -> bool {
+        let all =
+            std::iter::once(self.port).chain(self.controller_port).chain(self.further.values().copied());
+        all.into_iter().all(port::is_free)
+    }
+
+    /// The port for this purpose.
+    pub(crate) fn further(&self, port: Port) -> Option<u16> {
+        self.further.get(&port).copied()
+    }
+
+    /// The same ports, taken into use now.
+    pub(crate) fn started_now(&self) -> Self {
+        PartState { since: now(), ..self.clone() }
+    }
+}
+
+fn now() -> String {
+    jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
 impl State {
@@ -65,13 +124,36 @@ pub(crate) fn word(length: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Lifetime, StackDir};
+
+    fn kafka() -> PartState {
+        PartState { port: 1, controller_port: Some(2), further: BTreeMap::new(), since: "now".into() }
+    }
+
+    #[test]
+    fn a_part_moves_only_if_its_ports_are_taken_or_others_are_asked_for() {
+        let options = Options::new(StackDir::new("/cache").unwrap(), "a", Lifetime::Kept);
+        let first = PartState::plan(Part::Kafka, None, &options).unwrap();
+        assert!(first.is_for(Part::Kafka, &options) && first.controller_port.is_some());
+        let again = PartState::plan(Part::Kafka, Some(&first), &options).unwrap();
+        assert_eq!((again.port, again.controller_port), (first.port, first.controller_port));
+
+        let proxied = options.parts(&[Part::Kafka, Part::Toxiproxy]);
+        let wider = PartState::plan(Part::Kafka, Some(&first), &proxied).unwrap();
+        assert!(wider.further(Port::Proxied).is_some() && wider.further(Port::Advertised).is_some());
+
+        let taken = std::net::TcpListener::bind(("127.0.0.1", wider.port)).unwrap();
+        let moved = PartState::plan(Part::Kafka, Some(&wider), &proxied).unwrap();
+        assert_ne!(moved.port, wider.port);
+        drop(taken);
+    }
 
     #[test]
     fn a_saved_state_is_read_back_and_private_to_its_owner() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("state.json");
         let mut state = State::new(Some("pw".into()));
-        state.parts.insert(Part::Kafka, PartState { port: 1, controller_port: Some(2), since: "now".into() });
+        state.parts.insert(Part::Kafka, kafka());
         state.save(&path).unwrap();
         assert_eq!(State::load(&path), Some(state));
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);

@@ -107,7 +107,7 @@ fn kill_by_pid(pid: i32) {
 
 #[test]
 fn each_part_serves_its_users_and_nothing_is_left_of_it() {
-    let stack = private("serves", &Part::ALL);
+    let stack = private("serves", &Part::DEFAULT);
     let (one, two) = (stack.fresh_database().unwrap(), stack.fresh_database().unwrap());
     assert_ne!(one.name(), two.name());
     let extension = Session::new(one.url(), PATIENCE).unwrap();
@@ -145,12 +145,12 @@ fn each_part_serves_its_users_and_nothing_is_left_of_it() {
 
 #[test]
 fn kill_pause_and_restart_keep_what_was_written() {
-    let stack = private("keeps", &Part::ALL);
+    let stack = private("keeps", &Part::DEFAULT);
     write_everywhere(&stack);
     redis(&stack, &["SET", "kept", "one"]).unwrap();
     let addresses = stack.env();
 
-    for part in Part::ALL {
+    for part in Part::DEFAULT {
         stack.pause(part).unwrap();
         let paused = stack.status().into_iter().find(|status| status.part == part).unwrap();
         assert_eq!((paused.state, paused.healthy), ("paused", false));
@@ -176,6 +176,18 @@ fn kill_pause_and_restart_keep_what_was_written() {
     assert_eq!(stack.env(), addresses, "ports and passwords stay");
     assert_eq!(rows(&stack), "1");
     assert_eq!(consume(&stack, "kept"), "one");
+}
+
+#[test]
+fn a_replica_follows_its_primary_and_takes_no_writes() {
+    let stack = private("replica", &[Part::Redis, Part::Replica]);
+    redis(&stack, &["SET", "told", "one"]).unwrap();
+    let replica = stack.address(Part::Replica).unwrap();
+    let ask = |words: &[&str]| redis::ask(&replica, words, PATIENCE).unwrap();
+    eventually("the replica has what its primary was told", || ask(&["EXISTS", "told"]) == ":1");
+    assert!(ask(&["SET", "told", "two"]).starts_with("-READONLY"));
+    let lonely = options("lonely", Lifetime::Private).parts(&[Part::Replica]);
+    assert!(Stack::up(&lonely, &Silent).unwrap_err().to_string().contains("ask for that too"));
 }
 
 #[test]
@@ -216,7 +228,7 @@ fn a_crashed_stack_comes_up_again_with_its_data() {
 
 #[test]
 fn a_stack_dies_with_its_user_and_its_folder_with_the_next_private_stack() {
-    let mut stack = private("orphan", &Part::ALL);
+    let mut stack = private("orphan", &Part::DEFAULT);
     let folder = stack.folder().to_path_buf();
     // What the kernel does when a process is killed: its locks are released, and nothing else happens.
     let other = folder.join("another lock");

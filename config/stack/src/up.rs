@@ -163,7 +163,7 @@ fn forget_former_users(instance: &Instance) -> Result<(), Error> {
     Ok(())
 }
 
-/// Starts, side by side, each of `parts` that does not answer.
+/// Starts each of `parts` that does not answer: side by side, but no part before those it follows.
 fn start_missing(
     instance: &Instance,
     parts: &[Part],
@@ -174,30 +174,91 @@ fn start_missing(
 ) -> Result<BTreeMap<Part, PartState>, Error> {
     let total = parts.len() as u64;
     let done = AtomicU64::new(0);
-    let start = |part: Part| {
-        if instance.healthy(part, state)? {
-            return Ok(None);
+    // All ports are chosen before anything starts: a part's configuration may name those of another.
+    let mut ports = state.parts.clone();
+    let mut missing = Vec::new();
+    for &part in parts {
+        if !instance.healthy(part, state, options)? {
+            instance.processes(part).kill()?;
+            ports.insert(part, PartState::plan(part, state.parts.get(&part), options)?);
+            missing.push(part);
         }
-        progress.step(TASK, done.load(Ordering::Relaxed), total, "starting");
-        instance.processes(part).kill()?;
-        let started = instance.start(part, state.parts.get(&part), software, options)?;
-        let count = done.fetch_add(1, Ordering::Relaxed) + 1;
-        progress.step(TASK, count, total, &format!("{part} is healthy"));
-        Ok(Some((part, started)))
-    };
-    thread::scope(|scope| {
-        let start = &start;
-        let threads: Vec<_> = parts.iter().map(|&part| scope.spawn(move || start(part))).collect();
-        let outcomes =
-            threads.into_iter().map(|thread| thread.join().unwrap_or_else(|p| std::panic::resume_unwind(p)));
-        let outcomes: Vec<Result<_, Error>> = outcomes.collect();
-        outcomes.into_iter().filter_map(Result::transpose).collect()
-    })
+    }
+    for wave in waves(&missing, Part::follows) {
+        let start = |part: Part, ports: &BTreeMap<Part, PartState>| {
+            progress.step(TASK, done.load(Ordering::Relaxed), total, "starting");
+            let started = start_where_free(instance, part, ports, software, options)?;
+            let count = done.fetch_add(1, Ordering::Relaxed) + 1;
+            progress.step(TASK, count, total, &format!("{part} is healthy"));
+            Ok((part, started))
+        };
+        let started: Vec<Result<_, Error>> = thread::scope(|scope| {
+            let (start, ports) = (&start, &ports);
+            let threads: Vec<_> =
+                wave.into_iter().map(|part| scope.spawn(move || start(part, ports))).collect();
+            threads
+                .into_iter()
+                .map(|thread| thread.join().unwrap_or_else(|p| std::panic::resume_unwind(p)))
+                .collect()
+        });
+        ports.extend(started.into_iter().collect::<Result<Vec<_>, Error>>()?);
+    }
+    ports.retain(|part, _| missing.contains(part));
+    Ok(ports)
+}
+
+/// Starts a part on its port, or on another if somebody took that between our look and the server's start.
+fn start_where_free(
+    instance: &Instance,
+    part: Part,
+    ports: &BTreeMap<Part, PartState>,
+    software: &Software,
+    options: &Options,
+) -> Result<PartState, Error> {
+    let mut ports = ports.clone();
+    // The three know nothing of each other; what an extra part knows of them must stay true.
+    let may_move = options.parts.iter().all(|part| Part::DEFAULT.contains(part));
+    loop {
+        let own = ports[&part].started_now();
+        match instance.start(part, &ports, software, options) {
+            Ok(()) => return Ok(own),
+            Err(_) if may_move && !instance.processes(part).alive() && !own.free() => {
+                ports.insert(part, PartState::plan(part, None, options)?);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// The parts in groups, each of which only follows earlier ones; what a part follows counts only if it is among them.
+fn waves(parts: &[Part], follows: impl Fn(Part) -> &'static [Part]) -> Vec<Vec<Part>> {
+    let mut waves = Vec::new();
+    let mut waiting = parts.to_vec();
+    while !waiting.is_empty() {
+        let (wave, later): (Vec<Part>, Vec<Part>) =
+            waiting.iter().partition(|part| !follows(**part).iter().any(|first| waiting.contains(first)));
+        assert!(!wave.is_empty(), "invariant: no part follows itself, by way of others either");
+        waves.push(wave);
+        waiting = later;
+    }
+    waves
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_part_starts_after_those_it_follows_and_the_rest_side_by_side() {
+        let follows = |part| match part {
+            Part::Redis => &[Part::Timescale, Part::Toxiproxy][..],
+            Part::Timescale => &[Part::Kafka],
+            _ => &[],
+        };
+        let all = [Part::Kafka, Part::Timescale, Part::Redis];
+        assert_eq!(waves(&all, follows), [vec![Part::Kafka], vec![Part::Timescale], vec![Part::Redis]]);
+        assert_eq!(waves(&[Part::Redis, Part::Kafka], follows), [[Part::Redis, Part::Kafka]]);
+    }
 
     #[test]
     fn a_password_is_not_shown_in_a_message() {

@@ -185,25 +185,31 @@ pub async fn a_broker_that_stands_still_is_waited_for(
     node.await;
 }
 
-/// Records deleted under a source that was away are counted as skipped, and reading goes on behind them.
-pub async fn what_the_log_no_longer_has_is_skipped(told: Told, delete_below: impl AsyncFnOnce(i64)) {
+/// Records were deleted under a source that was away: it says so and reads nothing, until somebody has decided.
+pub async fn what_the_log_no_longer_has_is_decided_by_somebody(
+    told: Told,
+    delete_below: impl AsyncFnOnce(i64),
+) {
     let table = Arc::new(Table::default());
     produce(&told, 0, (0..100).map(|value| value.to_string()));
     Node::new(&told, &table).run(async |_| until("a hundred", || table.count() == 100).await).await;
     produce(&told, 0, (100..200).map(|value| value.to_string()));
     delete_below(150).await;
     let node = Node::new(&told, &table).run(async |probe| {
+        until("the source says what is gone", || waits_for_decision(&probe.status().state().0, "50 records"))
+            .await;
+        assert_eq!(table.count(), 100);
+        table.reset(0, 150);
         until("what is left", || table.count() == 150).await;
-        let skipped: u64 = probe.ledger().rows().iter().map(|row| row.skipped).sum();
-        assert_eq!(skipped, 50);
+        until("running", || probe.status().state().0 == State::Running).await;
     });
     node.await;
     assert_eq!(table.rows(0)[100].0, 150);
     assert_eq!(table.next(0), Some(200));
 }
 
-/// The log moves past a source that is held up: what is gone is counted, and what is left is read.
-pub async fn a_log_that_moves_past_a_reader_is_caught_up_with(
+/// The log moves past a source that is held up: what was read before is written, the rest waits for somebody.
+pub async fn a_log_that_moves_past_a_reader_is_decided_by_somebody(
     told: Told,
     delete_below: impl AsyncFnOnce(i64),
 ) {
@@ -213,6 +219,7 @@ pub async fn a_log_that_moves_past_a_reader_is_caught_up_with(
     let padding = "x".repeat(1000);
     produce(&told, 0, (0..SENT).map(|value| format!("{value} {padding}")));
     let node = Node::narrow(&told, &table);
+    let mut stood = 0;
     let node = node.run(async |probe| {
         probe.hold_outputs(true);
         until("the links are full", || probe.status().blocked_total() > Duration::from_millis(100)).await;
@@ -220,14 +227,25 @@ pub async fn a_log_that_moves_past_a_reader_is_caught_up_with(
         tokio::time::sleep(Duration::from_millis(500)).await;
         delete_below(KEPT_FROM).await;
         probe.hold_outputs(false);
+        until("the source says what is gone", || waits_for_decision(&probe.status().state().0, "are gone"))
+            .await;
+        until("what was read is written", || probe.ledger().rows().iter().all(|row| row.in_flight == 0))
+            .await;
+        stood = table.next(0).expect("an offset");
+        assert_eq!(table.count() as i64, stood, "all that was read is there");
+        assert!(stood < KEPT_FROM);
+        table.reset(0, KEPT_FROM);
         until("the end", || table.next(0) == Some(SENT)).await;
-        let row = &probe.ledger().rows()[0];
-        assert_eq!(row.skipped + table.count() as u64, SENT as u64);
-        assert!(row.skipped > 0);
+        until("running", || probe.status().state().0 == State::Running).await;
     });
     node.await;
     let rows = table.rows(0);
+    assert_eq!(rows.len() as i64, stood + SENT - KEPT_FROM);
     assert!((KEPT_FROM..SENT).all(|offset| rows.iter().any(|row| row.0 == offset)));
+}
+
+fn waits_for_decision(state: &State, what: &str) -> bool {
+    matches!(state, State::Waiting { class: "config", reason } if reason.contains(what))
 }
 
 /// Every way to take part in a group.

@@ -61,20 +61,20 @@ async fn the_older_of_two_members_of_one_name_leaves() {
 }
 
 #[tokio::test]
-async fn what_the_log_no_longer_has_is_skipped_and_counted() {
+async fn what_the_log_no_longer_has_is_decided_by_somebody() {
     let world = World::shared();
     let told = told(&world, 1);
-    cases::what_the_log_no_longer_has_is_skipped(told.clone(), async |below| {
+    cases::what_the_log_no_longer_has_is_decided_by_somebody(told.clone(), async |below| {
         delete_below(&world, &told.topic, below).await;
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_log_that_moves_past_a_reader_is_caught_up_with() {
+async fn a_log_that_moves_past_a_reader_is_decided_by_somebody() {
     let world = World::shared();
     let told = told(&world, 1);
-    cases::a_log_that_moves_past_a_reader_is_caught_up_with(told.clone(), async |below| {
+    cases::a_log_that_moves_past_a_reader_is_decided_by_somebody(told.clone(), async |below| {
         delete_below(&world, &told.topic, below).await;
     })
     .await;

@@ -63,6 +63,11 @@ impl Table {
         true
     }
 
+    /// Somebody decides that `partition` goes on at `next`.
+    pub fn reset(&self, partition: i32, next: i64) {
+        self.partitions.lock().unwrap().get_mut(&partition).expect("it was claimed").1 = Some(next);
+    }
+
     /// The next offset of `partition`.
     pub fn next(&self, partition: i32) -> Option<i64> {
         self.partitions.lock().unwrap().get(&partition)?.1

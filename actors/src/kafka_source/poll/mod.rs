@@ -115,6 +115,7 @@ impl Poll {
         self.answer_group();
         let mut ended = None;
         let handed = self.hand_on();
+        self.tell_losses();
         self.resume_unparked();
         match handed {
             Handed::Closed => return Some(End::OutputClosed),

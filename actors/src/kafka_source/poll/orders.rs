@@ -94,29 +94,40 @@ impl Poll {
     }
 
     /// Some partition asked for an offset it could not have, and the client has given that one up without saying which.
-    /// The log of `number` spans `start..end`: if our next message is gone, what is left is read, and the rest counted;
-    /// if it is yet to come, nothing may be read until somebody has looked; else the client is told once more.
+    /// The log of `number` spans `start..end`: if our next message is gone, or yet to come, nothing may be read until
+    /// somebody has decided; else the client is told once more.
     fn check_range(&mut self, number: i32, start: i64, end: i64) {
         let Some(reading) = self.partitions.get_mut(&number).and_then(|held| held.reading.as_mut()) else {
             return;
         };
+        if reading.is_over() {
+            return;
+        }
         let (next, epoch) = (reading.gathering.next(), reading.epoch);
         if next > end {
             self.halt(number);
             self.report(Report::BeyondEnd { partition: number, next, end });
-            return;
-        }
-        reading.end_batch();
-        if let Some(gap) = reading.gathering.pass(start) {
-            reading.park(gap);
-        }
-        (reading.paused, reading.flowing) = (false, false);
-        self.unassign(&[number]);
-        if !self.assign(number, next.max(start)) {
-            self.give_up(number, epoch);
         } else if next < start {
-            self.report(Report::Skipped { partition: number, epoch, from: next, to: start });
+            // What was read is nowhere else any more: it goes its way, and the loss is told behind it.
+            reading.lose(start);
+        } else {
+            (reading.paused, reading.flowing) = (false, false);
+            self.unassign(&[number]);
+            if !self.assign(number, next) {
+                self.give_up(number, epoch);
+            }
         }
+    }
+
+    /// Tells of losses, once all that was read before them is handed on.
+    pub(super) fn tell_losses(&mut self) {
+        let mut losses = Vec::new();
+        for (partition, reading) in self.reading_mut() {
+            if let Some((from, to)) = reading.tells_loss() {
+                losses.push(Report::Gone { partition, epoch: reading.epoch, from, to });
+            }
+        }
+        losses.into_iter().for_each(|loss| self.report(loss));
     }
 
     /// `number` is not assigned, though it is ours: to be claimed anew.

@@ -123,7 +123,7 @@ impl Poll {
     /// Whether a batch was ended by it.
     fn take(&mut self, partition: i32, record: Record<'_>) -> bool {
         let Some(held) = self.partitions.get_mut(&partition) else { return false };
-        let Some(reading) = held.reading.as_mut().filter(|reading| !reading.revoking) else { return false };
+        let Some(reading) = held.reading.as_mut().filter(|reading| !reading.is_over()) else { return false };
         reading.flowing = true;
         reading.at_end = false;
         if reading.since.is_none() {
@@ -154,9 +154,8 @@ impl Poll {
         if self.troubled {
             self.flow();
         }
-        let Some(reading) = self.partitions.get_mut(&partition).and_then(|held| held.reading.as_mut()) else {
-            return;
-        };
+        let reading = self.partitions.get_mut(&partition).and_then(|held| held.reading.as_mut());
+        let Some(reading) = reading.filter(|reading| !reading.is_over()) else { return };
         reading.flowing = true;
         reading.end_at(position);
         if let Some(empty) = reading.gathering.pass(position) {

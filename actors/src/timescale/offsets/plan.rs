@@ -41,6 +41,10 @@ pub(crate) fn plan(
     if let Some((sink, offset)) = known.iter().find(|(_, offset)| *offset > log.end) {
         return Err(beyond_the_end(request, sink, *offset));
     }
+    let lacking = |(sink, offset): &&(&SinkIdentity, i64)| sink.required && *offset < log.start;
+    if let Some((sink, offset)) = known.iter().find(lacking) {
+        return Err(before_the_start(request, sink, *offset));
+    }
     let joining = known.iter().map(|(_, offset)| *offset).min().unwrap_or(log.initial);
     let joining = if planted(Bug::JoinsAtTheEnd) { log.end } else { joining };
     let mut offsets: BTreeMap<Arc<str>, i64> = BTreeMap::new();
@@ -81,6 +85,23 @@ fn raise(offset: i64, floor: i64, sink: &Arc<str>, skipped: &mut BTreeMap<Arc<st
     }
     *skipped.entry(sink.clone()).or_default() += floor - offset;
     floor
+}
+
+/// Records that a required sink needs are gone. To go on behind them is nobody's to decide but an operator's.
+fn before_the_start(request: &ClaimRequest, sink: &SinkIdentity, offset: i64) -> Error {
+    let (key, start) = (&request.key, request.log.start);
+    Error::new(
+        Class::Config,
+        format!(
+            "sink `{}` needs offset {offset} of {}/{} next, but the log begins at {start}: {} records are gone through \
+             retention or deletion. Nothing of the partition is read until somebody decides: `aqueduct offsets reset \
+             FILE` says where to go on; raise the topic's retention",
+            sink.id,
+            key.topic,
+            key.partition,
+            start - offset
+        ),
+    )
 }
 
 fn beyond_the_end(request: &ClaimRequest, sink: &SinkIdentity, offset: i64) -> Error {
@@ -147,11 +168,23 @@ mod tests {
     }
 
     #[test]
-    fn what_the_log_no_longer_has_is_skipped_and_counted() {
+    fn what_the_log_no_longer_has_waits_for_somebody() {
         let sinks = [sink("a", true), sink("b", true)];
-        let plan = plan(&request(60, 90, 60), &sinks, &[row("a", 1, 50), row("b", 1, 70)], 0).unwrap();
-        assert_eq!(offsets(&plan), [("a", 60), ("b", 70)]);
-        assert_eq!(plan.skipped, BTreeMap::from([("a".into(), 10)]));
+        let error = plan(&request(60, 90, 60), &sinks, &[row("a", 1, 50), row("b", 1, 70)], 0).unwrap_err();
+        assert_eq!(error.class, Class::Config);
+        for part in ["sink `a`", "offset 50 of md/3", "begins at 60", "10 records", "offsets reset"] {
+            assert!(error.message.contains(part), "{error}");
+        }
+        let reset = [row("a", 1, 60), row("b", 1, 70)];
+        assert_eq!(plan(&request(60, 90, 60), &sinks, &reset, 0).unwrap().start, 60, "once decided");
+    }
+
+    #[test]
+    fn what_only_a_best_effort_sink_lacks_is_skipped_and_counted() {
+        let sinks = [sink("a", true), sink("b", false)];
+        let plan = plan(&request(60, 90, 60), &sinks, &[row("a", 1, 70), row("b", 1, 50)], 0).unwrap();
+        assert_eq!(offsets(&plan), [("a", 70), ("b", 60)]);
+        assert_eq!(plan.skipped, BTreeMap::from([("b".into(), 10)]));
     }
 
     #[test]

@@ -12,6 +12,7 @@ use crate::dir::{create, remove_tree, write_whole};
 use crate::error::Error;
 use crate::launch::{arguments, tail};
 use crate::part::Part;
+use crate::state::{PartState, Port};
 use crate::time::Deadline;
 
 /// Beside the jars: classes as the virtual machine keeps them, which halves the time to start. A virtual machine of
@@ -26,7 +27,7 @@ const SETTINGS: &str = "\
 process.roles=broker,controller
 node.id=1
 controller.listener.names=CONTROLLER
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT,CONTROLLER:PLAINTEXT
 inter.broker.listener.name=PLAINTEXT
 log.dirs=data
 auto.create.topics.enable=false
@@ -52,6 +53,7 @@ log.segment.bytes=268435456
 log.segment.delete.delay.ms=1000
 log.initial.task.delay.ms=5000
 log.cleaner.dedupe.buffer.size=16777216
+log.cleaner.backoff.ms=1000
 num.network.threads=2
 num.io.threads=4
 background.threads=2
@@ -75,13 +77,7 @@ pub(crate) fn prepare(server: &Server, deadline: Deadline) -> Result<(), Error> 
     // Java unpacks native libraries there, and leaves them there when it is killed.
     remove_tree(&folder.join("tmp"))?;
     create(&folder.join("tmp"))?;
-    let controller = server.controller_port.expect("invariant: kafka has a controller port");
-    let addresses = format!(
-        "listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}\n\
-         advertised.listeners=PLAINTEXT://127.0.0.1:{port}\n\
-         controller.quorum.voters=1@127.0.0.1:{controller}\n",
-        port = server.port,
-    );
+    let addresses = addresses(&server.ports);
     write_whole(&folder.join("server.properties"), &format!("{SETTINGS}{addresses}"))?;
     write_whole(&folder.join("log4j2.properties"), LOGGING)?;
     if folder.join("data/meta.properties").exists() {
@@ -99,6 +95,22 @@ pub(crate) fn prepare(server: &Server, deadline: Deadline) -> Result<(), Error> 
         log: server.launch.log.clone(),
         tail: tail(&server.launch.log),
     })
+}
+
+/// Where the broker listens, and what it tells its clients: those that come through Toxiproxy are kept on that path.
+fn addresses(ports: &PartState) -> String {
+    let controller = ports.controller_port.expect("invariant: kafka has a controller port");
+    let mut listeners = format!("PLAINTEXT://127.0.0.1:{}", ports.port);
+    let mut advertised = listeners.clone();
+    if let (Some(proxied), Some(proxy)) = (ports.further(Port::Proxied), ports.further(Port::Advertised)) {
+        listeners.push_str(&format!(",PROXIED://127.0.0.1:{proxied}"));
+        advertised.push_str(&format!(",PROXIED://127.0.0.1:{proxy}"));
+    }
+    format!(
+        "listeners={listeners},CONTROLLER://127.0.0.1:{controller}\n\
+         advertised.listeners={advertised}\n\
+         controller.quorum.voters=1@127.0.0.1:{controller}\n"
+    )
 }
 
 pub(super) fn command(server: &Server) -> Vec<OsString> {

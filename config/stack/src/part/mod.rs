@@ -3,6 +3,7 @@
 pub(crate) mod kafka;
 pub(crate) mod redis;
 pub(crate) mod timescale;
+pub(crate) mod toxiproxy;
 
 use std::ffi::OsString;
 use std::fmt;
@@ -14,9 +15,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 use crate::launch::Launch;
+use crate::options::Options;
+use crate::provision::Piece;
+use crate::state::{PartState, Port};
 use crate::time::Deadline;
 
-/// One of the three servers.
+/// One of the servers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Part {
@@ -26,11 +30,18 @@ pub enum Part {
     Timescale,
     /// Redis.
     Redis,
+    /// A second Redis, which follows the first. Only if asked for.
+    Replica,
+    /// Toxiproxy, between a client and the others; see [`crate::toxiproxy`]. Only if asked for.
+    Toxiproxy,
 }
 
 impl Part {
+    /// The parts of a stack unless told otherwise: those that the product needs.
+    pub const DEFAULT: [Part; 3] = [Part::Kafka, Part::Timescale, Part::Redis];
+
     /// All parts, in the order they are shown.
-    pub const ALL: [Part; 3] = [Part::Kafka, Part::Timescale, Part::Redis];
+    pub const ALL: [Part; 5] = [Part::Kafka, Part::Timescale, Part::Redis, Part::Replica, Part::Toxiproxy];
 
     /// The variable that names the part's address, as printed by `stack env` and read to replace the part.
     #[must_use]
@@ -39,6 +50,8 @@ impl Part {
             Part::Kafka => "KAFKA_BOOTSTRAP",
             Part::Timescale => "TIMESCALE_URL",
             Part::Redis => "REDIS_URL",
+            Part::Replica => "REDIS_REPLICA_URL",
+            Part::Toxiproxy => "TOXIPROXY_ADDRESS",
         }
     }
 
@@ -49,6 +62,33 @@ impl Part {
             Part::Kafka => "kafka",
             Part::Timescale => "timescale",
             Part::Redis => "redis",
+            Part::Replica => "replica",
+            Part::Toxiproxy => "toxiproxy",
+        }
+    }
+
+    /// The software that the part needs.
+    pub(crate) fn piece(self) -> Piece {
+        match self {
+            Part::Kafka => Piece::Kafka,
+            Part::Timescale | Part::Redis | Part::Replica => Piece::Debian,
+            Part::Toxiproxy => Piece::Toxiproxy,
+        }
+    }
+
+    /// The ports that the part has beside the one of its address.
+    pub(crate) fn further_ports(self, options: &Options) -> Vec<Port> {
+        match self {
+            Part::Kafka if options.parts.contains(&Part::Toxiproxy) => vec![Port::Proxied, Port::Advertised],
+            Part::Kafka | Part::Timescale | Part::Redis | Part::Replica | Part::Toxiproxy => Vec::new(),
+        }
+    }
+
+    /// The parts that must have answered before this one is started, if they are wanted too.
+    pub(crate) fn follows(self) -> &'static [Part] {
+        match self {
+            Part::Replica => &[Part::Redis],
+            Part::Kafka | Part::Timescale | Part::Redis | Part::Toxiproxy => &[],
         }
     }
 
@@ -56,7 +96,7 @@ impl Part {
     pub(crate) fn stop_signal(self) -> Signal {
         match self {
             Part::Timescale => Signal::INT,
-            Part::Kafka | Part::Redis => Signal::TERM,
+            Part::Kafka | Part::Redis | Part::Replica | Part::Toxiproxy => Signal::TERM,
         }
     }
 
@@ -65,7 +105,8 @@ impl Part {
         match self {
             Part::Kafka => kafka::check(address, patience),
             Part::Timescale => timescale::check(address, patience),
-            Part::Redis => redis::check(address, patience),
+            Part::Redis | Part::Replica => redis::check(address, patience),
+            Part::Toxiproxy => toxiproxy::check(address, patience),
         }
     }
 
@@ -74,7 +115,8 @@ impl Part {
         match self {
             Part::Kafka => kafka::prepare(server, deadline),
             Part::Timescale => timescale::prepare(server, deadline),
-            Part::Redis => redis::prepare(server),
+            Part::Redis | Part::Replica => redis::prepare(server),
+            Part::Toxiproxy => toxiproxy::prepare(server),
         }
     }
 
@@ -83,7 +125,8 @@ impl Part {
         match self {
             Part::Kafka => kafka::command(server),
             Part::Timescale => timescale::command(),
-            Part::Redis => redis::command(),
+            Part::Redis | Part::Replica => redis::command(),
+            Part::Toxiproxy => toxiproxy::command(server),
         }
     }
 
@@ -91,7 +134,7 @@ impl Part {
     pub(crate) fn ready(self, address: &str, patience: Duration) -> Result<(), String> {
         match self {
             Part::Timescale => timescale::furnish(address, patience),
-            Part::Kafka | Part::Redis => self.check(address, patience),
+            Part::Kafka | Part::Redis | Part::Replica | Part::Toxiproxy => self.check(address, patience),
         }
     }
 }
@@ -106,9 +149,11 @@ impl fmt::Display for Part {
 #[derive(Debug, Clone)]
 pub(crate) struct Server {
     pub(crate) launch: Launch,
-    /// Folder of the provisioned software: Kafka's jars, or the Debian root.
+    /// The provisioned software: the folder of Kafka's jars, the Debian root, Toxiproxy's program.
     pub(crate) software: PathBuf,
-    pub(crate) port: u16,
-    pub(crate) controller_port: Option<u16>,
+    /// Its own ports.
+    pub(crate) ports: PartState,
+    /// The port of the server that this one follows, if it is a replica.
+    pub(crate) primary: Option<u16>,
     pub(crate) password: Option<String>,
 }

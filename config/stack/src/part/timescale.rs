@@ -65,7 +65,7 @@ pub(super) fn prepare(server: &Server, deadline: Deadline) -> Result<(), Error> 
         fs::remove_file(&stale).map_err(Error::io("delete", &stale))?;
     }
     let settings = data.join("postgresql.conf");
-    write_whole(&settings, &format!("{SETTINGS}port = {}\n", server.port))?;
+    write_whole(&settings, &format!("{SETTINGS}port = {}\n", server.ports.port))?;
     chown(&settings, Some(uid), Some(gid)).map_err(Error::io("give to postgres", &settings))
 }
 

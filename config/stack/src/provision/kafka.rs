@@ -11,10 +11,11 @@ use crate::dir::{StackDir, create, remove_tree};
 use crate::error::Error;
 use crate::launch::{self, Launch, Place};
 use crate::lock::FileLock;
-use crate::part::{Server, kafka};
-use crate::port;
+use crate::options::{Lifetime, Options};
+use crate::part::{Part, Server, kafka};
 use crate::process::ProcessGroup;
 use crate::progress::Progress;
+use crate::state::PartState;
 use crate::time::Deadline;
 
 /// The pinned version.
@@ -61,7 +62,8 @@ fn archive_classes(dir: &StackDir) -> Result<(), Error> {
     let users = scratch.join("users");
     let _user = FileLock::shared(&users)?;
     launch::install_scripts(&scratch)?;
-    let ports = port::free(2)?;
+    let options = Options::new(dir.clone(), "trial", Lifetime::Private);
+    let ports = PartState::plan(Part::Kafka, None, &options)?;
     let server = Server {
         launch: Launch {
             script: scratch.join(launch::SCRIPT),
@@ -74,15 +76,15 @@ fn archive_classes(dir: &StackDir) -> Result<(), Error> {
             log: scratch.join("log"),
         },
         software: folder(dir).join("libs"),
-        port: ports[0],
-        controller_port: Some(ports[1]),
+        ports,
+        primary: None,
         password: None,
     };
     let deadline = Deadline::after(TRIAL_MAX);
     kafka::prepare(&server, deadline)?;
     let archive = scratch.join(kafka::ARCHIVE);
     let running = server.launch.start(&kafka::command_archiving(&server, &archive))?;
-    let address = format!("127.0.0.1:{}", server.port);
+    let address = format!("127.0.0.1:{}", server.ports.port);
     let answers = || kafka::check(&address, Duration::from_secs(1)).is_ok() || running.ended();
     deadline.poll(Duration::from_millis(50), || answers().then_some(()));
     ProcessGroup::new(server.launch.lock.clone()).stop(Signal::TERM, TRIAL_MAX)?;

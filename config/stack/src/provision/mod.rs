@@ -7,7 +7,9 @@ pub(crate) mod apt;
 mod checksums;
 pub(crate) mod debian;
 pub(crate) mod kafka;
+pub(crate) mod toxiproxy;
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -21,6 +23,44 @@ use crate::lock::FileLock;
 use crate::part::Part;
 use crate::progress::Progress;
 
+/// One thing that is fetched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Piece {
+    /// The broker's jars.
+    Kafka,
+    /// The root with PostgreSQL and Redis.
+    Debian,
+    /// Toxiproxy's program.
+    Toxiproxy,
+}
+
+impl Piece {
+    fn folder(self, dir: &StackDir) -> PathBuf {
+        match self {
+            Piece::Kafka => kafka::folder(dir),
+            Piece::Debian => debian::folder(dir),
+            Piece::Toxiproxy => toxiproxy::folder(dir),
+        }
+    }
+
+    /// What the reader is told before the first byte is downloaded.
+    fn announcement(self) -> &'static str {
+        match self {
+            Piece::Kafka => kafka::ANNOUNCEMENT,
+            Piece::Debian => debian::ANNOUNCEMENT,
+            Piece::Toxiproxy => toxiproxy::ANNOUNCEMENT,
+        }
+    }
+
+    fn fetch(self, dir: &StackDir, mirror: Option<&str>, progress: &dyn Progress) -> Result<(), Error> {
+        match self {
+            Piece::Kafka => kafka::fetch(dir, progress),
+            Piece::Debian => debian::fetch(dir, mirror, progress),
+            Piece::Toxiproxy => toxiproxy::fetch(dir, progress),
+        }
+    }
+}
+
 /// Where the software is; `None` where every part that needs it is the user's own.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Software {
@@ -28,6 +68,8 @@ pub(crate) struct Software {
     pub(crate) kafka: Option<PathBuf>,
     /// The Debian root with PostgreSQL and Redis.
     pub(crate) debian: Option<debian::Debian>,
+    /// Toxiproxy's program.
+    pub(crate) toxiproxy: Option<PathBuf>,
 }
 
 impl Software {
@@ -37,15 +79,14 @@ impl Software {
         Ok(Software {
             kafka: Some(kafka::folder(dir).join("libs")).filter(|libs| libs.exists()),
             debian: if debian.exists() { Some(debian::Debian::open(&debian)?) } else { None },
+            toxiproxy: Some(toxiproxy::program(dir)).filter(|program| program.exists()),
         })
     }
 }
 
-/// Whether any of `parts` still has to be fetched.
-pub(crate) fn is_missing(dir: &StackDir, parts: &[Part]) -> (bool, bool) {
-    let kafka = parts.contains(&Part::Kafka) && !kafka::folder(dir).exists();
-    let debian = parts.iter().any(|part| *part != Part::Kafka) && !debian::folder(dir).exists();
-    (kafka, debian)
+/// What `parts` need and still has to be fetched.
+pub(crate) fn missing(dir: &StackDir, parts: &[Part]) -> BTreeSet<Piece> {
+    parts.iter().map(|part| part.piece()).filter(|piece| !piece.folder(dir).exists()).collect()
 }
 
 /// Fetches what `parts` need and is not there yet. `mirror` replaces the Debian mirror of the machine's apt sources.
@@ -55,47 +96,42 @@ pub(crate) fn provision(
     mirror: Option<&str>,
     progress: &dyn Progress,
 ) -> Result<Software, Error> {
-    if is_missing(dir, parts) != (false, false) {
+    if !missing(dir, parts).is_empty() {
         create(&dir.parts())?;
         let waiting =
             || progress.note("another process is provisioning the stack's software; waiting for it");
         let _lock = FileLock::exclusive(&dir.parts().join(".lock"), waiting)?;
         discard_partial(&dir.parts())?;
-        let (kafka, debian) = is_missing(dir, parts);
-        announce(dir, (kafka, debian), progress);
-        fetch(dir, (kafka, debian), mirror, progress)?;
+        let missing = missing(dir, parts);
+        announce(dir, &missing, progress);
+        fetch(dir, &missing, mirror, progress)?;
     }
     Software::present(dir)
 }
 
-/// Fetches both side by side: one waits for the network while the other unpacks.
+/// Fetches all side by side: one waits for the network while the other unpacks.
 fn fetch(
     dir: &StackDir,
-    (kafka, debian): (bool, bool),
+    missing: &BTreeSet<Piece>,
     mirror: Option<&str>,
     progress: &dyn Progress,
 ) -> Result<(), Error> {
-    let result = |thread: thread::ScopedJoinHandle<'_, Result<(), Error>>| {
-        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-    };
     thread::scope(|scope| {
-        let kafka = scope.spawn(|| if kafka { kafka::fetch(dir, progress) } else { Ok(()) });
-        let debian = scope.spawn(|| if debian { debian::fetch(dir, mirror, progress) } else { Ok(()) });
-        result(kafka).and(result(debian))
+        let threads: Vec<_> =
+            missing.iter().map(|piece| scope.spawn(|| piece.fetch(dir, mirror, progress))).collect();
+        let result = |thread: thread::ScopedJoinHandle<'_, Result<(), Error>>| {
+            thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        };
+        threads.into_iter().map(result).fold(Ok(()), Result::and)
     })
 }
 
 /// Says what will be downloaded before the first byte is.
-fn announce(dir: &StackDir, (kafka, debian): (bool, bool), progress: &dyn Progress) {
-    if kafka || debian {
+fn announce(dir: &StackDir, missing: &BTreeSet<Piece>, progress: &dyn Progress) {
+    if !missing.is_empty() {
         progress.note(&format!("The stack's software is fetched once, into {}:", dir.parts().display()));
     }
-    if kafka {
-        progress.note(kafka::ANNOUNCEMENT);
-    }
-    if debian {
-        progress.note(debian::ANNOUNCEMENT);
-    }
+    missing.iter().for_each(|piece| progress.note(piece.announcement()));
 }
 
 /// Removes what interrupted runs have left. The lock is held, and their tools died with them.

@@ -1,0 +1,63 @@
+//! What happens to Kafka: to its brokers, to a topic's log, to the group.
+
+mod broker;
+mod group;
+mod idle;
+mod membership;
+mod retention;
+mod topic;
+mod transactions;
+
+use super::scenario::Scenario;
+use super::stage::Stage;
+use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::client::DefaultClientContext;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+pub const SCENARIOS: &[Scenario] = &[
+    Scenario::short("kafka.broker_restarted", broker::restarted),
+    Scenario::short("kafka.idle_then_one_message", idle::one_message),
+    Scenario::short("kafka.retention_below_our_offset", retention::below_our_offset),
+    Scenario::short("kafka.topic_deleted_and_recreated", topic::deleted_and_recreated),
+    Scenario::short("kafka.partitions_grown_from_4_to_8_live", topic::grown),
+    Scenario::short("kafka.compacted_topic_and_transaction_markers", transactions::compacted),
+    Scenario::short("kafka.read_committed", transactions::read_committed),
+    Scenario::short("kafka.duplicate_static_member", group::duplicate_static_member),
+    Scenario::short("kafka.database_stalled_past_max_poll_interval", group::database_stalled),
+    Scenario::short("kafka.nodes_join_and_leave_cooperative", membership::cooperative),
+    Scenario::short("kafka.nodes_join_and_leave_static", membership::cooperative_static),
+    Scenario::short("kafka.nodes_join_and_leave_kip848", membership::kip848),
+];
+
+/// Of each partition the writer has claimed, that column of its row.
+fn partitions_at(stage: &Stage, column: &str) -> Vec<(i32, i64)> {
+    let query = format!(
+        "SELECT partition, {column} FROM aqueduct.offsets WHERE topology = $1 AND sink = 'history' ORDER BY partition"
+    );
+    stage.world.sql().rows(&query, &[&stage.topology]).iter().map(|row| (row.get(0), row.get(1))).collect()
+}
+
+/// An operator says where these partitions go on.
+fn decide(stage: &Stage, offsets: &BTreeMap<i32, i64>) {
+    const DECIDE: &str =
+        "UPDATE aqueduct.offsets SET next_offset = $3 WHERE topology = $1 AND partition = $2";
+    let sql = stage.world.sql();
+    for (partition, offset) in offsets {
+        sql.rows(DECIDE, &[&stage.topology, partition, offset]);
+    }
+}
+
+/// What is asked of brokers beyond reading and writing.
+struct Admin(AdminClient<DefaultClientContext>);
+
+impl Admin {
+    fn of(stage: &Stage) -> Self {
+        Self(stage.client().create().expect("an admin client"))
+    }
+
+    fn patience() -> AdminOptions {
+        const ASK_MAX: Duration = Duration::from_secs(20);
+        AdminOptions::new().request_timeout(Some(ASK_MAX)).operation_timeout(Some(ASK_MAX))
+    }
+}

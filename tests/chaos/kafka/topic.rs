@@ -1,0 +1,70 @@
+//! The topic itself changes under a reader.
+
+use super::super::kit::PLAIN;
+use super::super::load::Load;
+use super::super::stage::{BOUND, Stage};
+use super::super::trial::Trial;
+use super::{Admin, decide};
+use crate::e2e::wait;
+use crate::e2e::world::PARTITIONS;
+use futures::executor::block_on;
+use rdkafka::admin::NewPartitions;
+use std::time::{Duration, Instant};
+
+const TOLD_MAX: Duration = Duration::from_secs(20);
+const GROWN: u32 = 2 * PARTITIONS;
+
+/// Partitions come while both sides run. What is sent to them before the group notices is read as well.
+pub fn grown(trial: &mut Trial<'_>) {
+    let stage = Stage::set(trial, PLAIN);
+    let before = stage.load(500);
+    let nodes = vec![stage.node("one"), stage.node("two")];
+    stage.await_progress(500);
+    let admin = Admin::of(&stage);
+    let more = NewPartitions::new(&stage.world.topic, GROWN as usize);
+    let made = block_on(admin.0.create_partitions([&more], &Admin::patience())).expect("an answer");
+    made.into_iter().for_each(|topic| drop(topic.expect("partitions are made")));
+    let began = Instant::now();
+    trial.fault();
+    let sent = before.stop();
+    let load = Load::start_from(stage.client(), &stage.world.topic, GROWN, 500, sent + 1);
+    let sql = stage.world.sql();
+    wait::until("every partition is read", BOUND, || {
+        let read = "SELECT count(*) FROM aqueduct.offsets WHERE sink = 'history' AND topology = $1 AND next_offset > 0";
+        let partitions: i64 = sql.rows(read, &[&stage.topology])[0].get(0);
+        (partitions == i64::from(GROWN)).then_some(())
+    });
+    trial.recovered(began.elapsed());
+    stage.judge(trial, load, nodes);
+}
+
+/// A topic of the same name is another one: offsets of before mean nothing in it, and nothing is read until somebody
+/// decides. After that all of it is.
+pub fn deleted_and_recreated(trial: &mut Trial<'_>) {
+    let stage = Stage::set(trial, PLAIN);
+    let load = stage.load(3_000);
+    let node = stage.node("reader");
+    stage.await_progress(6_000);
+    let sent = load.stop();
+    stage.await_progress(sent as i64);
+    let old = stage.log();
+    let stack = stage.world.stack();
+    stack.delete_topic(&stage.world.topic).expect("deleted");
+    stack.create_topic(&stage.world.topic, PARTITIONS, &[]).expect("made anew");
+    trial.fault();
+    let load = Load::start_from(stage.client(), &stage.world.topic, PARTITIONS, 200, sent + 1);
+    let told = wait::until("/readyz says what to decide", TOLD_MAX, || {
+        node.get("/readyz").filter(|(status, body)| *status == 503 && body.contains("offsets reset"))
+    });
+    trial.note(told.1);
+    std::thread::sleep(Duration::from_secs(1));
+    let anew = stage.log().ids.len();
+    assert!(anew > 0, "the new topic has records");
+    let rows = stage.rows();
+    assert_eq!(rows, Some(sent as i64), "nothing of the new topic is read before somebody decides");
+    let starts = (0..PARTITIONS as i32).map(|partition| (partition, 0)).collect();
+    decide(&stage, &starts);
+    trial.recovered(stage.time_to_progress());
+    load.stop();
+    stage.judge_logs(trial, vec![node], &[old]);
+}
