@@ -30,7 +30,12 @@ const fn plant(rule: u32, bug: Bug, what: &'static str, checks: &'static [Check]
 /// All of them, by rule.
 pub const PLANTS: &[Plant] = &[
     plant(1, Bug::TakesTwice, "a link takes a second time what it was sent before", &[Law]),
-    plant(1, Bug::SettlesBeforeHandingOn, "a lease is settled before the outputs have its results", &[Lost, Law]),
+    plant(
+        1,
+        Bug::SettlesBeforeHandingOn,
+        "a lease is settled before the outputs have its results",
+        &[Lost, Law],
+    ),
     plant(2, Bug::ForgetsTheMessages, "a batch does not keep its messages as they came", &[Letter]),
     plant(3, Bug::CountsNoBytes, "a link counts batches only", &[Bounds]),
     Plant {
@@ -45,8 +50,18 @@ pub const PLANTS: &[Plant] = &[
     plant(7, Bug::KeepsTheEpoch, "a claim does not raise the epoch", &[Settles, Law, Lost]),
     plant(7, Bug::KeepsLetters, "a claim leaves the letters of what is judged again", &[Doubled]),
     plant(8, Bug::CommitsBeforeWriting, "the offset is committed before the rows", &[Lost, Law]),
-    plant(8, Bug::RemovesTheFence, "an offset moves whoever owns the partition", &[Doubled, Lost, Order, Law]),
-    plant(8, Bug::TakesAPartForTheWhole, "it is enough that one partition of a transaction hits", &[Doubled, Order]),
+    plant(
+        8,
+        Bug::RemovesTheFence,
+        "an offset moves whoever owns the partition",
+        &[Doubled, Lost, Order, Law],
+    ),
+    plant(
+        8,
+        Bug::TakesAPartForTheWhole,
+        "it is enough that one partition of a transaction hits",
+        &[Doubled, Order],
+    ),
     plant(8, Bug::DoubtsNothing, "nothing is read again after an ambiguous commit", &[Settles]),
     plant(8, Bug::WritesAgain, "rows below the stored offset are written again", &[Law]),
     plant(9, Bug::RewindsNothing, "a lost claim is not claimed anew", &[Settles]),

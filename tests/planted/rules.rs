@@ -89,7 +89,11 @@ const RULES: &[Rule] = &[
         "batch consumption swallows no rebalance",
         &["actors/src/kafka/intake.rs::messages_come_here_after_every_assignment"],
     ),
-    rule(19, "the end of a partition moves the offset", &["tests/e2e/kafka/mod.rs::markers_of_transactions_are_passed"]),
+    rule(
+        19,
+        "the end of a partition moves the offset",
+        &["tests/e2e/kafka/mod.rs::markers_of_transactions_are_passed"],
+    ),
     rule(
         20,
         "a drain runs in data order",
@@ -98,16 +102,14 @@ const RULES: &[Rule] = &[
     rule(
         21,
         "who is stalled is helped, then restarted",
-        &["engine/src/scenarios/arbiters.rs::a_handler_that_never_yields_is_abandoned_and_its_neighbours_move"],
+        &[
+            "engine/src/scenarios/arbiters.rs::a_handler_that_never_yields_is_abandoned_and_its_neighbours_move",
+        ],
     ),
     rule(22, "idle is when nothing is left to do", &[]),
     rule(23, "an exit is the result of its task; a dropped lease comes again", &[]),
     rule(24, "virtual time within one runtime", &["tests/sim/mod.rs::one_seed_is_one_run"]),
-    rule(
-        25,
-        "the stack's root is its own",
-        &["config/stack/src/dir.rs::a_tree_with_a_mount_is_refused"],
-    ),
+    rule(25, "the stack's root is its own", &["config/stack/src/dir.rs::a_tree_with_a_mount_is_refused"]),
 ];
 
 fn page() -> String {
@@ -123,7 +125,8 @@ fn page() -> String {
     for rule in RULES {
         let name = format!("{}: {}", rule.number, rule.what);
         for plant in PLANTS.iter().filter(|plant| plant.rule == rule.number) {
-            let _ = writeln!(page, "| {name} | `{:?}`: {} | {} |", plant.bug, plant.what, caught(plant.catch));
+            let _ =
+                writeln!(page, "| {name} | `{:?}`: {} | {} |", plant.bug, plant.what, caught(plant.catch));
         }
         for test in rule.tests {
             let _ = writeln!(page, "| {name} | - | `{test}` |");
@@ -141,7 +144,10 @@ fn caught(catch: Catch) -> String {
             let checks: Vec<String> = checks.iter().map(|check| format!("`{check:?}`")).collect();
             format!("simulation: {}", checks.join(" or "))
         }
-        Catch::Model => "`engine/src/link/model.rs`, loom: `a_link_of_one_batch_hands_over_all_in_order_and_ends`".to_owned(),
+        Catch::Model => {
+            "`engine/src/link/model.rs`, loom: `a_link_of_one_batch_hands_over_all_in_order_and_ends`"
+                .to_owned()
+        }
     }
 }
 
@@ -155,10 +161,15 @@ fn every_rule_has_a_bug_or_a_test_and_says_so() {
     assert_eq!(numbers, (1..=25).collect::<Vec<_>>());
     for rule in RULES {
         let planted = PLANTS.iter().any(|plant| plant.rule == rule.number);
-        assert!(planted || !rule.tests.is_empty() || !rule.open.is_empty(), "rule {} has nothing", rule.number);
+        assert!(
+            planted || !rule.tests.is_empty() || !rule.open.is_empty(),
+            "rule {} has nothing",
+            rule.number
+        );
         for test in rule.tests {
             let (file, function) = test.split_once("::").unwrap();
-            let text = std::fs::read_to_string(root().join(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
+            let text =
+                std::fs::read_to_string(root().join(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
             assert!(text.contains(&format!("fn {function}(")), "{file} has no test {function}");
         }
     }

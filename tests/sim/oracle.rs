@@ -205,7 +205,12 @@ impl Judge<'_> {
             .filter(|(actor, _)| *actor == table || *actor == "trades")
             .collect();
         let reasons: BTreeSet<(&str, &str)> = concerning.iter().copied().collect();
-        let what = || format!("{table}: record {} at {spot:?} ({:?}): {rows} rows, letters {reasons:?}", sent.id, sent.fate);
+        let what = || {
+            format!(
+                "{table}: record {} at {spot:?} ({:?}): {rows} rows, letters {reasons:?}",
+                sent.id, sent.fate
+            )
+        };
         let filtered = sent.fate == Fate::Filtered;
         match rows + concerning.len() {
             0 if !filtered => return self.wrong(Check::Lost, what()),
@@ -274,7 +279,8 @@ impl Judge<'_> {
             self.violations.push(Violation { check: Check::Cache, detail: format!("{key} from nowhere") });
         }
         for (key, mut values) in by_key {
-            values.sort_by_key(|(time, partition, offset, _)| std::cmp::Reverse((*time, *partition, *offset)));
+            values
+                .sort_by_key(|(time, partition, offset, _)| std::cmp::Reverse((*time, *partition, *offset)));
             let hash = hashes.get(&key);
             if !is_newest(hash, &values) {
                 let newest = values.first();
@@ -288,7 +294,8 @@ impl Judge<'_> {
         if !self.seen.calm || !self.workload.deadly().is_empty() {
             return;
         }
-        let with = |is: fn(Fate) -> bool| self.workload.records.iter().filter(|sent| is(sent.fate)).count() as u64;
+        let with =
+            |is: fn(Fate) -> bool| self.workload.records.iter().filter(|sent| is(sent.fate)).count() as u64;
         let expected = (
             with(|fate| fate == Fate::Written),
             with(|fate| matches!(fate, Fate::Rejected(..) | Fate::Refused)),
@@ -299,7 +306,10 @@ impl Judge<'_> {
             (written + row.written, rejected + row.dead_lettered, filtered + row.filtered)
         });
         if counted != expected {
-            self.wrong(Check::Ledger, format!("written, rejected, filtered: {counted:?}, but it was {expected:?}"));
+            self.wrong(
+                Check::Ledger,
+                format!("written, rejected, filtered: {counted:?}, but it was {expected:?}"),
+            );
         }
     }
 

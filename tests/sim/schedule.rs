@@ -73,7 +73,9 @@ impl Schedule {
             match act {
                 Act::Crash { .. } if crashes == CRASHES_MAX => continue,
                 Act::Crash { .. } => crashes += 1,
-                Act::FailOver => acts.push((at.saturating_sub(Duration::from_millis(rng.u64(1..3000))), Act::BackUp)),
+                Act::FailOver => {
+                    acts.push((at.saturating_sub(Duration::from_millis(rng.u64(1..3000))), Act::BackUp))
+                }
                 _ => {}
             }
             acts.push((at, act));

@@ -85,13 +85,15 @@ struct Stage<'a> {
 
 /// Plays `workload` under `schedule`.
 pub fn play(workload: &Workload, schedule: &Schedule, seed: u64) -> Seen {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     let local = tokio::task::LocalSet::new();
     // What the engine itself leaves to chance follows from the seed too.
     fastrand::seed(seed);
     local.block_on(&runtime, async {
         let clock = Clock::simulated(BEGINS_MS * 1000);
-        let mishaps = Mishaps::of(seed, BEGINS_MS * 1000, schedule.mishaps_per_mille, super::schedule::CRASHES_MAX);
+        let mishaps =
+            Mishaps::of(seed, BEGINS_MS * 1000, schedule.mishaps_per_mille, super::schedule::CRASHES_MAX);
         let partitions: BTreeSet<u32> = (0..workload.partitions).collect();
         let around = StandIns::new(
             workload.topology.clone(),

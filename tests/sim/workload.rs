@@ -89,8 +89,10 @@ impl Workload {
         let text = topology(rng, copy, cache_required, link);
         let (loaded, diagnostics) = load_unconnected(&Source::new("sim.yaml", text.as_str()), &|_| None);
         let (topology, _) = loaded.unwrap_or_else(|| panic!("{diagnostics:?}\n{text}"));
-        let declared =
-            Declared { check: vec![("not_unlucky".into(), format!("price != {UNLUCKY}"))], ..Declared::default() };
+        let declared = Declared {
+            check: vec![("not_unlucky".into(), format!("price != {UNLUCKY}"))],
+            ..Declared::default()
+        };
         let records = records(rng, partitions);
         let topology = Arc::new(topology);
         Self { topology, text, partitions, records, copy, link, declared }
@@ -117,7 +119,8 @@ impl Workload {
 fn topology(rng: &mut fastrand::Rng, copy: bool, cache_required: bool, link: (usize, usize)) -> String {
     let strategy = ["one_for_one", "one_for_all", "rest_for_one"][rng.usize(..3)];
     let clones = rng.u8(1..=2);
-    let flush = |rng: &mut fastrand::Rng| format!("{{ rows: {}, interval: {}ms }}", rng.u8(1..=6), rng.u8(1..=40));
+    let flush =
+        |rng: &mut fastrand::Rng| format!("{{ rows: {}, interval: {}ms }}", rng.u8(1..=6), rng.u8(1..=40));
     let link = format!("link: {{ batches: {}, bytes: {} }}", link.0, link.1);
     let policy = if cache_required { "required" } else { "best_effort" };
     let mut text = format!(

@@ -78,7 +78,10 @@ impl Actor for Armed {
         let (switch, claims) = (self.switch.clone(), cx.claims.clone());
         cx.inputs.watched_by(Watch(Arc::new(move |batch: &Batch| {
             let (key, epoch) = (&batch.origin.key, batch.origin.epoch);
-            assert!(!claims.is_stale(key, epoch), "given a batch of {key:?} under a claim that is not the newest: {epoch}");
+            assert!(
+                !claims.is_stale(key, epoch),
+                "given a batch of {key:?} under a claim that is not the newest: {epoch}"
+            );
             switch.refuse_to_live_with(batch);
         })));
         Box::pin(async move {

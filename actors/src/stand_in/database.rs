@@ -165,7 +165,8 @@ impl Database {
         range: &Range<i64>,
     ) -> Vec<(i64, Arc<str>)> {
         let rows = self.lock();
-        let of_sink = rows.durable.letters.values().filter(|letter| letter.actor == *actor && letter.key == *key);
+        let of_sink =
+            rows.durable.letters.values().filter(|letter| letter.actor == *actor && letter.key == *key);
         let within = of_sink.filter(|letter| range.contains(&letter.offset));
         within.map(|letter| (letter.offset, letter.reason.clone())).collect()
     }

@@ -82,7 +82,8 @@ impl Memory {
         hashes.retain(|_, hash| is_live(hash, now_ms));
         let fate = |(key, entry): &(Arc<str>, Entry)| {
             let order = entry.order.text();
-            if hashes.get(&**key).is_some_and(|stored| stored.order >= order) && !planted(Bug::GuardsNothing) {
+            if hashes.get(&**key).is_some_and(|stored| stored.order >= order) && !planted(Bug::GuardsNothing)
+            {
                 return Fate::Stale;
             }
             let (fields, tombstone) = match &entry.write {

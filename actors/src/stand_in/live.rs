@@ -28,14 +28,8 @@ pub struct Live {
 impl Live {
     /// Empty stores for `topology` as `node` runs it.
     pub fn new(topology: Arc<Topology>, node: Arc<str>, clock: Clock, claims: Claims) -> Self {
-        let mut around = StandIns::new(
-            topology,
-            clock,
-            claims,
-            &BTreeMap::new(),
-            Chance::of(CALM),
-            Mishaps::default(),
-        );
+        let mut around =
+            StandIns::new(topology, clock, claims, &BTreeMap::new(), Chance::of(CALM), Mishaps::default());
         around.services.node = node;
         Self { around, letters: Arc::default() }
     }

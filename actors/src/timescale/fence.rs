@@ -25,7 +25,8 @@ pub struct Advance {
 impl Advance {
     /// Whether it finds what it expects: the condition of [`ADVANCE`], for a store without SQL.
     pub(crate) fn hits(&self, stored: &Stored) -> bool {
-        let expected = (stored.epoch, stored.owner, stored.next_offset) == (self.epoch, self.owner, self.previous);
+        let expected =
+            (stored.epoch, stored.owner, stored.next_offset) == (self.epoch, self.owner, self.previous);
         expected || planted(Bug::RemovesTheFence)
     }
 }

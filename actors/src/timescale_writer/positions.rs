@@ -99,7 +99,12 @@ impl Positions {
 
     /// Takes in what is stored where this process had settled all up to `settled` under `claim`, whoever did. `Err`: it does
     /// not hold.
-    pub(super) fn look_back(&mut self, claim: &Claim, stored: Option<&Stored>, settled: i64) -> Result<(), Loss> {
+    pub(super) fn look_back(
+        &mut self,
+        claim: &Claim,
+        stored: Option<&Stored>,
+        settled: i64,
+    ) -> Result<(), Loss> {
         let loss = match judge(stored, claim, settled) {
             Verdict::Ours(_) => return Ok(()),
             Verdict::Fenced => Loss::Fenced,
@@ -130,7 +135,8 @@ impl Positions {
             advance.next = advance.next.max(lease.origin.next);
         }
         for Piece { batch, start, length } in &pieces {
-            let (rows, advance) = (&batch.row_offsets()[*start..*start + *length], &advances[&batch.origin.key]);
+            let (rows, advance) =
+                (&batch.row_offsets()[*start..*start + *length], &advances[&batch.origin.key]);
             let moves = (advance.previous, advance.next);
             assert!(invariants::rides_with(rows, moves), "rows outside of {advance:?}");
         }

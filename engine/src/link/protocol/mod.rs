@@ -24,10 +24,10 @@ pub use probation::Crash;
 pub use receiving::Receiver;
 pub use sending::{Closed, Sender, TryPushError};
 
+use crate::planted::{Bug, planted};
 use bell::Bell;
 use receiving::Receiving;
 use sending::Sending;
-use crate::planted::{Bug, planted};
 use std::fmt;
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
 use std::sync::{Arc, PoisonError};

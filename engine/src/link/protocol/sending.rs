@@ -92,7 +92,10 @@ impl<T: Flow> Sender<T> {
         match sending.sent.get_mut(batch.key()) {
             Some(known) => {
                 let (before, first) = ((known.epoch, known.next), batch.first());
-                assert!(invariants::goes_on(before, (sent.epoch, first)), "{before:?} is followed by {sent:?} from {first}");
+                assert!(
+                    invariants::goes_on(before, (sent.epoch, first)),
+                    "{before:?} is followed by {sent:?} from {first}"
+                );
                 *known = sent;
             }
             None => {
