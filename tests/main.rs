@@ -9,4 +9,5 @@ mod e2e;
 mod editor;
 mod regression;
 mod rehearsal;
+mod sim;
 mod tidy;

@@ -8,6 +8,8 @@ pub const BATCH_RECORDS_MAX: usize = 8192;
 pub const BATCH_OFFSETS_SPAN_MAX: i64 = 65_536;
 /// Crashes of an actor's own making while it holds a batch, before the batch is put on probation.
 pub const DELIVERIES_MAX: u32 = 3;
+/// Batches dropped under a lost claim whose crashes a link remembers, in case their records come again under a newer one.
+pub const ACCUSATIONS_MAX: usize = 64;
 /// Records condemned in one probation before the crashes of that probation count again: an actor that most records kill
 /// is itself at fault.
 pub const CONDEMNED_MAX: u32 = 16;

@@ -6,6 +6,8 @@
 use super::rows::Piece;
 use crate::timescale::fence::{Verdict, judge};
 use crate::timescale::{Advance, Stored};
+use aqueduct_engine::invariants;
+use aqueduct_engine::planted::{Bug, planted};
 use aqueduct_engine::{Claim, Lease, Loss, PartitionKey};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -37,6 +39,9 @@ pub(super) struct Positions {
 impl Positions {
     /// Nothing is certain any more.
     pub(super) fn doubt(&mut self) {
+        if planted(Bug::DoubtsNothing) {
+            return;
+        }
         for position in self.known.values_mut() {
             position.certain = false;
         }
@@ -83,13 +88,6 @@ impl Positions {
         Ok(next)
     }
 
-    /// Holds what is stored against what we know of a partition nothing waits for: a database that went back may have
-    /// lost rows of it, and no batch may come to show that. What is ours stays in doubt until one comes.
-    pub(super) fn review(&mut self, claim: &Claim, stored: Option<&Stored>, sink: &str) -> Result<(), Loss> {
-        let verdict = self.judge(claim, stored, sink);
-        self.held(claim, verdict).map(|_| ())
-    }
-
     fn judge(&self, claim: &Claim, stored: Option<&Stored>, sink: &str) -> Verdict {
         let begun = claim.sinks.get(sink).copied().unwrap_or(claim.start);
         judge(stored, claim, self.of(claim).map_or(begun, |known| known.durable))
@@ -111,6 +109,17 @@ impl Positions {
         Err(loss)
     }
 
+    /// Takes in what is stored where this process had settled all up to `settled` under `claim`, whoever did. `Err`: it does
+    /// not hold.
+    pub(super) fn look_back(
+        &mut self,
+        claim: &Claim,
+        stored: Option<&Stored>,
+        settled: i64,
+    ) -> Result<(), Loss> {
+        self.held(claim, judge(stored, claim, settled)).map(drop)
+    }
+
     /// What of `held` is still to be written, and how the offsets move with it.
     pub(super) fn plan<'a>(&self, held: &'a [Held]) -> (Vec<Piece<'a>>, Vec<Advance>) {
         let mut pieces = Vec::with_capacity(held.len());
@@ -125,12 +134,25 @@ impl Positions {
                 next: durable,
             });
             let offsets = lease.row_offsets();
-            let start = offsets.partition_point(|offset| *offset < advance.next);
+            let reached = if planted(Bug::WritesAgain) { i64::MIN } else { advance.next };
+            let start = offsets.partition_point(|offset| *offset < reached);
             pieces.push(Piece { batch: lease, start, length: offsets.len() - start });
             advance.next = advance.next.max(lease.origin.next);
         }
+        for Piece { batch, start, length } in &pieces {
+            let (rows, advance) =
+                (&batch.row_offsets()[*start..*start + *length], &advances[&batch.origin.key]);
+            let moves = (advance.previous, advance.next);
+            assert!(invariants::rides_with(rows, moves), "rows outside of {advance:?}");
+        }
         let moved = advances.into_values().filter(|advance| advance.next > advance.previous).collect();
         (pieces, moved)
+    }
+
+    /// Below which everything of that claim is durable, as far as we know.
+    pub(super) fn durable(&self, claim: &Claim) -> Option<i64> {
+        let known = self.known.get(&claim.key).filter(|position| position.epoch == claim.epoch);
+        known.map(|position| position.durable)
     }
 
     /// They were committed.

@@ -2,7 +2,7 @@
 
 use super::encode::{HEADER, TRAILER};
 use super::rows::Rows;
-use super::store::{Failure, First, Refused, Rejections, Step, Store, Target, Transact};
+use super::store::{Failure, First, Refused, Rejections, Step, Store, Target, Transact, all_hit};
 use super::table::{self, Plan};
 use crate::timescale::class::condition_name;
 use crate::timescale::connect::Refusal;
@@ -162,7 +162,7 @@ impl Session {
         let wait = limits::STATEMENT_WAIT_MAX;
         let (hit, shape) = self.connection.within("advance the offsets", wait, moved).await?;
         self.shape.is(&shape, target)?;
-        if hit == advances.len() as u64 { Ok(()) } else { Err(Failure::Missed) }
+        all_hit(hit as usize, advances)
     }
 
     /// Runs a statement without values.

@@ -6,6 +6,7 @@
 use super::rows::Rows;
 use super::table::Plan;
 use crate::timescale::{Advance, Identifier, Stored, TableName};
+use aqueduct_engine::planted::{Bug, planted};
 use aqueduct_engine::{Error, Letter, PartitionKey};
 use aqueduct_topology::model::Column;
 use futures::future::LocalBoxFuture;
@@ -85,6 +86,12 @@ pub(crate) enum Step {
 
 /// Offsets of records that a sink rejected, each with the reason.
 pub(crate) type Rejections = Vec<(i64, Arc<str>)>;
+
+/// Every partition of a transaction must hit, or none of it may happen.
+pub(crate) fn all_hit(hit: usize, advances: &[Advance]) -> Result<(), Failure> {
+    let needed = if planted(Bug::TakesAPartForTheWhole) { 1 } else { advances.len() };
+    if hit >= needed { Ok(()) } else { Err(Failure::Missed) }
+}
 
 /// Opens sessions.
 pub(crate) trait Store: Send + Sync {

@@ -8,6 +8,7 @@ use super::rows::Rows;
 use super::store::{Failure, First, Refused, Step, Target, Transact};
 use crate::timescale::Advance;
 use aqueduct_engine::batch::{OFFSET_COLUMN, ROW_COLUMN};
+use aqueduct_engine::planted::{Bug, planted};
 use aqueduct_engine::{Class, Error, Letter};
 use std::ops::Range;
 
@@ -48,6 +49,13 @@ async fn whole(
     rows: &Rows<'_>,
     advances: &[Advance],
 ) -> Result<(), Failure> {
+    if planted(Bug::CommitsBeforeWriting) {
+        session.step(Step::First(First::Begin)).await?;
+        session.advance(target, advances).await?;
+        session.commit().await?;
+        session.copy(target, rows, 0..rows.len(), First::Begin).await?;
+        return session.commit().await;
+    }
     if rows.len() == 0 {
         session.step(Step::First(First::Begin)).await?;
     } else {

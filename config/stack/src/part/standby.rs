@@ -46,7 +46,8 @@ fn copy(server: &Server, (uid, gid): (u32, u32), deadline: Deadline) -> Result<(
     fs::set_permissions(&passwords, fs::Permissions::from_mode(0o600))
         .map_err(Error::io("protect", &passwords))?;
     chown(&passwords, Some(uid), Some(gid)).map_err(Error::io("give to postgres", &passwords))?;
-    let to = format!("host=127.0.0.1 port={} user={} passfile=/instance/passwords", primary.port, timescale::NAME);
+    let to =
+        format!("host=127.0.0.1 port={} user={} passfile=/instance/passwords", primary.port, timescale::NAME);
     let program = format!("{}/pg_basebackup", timescale::BIN);
     let command = arguments([
         program.as_str(),
