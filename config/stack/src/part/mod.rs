@@ -6,6 +6,7 @@ pub(crate) mod standby;
 pub(crate) mod timescale;
 pub(crate) mod toxiproxy;
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;

@@ -1,5 +1,6 @@
 //! Apache Kafka's jars, resolved by Maven and checked one by one; then one trial run, after which it starts twice as fast.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
