@@ -13,7 +13,7 @@ pub(crate) enum Exit {
     Changes,
     /// 64: the command line was wrong.
     Usage,
-    /// 69: a dependency was unavailable: at start with `--fail-fast`, or the node a command speaks to.
+    /// 69: a dependency was unavailable: at start with `--fail-fast`, or the node or server a command speaks to.
     Unavailable,
     /// 78: the configuration was refused.
     Refused,
@@ -45,11 +45,24 @@ pub(crate) struct RefusedConfiguration;
 #[error("the node at {0} gave no answer")]
 pub(crate) struct NoAnswer(pub(crate) String);
 
+/// A server that a command speaks to was away; what was being done is in the message.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Unavailable(pub(crate) String);
+
+/// The command line asks for what cannot be; why is the message.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct WrongUsage(pub(crate) String);
+
 /// The exit that an error asks for.
 pub(crate) fn of(error: &anyhow::Error) -> Exit {
     // `is` finds what was given as context too, which is no link of the chain of its own.
-    if error.is::<NoAnswer>() {
+    if error.is::<NoAnswer>() || error.is::<Unavailable>() {
         return Exit::Unavailable;
+    }
+    if error.is::<WrongUsage>() {
+        return Exit::Usage;
     }
     let config = |error: &aqueduct_engine::Error| error.class == aqueduct_engine::Class::Config;
     let refused = error.is::<RefusedConfiguration>()

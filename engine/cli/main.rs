@@ -7,6 +7,7 @@ mod audit;
 mod cache;
 mod check;
 mod demo;
+mod dlq;
 mod environment;
 mod exit;
 mod explain;
@@ -18,6 +19,7 @@ mod man;
 mod migrate;
 mod new;
 mod node;
+mod offsets;
 mod output;
 mod plan;
 mod preview;
@@ -28,6 +30,7 @@ mod schema;
 mod settings;
 mod settled;
 mod stack;
+mod stores;
 mod unit_test;
 mod version;
 
@@ -72,6 +75,12 @@ enum Command {
     Graph(graph::Arguments),
     /// Print the language as a JSON Schema for editors, or as a reference page.
     Schema(schema::Arguments),
+    /// Look at dead letters, and send them through their topology again.
+    #[command(subcommand)]
+    Dlq(dlq::Command),
+    /// Look at where every sink stands, and move it.
+    #[command(subcommand)]
+    Offsets(offsets::Command),
     /// Draft, apply and verify database migrations.
     #[command(subcommand)]
     Migrate(migrate::Command),
@@ -124,6 +133,8 @@ fn dispatch(command: Command) -> anyhow::Result<Exit> {
         Command::New(arguments) => new::run(&arguments),
         Command::Graph(arguments) => graph::run(&arguments),
         Command::Schema(arguments) => schema::run(&arguments),
+        Command::Dlq(command) => dlq::run(&command),
+        Command::Offsets(command) => offsets::run(&command),
         Command::Migrate(command) => migrate::run(command),
         Command::Cache(command) => cache::run(&command),
         Command::Stack(command) => stack::run(command),

@@ -2,7 +2,7 @@
 
 use aqueduct_engine::ledger::LedgerRow;
 use aqueduct_topology::{Diagnostic, Source, to_text};
-use std::io::{ErrorKind, IsTerminal};
+use std::io::{ErrorKind, IsTerminal, Write};
 
 /// The form of an answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -25,7 +25,6 @@ pub(crate) use say;
 
 /// What was found in a file, on standard error.
 pub(crate) fn findings(source: &Source, diagnostics: &[Diagnostic]) {
-    use std::io::Write as _;
     let _ = std::io::stderr().write_all(to_text(source, diagnostics, colours()).as_bytes());
 }
 
@@ -100,4 +99,54 @@ pub(crate) fn ledger(rows: &[LedgerRow]) -> String {
         text.push('\n');
     }
     text
+}
+
+/// Columns in the order in which rows first name them, as wide as their widest cell.
+pub(crate) fn table(rows: &[Vec<(String, String)>], out: &mut impl Write) -> std::io::Result<()> {
+    let mut heads: Vec<&str> = Vec::new();
+    for (name, _) in rows.iter().flatten() {
+        if !heads.contains(&name.as_str()) {
+            heads.push(name);
+        }
+    }
+    if heads.is_empty() {
+        return Ok(());
+    }
+    let mut lines: Vec<Vec<String>> = vec![heads.iter().map(|head| (*head).to_owned()).collect()];
+    for row in rows {
+        let cell = |head: &&str| {
+            let found = row.iter().find(|(name, _)| name == head);
+            // A control character would break the table, or the terminal.
+            found.map_or_else(String::new, |(_, value)| {
+                value.escape_debug().to_string().replace("\\\"", "\"").replace("\\'", "'")
+            })
+        };
+        lines.push(heads.iter().map(cell).collect());
+    }
+    let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..heads.len()).map(width).collect();
+    for line in &lines {
+        let padded: Vec<String> =
+            line.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        writeln!(out, "  {}", padded.join("  ").trim_end())?;
+    }
+    Ok(())
+}
+
+/// At most so many characters of `text`.
+pub(crate) fn shortened(text: &str, chars_max: usize) -> String {
+    match text.char_indices().nth(chars_max) {
+        Some((cut, _)) => format!("{}..", &text[..cut]),
+        None => text.to_owned(),
+    }
+}
+
+/// RFC 3339 in UTC with six digits, as everywhere in JSON; empty for a time that no calendar has.
+pub(crate) fn time(us: i64) -> String {
+    jiff::Timestamp::from_microsecond(us).map(|time| format!("{time:.6}")).unwrap_or_default()
+}
+
+/// The same to the second, for tables.
+pub(crate) fn second(us: i64) -> String {
+    jiff::Timestamp::from_microsecond(us).map(|time| format!("{time:.0}")).unwrap_or_default()
 }

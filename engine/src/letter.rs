@@ -7,7 +7,30 @@
 use crate::batch::{Batch, Headers, PartitionKey};
 use crate::class::Class;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use tokio::sync::{Mutex, mpsc, oneshot};
+
+/// How much of a record a letter speaks of: what of it is still to be written, should it be judged anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// All of it: no row was handed on.
+    Record,
+    /// The row at [`Letter::row`], and no other.
+    Row,
+    /// Several rows whose places are not told; others of the record may have been handed on.
+    Several,
+}
+
+impl Extent {
+    /// As it is stored.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Extent::Record => "record",
+            Extent::Row => "row",
+            Extent::Several => "several",
+        }
+    }
+}
 
 /// One rejected record (or one rejected row of it).
 #[derive(Clone, Debug, PartialEq)]
@@ -22,6 +45,8 @@ pub struct Letter {
     pub offset: i64,
     /// The row within the record; 0 when the whole record was rejected.
     pub row: i32,
+    /// How much of the record it speaks of.
+    pub extent: Extent,
     /// Why, as a class.
     pub class: Class,
     /// Why, as a stable short word: a `require` name, `json`, `missing_field`, .. Used as a metric label.
@@ -39,7 +64,7 @@ pub struct Letter {
 }
 
 impl Letter {
-    /// A letter for the record at `offset` of `batch`, raw bytes included.
+    /// A letter for one row of the record at `offset` of `batch`, raw bytes included. See [`Letter::of`].
     pub fn for_record(
         actor: &Arc<str>,
         batch: &Batch,
@@ -54,6 +79,7 @@ impl Letter {
             epoch: batch.origin.epoch,
             offset,
             row,
+            extent: Extent::Row,
             class,
             reason,
             detail,
@@ -66,6 +92,11 @@ impl Letter {
             record_time_ms: index.and_then(|index| batch.raw.time_ms(index)),
         }
     }
+
+    /// The same letter, of another extent.
+    pub fn of(self, extent: Extent) -> Self {
+        Self { extent, ..self }
+    }
 }
 
 impl Letter {
@@ -73,6 +104,7 @@ impl Letter {
     /// [`Link::receiver_crashed`](crate::link::protocol::Link::receiver_crashed). `message` is what the crash said.
     pub fn crashed_actor(actor: &Arc<str>, batch: &Batch, offset: i64, message: String) -> Self {
         Self::for_record(actor, batch, (offset, 0), (Class::Bug, "crashed_actor".into()), message)
+            .of(Extent::Record)
     }
 }
 
@@ -90,12 +122,14 @@ pub struct LetterRequest {
 pub struct DeadLetterPort {
     sender: mpsc::Sender<LetterRequest>,
     receiver: Arc<Mutex<mpsc::Receiver<LetterRequest>>>,
+    /// Those who wait for an answer.
+    waiting: Arc<AtomicUsize>,
 }
 
 impl Default for DeadLetterPort {
     fn default() -> Self {
         let (sender, receiver) = mpsc::channel(crate::limits::LETTER_REQUESTS_MAX);
-        Self { sender, receiver: Arc::new(Mutex::new(receiver)) }
+        Self { sender, receiver: Arc::new(Mutex::new(receiver)), waiting: Arc::default() }
     }
 }
 
@@ -105,6 +139,7 @@ impl DeadLetterPort {
         if letters.is_empty() {
             return;
         }
+        let _waits = Waits::new(&self.waiting);
         loop {
             let (stored, answer) = oneshot::channel();
             let request = LetterRequest { letters: letters.clone(), stored };
@@ -115,6 +150,11 @@ impl DeadLetterPort {
         }
     }
 
+    /// How many wait for an answer.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.load(Relaxed)
+    }
+
     /// For the `dead_letter` actor: the next request. One receiver at a time.
     pub async fn next(&self) -> LetterRequest {
         self.receiver.lock().await.recv().await.expect("invariant: the port owns its sender")
@@ -123,5 +163,21 @@ impl DeadLetterPort {
     /// For the `dead_letter` actor: a further request that already waits.
     pub fn try_next(&self) -> Option<LetterRequest> {
         self.receiver.try_lock().ok()?.try_recv().ok()
+    }
+}
+
+/// Somebody waits for an answer, until this is dropped.
+struct Waits<'a>(&'a AtomicUsize);
+
+impl<'a> Waits<'a> {
+    fn new(waiting: &'a AtomicUsize) -> Self {
+        waiting.fetch_add(1, Relaxed);
+        Self(waiting)
+    }
+}
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
     }
 }

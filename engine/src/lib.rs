@@ -18,6 +18,7 @@ pub mod lifecycle;
 pub mod limits;
 pub mod link;
 mod placement;
+pub mod planted;
 pub mod port;
 pub mod registry;
 #[cfg(test)]
@@ -37,7 +38,7 @@ pub use claim::{Claim, ClaimRequest, Claims, LogRange, Loss, OffsetStore, Owner,
 pub use class::{Class, Error};
 pub use clock::Clock;
 pub use ledger::{Ledger, SinkIndex, SinkSpec};
-pub use letter::{DeadLetterPort, Letter, LetterRequest};
+pub use letter::{DeadLetterPort, Extent, Letter, LetterRequest};
 pub use lifecycle::reload::{Next, ReloadAnswer, ReloadError, ReloadRequest};
 pub use lifecycle::{ManifestEntry, Outcome};
 pub use link::Lease;

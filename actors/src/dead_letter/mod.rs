@@ -1,18 +1,29 @@
 //! Keeps what was rejected.
 //!
+//! What is too old it deletes, and it counts what waits, both now and then and in bounded steps.
+//!
 //! Whoever rejects a record waits until its letter is durable; the requests that wait together share a transaction.
 //! Deliberately absent: an input link. Letters come through the runtime's port, which outlives this actor: what it had
 //! not answered when it crashed is asked again.
 
 use crate::Services;
 use crate::kafka::letters::KafkaLetters;
+use crate::timescale::tending::Tended;
 use crate::timescale::{LetterStore, TimescaleLetters, limits};
+use aqueduct_engine::clock::Instant;
+use aqueduct_engine::telemetry::names;
 use aqueduct_engine::{Actor, Class, Context, Error, Factory, Letter, LetterRequest};
 use aqueduct_topology::model::{self, DeadLetter};
 use futures::FutureExt;
 use futures::future::{Either, LocalBoxFuture, select};
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How often old letters are looked for and waiting ones counted.
+const TEND_EVERY: Duration = Duration::from_secs(15);
+/// The same while a step found as many old ones as it may delete.
+const TEND_AGAIN: Duration = Duration::from_millis(200);
 
 /// The factory of one `dead_letter`: letters lie beside the rows, or in a topic where there is no database.
 pub fn factory(actor: &model::Actor, options: &DeadLetter, services: &Services) -> Result<Factory, Error> {
@@ -20,7 +31,8 @@ pub fn factory(actor: &model::Actor, options: &DeadLetter, services: &Services) 
     let store: Arc<dyn LetterStore> = match (&services.timescale, &services.topology.connections.kafka) {
         (Some(timescale), _) => {
             let guarded = services.offsets.exactly_once();
-            Arc::new(TimescaleLetters::new(timescale.clone(), topology, services.node.clone(), guarded))
+            let letters = TimescaleLetters::new(timescale.clone(), topology, services.node.clone(), guarded);
+            Arc::new(letters.kept_for(options.retention))
         }
         (None, Some(kafka)) => {
             let named = options.topic.as_ref().map(|topic| topic.value.clone());
@@ -62,7 +74,16 @@ impl Keeper {
     async fn work(&mut self, cx: &mut Context) -> Result<(), Error> {
         // Whether the place for letters is there shows before the first one comes.
         self.keep(cx, &[]).await?;
-        while let Some(first) = next(cx).await {
+        let mut tend_at = cx.clock.now();
+        loop {
+            let first = match self.next_until(cx, tend_at).await {
+                Ok(Some(first)) => first,
+                Ok(None) => return Ok(()),
+                Err(_) => {
+                    tend_at = cx.clock.now() + self.tend(cx).await;
+                    continue;
+                }
+            };
             let mut letters = first.letters;
             let mut answers = vec![first.stored];
             while letters.len() < limits::LETTERS_PER_TRANSACTION_MAX
@@ -78,11 +99,55 @@ impl Keeper {
                 let _ = answer.send(());
             }
         }
-        Ok(())
+    }
+
+    /// The next request, or none where it is to end; an error where it is time to tend.
+    async fn next_until(&self, cx: &Context, due: Instant) -> Result<Option<LetterRequest>, ()> {
+        if self.store.tend().is_none() {
+            return Ok(next(cx).await);
+        }
+        let left = due.saturating_duration_since(cx.clock.now());
+        cx.clock.timeout(left, next(cx)).await.map_err(|_| ())
+    }
+
+    /// Deletes what is too old and counts what waits, a step of each; says when the next one is due. What fails is tried
+    /// again then: no record waits for it.
+    async fn tend(&self, cx: &Context) -> Duration {
+        let Some(tending) = self.store.tend() else { return TEND_EVERY };
+        match cx.clock.timeout(limits::STATEMENT_WAIT_MAX * 2, tending).await {
+            Ok(Ok(tended)) => {
+                show(cx, &tended);
+                if tended.has_more() { TEND_AGAIN } else { TEND_EVERY }
+            }
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "cannot tend dead letters");
+                TEND_EVERY
+            }
+            Err(_) => TEND_EVERY,
+        }
     }
 
     async fn keep(&self, cx: &mut Context, letters: &[Letter]) -> Result<(), Error> {
         cx.until_ok(limits::ATTEMPT_WAIT_MAX, async || self.store.store(letters).await).await
+    }
+}
+
+fn show(cx: &Context, tended: &Tended) {
+    let labels = |state: Option<&'static str>| {
+        let mut labels = vec![
+            metrics::Label::new("topology", cx.identity.topology.to_string()),
+            metrics::Label::new("actor", cx.identity.name.to_string()),
+            metrics::Label::new("kind", cx.identity.kind),
+        ];
+        labels.extend(state.map(|state| metrics::Label::new("state", state)));
+        labels
+    };
+    metrics::gauge!(names::DEAD_LETTERS.name, labels(Some("new"))).set(tended.new as f64);
+    metrics::gauge!(names::DEAD_LETTERS.name, labels(Some("failed-again"))).set(tended.failed_again as f64);
+    metrics::gauge!(names::DEAD_LETTER_AGE_SECONDS.name, labels(None)).set(tended.oldest_age_seconds as f64);
+    metrics::counter!(names::DEAD_LETTERS_DELETED_TOTAL.name, labels(None)).increment(tended.deleted);
+    if tended.deleted > 0 {
+        tracing::info!(actor = %cx.identity.name, letters = tended.deleted, "deleted dead letters older than the retention");
     }
 }
 

@@ -120,9 +120,14 @@ impl OffsetStore for KafkaOffsets {
 
     fn positions<'a>(&'a self) -> LocalBoxFuture<'a, Result<Vec<Position>, Error>> {
         let positions = self.positions.lock().unwrap_or_else(PoisonError::into_inner);
-        let position = |((key, sink), (epoch, next_offset)): (&(PartitionKey, Arc<str>), &(i64, i64))| {
-            Position { sink: sink.clone(), key: key.clone(), epoch: *epoch, next_offset: *next_offset }
-        };
+        let position =
+            |((key, sink), (epoch, next_offset)): (&(PartitionKey, Arc<str>), &(i64, i64))| Position {
+                sink: sink.clone(),
+                key: key.clone(),
+                epoch: *epoch,
+                next_offset: *next_offset,
+                moved: false,
+            };
         let positions = positions.iter().map(position).collect();
         Box::pin(std::future::ready(Ok(positions)))
     }

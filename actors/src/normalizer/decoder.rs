@@ -12,7 +12,7 @@ use super::names::{self, Place, Record, Row};
 use super::reject::{self, Problem, Reject, quoted};
 use crate::expr::Value;
 use crate::json::{Document, FaultKind, Kind, NONE, NodeRef, Tape};
-use aqueduct_engine::{Batch, Class, Error, batch};
+use aqueduct_engine::{Batch, Class, Error, Extent, batch};
 use aqueduct_topology::model::{self, MatchMode};
 use arrow_array::{RecordBatch, RecordBatchOptions};
 use arrow_schema::SchemaRef;
@@ -119,7 +119,7 @@ impl Decoder {
             match texts.get(batch, index) {
                 Ok(Some(text)) => self.message(text, record),
                 Ok(None) => {}
-                Err(problem) => self.output.reject(record.offset, 0, problem),
+                Err(problem) => self.output.reject(record.offset, (0, Extent::Record), problem),
             }
             filtered += u64::from(before == (self.output.offsets.len(), self.output.rejects.len()));
         }
@@ -171,7 +171,7 @@ impl Decoder {
                 ),
             },
         };
-        output.reject(record.offset, 0, problem);
+        output.reject(record.offset, (0, Extent::Record), problem);
     }
 }
 
@@ -243,7 +243,7 @@ impl<'d> Message<'d, '_> {
         }
         if let Some((reason, _)) = case.message_require.iter().find(|(_, require)| !require.is_true(&row)) {
             let detail = format!("`require` {reason} is not true of the message");
-            self.reject_row(Problem { reason: reason.clone(), detail });
+            self.reject_row(self.extent_of(case), Problem { reason: reason.clone(), detail });
             self.next_row += 1;
             return Ok(());
         }
@@ -296,7 +296,7 @@ impl<'d> Message<'d, '_> {
             Ok(false) => self.output.truncate(at),
             Err(problem) => {
                 self.output.truncate(at);
-                self.reject_row(problem);
+                self.reject_row(Extent::Row, problem);
             }
         }
         self.next_row += 1;
@@ -350,10 +350,19 @@ impl<'d> Message<'d, '_> {
         Ok(true)
     }
 
-    fn reject_row(&mut self, problem: Problem) {
+    /// What goes with a case that rejects the message before its rows are looked at.
+    fn extent_of(&self, case: &Case) -> Extent {
+        match (case.explode, self.plan.mode) {
+            (None, _) => Extent::Row,
+            (Some(_), MatchMode::First) => Extent::Record,
+            (Some(_), MatchMode::All) => Extent::Several,
+        }
+    }
+
+    fn reject_row(&mut self, extent: Extent, problem: Problem) {
         self.rejected += 1;
         if self.rejected <= self.letters_max {
-            self.output.reject(self.record.offset, self.next_row, problem);
+            self.output.reject(self.record.offset, (self.next_row, extent), problem);
         }
     }
 
@@ -363,7 +372,7 @@ impl<'d> Message<'d, '_> {
             let detail =
                 format!("{} more rows of this record are rejected", self.rejected - self.letters_max);
             let problem = Problem::new(reject::MORE_ROWS, detail);
-            self.output.reject(self.record.offset, self.next_row, problem);
+            self.output.reject(self.record.offset, (self.next_row, Extent::Several), problem);
         }
     }
 }
@@ -394,8 +403,8 @@ impl Output {
     }
 
     #[cold]
-    fn reject(&mut self, offset: i64, row: i32, Problem { reason, detail }: Problem) {
-        self.rejects.push(Reject { offset, row, class: Class::Data, reason, detail });
+    fn reject(&mut self, offset: i64, (row, extent): (i32, Extent), Problem { reason, detail }: Problem) {
+        self.rejects.push(Reject { offset, row, extent, class: Class::Data, reason, detail });
     }
 
     fn finish(&mut self) -> (RecordBatch, Vec<Reject>) {

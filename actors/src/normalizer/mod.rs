@@ -17,6 +17,7 @@ mod tests;
 pub use decoder::{Decoded, Decoder, ROWS_MAX, ROWS_TEXT_BYTES_MAX};
 
 use crate::Services;
+use aqueduct_engine::planted::{Bug, planted};
 use aqueduct_engine::{Actor, Batch, Context, Error, Factory, Letter};
 use aqueduct_topology::model;
 use futures::FutureExt;
@@ -48,9 +49,17 @@ impl Actor for Normalizer {
                 let Decoded { rows, rejects, .. } = self.decoder.decode(&lease);
                 let batch = lease.with_rows(rows);
                 cx.room(&batch).await?;
+                if planted(Bug::RejectsAfterForwarding) {
+                    cx.push(batch.clone()).await?;
+                }
                 if !rejects.is_empty() {
                     let letters = letters(&cx.identity.name, &lease, rejects);
                     cx.reject(letters).await;
+                }
+                if planted(Bug::SettlesBeforeHandingOn) {
+                    lease.settle();
+                    cx.push(batch).await?;
+                    continue;
                 }
                 cx.push(batch).await?;
                 cx.status.progressed();
@@ -64,8 +73,8 @@ impl Actor for Normalizer {
 
 fn letters(actor: &Arc<str>, batch: &Batch, rejects: Vec<reject::Reject>) -> Vec<Letter> {
     let letter = |reject: reject::Reject| {
-        let place = (reject.offset, reject.row);
-        Letter::for_record(actor, batch, place, (reject.class, reject.reason), reject.detail)
+        let (place, why) = ((reject.offset, reject.row), (reject.class, reject.reason));
+        Letter::for_record(actor, batch, place, why, reject.detail).of(reject.extent)
     };
     rejects.into_iter().map(letter).collect()
 }

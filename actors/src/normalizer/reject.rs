@@ -1,6 +1,6 @@
 //! What is wrong with a record or row, in a word for machines and a sentence for people.
 
-use aqueduct_engine::Class;
+use aqueduct_engine::{Class, Extent};
 use std::sync::Arc;
 
 /// The message is not UTF-8.
@@ -48,8 +48,10 @@ const QUOTED_CHARS_MAX: usize = 96;
 pub struct Reject {
     /// The record's offset.
     pub offset: i64,
-    /// The row within it.
+    /// The row within it; 0 = the first, or the whole record.
     pub row: i32,
+    /// How much of it.
+    pub extent: Extent,
     /// Always the record's own fault.
     pub class: Class,
     /// One of this module's words, or the name of a `require`.

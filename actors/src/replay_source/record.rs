@@ -1,5 +1,6 @@
 //! From a line to a record: value, key, time, headers, partition.
 
+use crate::base64;
 use aqueduct_engine::Headers;
 use aqueduct_topology::model::{Pointer, ReplayFormat, ReplaySource, TimeUnit};
 use jiff::Timestamp;
@@ -67,6 +68,30 @@ impl Message {
         }
     }
 
+    /// As the line from which [`Message::read`] makes the same message of an envelope.
+    pub fn envelope(&self) -> String {
+        let bytes = |bytes: &Option<Vec<u8>>| bytes.as_deref().map_or(Value::Null, bytes_json);
+        let mut line = serde_json::Map::new();
+        match &self.value {
+            Some(value) => line.insert("raw".into(), bytes_json(value)),
+            None => line.insert("value".into(), Value::Null),
+        };
+        if self.key.is_some() {
+            line.insert("key".into(), bytes(&self.key));
+        }
+        if let Some(partition) = self.partition {
+            line.insert("partition".into(), partition.into());
+        }
+        if let Some(time) = self.time_ms.and_then(|time_ms| Timestamp::from_millisecond(time_ms).ok()) {
+            line.insert("time".into(), format!("{time:.3}").into());
+        }
+        if !self.headers.is_empty() {
+            let header = |(name, value): &(std::sync::Arc<str>, Option<Vec<u8>>)| serde_json::json!({ "name": &**name, "value": bytes(value) });
+            line.insert("headers".into(), self.headers.iter().map(header).collect());
+        }
+        Value::Object(line).to_string()
+    }
+
     /// Which of so many partitions it goes to as the `number`th: as recorded, else by the key, else in turn.
     pub fn partition(&self, number: i64, partitions: u32) -> u32 {
         let recorded = Recorded {
@@ -90,17 +115,18 @@ struct Envelope<'a> {
     /// Data, sent as JSON.
     #[serde(borrow, default, deserialize_with = "present")]
     value: Option<&'a RawValue>,
-    /// Bytes, sent as they are.
+    /// Bytes, sent as they are: text, or `{ base64 }`.
     #[serde(default)]
-    raw: Option<String>,
+    raw: Option<Value>,
     #[serde(default)]
     key: Option<Value>,
     #[serde(default)]
     partition: Option<u32>,
     #[serde(default)]
     time: Option<Value>,
+    /// Values by name; or a list of `{ name, value }`, where names repeat or their order counts.
     #[serde(default)]
-    headers: Option<serde_json::Map<String, Value>>,
+    headers: Option<Value>,
 }
 
 /// A `null` that is written is a value, unlike one that is absent.
@@ -129,16 +155,16 @@ impl<'o> Reading<'o> {
 
     fn unwrap<'a>(&self, envelope: Envelope<'a>) -> Recorded<'a> {
         let value = match (envelope.raw, envelope.value) {
-            (Some(raw), _) => Some(Cow::Owned(raw.into_bytes())),
+            (Some(raw), _) => bytes_of(&raw).map(Cow::Owned),
             // A record without a value is a tombstone, however it is written.
             (None, Some(value)) if value.get() == "null" => None,
             (None, value) => value.map(|value| Cow::Borrowed(value.get().as_bytes())),
         };
         Recorded {
-            key: envelope.key.and_then(|key| text_of(&key)).map(|key| Cow::Owned(key.into_bytes())),
+            key: envelope.key.and_then(|key| bytes_of(&key)).map(Cow::Owned),
             value,
             time_us: envelope.time.and_then(|time| time_of(&time, TimeUnit::Millis)),
-            headers: envelope.headers.unwrap_or_default().iter().map(header).collect(),
+            headers: envelope.headers.as_ref().map(headers_of).unwrap_or_default(),
             partition: envelope.partition,
         }
     }
@@ -164,9 +190,37 @@ fn plain(value: Cow<'_, [u8]>) -> Recorded<'_> {
     Recorded { value: Some(value), ..Recorded::default() }
 }
 
-fn header((name, value): (&String, &Value)) -> (std::sync::Arc<str>, Option<Vec<u8>>) {
-    (name.as_str().into(), text_of(value).map(String::into_bytes))
+fn headers_of(written: &Value) -> Headers {
+    let header = |name: &str, value: &Value| (name.into(), bytes_of(value));
+    match written {
+        Value::Object(members) => members.iter().map(|(name, value)| header(name, value)).collect(),
+        Value::Array(list) => list
+            .iter()
+            .filter_map(|one| {
+                Some(header(one.get("name")?.as_str()?, one.get("value").unwrap_or(&Value::Null)))
+            })
+            .collect(),
+        _ => Headers::new(),
+    }
 }
+
+/// Text where the bytes are text, else `{ base64 }`.
+fn bytes_json(bytes: &[u8]) -> Value {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => text.into(),
+        Err(_) => serde_json::json!({ BASE64: base64::encode(bytes) }),
+    }
+}
+
+/// What `{ base64 }` stands for, else the text of the value; null as nothing.
+fn bytes_of(value: &Value) -> Option<Vec<u8>> {
+    let packed = value.as_object().filter(|members| members.len() == 1);
+    let digits = packed.and_then(|members| members.get(BASE64)?.as_str());
+    digits.and_then(base64::decode).or_else(|| text_of(value).map(String::into_bytes))
+}
+
+/// The member of an object that holds bytes that are no text.
+const BASE64: &str = "base64";
 
 /// A text without its quotes, anything else as JSON, null as nothing.
 fn text_of(value: &Value) -> Option<String> {
@@ -268,6 +322,28 @@ mod tests {
         assert_eq!(recorded.partition(0, 4), 2);
         assert_eq!(reading.record(br#"{"value": null}"#, &[]).value, None, "a tombstone");
         assert_eq!(reading.record(br#"{"raw": "{not json"}"#, &[]).value.as_deref(), Some(&b"{not json"[..]));
+    }
+
+    #[test]
+    fn what_is_written_as_an_envelope_is_read_back() {
+        let full = Message {
+            key: Some(vec![0xff]),
+            value: Some(b"{\"a\":  1}\n".to_vec()),
+            time_ms: Some(1_723_107_600_123),
+            headers: vec![
+                ("h".into(), Some(b"x".to_vec())),
+                ("h".into(), Some(vec![0xfe])),
+                ("n".into(), None),
+            ],
+            partition: Some(3),
+        };
+        let bare = Message { value: Some(vec![0xff, 0x00]), ..Message::default() };
+        let tombstone = Message { value: None, ..full.clone() };
+        for message in [full, bare, tombstone] {
+            let line = message.envelope();
+            assert!(!line.contains('\n'), "one line: {line}");
+            assert_eq!(Message::read(&options(ReplayFormat::Envelope), line.as_bytes()), message, "{line}");
+        }
     }
 
     #[test]

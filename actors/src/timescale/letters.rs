@@ -7,11 +7,14 @@
 use super::connect::Connection;
 use super::limits;
 use super::pool::Timescale;
+use super::tending::{Tended, tend};
+use crate::base64;
 use aqueduct_engine::{Class, Error, Headers, Letter};
 use futures::future::LocalBoxFuture;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio_postgres::types::ToSql;
 
 /// Where letters are kept.
@@ -19,6 +22,11 @@ pub trait LetterStore: Send + Sync {
     /// Makes `letters` durable: all of them or none. What is there already, or was judged under a claim that is no
     /// longer the newest, counts as stored.
     fn store<'a>(&'a self, letters: &'a [Letter]) -> LocalBoxFuture<'a, Result<(), Error>>;
+
+    /// One step of what is done about letters again and again; `None` where nothing is.
+    fn tend(&self) -> Option<LocalBoxFuture<'_, Result<Tended, Error>>> {
+        None
+    }
 }
 
 /// Letters in `aqueduct.dead_letter`.
@@ -28,12 +36,18 @@ pub struct TimescaleLetters {
     topology: Arc<str>,
     node: Arc<str>,
     guarded: bool,
+    retention: Option<Duration>,
 }
 
 impl TimescaleLetters {
     /// `guarded`: the topology's offsets live in the same database, so letters are held against their claims.
     pub fn new(timescale: Timescale, topology: Arc<str>, node: Arc<str>, guarded: bool) -> Self {
-        Self { timescale, topology, node, guarded }
+        Self { timescale, topology, node, guarded, retention: None }
+    }
+
+    /// The same, with letters kept only so long.
+    pub fn kept_for(self, retention: Option<Duration>) -> Self {
+        Self { retention, ..self }
     }
 
     async fn store_all(&self, letters: &[Letter]) -> Result<(), Error> {
@@ -95,6 +109,13 @@ impl LetterStore for TimescaleLetters {
     fn store<'a>(&'a self, letters: &'a [Letter]) -> LocalBoxFuture<'a, Result<(), Error>> {
         Box::pin(self.store_all(letters))
     }
+
+    fn tend(&self) -> Option<LocalBoxFuture<'_, Result<Tended, Error>>> {
+        Some(Box::pin(async {
+            let connection = self.timescale.checkout().await?;
+            tend(&connection, &self.topology, self.retention).await
+        }))
+    }
 }
 
 /// Ordered, so that two transactions take the rows' locks in one order.
@@ -110,17 +131,17 @@ const HOLD_CLAIMS: &str = "\
 const INSERT: &str = "\
     INSERT INTO aqueduct.dead_letter \
         (topology, actor, source, topic, partition, \"offset\", row_index, epoch, class, reason, detail, key, payload, \
-         headers, record_time, node) \
+         headers, record_time, extent, node) \
     SELECT $1, l.actor, l.source, l.topic, l.partition, l.\"offset\", l.row_index, l.epoch, l.class, l.reason, \
            l.detail, l.key, l.payload, l.headers, \
-           'epoch'::timestamptz + l.record_time_ms * interval '1 millisecond', $2 \
+           'epoch'::timestamptz + l.record_time_ms * interval '1 millisecond', l.extent, $2 \
     FROM ROWS FROM (pg_catalog.unnest($3::text[]), pg_catalog.unnest($4::text[]), pg_catalog.unnest($5::text[]), \
                     pg_catalog.unnest($6::int4[]), pg_catalog.unnest($7::int8[]), pg_catalog.unnest($8::int4[]), \
                     pg_catalog.unnest($9::int8[]), pg_catalog.unnest($10::text[]), pg_catalog.unnest($11::text[]), \
                     pg_catalog.unnest($12::text[]), pg_catalog.unnest($13::bytea[]), pg_catalog.unnest($14::bytea[]), \
-                    pg_catalog.unnest($15::jsonb[]), pg_catalog.unnest($16::int8[])) \
+                    pg_catalog.unnest($15::jsonb[]), pg_catalog.unnest($16::int8[]), pg_catalog.unnest($17::text[])) \
          AS l(actor, source, topic, partition, \"offset\", row_index, epoch, class, reason, detail, key, payload, \
-              headers, record_time_ms) \
+              headers, record_time_ms, extent) \
     ON CONFLICT DO NOTHING";
 
 /// Inserts `letters` within the transaction that `connection` is in.
@@ -144,7 +165,8 @@ pub async fn insert(
         let payloads: Vec<Option<&[u8]>> = chunk.iter().map(|letter| letter.payload.as_deref()).collect();
         let headers: Vec<Value> = chunk.iter().map(|letter| headers_json(&letter.headers)).collect();
         let times: Vec<Option<i64>> = chunk.iter().map(|letter| record_time(letter.record_time_ms)).collect();
-        let params: [&(dyn ToSql + Sync); 16] = [
+        let extents: Vec<&str> = chunk.iter().map(|letter| letter.extent.as_str()).collect();
+        let params: [&(dyn ToSql + Sync); 17] = [
             &topology,
             &node,
             &actors,
@@ -161,6 +183,7 @@ pub async fn insert(
             &payloads,
             &headers,
             &times,
+            &extents,
         ];
         let inserted = connection.client().execute(INSERT, &params);
         connection
@@ -205,25 +228,10 @@ fn headers_json(headers: &Headers) -> Value {
         match value.as_deref().map(|bytes| (bytes, std::str::from_utf8(bytes))) {
             None => json!({ "name": name, "value": null }),
             Some((_, Ok(text))) if !text.contains('\0') => json!({ "name": name, "value": text }),
-            Some((bytes, _)) => json!({ "name": name, "base64": base64(bytes) }),
+            Some((bytes, _)) => json!({ "name": name, "base64": base64::encode(bytes) }),
         }
     };
     headers.iter().map(header).collect()
-}
-
-/// RFC 4648, padded.
-fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for group in bytes.chunks(3) {
-        let bits =
-            group.iter().fold(0u32, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - group.len()));
-        for index in 0..4 {
-            let digit = DIGITS[(bits >> (18 - 6 * index) & 63) as usize];
-            text.push(if index <= group.len() { char::from(digit) } else { '=' });
-        }
-    }
-    text
 }
 
 /// PostgreSQL's text holds no NUL.
@@ -240,16 +248,7 @@ fn record_time(ms: Option<i64>) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn base64_is_the_one_everybody_reads() {
-        for (bytes, text) in
-            [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")]
-        {
-            assert_eq!(base64(bytes.as_bytes()), text);
-        }
-        assert_eq!(base64(&[0xff, 0xfe, 0x00]), "//4A");
-    }
+    use aqueduct_engine::Extent;
 
     #[test]
     fn headers_keep_text_as_text_and_bytes_as_bytes() {
@@ -278,6 +277,7 @@ mod tests {
             epoch: 1,
             offset: 0,
             row: 0,
+            extent: Extent::Row,
             class: Class::Data,
             reason: "r".into(),
             detail: String::new(),

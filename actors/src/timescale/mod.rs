@@ -11,6 +11,7 @@ pub mod class;
 pub mod connect;
 pub mod draft;
 pub mod fence;
+mod hosts;
 pub mod identifier;
 pub mod letters;
 pub mod limits;
@@ -20,6 +21,7 @@ mod pool;
 pub mod slots;
 pub mod sql;
 mod sslmode;
+pub mod tending;
 pub mod types;
 
 pub use connect::{Connection, Connector};

@@ -1,6 +1,6 @@
 //! What came out, as tables or as JSON.
 
-use crate::output::{Format, counted};
+use crate::output::{Format, counted, shortened, table};
 use anyhow::Result;
 use aqueduct_actors::stand_in::{Content, Hash, StandIns};
 use aqueduct_engine::{Letter, Outcome};
@@ -142,10 +142,7 @@ fn cells(row: &str) -> Result<Vec<(String, String)>> {
 
 fn letter_cells(letter: &Letter) -> Vec<(String, String)> {
     let payload = letter.payload.as_deref().map(String::from_utf8_lossy).unwrap_or_default();
-    let mut shown: String = payload.chars().take(PAYLOAD_SHOWN_MAX).collect();
-    if shown.len() < payload.len() {
-        shown.push_str("..");
-    }
+    let shown = shortened(&payload, PAYLOAD_SHOWN_MAX);
     [
         ("actor", letter.actor.to_string()),
         ("partition", letter.key.partition.to_string()),
@@ -156,36 +153,4 @@ fn letter_cells(letter: &Letter) -> Vec<(String, String)> {
     ]
     .map(|(name, value)| (name.to_owned(), value))
     .to_vec()
-}
-
-/// Columns in the order in which rows first name them, as wide as their widest cell.
-fn table(rows: &[Vec<(String, String)>], out: &mut impl Write) -> Result<()> {
-    let mut heads: Vec<&str> = Vec::new();
-    for (name, _) in rows.iter().flatten() {
-        if !heads.contains(&name.as_str()) {
-            heads.push(name);
-        }
-    }
-    if heads.is_empty() {
-        return Ok(());
-    }
-    let mut lines: Vec<Vec<String>> = vec![heads.iter().map(|head| (*head).to_owned()).collect()];
-    for row in rows {
-        let cell = |head: &&str| {
-            let found = row.iter().find(|(name, _)| name == head);
-            // A control character would break the table, or the terminal.
-            found.map_or_else(String::new, |(_, value)| {
-                value.escape_debug().to_string().replace("\\\"", "\"").replace("\\'", "'")
-            })
-        };
-        lines.push(heads.iter().map(cell).collect());
-    }
-    let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..heads.len()).map(width).collect();
-    for line in &lines {
-        let padded: Vec<String> =
-            line.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
-        writeln!(out, "  {}", padded.join("  ").trim_end())?;
-    }
-    Ok(())
 }

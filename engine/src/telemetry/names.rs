@@ -42,6 +42,12 @@ metrics! {
         "Starts of an actor after its first.";
     DEAD_LETTERS_TOTAL = "aqueduct_dead_letters_total",
         "Records an actor rejected, by reason.";
+    DEAD_LETTERS = "aqueduct_dead_letters",
+        "Letters that are not replayed, by state (new, failed-again); counted now and then, up to a bound.";
+    DEAD_LETTER_AGE_SECONDS = "aqueduct_dead_letter_age_seconds",
+        "Age of the oldest letter that is not replayed; 0 without any.";
+    DEAD_LETTERS_DELETED_TOTAL = "aqueduct_dead_letters_deleted_total",
+        "Letters deleted because they were older than the retention of the dead letter.";
     BOTTLENECK = "aqueduct_bottleneck",
         "1 for an actor whose inputs are full while its outputs are not: the others wait for it.";
     FLUSH_SECONDS = "aqueduct_flush_seconds",

@@ -35,6 +35,13 @@ pub fn install() -> Result<(), Error> {
         metrics::Unit::Seconds,
         names::FLUSH_SECONDS.help
     );
+    for gauge in [names::DEAD_LETTERS, names::DEAD_LETTER_AGE_SECONDS] {
+        metrics::describe_gauge!(gauge.name, gauge.help);
+    }
+    metrics::describe_counter!(
+        names::DEAD_LETTERS_DELETED_TOTAL.name,
+        names::DEAD_LETTERS_DELETED_TOTAL.help
+    );
     Ok(())
 }
 

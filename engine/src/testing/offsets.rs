@@ -236,6 +236,7 @@ impl OffsetStore for MemoryOffsets {
                 key: key.clone(),
                 epoch: row.epoch,
                 next_offset: row.next_offset,
+                moved: false,
             };
             Ok(rows.offsets.iter().map(position).collect())
         })

@@ -3,7 +3,7 @@
 use super::*;
 use aqueduct_actors::dead_letter;
 use aqueduct_actors::timescale::{LetterStore, TimescaleLetters};
-use aqueduct_engine::{Class, Letter};
+use aqueduct_engine::{Class, Extent, Letter};
 use std::sync::Arc;
 
 pub(super) fn letter(epoch: i64, offset: i64) -> Letter {
@@ -13,6 +13,7 @@ pub(super) fn letter(epoch: i64, offset: i64) -> Letter {
         epoch,
         offset,
         row: 0,
+        extent: Extent::Row,
         class: Class::Data,
         reason: "price_positive".into(),
         detail: "price -1 is not above 0\0".into(),

@@ -243,9 +243,16 @@ const KAFKA_SINK: &[Key] = &[
     Key::optional("key", Shape::Template, "The record's key; null unless said."),
 ];
 
-const DEAD_LETTER: &[Key] = &[Key::default(
-    "topic",
-    Shape::Text,
-    "<topology>.dead_letter",
-    "The topic for letters of a topology without TimescaleDB.",
-)];
+const DEAD_LETTER: &[Key] = &[
+    Key::default(
+        "topic",
+        Shape::Text,
+        "<topology>.dead_letter",
+        "The topic for letters of a topology without TimescaleDB.",
+    ),
+    Key::optional(
+        "retention",
+        Shape::Duration,
+        "How long letters are kept in TimescaleDB, replayed or not; for ever unless said. None goes while a replay is at work.",
+    ),
+];

@@ -5,5 +5,6 @@ use crate::model::{DeadLetter, Kind};
 
 pub(super) fn lower(cx: &Context<'_>, keys: &Keys<'_>) -> Kind {
     let topic = keys.get("topic").map(|node| cx.topic(Some(node)));
-    Kind::DeadLetter(DeadLetter { topic })
+    let retention = keys.get("retention").and_then(|node| cx.lasting(node));
+    Kind::DeadLetter(DeadLetter { topic, retention })
 }

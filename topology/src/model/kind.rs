@@ -218,4 +218,6 @@ pub struct KafkaSink {
 pub struct DeadLetter {
     /// The topic for letters of a topology without TimescaleDB; `<topology>.dead_letter` unless said.
     pub topic: Option<Spanned<String>>,
+    /// How long letters are kept in TimescaleDB; `None` = for ever.
+    pub retention: Option<Duration>,
 }

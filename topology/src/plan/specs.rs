@@ -24,6 +24,7 @@ pub(super) fn keys(graph: &Graph<'_>, actor: &Actor, files: &Files<'_>) -> Keys 
         }
         Kind::DeadLetter(letters) => {
             keys.maybe("topic", letters.topic.as_ref().map(|topic| topic.value.clone()));
+            keys.maybe("retention", letters.retention.map(super::write::duration));
         }
     }
     graph.describe(&mut keys, actor);

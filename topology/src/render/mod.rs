@@ -112,6 +112,7 @@ fn actor(actor: &Actor) -> Map {
         }
         Kind::DeadLetter(letters) => {
             part.maybe("topic", letters.topic.as_ref().map(|topic| topic.value.as_str()));
+            part.maybe("retention", letters.retention.map(duration).as_deref());
         }
     }
     part.text("restart", actor.restart.word());

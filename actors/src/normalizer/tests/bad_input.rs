@@ -1,6 +1,8 @@
 //! Messages that are no messages, and values that are no values: each is rejected with its reason, its neighbours stay.
 
 use super::{batch, check, normalizer, outcome};
+use crate::normalizer::Decoder;
+use aqueduct_engine::Extent;
 
 const FIELDS: &str =
     "fields: { id: { type: int64, path: /id }, name: { type: text, path: /name, optional: true } }";
@@ -277,4 +279,23 @@ fn more_rows_than_a_message_may_give_reject_it_whole() {
     let options = "explode: /a\nfields: { v: { type: int64, path: \"\" } }";
     let elements = vec!["1"; super::super::ROWS_MAX + 1].join(",");
     check(options, &["{\"a\":[7]}", &format!("{{\"a\":[{elements}]}}")], &["0.0: 7"], &["1.0 too_large"]);
+}
+
+#[test]
+fn a_reject_says_how_much_of_its_record_it_speaks_of() {
+    let rows = "explode: /l\nrequire: { even: x % 2 == 0, of_all: msg.ok == true }\nfields: { x: { type: int64, path: /x } }";
+    let extents = |options: &str, message: &str| -> Vec<(i32, Extent)> {
+        let decoded = Decoder::new(&normalizer(options)).expect("a decoder").decode(&batch(&[message]));
+        decoded.rejects.iter().map(|reject| (reject.row, reject.extent)).collect()
+    };
+    assert_eq!(extents(rows, r#"{"ok":true,"l":[{"x":2},{"x":3}]}"#), [(1, Extent::Row)]);
+    assert_eq!(extents(rows, r#"{"ok":true,"l":7}"#), [(0, Extent::Record)], "nothing to explode");
+    assert_eq!(extents(rows, "no json"), [(0, Extent::Record)]);
+    assert_eq!(
+        extents(rows, r#"{"ok":false,"l":[{"x":2},{"x":4}]}"#),
+        [(0, Extent::Record)],
+        "before its rows"
+    );
+    let many = format!(r#"{{"ok":true,"l":[{}]}}"#, vec![r#"{"x":1}"#; 70].join(","));
+    assert_eq!(extents(rows, &many).last(), Some(&(70, Extent::Several)), "those beyond the bound");
 }

@@ -4,6 +4,8 @@
 //! the rows' locks only briefly; whoever holds them longer is a session its former owner left behind, and is ended.
 
 mod plan;
+pub mod reset;
+mod stands;
 
 use super::connect::{Connection, Refusal};
 use super::fence::owner_text;
@@ -15,6 +17,7 @@ use aqueduct_engine::{
 use futures::future::LocalBoxFuture;
 use plan::{Plan, Row, plan};
 pub(crate) use plan::{Row as ClaimRow, open_from, plan as plan_claim};
+pub use stands::{Stand, stands};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio_postgres::error::SqlState;
@@ -165,7 +168,7 @@ impl TimescaleOffsets {
         let message = format!(
             "`{target}` was fed by sink `{former}`, which the topology does not have any more; feeding it as `{sink}` \
              would write its records again. If `{sink}` is the same sink under a new name, say `adopts: {former}`; \
-             if it shall start over, `aqueduct offsets reset FILE --sink {former}`"
+             if it shall start over, `aqueduct offsets reset FILE --sink {former} --forget`"
         );
         Err(Error::new(Class::Config, message).into())
     }
@@ -279,17 +282,17 @@ impl TimescaleOffsets {
 
     async fn read_positions(&self) -> Result<Vec<Position>, Error> {
         let connection = self.timescale.checkout().await?;
-        let rows = self.query(&connection, "read the offsets", POSITIONS, &[&&*self.topology]).await?;
+        let session = &**self.timescale.session();
+        let params: [&(dyn ToSql + Sync); 2] = [&&*self.topology, &session];
+        let rows = self.query(&connection, "read the offsets", POSITIONS, &params).await?;
         let text = |row: &tokio_postgres::Row, index: usize| -> Arc<str> { row.get::<_, &str>(index).into() };
-        Ok(rows
-            .iter()
-            .map(|row| Position {
-                sink: text(row, 0),
-                key: PartitionKey { source: text(row, 1), topic: text(row, 2), partition: row.get(3) },
-                epoch: row.get(4),
-                next_offset: row.get(5),
-            })
-            .collect())
+        let position = |row: &tokio_postgres::Row| {
+            let key = PartitionKey { source: text(row, 1), topic: text(row, 2), partition: row.get(3) };
+            let (epoch, ours): (i64, bool) = (row.get(4), row.get(6));
+            let moved = ours && self.last_epoch(&key) < epoch;
+            Position { sink: text(row, 0), key, epoch, next_offset: row.get(5), moved }
+        };
+        Ok(rows.iter().map(position).collect())
     }
 
     async fn record(&self, sink: &str, positions: &[(PartitionKey, i64, i64)]) -> Result<(), Error> {
@@ -454,7 +457,7 @@ const STILL_OWNING: &str = "SELECT DISTINCT session FROM aqueduct.offsets WHERE 
 const END_SESSIONS: &str = "SELECT aqueduct.end_sessions($1::text[])";
 
 const POSITIONS: &str = "\
-    SELECT sink, input, topic, partition, epoch, next_offset FROM aqueduct.offsets WHERE topology = $1 \
+    SELECT sink, input, topic, partition, epoch, next_offset, session = $2 FROM aqueduct.offsets WHERE topology = $1 \
     ORDER BY sink, input, topic, partition";
 
 /// Guarded like a writer's, but never back: a sink that settles late says less than was said before.

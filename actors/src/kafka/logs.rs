@@ -1,0 +1,67 @@
+//! A topology's logs and its group, for commands: where they begin and end, who is a member, what was committed.
+//!
+//! Every question blocks until it is answered or [`ASK_MAX`] has passed. Deliberately absent: joining the group.
+
+use super::class::{About, classify};
+use super::{config, query};
+use aqueduct_engine::{Error, LogRange};
+use aqueduct_topology::model::{KafkaConnection, Start};
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// How long one question may take.
+const ASK_MAX: Duration = Duration::from_secs(10);
+
+/// Asks one cluster on behalf of one group.
+pub struct Logs {
+    consumer: BaseConsumer,
+    bootstrap: String,
+    group: String,
+}
+
+impl Logs {
+    /// Of the cluster of `connection`; connects with the first question.
+    pub fn new(connection: &KafkaConnection, group: &str) -> Result<Self, Error> {
+        let bootstrap = connection.bootstrap.value.clone();
+        let config = config::inquirer(connection, &format!("aqueduct-{group}-offsets"), group)?;
+        let about = About { bootstrap: &bootstrap, topic: "" };
+        let consumer = config.create().map_err(|error| classify(&error, about))?;
+        Ok(Self { consumer, bootstrap, group: group.to_owned() })
+    }
+
+    /// Where every partition of `topic` begins and ends, and what `start` means there.
+    pub fn ranges(&self, topic: &str, start: &Start) -> Result<BTreeMap<i32, LogRange>, Error> {
+        let wrong = |error: KafkaError| self.wrong(topic, &error);
+        query::exists(&self.consumer, topic, ASK_MAX).map_err(wrong)?;
+        let metadata = self.consumer.fetch_metadata(Some(topic), ASK_MAX).map_err(wrong)?;
+        let topics = metadata.topics().iter().filter(|known| known.name() == topic);
+        let partitions: Vec<i32> =
+            topics.flat_map(|known| known.partitions()).map(|partition| partition.id()).collect();
+        query::ranges(&self.consumer, topic, &partitions, start, ASK_MAX).map_err(wrong)
+    }
+
+    /// What the group was told for each of `partitions`.
+    pub fn committed(&self, topic: &str, partitions: &[i32]) -> Result<Vec<Option<i64>>, Error> {
+        let asked: Vec<(&str, i32)> = partitions.iter().map(|partition| (topic, *partition)).collect();
+        query::committed(&self.consumer, &asked, ASK_MAX).map_err(|error| self.wrong(topic, &error))
+    }
+
+    /// Tells the group where to read on; the broker refuses while it has members.
+    pub fn commit(&self, topic: &str, offsets: &[(i32, i64)]) -> Result<(), Error> {
+        query::commit(&self.consumer, topic, offsets).map_err(|error| self.wrong(topic, &error))
+    }
+
+    /// The members of the group, by the name they give themselves.
+    pub fn members(&self) -> Result<Vec<String>, Error> {
+        let groups = self.consumer.fetch_group_list(Some(&self.group), ASK_MAX);
+        let groups = groups.map_err(|error| self.wrong("", &error))?;
+        let ours = groups.groups().iter().filter(|group| group.name() == self.group);
+        Ok(ours.flat_map(|group| group.members()).map(|member| member.client_id().to_owned()).collect())
+    }
+
+    fn wrong(&self, topic: &str, error: &KafkaError) -> Error {
+        classify(error, About { bootstrap: &self.bootstrap, topic })
+    }
+}

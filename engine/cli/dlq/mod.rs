@@ -1,0 +1,36 @@
+//! `aqueduct dlq list|show|replay`: dead letters as a piece of work.
+//!
+//! One filter for all three, so that what was listed is what is shown and replayed.
+
+pub(crate) mod filter;
+mod list;
+mod rehearse;
+mod replay;
+mod show;
+
+use crate::exit::Exit;
+use anyhow::Result;
+
+#[derive(clap::Subcommand)]
+pub(crate) enum Command {
+    /// List dead letters, or count them by reason.
+    List(list::Arguments),
+    /// Show dead letters with their bytes, or write them as envelopes for `try --envelope`.
+    Show(show::Arguments),
+    /// Send dead letters through their topology again, each exactly once.
+    ///
+    /// It may run beside nodes, be killed at any point and be run again: what became of a letter is marked in the transaction
+    /// of its rows.
+    Replay(replay::Arguments),
+}
+
+pub(crate) fn run(command: &Command) -> Result<Exit> {
+    match command {
+        Command::List(arguments) => list::run(arguments),
+        Command::Show(arguments) => show::run(arguments),
+        Command::Replay(arguments) => replay::run(arguments),
+    }
+}
+
+/// What a topology without a database keeps there, as messages say it.
+const WHAT: &str = "its dead letters (those of a topology without one are in the topic of `dead_letter`, and cannot be marked there)";
