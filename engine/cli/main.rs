@@ -4,6 +4,7 @@
 //! failure. Deliberately absent: anything that another program could want; that is in the crates.
 
 mod audit;
+mod cache;
 mod check;
 mod demo;
 mod environment;
@@ -74,6 +75,9 @@ enum Command {
     /// Draft, apply and verify database migrations.
     #[command(subcommand)]
     Migrate(migrate::Command),
+    /// The values that Redis keeps.
+    #[command(subcommand)]
+    Cache(cache::Command),
     /// A private Kafka, TimescaleDB and Redis on this machine.
     #[command(subcommand)]
     Stack(stack::Command),
@@ -121,6 +125,7 @@ fn dispatch(command: Command) -> anyhow::Result<Exit> {
         Command::Graph(arguments) => graph::run(&arguments),
         Command::Schema(arguments) => schema::run(&arguments),
         Command::Migrate(command) => migrate::run(command),
+        Command::Cache(command) => cache::run(&command),
         Command::Stack(command) => stack::run(command),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Completions { shell } => {

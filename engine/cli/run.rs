@@ -61,7 +61,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit> {
             handle.abort().await;
         }
     })?;
-    report(&outcome, arguments.format)?;
+    // How it ended is told by the exit code, whether or not somebody can read the rest.
+    if let Err(error) = report(&outcome, arguments.format) {
+        crate::output::say!("the ledger cannot be printed: {error:#}");
+    }
     Ok(if unavailable.load(Ordering::Relaxed) { Exit::Unavailable } else { Exit::Runtime(outcome.exit_code) })
 }
 

@@ -1,10 +1,10 @@
 //! All scenarios, in the order of the report.
 
 use super::scenario::Scenario;
-use super::{kafka, process};
+use super::{actors, kafka, process, redis};
 
 pub fn all() -> Vec<Scenario> {
-    [process::SCENARIOS, kafka::SCENARIOS].concat()
+    [process::SCENARIOS, kafka::SCENARIOS, redis::SCENARIOS, actors::SCENARIOS].concat()
 }
 
 #[test]

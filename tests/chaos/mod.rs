@@ -15,6 +15,7 @@
 //! The report is kept as Markdown and JSON in `target/chaos/`.
 #![expect(clippy::disallowed_methods, reason = "tests watch the machine's clock from outside")]
 
+mod actors;
 mod catalogue;
 mod kafka;
 mod kit;
@@ -22,11 +23,14 @@ mod load;
 mod log;
 mod oracle;
 mod process;
+mod redis;
 mod report;
 mod runner;
 mod scenario;
+mod spoiled;
 mod stage;
 mod trial;
+mod wire;
 
 #[test]
 fn every_record_has_one_fate_under_every_fault() {

@@ -61,10 +61,15 @@ impl Stored {
         let next =
             "SELECT partition, next_offset FROM aqueduct.offsets WHERE topology = $1 AND sink = 'history'";
         stored.next = sql.rows(next, &[&topology]).iter().map(|row| (row.get(0), row.get(1))).collect();
-        let newest = "SELECT DISTINCT ON (k) k, id FROM market.trades ORDER BY k, ts DESC, id DESC";
-        stored.newest = sql.rows(newest, &[]).iter().map(|row| (row.get(0), row.get(1))).collect();
+        stored.newest = newest(sql);
         stored
     }
+}
+
+/// The newest id of each key in the table.
+pub fn newest(sql: &Sql) -> BTreeMap<String, i64> {
+    let newest = "SELECT DISTINCT ON (k) k, id FROM market.trades ORDER BY k, ts DESC, id DESC";
+    sql.rows(newest, &[]).iter().map(|row| (row.get(0), row.get(1))).collect()
 }
 
 /// Takes out of `stored` the rows of what a log held that is gone by now, and says what was wrong with them.

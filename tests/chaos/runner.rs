@@ -1,9 +1,10 @@
 //! Runs scenarios: groups side by side, those of a group one after the other, a failure stops nothing.
 
-use super::report::{Line, Report};
+use super::report::{self, Line, Report};
 use super::scenario::{Form, Scenario};
 use super::trial::{Stacks, Trial};
 use std::collections::VecDeque;
+use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -105,7 +106,8 @@ fn once(plan: &Plan, scenario: Scenario, seed: u64, stacks: &mut Stacks) -> Line
     // The name takes part, so that scenarios of one run do not all draw the same.
     let seed =
         scenario.name.bytes().fold(seed, |seed, byte| seed.wrapping_mul(31).wrapping_add(u64::from(byte)));
-    let mut trial = Trial::new(seed, plan.form, stacks);
+    report::forget_logs(scenario.name);
+    let mut trial = Trial::new(scenario.name, seed, plan.form, stacks);
     let outcome = catch_unwind(AssertUnwindSafe(|| (scenario.run)(&mut trial)));
     let failure = outcome.err().map(|panic| said(&*panic));
     let took = trial.elapsed();
@@ -124,12 +126,9 @@ fn once(plan: &Plan, scenario: Scenario, seed: u64, stacks: &mut Stacks) -> Line
         // The next one of the group begins on parts that nobody has damaged.
         stacks.clear();
     }
-    eprintln!(
-        "{}: {} after {:.1} s",
-        scenario.name,
-        if line.is_clean() { "held" } else { "BROKEN" },
-        took.as_secs_f64()
-    );
+    // To the terminal itself, as it happens: the long form takes hours, and whoever reads it may be gone.
+    let verdict = line.verdict();
+    let _ = writeln!(std::io::stderr(), "{}: {verdict} after {:.1} s", scenario.name, took.as_secs_f64());
     line
 }
 

@@ -3,12 +3,14 @@
 use super::load::{KEYS, Load};
 use super::log::Log;
 use super::oracle::{self, Findings, Stored};
+use super::report;
 use super::trial::{Kit, Trial};
-use crate::e2e::node::Node;
+use crate::e2e::node::{Launch, Node};
 use crate::e2e::wait;
 use crate::e2e::world::{PARTITIONS, Sql, World};
-use bb8_redis::redis::Commands;
+use bb8_redis::redis::{self, Commands};
 use rdkafka::ClientConfig;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -57,7 +59,9 @@ pub struct Stage {
     pub world: World,
     pub file: PathBuf,
     pub topology: String,
-    nodes: u32,
+    /// Where the cache is asked afterwards.
+    pub redis_url: String,
+    scenario: &'static str,
 }
 
 impl Stage {
@@ -69,22 +73,31 @@ impl Stage {
     /// The same with another topology; it must be named `chaos-{topic}` and have the table and sinks of [`CHAOS`].
     pub fn set_as(trial: &mut Trial<'_>, kit: Kit, text: &str) -> Self {
         let world = trial.world(kit);
+        Self::on(world, trial.name, text)
+    }
+
+    /// In that world.
+    pub fn on(world: World, scenario: &'static str, text: &str) -> Self {
         let file = world.write_topology(text);
         world.migrate(&file);
         let topology = format!("chaos-{}", world.topic);
-        Self { world, file, topology, nodes: 0 }
+        let redis_url = world.stack().redis_url();
+        Self { world, file, topology, redis_url, scenario }
     }
 
     /// A node named `name`; a name that ran before is that node, started again.
-    pub fn node(&mut self, name: &str) -> Node {
+    pub fn node(&self, name: &str) -> Node {
         self.node_with(name, &[], &[])
     }
 
-    pub fn node_with(&mut self, name: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Node {
-        self.nodes += 1;
-        let mut all = vec![("AQUEDUCT_ADMIN_TOKEN", TOKEN)];
-        all.extend(environment);
-        Node::start_with(&self.world, &self.file, name, arguments, &all)
+    pub fn node_with(&self, name: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Node {
+        self.launch(&Launch { name, arguments, environment, ..Launch::default() })
+    }
+
+    pub fn launch(&self, launch: &Launch<'_>) -> Node {
+        let mut environment = vec![("AQUEDUCT_ADMIN_TOKEN", TOKEN)];
+        environment.extend(launch.environment);
+        Node::launch(&self.world, &self.file, &Launch { environment: &environment, ..*launch })
     }
 
     pub fn client(&self) -> ClientConfig {
@@ -114,8 +127,9 @@ impl Stage {
         sql.try_rows(QUERY, &[&self.topology]).ok().map(|rows| rows[0].get(0))
     }
 
-    /// Waits until the writer has passed so many records in all.
-    pub fn await_progress(&self, records: i64) {
+    /// Waits until the writer has passed so many records in all; how long that took.
+    pub fn await_progress(&self, records: i64) -> Duration {
+        let began = Instant::now();
         let mut sql = None;
         wait::until(&format!("{records} records written"), BOUND, || {
             let connection = sql.take().or_else(|| Sql::try_connect(self.world.database_url()).ok())?;
@@ -123,6 +137,7 @@ impl Stage {
             sql = Some(connection);
             (progress >= records).then_some(())
         });
+        began.elapsed()
     }
 
     /// How long from now until the writer moves on, asked every few milliseconds.
@@ -179,24 +194,52 @@ impl Stage {
         let mut stored = Stored::read(&self.world.sql(), &self.topology);
         let before = gone.iter().map(|log| oracle::settle(log, &mut stored)).collect::<Vec<_>>();
         let mut findings = before.into_iter().fold(oracle::compare(&log, &stored), Findings::and);
-        wrong.extend(self.stale_keys(&stored));
+        wrong.extend(self.stale_keys(&stored.newest));
         findings.wrong.extend(wrong);
+        if !findings.is_clean() {
+            self.keep_logs();
+        }
         trial.findings = Some(findings);
     }
 
+    /// What the nodes had to say is kept beside the report.
+    fn keep_logs(&self) {
+        report::keep_logs(self.scenario, self.world.folder());
+    }
+
+    /// Waits until every key holds the newest row of its.
+    pub fn await_fresh_cache(&self) {
+        let newest = oracle::newest(&self.world.sql());
+        wait::until("a cache without stale keys", BOUND, || self.stale_keys(&newest).is_none().then_some(()));
+    }
+
     /// Keys that do not hold the newest row of theirs.
-    fn stale_keys(&self, stored: &Stored) -> Option<String> {
-        let mut redis = self.world.redis();
+    fn stale_keys(&self, newest: &BTreeMap<String, i64>) -> Option<String> {
+        let mut redis = connect(&self.redis_url);
         let mut stale = Vec::new();
-        for (key, newest) in &stored.newest {
+        for (key, newest) in newest {
             let found: Option<i64> = redis.hget(format!("{}{key}", self.world.prefix), "id").expect("a hash");
             if found != Some(*newest) {
                 stale.push(format!("{key} holds {found:?}, its newest row is {newest}"));
             }
         }
-        assert!(stored.newest.len() as u64 <= KEYS, "no more keys than the load has");
+        assert!(newest.len() as u64 <= KEYS, "no more keys than the load has");
         (!stale.is_empty()).then(|| format!("{} keys are stale: {}", stale.len(), stale[0]))
     }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.keep_logs();
+        }
+    }
+}
+
+/// A connection to the Redis server of that address.
+pub fn connect(url: &str) -> redis::Connection {
+    let client = redis::Client::open(url).expect("a Redis address");
+    client.get_connection().expect("connect to Redis")
 }
 
 /// What a node that has nothing to do says wrongly: unaccounted records, lag.

@@ -19,6 +19,8 @@ pub struct Kit {
 pub type Stacks = BTreeMap<&'static str, Arc<Stack>>;
 
 pub struct Trial<'a> {
+    /// The scenario's.
+    pub name: &'static str,
     /// Everything left to chance comes from here.
     pub random: fastrand::Rng,
     /// What is run: the short or the long form.
@@ -33,8 +35,9 @@ pub struct Trial<'a> {
 }
 
 impl<'a> Trial<'a> {
-    pub fn new(seed: u64, form: Form, stacks: &'a mut Stacks) -> Self {
+    pub fn new(name: &'static str, seed: u64, form: Form, stacks: &'a mut Stacks) -> Self {
         Self {
+            name,
             random: fastrand::Rng::with_seed(seed),
             form,
             stacks,
@@ -65,8 +68,12 @@ impl<'a> Trial<'a> {
 
     /// A world of its own on the group's stack of that kind.
     pub fn world(&mut self, kit: Kit) -> World {
-        let stack = self.stacks.entry(kit.name).or_insert_with(|| Arc::new((kit.up)()));
-        World::on_stack(stack.clone())
+        World::on_stack(self.stack(kit))
+    }
+
+    /// The group's stack of that kind.
+    fn stack(&mut self, kit: Kit) -> Arc<Stack> {
+        self.stacks.entry(kit.name).or_insert_with(|| Arc::new((kit.up)())).clone()
     }
 
     /// A fault was injected.

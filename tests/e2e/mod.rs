@@ -6,6 +6,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests watch the machine's clock from outside")]
 
 mod bad_messages;
+mod cache_rebuild;
 mod connect;
 mod crash;
 mod kafka;

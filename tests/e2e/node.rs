@@ -7,7 +7,7 @@ use serde_json::Value;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Child, Stdio};
+use std::process::{Child, ExitStatus, Stdio};
 use std::time::Duration;
 
 /// How long a node may take to answer at all.
@@ -17,6 +17,19 @@ pub struct Node {
     child: Child,
     pub admin: SocketAddr,
     log: std::path::PathBuf,
+}
+
+/// How a node is started.
+#[derive(Clone, Copy, Default)]
+pub struct Launch<'a> {
+    pub name: &'a str,
+    /// After `aqueduct run FILE`.
+    pub arguments: &'a [&'a str],
+    pub environment: &'a [(&'a str, &'a str)],
+    /// A program, with its arguments, that becomes the node, such as `prlimit`.
+    pub through: &'a [&'a str],
+    /// Where it prints and logs to, if not to its log.
+    pub output: Option<&'a Path>,
 }
 
 impl Node {
@@ -33,17 +46,26 @@ impl Node {
         arguments: &[&str],
         environment: &[(&str, &str)],
     ) -> Self {
+        Self::launch(world, file, &Launch { name, arguments, environment, ..Launch::default() })
+    }
+
+    pub fn launch(world: &World, file: &Path, launch: &Launch<'_>) -> Self {
         let admin = free_address();
-        let log = world.folder().join(format!("{name}.log"));
-        let to = std::fs::File::options().create(true).append(true).open(&log).expect("a log file");
+        let log = world.folder().join(format!("{}.log", launch.name));
+        let mut open = std::fs::File::options();
+        let to = match launch.output {
+            Some(output) => open.write(true).open(output),
+            None => open.create(true).append(true).open(&log),
+        };
+        let to = to.expect("a log file");
         let child = world
-            .mortal_aqueduct()
+            .mortal_aqueduct(launch.through)
             .arg("run")
             .arg(file)
-            .args(arguments)
+            .args(launch.arguments)
             .env("AQUEDUCT_ADMIN_LISTEN", admin.to_string())
-            .env("AQUEDUCT_NODE", name)
-            .envs(environment.iter().copied())
+            .env("AQUEDUCT_NODE", launch.name)
+            .envs(launch.environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(to.try_clone().expect("a second handle"))
             .stderr(to)
@@ -64,9 +86,30 @@ impl Node {
 
     /// The most memory it has used, MiB.
     pub fn peak_memory_mib(&self) -> u64 {
+        self.memory_mib("VmHWM:")
+    }
+
+    /// A line of `/proc/<pid>/status`, MiB.
+    pub fn memory_mib(&self, line: &str) -> u64 {
         let status = self.proc_status();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak");
-        line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") / 1024
+        let found = status.lines().find_map(|found| found.strip_prefix(line)).expect("a line of memory");
+        found.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") / 1024
+    }
+
+    /// How long the process has kept a processor busy.
+    pub fn processor_time(&self) -> Duration {
+        let stat =
+            std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).expect("the process runs");
+        // The second field is a name and may hold anything; user and system time are the 14th and the 15th.
+        let rest = stat.rsplit_once(')').expect("a name").1;
+        let ticks =
+            rest.split_whitespace().skip(11).take(2).map(|ticks| ticks.parse::<u64>().expect("ticks"));
+        Duration::from_secs_f64(ticks.sum::<u64>() as f64 / rustix::param::clock_ticks_per_second() as f64)
+    }
+
+    /// How many files, sockets among them, the process has open.
+    pub fn open_files(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).expect("the process runs").count()
     }
 
     fn signal(&self, signal: Signal) {
@@ -98,10 +141,15 @@ impl Node {
 
     /// Waits for its end.
     pub fn exit_code(mut self, bound: Duration) -> i32 {
-        let status = wait::until("the node's end", bound, || self.child.try_wait().expect("wait"));
+        let status = self.exit_status(bound);
         status
             .code()
             .unwrap_or_else(|| panic!("the node was ended by a signal: {status}; log:\n{}", self.log()))
+    }
+
+    /// The same, where a signal may end it.
+    pub fn exit_status(&mut self, bound: Duration) -> ExitStatus {
+        wait::until("the node's end", bound, || self.child.try_wait().expect("wait"))
     }
 
     /// The status and body of a GET; `None` while nobody answers.
@@ -134,6 +182,14 @@ impl Node {
                 self.log()
             ),
         }
+    }
+
+    /// The sum of a metric over its series; `None` while nobody answers.
+    pub fn metric(&self, name: &str) -> Option<f64> {
+        let (_, body) = self.get("/metrics").filter(|(status, _)| *status == 200)?;
+        let named = |line: &&str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']));
+        let values = body.lines().filter(named).filter_map(|line| line.rsplit_once(' '));
+        Some(values.map(|(_, value)| value.parse::<f64>().expect("a number")).sum())
     }
 
     /// The sum of one member over the ledger's lines.

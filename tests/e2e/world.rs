@@ -101,10 +101,11 @@ impl World {
         self.placed(Command::new(env!("CARGO_BIN_EXE_aqueduct")))
     }
 
-    /// The same, killed with the thread that starts it: a paused node would outlive a Ctrl-C.
-    pub fn mortal_aqueduct(&self) -> Command {
+    /// The same, killed with the thread that starts it: a paused node would outlive a Ctrl-C. It is started by the program
+    /// `through`, if one is named.
+    pub fn mortal_aqueduct(&self, through: &[&str]) -> Command {
         let mut command = Command::new("setpriv");
-        command.args(["--pdeathsig", "KILL", "--", env!("CARGO_BIN_EXE_aqueduct")]);
+        command.args(["--pdeathsig", "KILL", "--"]).args(through).arg(env!("CARGO_BIN_EXE_aqueduct"));
         self.placed(command)
     }
 

@@ -13,6 +13,7 @@ mod meter;
 pub(crate) mod order;
 pub(crate) mod pending;
 mod positions;
+pub mod rebuild;
 mod reply;
 mod rows;
 pub(crate) mod server;
@@ -23,7 +24,7 @@ mod updater;
 
 use crate::Services;
 use aqueduct_engine::{Class, Error, Factory};
-use aqueduct_topology::model::{Actor, Kind, Policy, RedisCache};
+use aqueduct_topology::model::{Actor, Kind, Policy, RedisCache, Topology};
 use arrow_schema::{DataType, Field, Schema};
 use std::sync::Arc;
 
@@ -55,7 +56,7 @@ pub(crate) fn over(
         deletion::check(&condition.text, &schema).map_err(|error| refused(actor, &error.message))?;
     }
     let plan = Arc::new(updater::Plan {
-        layout: rows::Layout::new(options, sources_above(actor, services)),
+        layout: rows::Layout::new(options, sources_above(actor, &services.topology)),
         open,
         best_effort: actor.policy == Policy::BestEffort,
         offsets: services.offsets.clone(),
@@ -78,11 +79,11 @@ fn schema_of(actor: &Actor, services: &Services) -> Option<Schema> {
 }
 
 /// The identities of the sources whose rows reach `actor`.
-fn sources_above(actor: &Actor, services: &Services) -> Vec<Arc<str>> {
+fn sources_above(actor: &Actor, topology: &Topology) -> Vec<Arc<str>> {
     let mut above: Vec<&str> = actor.from.iter().map(|from| from.value.as_str()).collect();
     let mut sources: Vec<Arc<str>> = Vec::new();
     while let Some(name) = above.pop() {
-        let Some(actor) = services.topology.actor(name) else { continue };
+        let Some(actor) = topology.actor(name) else { continue };
         if actor.kind.is_source() {
             sources.push(actor.id.value.as_str().into());
         }

@@ -36,6 +36,8 @@ pub const LETTERS_PER_TRANSACTION_MAX: usize = 8192;
 pub const LETTER_STATEMENT_BYTES_MAX: usize = bounds::LETTER_STATEMENT_BYTES_MAX as usize;
 /// How far behind the required sinks a best-effort sink is healed at the start; older records are skipped.
 pub const HEAL_RECORDS_MAX: i64 = bounds::HEAL_RECORDS_MAX as i64;
+/// One answer while a cache is rebuilt: a window of a dense table is read and sorted for it.
+pub const REBUILD_WAIT_MAX: Duration = Duration::from_secs(600);
 /// Longest application name PostgreSQL keeps.
 pub const APPLICATION_NAME_BYTES_MAX: usize = 63;
 

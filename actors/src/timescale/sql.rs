@@ -63,6 +63,53 @@ pub fn insert_staged(table: &TableName, columns: &[Identifier], unique: &[Identi
     ])
 }
 
+/// The newest row of each `key` by `order`, each of `columns` as the type beside it, at event times from $1 to before $2
+/// if there is a `time`.
+pub fn newest_rows(
+    table: &TableName,
+    columns: &[(Identifier, &'static str)],
+    key: &[Identifier],
+    (order, time): (&Identifier, Option<&Identifier>),
+) -> String {
+    let cells: Vec<String> =
+        columns.iter().map(|(name, kind)| join(&[name, &"::", kind, &" AS ", name])).collect();
+    let mut text = String::from("SELECT ");
+    if !key.is_empty() {
+        text.push_str(&join(&[&"DISTINCT ON (", &qualified(key), &") "]));
+    }
+    text.push_str(&join(&[&cells.join(", "), &" FROM ", table, &" AS t WHERE t.", order, &" IS NOT NULL"]));
+    for name in key {
+        text.push_str(&join(&[&" AND t.", name, &" IS NOT NULL"]));
+    }
+    if let Some(time) = time {
+        text.push_str(&join(&[&" AND t.", time, &" >= $1 AND t.", time, &" < $2"]));
+    }
+    text.push_str(" ORDER BY ");
+    if !key.is_empty() {
+        text.push_str(&join(&[&qualified(key), &", "]));
+    }
+    text.push_str(&join(&[&"t.", order, &" DESC"]));
+    if key.is_empty() {
+        text.push_str(" LIMIT 1");
+    }
+    text
+}
+
+/// Of the table itself, not of the output column of that name.
+fn qualified(names: &[Identifier]) -> String {
+    names.iter().map(|name| join(&[&"t.", name])).collect::<Vec<_>>().join(", ")
+}
+
+/// The newest `time` before $1.
+pub fn newest_time_before(table: &TableName, time: &Identifier) -> String {
+    join(&[&"SELECT max(", time, &") FROM ", table, &" WHERE ", time, &" < $1"])
+}
+
+/// The oldest `time`.
+pub fn oldest_time(table: &TableName, time: &Identifier) -> String {
+    join(&[&"SELECT min(", time, &") FROM ", table])
+}
+
 /// Empties the staging table within a transaction.
 pub const EMPTY_STAGING: &str = "DELETE FROM pg_temp.aqueduct_staging";
 
@@ -120,6 +167,23 @@ pub fn drop_index(schema: &Identifier, index: &Identifier, concurrently: bool) -
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_newest_rows_are_those_of_the_table_whatever_a_cast_is_called() {
+        let name = |name: &str| Identifier::new(name).unwrap();
+        let (table, columns) =
+            (TableName::parse("m.t").unwrap(), [(name("k\"y"), "text"), (name("p"), "text")]);
+        let all = newest_rows(&table, &columns, &[name("k\"y")], (&name("ts"), Some(&name("ts"))));
+        let expected =
+            r#"SELECT DISTINCT ON (t."k""y") "k""y"::text AS "k""y", "p"::text AS "p" FROM "m"."t" AS t "#
+                .to_owned()
+                + r#"WHERE t."ts" IS NOT NULL AND t."k""y" IS NOT NULL AND t."ts" >= $1 AND t."ts" < $2 "#
+                + r#"ORDER BY t."k""y", t."ts" DESC"#;
+        assert_eq!(all, expected);
+        let one = newest_rows(&table, &columns[1..], &[], (&name("seq"), None));
+        let expected = r#"SELECT "p"::text AS "p" FROM "m"."t" AS t WHERE t."seq" IS NOT NULL ORDER BY t."seq" DESC LIMIT 1"#;
+        assert_eq!(one, expected, "a key without a field is one key");
+    }
 
     #[test]
     fn names_are_quoted_wherever_they_stand() {

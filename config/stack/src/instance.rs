@@ -110,7 +110,7 @@ impl Instance {
                 format!("127.0.0.1:{}", state.port)
             }
             Part::Timescale => timescale::url(state.port, &self.timescale_password()?, timescale::NAME),
-            Part::Redis => match redis_password {
+            Part::Redis | Part::Replica => match redis_password {
                 Some(password) => format!("redis://:{password}@127.0.0.1:{}/0", state.port),
                 None => format!("redis://127.0.0.1:{}/0", state.port),
             },
@@ -180,16 +180,16 @@ impl Instance {
                 (Place::Plain, software.kafka.clone().ok_or_else(absent)?)
             }
             Part::Toxiproxy => (Place::Plain, software.toxiproxy.clone().ok_or_else(absent)?),
-            Part::Timescale | Part::Redis => {
+            Part::Timescale | Part::Redis | Part::Replica => {
                 let debian = software.debian.as_ref().ok_or_else(absent)?;
-                let (uid, gid) = if part == Part::Redis { debian.redis() } else { debian.postgres() };
+                let (uid, gid) = if part == Part::Timescale { debian.postgres() } else { debian.redis() };
                 (Place::Root { root: debian.root.clone(), uid, gid }, debian.root.clone())
             }
         };
         let password = match part {
             Part::Kafka | Part::Broker2 | Part::Broker3 | Part::Toxiproxy => None,
             Part::Timescale => Some(self.timescale_password()?),
-            Part::Redis => options.redis_password.clone(),
+            Part::Redis | Part::Replica => options.redis_password.clone(),
         };
         let launch = Launch {
             script: self.scripts().join(launch::SCRIPT),
@@ -204,7 +204,13 @@ impl Instance {
         create(&launch.folder)?;
         let own =
             ports.get(&part).cloned().expect("invariant: the ports of a part are chosen before it starts");
-        Ok(Server { launch, software, ports: own, peers: ports.clone(), password })
+        let primary = match part {
+            Part::Replica => ports.get(&Part::Redis).map(|primary| primary.port),
+            Part::Kafka | Part::Broker2 | Part::Broker3 | Part::Timescale | Part::Redis | Part::Toxiproxy => {
+                None
+            }
+        };
+        Ok(Server { launch, software, ports: own, peers: ports.clone(), primary, password })
     }
 
     /// Ends a part in order, by force if it takes too long.

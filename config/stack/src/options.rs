@@ -63,7 +63,7 @@ impl Own {
             Part::Kafka | Part::Broker2 | Part::Broker3 => self.kafka_bootstrap.as_deref(),
             Part::Timescale => self.timescale_url.as_deref(),
             Part::Redis => self.redis_url.as_deref(),
-            Part::Toxiproxy => None,
+            Part::Replica | Part::Toxiproxy => None,
         }
     }
 }
@@ -128,8 +128,15 @@ impl Options {
             .collect()
     }
 
-    /// Names become folders: nothing in them may lead elsewhere.
+    /// Names become folders: nothing in them may lead elsewhere. A replica has somebody to follow.
     pub(crate) fn validate(&self) -> Result<(), Error> {
+        let ours = self.ours();
+        if ours.contains(&Part::Replica) && !ours.contains(&Part::Redis) {
+            return Err(Error::Unusable(
+                "a replica follows the Redis of its own stack: ask for that too, and leave REDIS_URL unset"
+                    .into(),
+            ));
+        }
         let plain =
             |text: &str, also: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || also.contains(c));
         if self.name.is_empty()

@@ -170,7 +170,7 @@ impl Stack {
             Part::Timescale => {
                 debian.map(|found| format!("{} on PostgreSQL {}", found.timescaledb, found.postgresql))
             }
-            Part::Redis => debian.map(|found| found.redis.clone()),
+            Part::Redis | Part::Replica => debian.map(|found| found.redis.clone()),
             Part::Toxiproxy => Some(provision::toxiproxy::VERSION.to_owned()),
         }
     }

@@ -179,6 +179,18 @@ fn kill_pause_and_restart_keep_what_was_written() {
 }
 
 #[test]
+fn a_replica_follows_its_primary_and_takes_no_writes() {
+    let stack = private("replica", &[Part::Redis, Part::Replica]);
+    redis(&stack, &["SET", "told", "one"]).unwrap();
+    let replica = stack.address(Part::Replica).unwrap();
+    let ask = |words: &[&str]| redis::ask(&replica, words, PATIENCE).unwrap();
+    eventually("the replica has what its primary was told", || ask(&["EXISTS", "told"]) == ":1");
+    assert!(ask(&["SET", "told", "two"]).starts_with("-READONLY"));
+    let lonely = options("lonely", Lifetime::Private).parts(&[Part::Replica]);
+    assert!(Stack::up(&lonely, &Silent).unwrap_err().to_string().contains("ask for that too"));
+}
+
+#[test]
 fn a_crashed_stack_comes_up_again_with_its_data() {
     let name = format!("crash-{}", word(6));
     let options = options(&name, Lifetime::Kept);

@@ -40,6 +40,8 @@ pub fn install(settings: &LogSettings) -> Result<(), Error> {
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        // It would say with a panic, in whoever logs, that a line cannot be written: a full disk is no reason to stop.
+        .log_internal_errors(false)
         .with_ansi(settings.ansi);
     let installed = match settings.format {
         LogFormat::Text => lines.try_init(),

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 /// At a low rate: most of the time nothing is in flight that would show at once that the broker is gone.
 pub fn restarted(trial: &mut Trial<'_>) {
-    let mut stage = Stage::set(trial, PLAIN);
+    let stage = Stage::set(trial, PLAIN);
     let load = stage.load(100);
     let node = stage.node("steady");
     stage.await_progress(100);

@@ -45,7 +45,7 @@ enum Nodes {
 
 /// Kills the broker that `victim` names, has it back, and so on.
 fn lose(trial: &mut Trial<'_>, nodes: Nodes, victim: impl Fn(&Stage, &mut fastrand::Rng) -> Part) {
-    let mut stage = Stage::set(trial, CLUSTER);
+    let stage = Stage::set(trial, CLUSTER);
     Cluster::of(&stage).await_in_sync(&stage.world.topic);
     let load = stage.load(500);
     let first = stage.node("first");

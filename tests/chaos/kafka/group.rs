@@ -27,7 +27,7 @@ pub fn database_stalled_past_max_poll_interval(trial: &mut Trial<'_>) {
 }
 
 fn database_stalled(trial: &mut Trial<'_>, lasts: Duration) {
-    let mut stage = Stage::set(trial, PLAIN);
+    let stage = Stage::set(trial, PLAIN);
     let load = stage.load(1_000);
     let nodes = vec![stage.node("one"), stage.node("two")];
     stage.await_progress(2_000);
@@ -53,7 +53,7 @@ fn owners(sql: &Sql, topology: &str) -> i64 {
 /// A node that stood still has lost the lease of its name, and a second one took it. The first leaves when it finds out,
 /// says why, and takes part again when it is told to.
 pub fn duplicate_static_member(trial: &mut Trial<'_>) {
-    let mut stage = Stage::set(trial, PLAIN);
+    let stage = Stage::set(trial, PLAIN);
     let load = stage.load(1_000);
     let first = stage.node("twin");
     stage.await_progress(2_000);

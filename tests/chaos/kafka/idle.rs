@@ -16,7 +16,7 @@ const IN_TABLE_MAX: Duration = Duration::from_secs(1);
 
 /// The first message after a long silence is in the table within a second.
 pub fn one_message(trial: &mut Trial<'_>) {
-    let mut stage = Stage::set(trial, PLAIN);
+    let stage = Stage::set(trial, PLAIN);
     let load = stage.load(500);
     let node = stage.node("idle");
     stage.await_progress(500);

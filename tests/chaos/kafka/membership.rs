@@ -32,7 +32,7 @@ pub fn kip848_range(trial: &mut Trial<'_>) {
 const KIP848: &str = "group_protocol: consumer, membership: dynamic";
 
 fn come_and_go(trial: &mut Trial<'_>, kit: Kit, source: &str) {
-    let mut stage = Stage::set_as(trial, kit, &chaos_with(source));
+    let stage = Stage::set_as(trial, kit, &chaos_with(source));
     let load = stage.load(2_000);
     let mut nodes = BTreeMap::from([(NAMES[0], stage.node(NAMES[0]))]);
     stage.await_progress(1_000);

@@ -18,7 +18,7 @@ const LOSING: [i32; 2] = [1, 3];
 /// Some partitions lose records while nobody reads them. They wait and say so, the others go on, and once somebody has
 /// decided all that is left is read: nothing jumps by itself.
 pub fn below_our_offset(trial: &mut Trial<'_>) {
-    let mut stage = Stage::set(trial, PLAIN);
+    let stage = Stage::set(trial, PLAIN);
     let load = stage.load(1_000);
     let node = stage.node("reader");
     stage.await_progress(2_000);

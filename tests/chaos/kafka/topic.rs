@@ -17,7 +17,7 @@ const GROWN: u32 = 2 * PARTITIONS;
 /// Partitions come while both sides run. What is sent to them before the group notices is read as well, even where the
 /// file says `start: latest`: that is about what was there before the topology.
 pub fn grown(trial: &mut Trial<'_>) {
-    let mut stage = Stage::set_as(trial, PLAIN, &chaos_with("start: latest"));
+    let stage = Stage::set_as(trial, PLAIN, &chaos_with("start: latest"));
     let nodes = vec![stage.node("one"), stage.node("two")];
     await_claims(&stage, PARTITIONS);
     let before = stage.load(500);
@@ -44,7 +44,7 @@ fn await_claims(stage: &Stage, partitions: u32) {
 /// A topic of the same name is another one: offsets of before mean nothing in it, and nothing is read until somebody
 /// decides. After that all of it is.
 pub fn deleted_and_recreated(trial: &mut Trial<'_>) {
-    let mut stage = Stage::set(trial, PLAIN);
+    let stage = Stage::set(trial, PLAIN);
     let load = stage.load(3_000);
     let node = stage.node("reader");
     stage.await_progress(6_000);

@@ -20,7 +20,7 @@ const EACH: u64 = 40;
 
 /// Aborted records never become rows, an open transaction holds nothing up, and offsets pass every marker.
 pub fn read_committed(trial: &mut Trial<'_>) {
-    let mut stage = Stage::set(trial, PLAIN);
+    let stage = Stage::set(trial, PLAIN);
     let node = stage.node("committed");
     let transactions = Transactions::begin(&stage);
     let rounds = u64::from(trial.times(40, 1000));
@@ -53,7 +53,7 @@ pub fn read_committed(trial: &mut Trial<'_>) {
 
 /// A log that begins in holes and ends in a marker: compaction has taken most of it, and what transactions aborted.
 pub fn compacted(trial: &mut Trial<'_>) {
-    let mut stage = Stage::set(trial, PLAIN);
+    let stage = Stage::set(trial, PLAIN);
     let transactions = Transactions::begin(&stage);
     let rounds = u64::from(trial.times(30, 300));
     for round in 0..rounds {

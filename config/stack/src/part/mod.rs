@@ -35,6 +35,8 @@ pub enum Part {
     Timescale,
     /// Redis.
     Redis,
+    /// A second Redis, which follows the first. Only if asked for.
+    Replica,
     /// Toxiproxy, between a client and the others; see [`crate::toxiproxy`]. Only if asked for.
     Toxiproxy,
 }
@@ -44,8 +46,15 @@ impl Part {
     pub const DEFAULT: [Part; 3] = [Part::Kafka, Part::Timescale, Part::Redis];
 
     /// All parts, in the order they are shown.
-    pub const ALL: [Part; 6] =
-        [Part::Kafka, Part::Broker2, Part::Broker3, Part::Timescale, Part::Redis, Part::Toxiproxy];
+    pub const ALL: [Part; 7] = [
+        Part::Kafka,
+        Part::Broker2,
+        Part::Broker3,
+        Part::Timescale,
+        Part::Redis,
+        Part::Replica,
+        Part::Toxiproxy,
+    ];
 
     /// The brokers, by `node.id` from 1 on.
     pub const BROKERS: [Part; 3] = [Part::Kafka, Part::Broker2, Part::Broker3];
@@ -64,6 +73,7 @@ impl Part {
             Part::Broker3 => "KAFKA_BROKER_3",
             Part::Timescale => "TIMESCALE_URL",
             Part::Redis => "REDIS_URL",
+            Part::Replica => "REDIS_REPLICA_URL",
             Part::Toxiproxy => "TOXIPROXY_ADDRESS",
         }
     }
@@ -77,6 +87,7 @@ impl Part {
             Part::Broker3 => "broker3",
             Part::Timescale => "timescale",
             Part::Redis => "redis",
+            Part::Replica => "replica",
             Part::Toxiproxy => "toxiproxy",
         }
     }
@@ -85,7 +96,7 @@ impl Part {
     pub(crate) fn piece(self) -> Piece {
         match self {
             Part::Kafka | Part::Broker2 | Part::Broker3 => Piece::Kafka,
-            Part::Timescale | Part::Redis => Piece::Debian,
+            Part::Timescale | Part::Redis | Part::Replica => Piece::Debian,
             Part::Toxiproxy => Piece::Toxiproxy,
         }
     }
@@ -94,15 +105,20 @@ impl Part {
     pub(crate) fn further_ports(self, options: &Options) -> Vec<Port> {
         match self {
             Part::Kafka if options.parts.contains(&Part::Toxiproxy) => vec![Port::Proxied, Port::Advertised],
-            Part::Kafka | Part::Broker2 | Part::Broker3 | Part::Timescale | Part::Redis | Part::Toxiproxy => {
-                Vec::new()
-            }
+            Part::Kafka
+            | Part::Broker2
+            | Part::Broker3
+            | Part::Timescale
+            | Part::Redis
+            | Part::Replica
+            | Part::Toxiproxy => Vec::new(),
         }
     }
 
     /// The parts that must have answered before this one is started, if they are wanted too.
     pub(crate) fn follows(self) -> &'static [Part] {
         match self {
+            Part::Replica => &[Part::Redis],
             Part::Kafka | Part::Broker2 | Part::Broker3 | Part::Timescale | Part::Redis | Part::Toxiproxy => {
                 &[]
             }
@@ -113,7 +129,9 @@ impl Part {
     pub(crate) fn stop_signal(self) -> Signal {
         match self {
             Part::Timescale => Signal::INT,
-            Part::Kafka | Part::Broker2 | Part::Broker3 | Part::Redis | Part::Toxiproxy => Signal::TERM,
+            Part::Kafka | Part::Broker2 | Part::Broker3 | Part::Redis | Part::Replica | Part::Toxiproxy => {
+                Signal::TERM
+            }
         }
     }
 
@@ -122,7 +140,7 @@ impl Part {
         match self {
             Part::Kafka | Part::Broker2 | Part::Broker3 => kafka::check(address, patience),
             Part::Timescale => timescale::check(address, patience),
-            Part::Redis => redis::check(address, patience),
+            Part::Redis | Part::Replica => redis::check(address, patience),
             Part::Toxiproxy => toxiproxy::check(address, patience),
         }
     }
@@ -132,7 +150,7 @@ impl Part {
         match self {
             Part::Kafka | Part::Broker2 | Part::Broker3 => kafka::prepare(self, server, deadline),
             Part::Timescale => timescale::prepare(server, deadline),
-            Part::Redis => redis::prepare(server),
+            Part::Redis | Part::Replica => redis::prepare(server),
             Part::Toxiproxy => toxiproxy::prepare(server),
         }
     }
@@ -142,7 +160,7 @@ impl Part {
         match self {
             Part::Kafka | Part::Broker2 | Part::Broker3 => kafka::command(server),
             Part::Timescale => timescale::command(),
-            Part::Redis => redis::command(),
+            Part::Redis | Part::Replica => redis::command(),
             Part::Toxiproxy => toxiproxy::command(server),
         }
     }
@@ -151,7 +169,7 @@ impl Part {
     pub(crate) fn ready(self, address: &str, patience: Duration) -> Result<(), String> {
         match self {
             Part::Timescale => timescale::furnish(address, patience),
-            Part::Kafka | Part::Broker2 | Part::Broker3 | Part::Redis | Part::Toxiproxy => {
+            Part::Kafka | Part::Broker2 | Part::Broker3 | Part::Redis | Part::Replica | Part::Toxiproxy => {
                 self.check(address, patience)
             }
         }
@@ -174,5 +192,7 @@ pub(crate) struct Server {
     pub(crate) ports: PartState,
     /// The ports of every part of the instance: brokers name each other.
     pub(crate) peers: BTreeMap<Part, PartState>,
+    /// The port of the server that this one follows, if it is a replica.
+    pub(crate) primary: Option<u16>,
     pub(crate) password: Option<String>,
 }

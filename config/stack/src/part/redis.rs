@@ -1,4 +1,4 @@
-//! Redis inside the Debian root: a cache, saved when it is stopped in order, empty after a crash.
+//! Redis inside the Debian root: a cache, saved when it is stopped in order, empty after a crash; and its replica.
 
 use std::ffi::OsString;
 use std::io::{Read, Write};
@@ -28,8 +28,13 @@ const ANSWER_BYTES_MAX: usize = 1024;
 pub(super) fn prepare(server: &Server) -> Result<(), Error> {
     let folder = &server.launch.folder;
     create(folder)?;
-    let password = server.password.as_ref().map(|password| format!("requirepass \"{password}\"\n"));
-    let text = format!("{SETTINGS}port {}\n{}", server.ports.port, password.unwrap_or_default());
+    let mut text = format!("{SETTINGS}port {}\n", server.ports.port);
+    if let Some(password) = &server.password {
+        text.push_str(&format!("requirepass \"{password}\"\nmasterauth \"{password}\"\n"));
+    }
+    if let Some(port) = server.primary {
+        text.push_str(&format!("replicaof 127.0.0.1 {port}\n"));
+    }
     write_whole(&folder.join("redis.conf"), &text)?;
     if let Place::Root { uid, gid, .. } = server.launch.place {
         for path in [folder.clone(), folder.join("redis.conf")] {
