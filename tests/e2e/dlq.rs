@@ -136,7 +136,7 @@ fn a_replay_killed_at_random_points_goes_on_and_doubles_nothing() {
     for _ in 0..8 {
         let before = sql.integer(ROWS);
         let mut replay = world
-            .mortal_aqueduct()
+            .mortal_aqueduct(&[])
             .args(["dlq", "replay", path(&fixed)])
             .stdout(std::process::Stdio::null())
             .stderr(std::process::Stdio::null())
@@ -368,7 +368,7 @@ fn a_replay_that_is_told_to_stop_says_so_and_the_next_one_goes_on() {
     run_to_the_end(&world, &file);
     let fixed = world.write_topology(&TRADES.replace(REQUIRE, ""));
     let replay = world
-        .mortal_aqueduct()
+        .mortal_aqueduct(&[])
         .args(["dlq", "replay", path(&fixed)])
         .stdout(std::process::Stdio::piped())
         .stderr(std::process::Stdio::piped())
