@@ -16,6 +16,8 @@ use std::time::{Duration, Instant};
 pub const KEYS: u64 = 64;
 /// The longest outage of brokers that a load lives through.
 const DELIVERY_MAX: &str = "600000";
+/// How often records are sent.
+const TURN: Duration = Duration::from_millis(10);
 const FLUSH_MAX: Duration = Duration::from_secs(120);
 
 /// The `id`th record of a load over that many partitions: partition, key, value, time.
@@ -37,6 +39,8 @@ struct Counts {
     failed: AtomicU64,
     stop: AtomicBool,
     paused: AtomicBool,
+    /// The producer has seen that it is paused.
+    resting: AtomicBool,
     per_second: AtomicU64,
 }
 
@@ -103,7 +107,18 @@ impl Load {
 
     /// Nothing is sent until [`Load::go_on`].
     pub fn pause(&self) {
-        self.counts.paused.store(true, Ordering::Relaxed);
+        self.counts.paused.store(true, Ordering::SeqCst);
+    }
+
+    /// Pauses, and says how many records were sent once no more are.
+    pub fn paused(&self) -> u64 {
+        self.counts.resting.store(false, Ordering::SeqCst);
+        self.pause();
+        // The turn that is on may end with a few more.
+        while !self.counts.resting.load(Ordering::SeqCst) {
+            std::thread::sleep(TURN);
+        }
+        self.sent()
     }
 
     pub fn go_on(&self) {
@@ -143,7 +158,6 @@ fn produce(
     partitions: u32,
     first: u64,
 ) {
-    const TURN: Duration = Duration::from_millis(10);
     let mut id = first;
     let mut last = Instant::now();
     let mut due = 0.0;
@@ -151,7 +165,8 @@ fn produce(
         std::thread::sleep(TURN);
         let passed = last.elapsed().as_secs_f64().min(0.1);
         last = Instant::now();
-        if counts.paused.load(Ordering::Relaxed) {
+        if counts.paused.load(Ordering::SeqCst) {
+            counts.resting.store(true, Ordering::SeqCst);
             continue;
         }
         due += passed * counts.per_second.load(Ordering::Relaxed) as f64;

@@ -18,5 +18,6 @@ pub const SCENARIOS: &[Scenario] = &[
         own_fault::neighbour_of_the_source_that_never_yields,
     ),
     Scenario::short("actors.slow_sink", slow::slow_sink),
+    Scenario::short("actors.partitions_taken_while_held_up", slow::partitions_taken_while_held_up),
     Scenario::short("actors.dead_branch_beside_healthy_ones", slow::dead_branch_beside_healthy_ones),
 ];

@@ -39,6 +39,35 @@ pub fn slow_sink(trial: &mut Trial<'_>) {
     stage.judge(trial, load, vec![node]);
 }
 
+/// Another node takes partitions that are left alone because the sink is slow, and leaves: given back, they are read on.
+pub fn partitions_taken_while_held_up(trial: &mut Trial<'_>) {
+    let stage = Stage::set(trial, PLAIN);
+    let wire = Wire::to(stage.world.database_url());
+    let url = wire.url(stage.world.database_url());
+    let load = stage.load(10_000);
+    // Nobody shall be helped by a new client.
+    let patient = ["--stalled-after", "1h"];
+    let node = stage.node_with("slow", &patient, &[("TIMESCALE_URL", &url)]);
+    stage.await_progress(10_000);
+    for _ in 0..trial.times(1, 10) {
+        wire.delay(SLOWNESS);
+        wait::until("the sink to fall behind", BOUND, || {
+            Some(node.metric("aqueduct_lag_records")?).filter(|lag| *lag > 20_000.0)
+        });
+        let other = stage.node("other");
+        trial.fault();
+        wait::until("the other node to read", BOUND, || {
+            other.get("/api/ledger").filter(|(status, body)| *status == 200 && body.contains("\"partition\""))
+        });
+        other.terminate();
+        assert_eq!(other.exit_code(BOUND), 0);
+        wire.delay(Duration::ZERO);
+        let sent = i64::try_from(load.sent()).expect("a count");
+        trial.recovered(stage.await_progress(sent));
+    }
+    stage.judge(trial, load, vec![node]);
+}
+
 /// A best-effort writer without a table never works; the others do not feel it. Given its table, it catches up.
 pub fn dead_branch_beside_healthy_ones(trial: &mut Trial<'_>) {
     let text = format!(

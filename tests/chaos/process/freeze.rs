@@ -24,8 +24,7 @@ pub fn past_session_timeout(trial: &mut Trial<'_>) {
         trial.fault();
         // Partitions of the zombie stand still until the group has given it up; then the heir writes all of them.
         std::thread::sleep(Duration::from_secs(1));
-        load.pause();
-        let sent = i64::try_from(load.sent()).expect("a count");
+        let sent = i64::try_from(load.paused()).expect("a count");
         let taken_over = stage.await_progress(sent);
         trial.recovered(taken_over);
         let rows = stage.rows().expect("the database answers");

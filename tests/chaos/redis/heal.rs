@@ -19,8 +19,7 @@ pub fn flushall_then_cache_rebuild(trial: &mut Trial<'_>) {
     for round in 0..trial.times(2, 20) {
         let quiet = round % 2 == 0;
         if quiet {
-            load.pause();
-            stage.await_progress(i64::try_from(load.sent()).expect("a count"));
+            stage.await_progress(i64::try_from(load.paused()).expect("a count"));
             stage.await_fresh_cache();
         }
         let mut redis = connect(&stage.redis_url);
@@ -67,8 +66,7 @@ pub fn replay_of_old_batches_lowers_nothing(trial: &mut Trial<'_>) {
     let mut node = stage.node("replayed");
     stage.await_progress(10_000);
     for _ in 0..trial.times(2, 20) {
-        load.pause();
-        stage.await_progress(i64::try_from(load.sent()).expect("a count"));
+        stage.await_progress(i64::try_from(load.paused()).expect("a count"));
         node.terminate();
         assert_eq!(node.exit_code(BOUND), 0);
         const BACK: &str =

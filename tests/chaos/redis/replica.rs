@@ -84,7 +84,8 @@ pub fn loading(trial: &mut Trial<'_>) {
     let stage = Stage::set(trial, WITH_REPLICA);
     let [mut primary, mut replica] = pair(&stage);
     // So that a few keys take seconds, and questions are answered within.
-    set(&mut primary.connection, "key-load-delay", "30000");
+    redis::cmd("FLUSHALL").exec(&mut primary.connection).expect("FLUSHALL");
+    set(&mut primary.connection, "key-load-delay", "60000");
     set(&mut primary.connection, "loading-process-events-interval-bytes", "1024");
     let load = stage.load(2_000);
     let node = stage.node("loaded");
@@ -93,6 +94,8 @@ pub fn loading(trial: &mut Trial<'_>) {
     for _ in 0..trial.times(1, 20) {
         replica.await_sync();
         replica.follow(None);
+        // What its new primary does not know of: it has to begin anew, and cannot go on where it is.
+        redis::cmd("SET").arg("diverged").arg(1).exec(&mut primary.connection).expect("SET");
         primary.follow(Some(&replica));
         trial.fault();
         let why = await_waiting(&node, "LOADING");

@@ -87,6 +87,7 @@ impl Poll {
 
     /// Answers a revocation: nothing of `partitions` is read any more.
     fn give_back(&mut self, partitions: &[i32]) {
+        self.end_pause(partitions);
         let mut assigned = Vec::new();
         for number in partitions {
             let Some(held) = self.partitions.remove(number) else { continue };
@@ -97,6 +98,15 @@ impl Poll {
         }
         self.outbox.push_back(Report::Revoked { partitions: partitions.to_vec() });
         self.unassign(&assigned);
+    }
+
+    /// The client keeps a pause for longer than the assignment it was made in: given the partition again, it would never
+    /// read it. So a pause ends before its assignment does.
+    pub(super) fn end_pause(&mut self, partitions: &[i32]) {
+        let paused = self.reading().filter(|(number, reading)| reading.paused && partitions.contains(number));
+        let paused: Vec<i32> = paused.map(|(number, _)| number).collect();
+        self.resume(&paused);
+        self.mark_paused(&paused, false);
     }
 
     /// Tells the client that `assigned`, perhaps nothing, is assigned no more. It is the answer to a revocation, too.

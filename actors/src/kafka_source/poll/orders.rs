@@ -88,6 +88,7 @@ impl Poll {
 
     /// Stops reading `number`; the group still lets us have it.
     fn halt(&mut self, number: i32) {
+        self.end_pause(&[number]);
         if self.partitions.get_mut(&number).and_then(|held| held.reading.take()).is_some() {
             self.unassign(&[number]);
         }
@@ -111,7 +112,8 @@ impl Poll {
             // What was read is nowhere else any more: it goes its way, and the loss is told behind it.
             reading.lose(start);
         } else {
-            (reading.paused, reading.flowing) = (false, false);
+            reading.flowing = false;
+            self.end_pause(&[number]);
             self.unassign(&[number]);
             if !self.assign(number, next) {
                 self.give_up(number, epoch);

@@ -251,12 +251,16 @@ impl Poll {
             .filter(|(_, reading)| reading.paused && !reading.is_parked())
             .map(|(number, _)| number)
             .collect();
-        if !free.is_empty()
-            && let Err(error) = self.setup.client.resume(&self.list(&free))
+        self.resume(&free);
+        self.mark_paused(&free, false);
+    }
+
+    pub(super) fn resume(&mut self, partitions: &[i32]) {
+        if !partitions.is_empty()
+            && let Err(error) = self.setup.client.resume(&self.list(partitions))
         {
             self.trouble(&error);
         }
-        self.mark_paused(&free, false);
     }
 
     pub(super) fn pause(&mut self, partitions: &[i32]) {
@@ -267,7 +271,7 @@ impl Poll {
         }
     }
 
-    fn mark_paused(&mut self, partitions: &[i32], paused: bool) {
+    pub(super) fn mark_paused(&mut self, partitions: &[i32], paused: bool) {
         for (number, reading) in self.reading_mut() {
             if partitions.contains(&number) {
                 reading.paused = paused;
