@@ -232,7 +232,8 @@ impl Judge<'_> {
             }
             Fate::Deadly(_) => rows == 1,
         };
-        if !right && !(rows == 0 && self.may_be_condemned(&reasons)) {
+        let excused = rows == 0 && self.may_be_condemned(&reasons);
+        if !(right || excused) {
             self.wrong(Check::Fate, what());
         }
     }

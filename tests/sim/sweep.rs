@@ -50,7 +50,8 @@ impl Run {
         let seen = self.play();
         let violations = judge(&self.workload, &seen);
         let topology = self.workload.text.clone();
-        (!violations.is_empty()).then(|| Failure { seed: self.seed, topology, violations, trace: seen.trace })
+        let failure = Failure { seed: self.seed, topology, violations, trace: seen.trace };
+        Some(failure).filter(|failure| !failure.violations.is_empty())
     }
 }
 
