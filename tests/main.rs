@@ -7,5 +7,7 @@ mod chaos;
 mod commands;
 mod e2e;
 mod editor;
+mod regression;
 mod rehearsal;
+mod sim;
 mod tidy;

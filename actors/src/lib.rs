@@ -18,6 +18,7 @@ pub mod kafka_source;
 pub mod normalizer;
 pub mod redis_cache;
 pub mod replay_source;
+mod secret;
 pub mod services;
 pub mod stand_in;
 pub mod timescale;

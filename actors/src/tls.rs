@@ -77,6 +77,19 @@ fn private_key(file: &Path) -> Result<PrivateKeyDer<'static>, Error> {
     PrivateKeyDer::from_pem_file(file).map_err(|error| wrong(file, &error))
 }
 
+/// Whether the handshake failed by what one side showed the other: it stays so until somebody sees to it.
+pub(crate) fn is_refusal(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        if error.is::<rustls::Error>() || inner.is_some_and(|inner| inner.is::<rustls::Error>()) {
+            return true;
+        }
+        next = error.source();
+    }
+    false
+}
+
 fn wrong(file: &Path, error: &dyn std::fmt::Display) -> Error {
     Error::new(Class::Config, format!("tls file {}: {error}", file.display()))
 }

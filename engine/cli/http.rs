@@ -48,7 +48,9 @@ impl Node {
 
     fn ask(&self, method: &str, path: &str, silence_max: Duration) -> Result<Answer> {
         let Some((host, prefix)) = place(&self.url) else {
-            bail!("`{}` is no node's address; write http://host:port", self.url);
+            // Somebody may have written a password into it.
+            let place = self.url.rsplit_once('@').map_or(&*self.url, |(_, place)| place);
+            bail!("`{place}` is no node's address; write http://host:port");
         };
         let token = variable("AQUEDUCT_ADMIN_TOKEN");
         let answer = exchange(host, &request(method, host, prefix, path, token.as_deref()), silence_max);

@@ -15,7 +15,7 @@ use crate::lifecycle::reload::{Next, ReloadAnswer, ReloadError, ReloadRequest, W
 use crate::lifecycle::signal::Signals;
 use crate::lifecycle::{Command, EXIT_CONFIG, Outcome};
 use crate::placement::{Placement, Seats};
-use crate::registry::{ActorView, Phase, Registry};
+use crate::registry::{ActorView, Phase, PhaseView, Registry};
 use crate::supervisor::core::Order;
 use crate::supervisor::guard;
 use crate::telemetry::{probe, recorder};
@@ -151,7 +151,11 @@ impl Builder {
             roster: RwLock::new(Arc::new(graph.roster(&graph.tree(), 1))),
             ledger: shared.ledger.clone(),
             events: Events::new(shared.clock.clone()),
-            phase: Mutex::new(Phase::Starting),
+            phase: Mutex::new(PhaseView {
+                phase: Phase::Starting,
+                since_us: shared.clock.wall_us(),
+                reason: "its actors are being started for the first time".to_owned(),
+            }),
             alive: AtomicBool::new(false),
             started_us: shared.clock.wall_us(),
             clock: shared.clock.clone(),

@@ -4,6 +4,7 @@
 //! record the source read in that range, and rows never leave their message: all rows of a message are in one batch.
 //! Deliberately absent: anything about links or sinks.
 
+use crate::planted::{Bug, planted};
 use arrow_array::{
     Array, BinaryArray, Int32Array, Int64Array, RecordBatch, RecordBatchOptions, cast::AsArray,
 };
@@ -168,7 +169,8 @@ impl Batch {
     /// The same messages, now with `rows`, which must end in the hidden columns, ordered by them.
     pub fn with_rows(&self, rows: RecordBatch) -> Self {
         let bytes = self.raw.bytes() + rows.get_array_memory_size();
-        Self { origin: self.origin.clone(), raw: self.raw.clone(), rows, bytes }
+        let raw = if planted(Bug::ForgetsTheMessages) { RawRecords::empty() } else { self.raw.clone() };
+        Self { origin: self.origin.clone(), raw, rows, bytes }
     }
 
     /// What a link charges for it.

@@ -45,6 +45,47 @@ pub fn charge_is_consistent(batches: usize, bytes: usize) -> bool {
     batches > 0 || bytes == 0
 }
 
+/// Rows and their offset are durable together: of the offsets `0..next`, all of which have a row, each is there exactly
+/// once, and none from `next` on. `rows` are `(offset, how often)`, ascending. Gives the first offset that is not so.
+pub fn misplaced_row(next: i64, rows: &[(i64, usize)]) -> Option<i64> {
+    let mut expected = 0;
+    for &(offset, count) in rows {
+        if offset != expected || offset >= next || count != 1 {
+            return Some(offset.min(expected));
+        }
+        expected += 1;
+    }
+    (expected < next).then_some(expected)
+}
+
+/// What a link is sent of one partition, after what came `before` (its epoch and next offset): under the same claim it
+/// goes on where that ended or later, and no claim goes back.
+pub fn goes_on(before: (i64, i64), (epoch, first): (i64, i64)) -> bool {
+    epoch > before.0 || (epoch == before.0 && first >= before.1)
+}
+
+/// Rows (their offsets, ascending) ride with the offset that moves `previous..next` in the same transaction: none lies
+/// outside.
+pub fn rides_with(offsets: &[i64], (previous, next): (i64, i64)) -> bool {
+    let ends = offsets.first().zip(offsets.last());
+    ends.is_none_or(|(first, last)| *first >= previous && *last < next)
+}
+
+/// Everything a sink settles is durable: the range ends at or below what is stored.
+pub fn is_durable(settled_next: i64, durable: i64) -> bool {
+    settled_next <= durable
+}
+
+/// A link of so many batches and bytes `(batches, bytes)` holds no more than its bounds: one batch may be larger alone,
+/// and one that is suspected of killing its receiver is handed out in so many more pieces.
+pub fn within_bounds(
+    (batches, bytes): (usize, usize),
+    (batches_max, bytes_max): (usize, usize),
+    pieces: usize,
+) -> bool {
+    batches <= batches_max + pieces && (bytes <= bytes_max || batches <= 1 + pieces)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -62,6 +103,19 @@ mod tests {
         assert_eq!(step_backwards(&[(2, 5), (1, 6)]), Some(1));
         assert_eq!(out_of_order(&[1, 2, 9]), None);
         assert_eq!(out_of_order(&[1, 2, 2]), Some(2));
+        assert_eq!(misplaced_row(2, &[(0, 1), (1, 1)]), None);
+        assert_eq!(misplaced_row(0, &[]), None);
+        assert_eq!(misplaced_row(2, &[(0, 1), (1, 2)]), Some(1), "doubled");
+        assert_eq!(misplaced_row(3, &[(0, 1), (2, 1)]), Some(1), "lost");
+        assert_eq!(misplaced_row(3, &[(0, 1), (1, 1)]), Some(2), "lost at the end");
+        assert_eq!(misplaced_row(1, &[(0, 1), (1, 1)]), Some(1), "ahead of its offset");
+        assert!(goes_on((1, 5), (1, 5)) && goes_on((1, 5), (2, 0)));
+        assert!(!goes_on((1, 5), (1, 4)) && !goes_on((2, 5), (1, 9)));
+        assert!(rides_with(&[], (5, 5)) && rides_with(&[5, 5, 8], (5, 9)));
+        assert!(!rides_with(&[4, 6], (5, 9)) && !rides_with(&[6, 9], (5, 9)));
+        assert!(is_durable(9, 9) && !is_durable(9, 8));
+        assert!(within_bounds((2, 9), (2, 9), 0) && within_bounds((1, 90), (2, 9), 0));
+        assert!(!within_bounds((3, 9), (2, 9), 0) && !within_bounds((2, 10), (2, 9), 0));
         assert!(charge_is_consistent(0, 0) && charge_is_consistent(1, 0) && !charge_is_consistent(0, 1));
     }
 

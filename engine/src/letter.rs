@@ -7,6 +7,7 @@
 use crate::batch::{Batch, Headers, PartitionKey};
 use crate::class::Class;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use tokio::sync::{Mutex, mpsc, oneshot};
 
 /// How much of a record a letter speaks of: what of it is still to be written, should it be judged anew.
@@ -121,12 +122,14 @@ pub struct LetterRequest {
 pub struct DeadLetterPort {
     sender: mpsc::Sender<LetterRequest>,
     receiver: Arc<Mutex<mpsc::Receiver<LetterRequest>>>,
+    /// Those who wait for an answer.
+    waiting: Arc<AtomicUsize>,
 }
 
 impl Default for DeadLetterPort {
     fn default() -> Self {
         let (sender, receiver) = mpsc::channel(crate::limits::LETTER_REQUESTS_MAX);
-        Self { sender, receiver: Arc::new(Mutex::new(receiver)) }
+        Self { sender, receiver: Arc::new(Mutex::new(receiver)), waiting: Arc::default() }
     }
 }
 
@@ -136,6 +139,7 @@ impl DeadLetterPort {
         if letters.is_empty() {
             return;
         }
+        let _waits = Waits::new(&self.waiting);
         loop {
             let (stored, answer) = oneshot::channel();
             let request = LetterRequest { letters: letters.clone(), stored };
@@ -146,6 +150,11 @@ impl DeadLetterPort {
         }
     }
 
+    /// How many wait for an answer.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.load(Relaxed)
+    }
+
     /// For the `dead_letter` actor: the next request. One receiver at a time.
     pub async fn next(&self) -> LetterRequest {
         self.receiver.lock().await.recv().await.expect("invariant: the port owns its sender")
@@ -154,5 +163,21 @@ impl DeadLetterPort {
     /// For the `dead_letter` actor: a further request that already waits.
     pub fn try_next(&self) -> Option<LetterRequest> {
         self.receiver.try_lock().ok()?.try_recv().ok()
+    }
+}
+
+/// Somebody waits for an answer, until this is dropped.
+struct Waits<'a>(&'a AtomicUsize);
+
+impl<'a> Waits<'a> {
+    fn new(waiting: &'a AtomicUsize) -> Self {
+        waiting.fetch_add(1, Relaxed);
+        Self(waiting)
+    }
+}
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
     }
 }

@@ -18,6 +18,7 @@ pub mod lifecycle;
 pub mod limits;
 pub mod link;
 mod placement;
+pub mod planted;
 pub mod port;
 pub mod registry;
 #[cfg(test)]

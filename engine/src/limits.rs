@@ -8,6 +8,8 @@ pub const BATCH_RECORDS_MAX: usize = 8192;
 pub const BATCH_OFFSETS_SPAN_MAX: i64 = 65_536;
 /// Crashes of an actor's own making while it holds a batch, before the batch is put on probation.
 pub const DELIVERIES_MAX: u32 = 3;
+/// Batches dropped under a lost claim whose crashes a link remembers, in case their records come again under a newer one.
+pub const ACCUSATIONS_MAX: usize = 64;
 /// Records condemned in one probation before the crashes of that probation count again: an actor that most records kill
 /// is itself at fault.
 pub const CONDEMNED_MAX: u32 = 16;
@@ -48,7 +50,7 @@ pub const CONTACT_EVERY: Duration = Duration::from_secs(1);
 pub const CONTACT_WAIT_MAX: Duration = Duration::from_secs(3);
 /// How long an actor may get nowhere with work before it, before the node is no longer ready. The watchdog's remedies
 /// come later: they cost more than a word.
-pub const READY_STALL_MAX: Duration = Duration::from_secs(4);
+pub const READY_STALL_MAX: Duration = Duration::from_millis(3500);
 /// The longest wait between two attempts to reach what is away.
 pub const OUTAGE_WAIT_MAX: Duration = Duration::from_secs(2);
 /// How soon `/readyz` tells of a fault, and of its end.
@@ -63,7 +65,13 @@ pub const SERIES_PARTITIONS_MAX: usize = 1000;
 pub const RECORDER_UPKEEP_EVERY: Duration = Duration::from_secs(5);
 /// Connections the admin endpoint serves at once.
 pub const ADMIN_CONNECTIONS_MAX: usize = 64;
-/// How long nothing may move on one of them.
+/// How many of them may be streams of events, which stay open.
+pub const ADMIN_STREAMS_MAX: usize = 32;
+/// How long the head of a request may take to come, from the connection or its first byte on.
+pub const ADMIN_HEAD_MAX: Duration = Duration::from_secs(5);
+/// How long the answer may take: a reload is answered when it is done or undone.
+pub const ADMIN_ANSWER_MAX: Duration = Duration::from_secs(180);
+/// How long nothing may move on a connection otherwise.
 pub const ADMIN_IDLE_MAX: Duration = Duration::from_secs(30);
 /// Requests the admin endpoint answers a second, probes apart.
 pub const ADMIN_REQUESTS_PER_SECOND: f64 = 100.0;
@@ -81,6 +89,7 @@ pub const ADMIN_KEEP_ALIVE: Duration = Duration::from_secs(10);
 pub const DEAD_LETTER_REASONS_MAX: usize = 64;
 
 const _: () = assert!(BATCH_RECORDS_MAX as i64 <= BATCH_OFFSETS_SPAN_MAX, "a full batch fits its range");
+const _: () = assert!(ADMIN_STREAMS_MAX < ADMIN_CONNECTIONS_MAX, "probes find a place");
 const _: () = assert!(ADMIN_KEEP_ALIVE.as_secs() * 2 < ADMIN_IDLE_MAX.as_secs(), "a quiet stream is kept");
 const _: () = assert!(
     CONTACT_EVERY.as_millis() + CONTACT_WAIT_MAX.as_millis() < READINESS_TELLS_WITHIN.as_millis(),

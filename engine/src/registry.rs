@@ -129,6 +129,17 @@ pub enum Phase {
     Ended,
 }
 
+/// The phase, since when, and what brought it about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PhaseView {
+    /// Which.
+    pub phase: Phase,
+    /// Microseconds since 1970 UTC.
+    pub since_us: i64,
+    /// Why, for people.
+    pub reason: String,
+}
+
 /// Who there is and who watches whom. A reload replaces it as a whole, so nobody sees half of one.
 #[derive(Debug)]
 pub(crate) struct Roster {
@@ -173,7 +184,7 @@ pub struct Registry {
     pub(crate) ledger: Ledger,
     pub(crate) events: Events,
     pub(crate) clock: Clock,
-    pub(crate) phase: Mutex<Phase>,
+    pub(crate) phase: Mutex<PhaseView>,
     /// Whether the root supervisor is at work (from the first start to its end).
     pub(crate) alive: AtomicBool,
     pub(crate) started_us: i64,
@@ -222,7 +233,12 @@ impl Registry {
 
     /// Where the application is in its life.
     pub fn phase(&self) -> Phase {
-        *self.phase.lock().unwrap_or_else(PoisonError::into_inner)
+        self.phase_view().phase
+    }
+
+    /// The same, with since when and why.
+    pub fn phase_view(&self) -> PhaseView {
+        self.phase.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Whether the root supervisor is at work.
@@ -259,8 +275,9 @@ impl Registry {
         *self.roster.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(roster);
     }
 
-    pub(crate) fn enter_phase(&self, phase: Phase) {
-        *self.phase.lock().unwrap_or_else(PoisonError::into_inner) = phase;
+    pub(crate) fn enter_phase(&self, phase: Phase, reason: impl Into<String>) {
+        let entered = PhaseView { phase, since_us: self.clock.wall_us(), reason: reason.into() };
+        *self.phase.lock().unwrap_or_else(PoisonError::into_inner) = entered;
     }
 }
 

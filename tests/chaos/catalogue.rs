@@ -1,10 +1,18 @@
 //! All scenarios, in the order of the report.
 
 use super::scenario::Scenario;
-use super::{actors, kafka, process, redis};
+use super::{actors, credentials, kafka, postgres, process, redis};
 
 pub fn all() -> Vec<Scenario> {
-    [process::SCENARIOS, kafka::SCENARIOS, redis::SCENARIOS, actors::SCENARIOS].concat()
+    let groups = [
+        process::SCENARIOS,
+        kafka::SCENARIOS,
+        postgres::SCENARIOS,
+        redis::SCENARIOS,
+        credentials::SCENARIOS,
+        actors::SCENARIOS,
+    ];
+    groups.concat()
 }
 
 #[test]

@@ -17,11 +17,13 @@
 
 mod actors;
 mod catalogue;
+mod credentials;
 mod kafka;
 mod kit;
 mod load;
 mod log;
 mod oracle;
+mod postgres;
 mod process;
 mod redis;
 mod report;

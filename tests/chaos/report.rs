@@ -35,8 +35,11 @@ impl Line {
     }
 
     fn wrong(&self) -> String {
+        let counted = |count: u64, what: &str| (count > 0).then(|| format!("{count} records {what}"));
+        let (lost, doubled) =
+            self.findings.as_ref().map_or((0, 0), |findings| (findings.lost, findings.doubled));
         let findings = self.findings.as_ref().map(|findings| findings.wrong.join("; "));
-        [self.failure.clone(), findings]
+        [self.failure.clone(), counted(lost, "lost"), counted(doubled, "doubled"), findings]
             .into_iter()
             .flatten()
             .filter(|text| !text.is_empty())

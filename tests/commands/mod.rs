@@ -3,5 +3,5 @@
 mod audit;
 mod bad_input;
 mod demo;
-mod plan;
+pub mod plan;
 mod settings;

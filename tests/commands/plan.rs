@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
-pub(super) const FILE: &str = r#"
+pub const FILE: &str = r#"
 topology: planned
 connections: { kafka: { bootstrap: "127.0.0.1:1" } }
 actors:
@@ -18,20 +18,20 @@ actors:
   out: { kind: kafka_sink, from: trades, topic: md.trades }
 "#;
 
-pub(super) struct Folder(pub(super) tempfile::TempDir);
+pub struct Folder(pub tempfile::TempDir);
 
 impl Folder {
-    pub(super) fn new() -> Self {
+    pub fn new() -> Self {
         Self(tempfile::tempdir().expect("a folder"))
     }
 
-    pub(super) fn write(&self, name: &str, text: &str) -> PathBuf {
+    pub fn write(&self, name: &str, text: &str) -> PathBuf {
         let path = self.0.path().join(name);
         std::fs::write(&path, text).expect("written");
         path
     }
 
-    pub(super) fn aqueduct(&self) -> Command {
+    pub fn aqueduct(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_aqueduct"));
         command.env_clear().current_dir(self.0.path()).stdin(Stdio::null());
         command
@@ -42,18 +42,18 @@ impl Folder {
     }
 }
 
-pub(super) fn code(output: &Output) -> i32 {
+pub fn code(output: &Output) -> i32 {
     output.status.code().unwrap_or_else(|| panic!("ended by a signal: {output:?}"))
 }
 
-pub(super) fn text(bytes: &[u8]) -> String {
+pub fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).expect("text")
 }
 
 /// A running node; ended when it goes out of scope.
-pub(super) struct Node {
+pub struct Node {
     child: Child,
-    pub(super) url: String,
+    pub url: String,
 }
 
 impl Node {
@@ -63,7 +63,7 @@ impl Node {
     }
 
     /// The same with further arguments and environment.
-    pub(super) fn start_with(
+    pub fn start_with(
         folder: &Folder,
         file: &Path,
         arguments: &[&str],

@@ -84,6 +84,12 @@ impl Node {
         std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("the process runs")
     }
 
+    /// `/proc/<pid>/cmdline`: what every user of the machine can read.
+    pub fn command_line(&self) -> String {
+        let bytes = std::fs::read(format!("/proc/{}/cmdline", self.child.id())).expect("the process runs");
+        String::from_utf8_lossy(&bytes).replace('\0', " ")
+    }
+
     /// The most memory it has used, MiB.
     pub fn peak_memory_mib(&self) -> u64 {
         self.memory_mib("VmHWM:")
@@ -150,6 +156,13 @@ impl Node {
     /// The same, where a signal may end it.
     pub fn exit_status(&mut self, bound: Duration) -> ExitStatus {
         wait::until("the node's end", bound, || self.child.try_wait().expect("wait"))
+    }
+
+    /// Waits for its end with that code; gives what it printed and logged.
+    pub fn ended(mut self, bound: Duration, code: i32) -> String {
+        let status = self.exit_status(bound);
+        assert_eq!(status.code(), Some(code), "{status}; log:\n{}", self.log());
+        self.log()
     }
 
     /// The status and body of a GET; `None` while nobody answers.

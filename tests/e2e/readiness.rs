@@ -1,4 +1,4 @@
-//! `/readyz` tells the truth: of a part that falls silent while nothing flows, and of its return.
+//! `/readyz` tells the truth: of a part that is away though nothing flows, of its return, and of health.
 
 use super::node::Node;
 use super::oracle;
@@ -37,9 +37,99 @@ fn await_named(node: &Node, actor: &str) -> Value {
     })
 }
 
-/// A part that is stopped, not ended: its sockets stay open, and nobody answers.
+/// A fault of a part, how it is made, and how it ends.
+struct Fault {
+    what: &'static str,
+    actor: &'static str,
+    begin: fn(&World),
+    end: fn(&World),
+}
+
+fn pause(world: &World, part: Part) {
+    world.stack().pause(part).expect("pause");
+}
+
+fn resume(world: &World, part: Part) {
+    world.stack().resume(part).expect("resume");
+}
+
+fn kill(world: &World, part: Part) {
+    world.stack().kill(part).expect("kill");
+}
+
+fn start(world: &World, part: Part) {
+    world.stack().start(part).expect("start");
+}
+
+fn replicate(world: &World, of: [&str; 2]) {
+    let answer = bb8_redis::redis::cmd("REPLICAOF").arg(&of).query::<String>(&mut world.redis());
+    assert_eq!(answer.expect("an answer"), "OK");
+}
+
+/// Paused: its sockets stay open, and nobody answers.
+const FAULTS: [Fault; 8] = [
+    Fault {
+        what: "database paused",
+        actor: "history",
+        begin: |world| pause(world, Part::Timescale),
+        end: |world| resume(world, Part::Timescale),
+    },
+    Fault {
+        what: "database read-only",
+        actor: "history",
+        begin: |world| {
+            let sql = world.sql();
+            sql.batch("ALTER SYSTEM SET default_transaction_read_only = on");
+            sql.batch("SELECT pg_reload_conf()");
+        },
+        end: |world| {
+            let sql = world.sql();
+            sql.batch("SET default_transaction_read_only = off");
+            sql.batch("ALTER SYSTEM RESET default_transaction_read_only");
+            sql.batch("SELECT pg_reload_conf()");
+        },
+    },
+    Fault {
+        what: "database gone",
+        actor: "history",
+        begin: |world| kill(world, Part::Timescale),
+        end: |world| start(world, Part::Timescale),
+    },
+    Fault {
+        what: "redis paused",
+        actor: "cache",
+        begin: |world| pause(world, Part::Redis),
+        end: |world| resume(world, Part::Redis),
+    },
+    Fault {
+        what: "redis read-only",
+        actor: "cache",
+        begin: |world| replicate(world, ["127.0.0.1", "1"]),
+        end: |world| replicate(world, ["NO", "ONE"]),
+    },
+    Fault {
+        what: "redis gone",
+        actor: "cache",
+        begin: |world| kill(world, Part::Redis),
+        end: |world| start(world, Part::Redis),
+    },
+    Fault {
+        what: "kafka paused",
+        actor: "ticks",
+        begin: |world| pause(world, Part::Kafka),
+        end: |world| resume(world, Part::Kafka),
+    },
+    Fault {
+        what: "kafka gone",
+        actor: "ticks",
+        begin: |world| kill(world, Part::Kafka),
+        end: |world| start(world, Part::Kafka),
+    },
+];
+
+/// connect#4655: `/ready` true with brokers down. Here each part, in each way of being away, while nothing flows.
 #[test]
-fn a_part_that_falls_silent_is_named_within_seconds_and_so_is_its_return() {
+fn a_part_that_is_away_is_named_within_seconds_and_so_is_its_return() {
     let world = World::private();
     let file = world.write_topology(TRADES);
     world.migrate(&file);
@@ -48,28 +138,59 @@ fn a_part_that_falls_silent_is_named_within_seconds_and_so_is_its_return() {
     send(&world, 1, 1_000);
     oracle::await_drained(&world, &sql, 1_000, BOUND);
     node.await_ready(200, BOUND);
-    let mut told = Vec::new();
-    for (part, actor) in [(Part::Timescale, "history"), (Part::Redis, "cache"), (Part::Kafka, "ticks")] {
-        let silent = Instant::now();
-        world.stack().pause(part).expect("pause");
-        let named = await_named(&node, actor);
-        let noticed = silent.elapsed();
-        assert_eq!(named["state"], "waiting", "{named}");
+    for fault in FAULTS {
+        let began = Instant::now();
+        (fault.begin)(&world);
+        let named = await_named(&node, fault.actor);
+        let noticed = began.elapsed();
+        assert_eq!(named["state"], "waiting", "{}: {named}", fault.what);
         assert!(named["reason"].as_str().is_some_and(|reason| !reason.is_empty()), "{named}");
         assert!(named["since_us"].as_i64().is_some_and(|since| since > 0), "{named}");
-        let back = Instant::now();
-        world.stack().resume(part).expect("resume");
+        (fault.end)(&world);
+        let ended = Instant::now();
         node.await_ready(200, TELLS_WITHIN);
-        told.push(format!("{part:?}: named after {noticed:?}, ready again after {:?}", back.elapsed()));
+        println!("{}: named after {noticed:?}, ready again after {:?}", fault.what, ended.elapsed());
     }
-    println!("{}", told.join("\n"));
     let actors = node.json("/api/actors");
     let of =
         |name: &str| actors.as_array().expect("an array").iter().find(|actor| actor["name"] == name).cloned();
     let history = of("history").expect("the writer");
     let (contact, write) = (history["last_contact_us"].as_i64(), history["last_write_us"].as_i64());
     assert!(write.is_some() && contact > write, "it was asked since it last wrote: {history}");
-    assert_eq!(history["restarts"], 0, "nobody was restarted for it");
+    for actor in ["ticks", "history", "cache"] {
+        assert_eq!(of(actor).expect("an actor")["restarts"], 0, "nobody was restarted for it");
+    }
+    send(&world, 1_001, 2_000);
+    let sql = world.sql();
+    oracle::await_drained(&world, &sql, 2_000, BOUND);
+    oracle::assert_exactly_once(&world, &sql, 2_000);
+    node.terminate();
+    assert_eq!(node.exit_code(BOUND), 0);
+}
+
+/// Bursts and pauses on a node with nothing wrong: whoever asks at whatever moment is told so.
+#[test]
+fn a_healthy_node_is_ready_at_every_moment() {
+    const ASK_EVERY: Duration = Duration::from_millis(50);
+    let world = World::shared();
+    let file = world.write_topology(TRADES);
+    world.migrate(&file);
+    let node = Node::start(&world, &file, "healthy", &[]);
+    node.await_ready(200, BOUND);
+    std::thread::scope(|scope| {
+        let bursts = scope.spawn(|| {
+            for burst in 0..4 {
+                send(&world, burst * 25_000 + 1, (burst + 1) * 25_000);
+                std::thread::sleep(Duration::from_secs(2));
+            }
+        });
+        while !bursts.is_finished() {
+            let (status, body) = node.get("/readyz").expect("an answer");
+            assert_eq!(status, 200, "{body}");
+            std::thread::sleep(ASK_EVERY);
+        }
+    });
+    oracle::await_drained(&world, &world.sql(), 100_000, BOUND);
     node.terminate();
     assert_eq!(node.exit_code(BOUND), 0);
 }

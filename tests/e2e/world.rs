@@ -27,6 +27,8 @@ impl Parts {
 
 pub struct World {
     database: Database,
+    /// Another way to it.
+    url: Option<String>,
     parts: Parts,
     pub topic: String,
     pub prefix: String,
@@ -66,6 +68,7 @@ impl World {
             database: stack.fresh_database().expect("a fresh database"),
             topic: stack.fresh_topic(PARTITIONS).expect("a fresh topic"),
             prefix: stack.fresh_key_prefix(),
+            url: None,
             folder: tempfile::tempdir().expect("a temporary folder"),
             parts,
         }
@@ -80,7 +83,12 @@ impl World {
     }
 
     pub fn database_url(&self) -> &str {
-        self.database.url()
+        self.url.as_deref().unwrap_or(self.database.url())
+    }
+
+    /// From here on everybody goes to the database that way.
+    pub fn lead_to(&mut self, url: String) {
+        self.url = Some(url);
     }
 
     /// A feed to the test's topic.
@@ -200,9 +208,11 @@ impl Sql {
     }
 
     pub fn batch(&self, statements: &str) {
-        self.runtime
-            .block_on(self.client.batch_execute(statements))
-            .unwrap_or_else(|error| panic!("{error:?}"));
+        self.try_batch(statements).unwrap_or_else(|error| panic!("{statements}: {error:?}"));
+    }
+
+    pub fn try_batch(&self, statements: &str) -> Result<(), tokio_postgres::Error> {
+        self.runtime.block_on(self.client.batch_execute(statements))
     }
 
     /// The one integer that a query gives.

@@ -54,6 +54,11 @@ fn a_record_that_kills_is_kept_and_its_neighbours_are_written() {
 }
 
 #[test]
+fn a_record_that_kills_is_found_though_its_source_falls_with_its_victim() {
+    passes("felled");
+}
+
+#[test]
 fn without_a_table_a_row_is_there_at_least_once() {
     passes("at_least_once");
 }
@@ -64,7 +69,16 @@ fn every_file_is_run_and_every_fault_is_among_them() {
         files().iter().map(|file| file.file_stem().expect("a name").to_string_lossy().into_owned()).collect();
     assert_eq!(
         names,
-        ["at_least_once", "branches", "exactly_once", "partitions", "probation", "refused", "supervision"]
+        [
+            "at_least_once",
+            "branches",
+            "exactly_once",
+            "felled",
+            "partitions",
+            "probation",
+            "refused",
+            "supervision"
+        ]
     );
     let all: String = files().iter().map(|file| std::fs::read_to_string(file).expect("a file")).collect();
     for fault in ["crash", "panic", "redis_down", "sink_timeout", "disk_full", "revoke", "takeover"] {

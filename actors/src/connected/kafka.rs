@@ -5,6 +5,7 @@
 
 use super::{Inquiry, Server, written_actor};
 use crate::kafka::class::{About, classify, describe};
+use crate::kafka::refusal::{Asking, Reason};
 use crate::kafka::{config, query};
 use aqueduct_engine::{Class, Error};
 use aqueduct_topology::model::{Actor, FieldType, KafkaConnection, Kind, Normalizer, Topology};
@@ -101,8 +102,9 @@ fn questions(
     let about = About { bootstrap: &connection.bootstrap.value, topic: "" };
     let wrong = |error: KafkaError| classify(&error, about);
     let client = config::inquirer(connection, "aqueduct-check", group.unwrap_or("aqueduct-check"))?;
-    let consumer: BaseConsumer = client.create().map_err(wrong)?;
-    reach(&consumer, about)?;
+    let reason = Reason::default();
+    let consumer: BaseConsumer<Asking> = client.create_with_context(Asking(reason.clone())).map_err(wrong)?;
+    reach(&consumer, about, &reason)?;
     let mut answer = Answer::default();
     for topic in topics {
         let known = match consumer.fetch_metadata(Some(topic), QUESTION_MAX) {
@@ -128,7 +130,7 @@ fn questions(
 }
 
 /// Returns once a broker has answered. What a client as a whole complains of stands in its queue.
-fn reach(consumer: &BaseConsumer, about: About<'_>) -> Result<(), Error> {
+fn reach(consumer: &BaseConsumer<Asking>, about: About<'_>, reason: &Reason) -> Result<(), Error> {
     let mut last = Error::new(Class::Transient, format!("no broker of {} answers", about.bootstrap));
     for _ in 0..FIRST_QUESTIONS {
         // A name nobody has: the answer is small, however many topics there are.
@@ -138,7 +140,7 @@ fn reach(consumer: &BaseConsumer, about: About<'_>) -> Result<(), Error> {
         for _ in 0..EVENTS_MAX {
             let Some(Err(error)) = consumer.poll(Duration::ZERO) else { continue };
             let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail);
-            let complaint = describe(code, about);
+            let complaint = reason.explain(Some(code), describe(code, about));
             let away = matches!(code, RDKafkaErrorCode::AllBrokersDown | RDKafkaErrorCode::Resolve);
             if away || complaint.class == Class::Config {
                 return Err(complaint);
@@ -168,7 +170,7 @@ fn describe_topics(
 
 /// Only a refusal counts: a group nobody has joined yet may have no coordinator.
 fn is_group_forbidden(
-    consumer: &BaseConsumer,
+    consumer: &BaseConsumer<Asking>,
     topics: &BTreeMap<String, Result<Topic, RDKafkaErrorCode>>,
 ) -> bool {
     let Some((topic, _)) = topics.iter().find(|(_, topic)| topic.is_ok()) else { return false };

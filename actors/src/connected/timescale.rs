@@ -34,11 +34,17 @@ const OWN_PRIVILEGES: &str = "\
     SELECT wanted.privilege || ' on aqueduct.' || c.relname, current_user::text \
     FROM pg_catalog.pg_class c \
     JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-    JOIN (VALUES ('offsets', 'SELECT'), ('offsets', 'INSERT'), ('offsets', 'UPDATE'), ('dead_letter', 'INSERT')) \
+    JOIN (VALUES ('offsets', 'SELECT'), ('offsets', 'INSERT'), ('offsets', 'UPDATE'), \
+                 ('dead_letter', 'SELECT'), ('dead_letter', 'INSERT'), ('dead_letter', 'DELETE')) \
          AS wanted (name, privilege) ON wanted.name = c.relname \
     WHERE n.nspname = 'aqueduct' \
       AND NOT (pg_catalog.has_schema_privilege(n.oid, 'USAGE') \
                AND pg_catalog.has_table_privilege(c.oid, wanted.privilege)) \
+    UNION ALL \
+    SELECT 'EXECUTE on aqueduct.' || p.proname, current_user::text \
+    FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace \
+    WHERE n.nspname = 'aqueduct' AND p.proname = 'end_sessions' \
+      AND NOT pg_catalog.has_function_privilege(p.oid, 'EXECUTE') \
     ORDER BY 1";
 
 /// Asks the database of the topology, if it has one.
@@ -113,7 +119,8 @@ async fn own_privileges(inquiry: &Inquiry<'_>, connection: &Connection, place: S
     let missing: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
     let message = format!("user `{user}` lacks {}", missing.join(", "));
     let finding = Diagnostic::error(Code::NoPrivilege, place, message);
-    inquiry.report(finding.help("grant USAGE on schema aqueduct, and these"));
+    inquiry
+        .report(finding.help("`GRANT aqueduct_writer TO` it, or grant USAGE on schema aqueduct, and these"));
     Ok(())
 }
 

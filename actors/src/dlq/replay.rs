@@ -89,7 +89,8 @@ impl Replay {
             }
             Kind::RedisCache(options) => {
                 let source = run.source_of_cache.get(&actor.name.value).copied().unwrap_or(0);
-                let open = cache::placed(run.clone(), source, redis_cache::store_of(actor, services)?);
+                let open =
+                    cache::placed(run.clone(), source, redis_cache::store_of(actor, options, services)?);
                 redis_cache::over(actor, options, services, open)
             }
             _ => catalog::factory(actor, services),

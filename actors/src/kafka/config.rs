@@ -5,11 +5,13 @@
 //! (at most [`RECEIVE_BYTES_MAX`]; the broker always lets the first one through).
 //! Deliberately absent: statistics (librdkafka's lag counts Kafka's commits, which mean nothing here).
 
+use crate::secret;
 use aqueduct_engine::{Class, Error};
 use aqueduct_topology::bounds;
 use aqueduct_topology::model::{GroupProtocol, KafkaConnection, Sasl};
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
+use secrecy::{ExposeSecret, SecretString};
 use std::path::Path;
 
 /// Most kilobytes that wait in a consumer's queue, over all partitions.
@@ -76,7 +78,7 @@ pub fn client(connection: &KafkaConnection, client_id: &str) -> Result<ClientCon
         config
             .set("sasl.mechanisms", &sasl.mechanism)
             .set("sasl.username", &sasl.user)
-            .set("sasl.password", password(sasl)?);
+            .set("sasl.password", password(sasl)?.expose_secret());
     }
     Ok(config)
 }
@@ -101,7 +103,9 @@ pub fn consumer(
         .set("queued.max.messages.kbytes", QUEUE_KBYTES_MAX.to_string())
         .set("fetch.queue.backoff.ms", "5")
         .set("fetch.error.backoff.ms", "100")
-        .set("fetch.wait.max.ms", "250");
+        .set("fetch.wait.max.ms", "250")
+        // How soon partitions are noticed that the topic has grown by.
+        .set("topic.metadata.refresh.interval.ms", "5000");
     match member.protocol {
         GroupProtocol::Classic => config
             .set("group.protocol", "classic")
@@ -149,15 +153,14 @@ fn readable(file: &Path) -> Result<&str, Error> {
 }
 
 /// Read whenever a client is made, so that a rotated password is picked up.
-fn password(sasl: &Sasl) -> Result<String, Error> {
+fn password(sasl: &Sasl) -> Result<SecretString, Error> {
     let file = sasl.password_file.display();
-    match std::fs::read_to_string(&sasl.password_file) {
-        Ok(text) => Ok(text.trim_end_matches(['\r', '\n']).to_owned()),
-        Err(error) => Err(Error::new(
+    secret::read(&sasl.password_file).map_err(|error| {
+        Error::new(
             Class::Config,
             format!("cannot read {file} (connections.kafka.sasl.password_file): {error}"),
-        )),
-    }
+        )
+    })
 }
 
 #[cfg(test)]

@@ -12,4 +12,5 @@ pub mod offsets;
 pub mod producer;
 pub mod query;
 pub mod records;
+pub mod refusal;
 pub mod slot;

@@ -108,14 +108,19 @@ pub fn topic_is_there<C: ClientContext>(
     topic: &str,
     patience: Duration,
 ) -> KafkaResult<()> {
+    partitions(client, topic, patience).map(drop)
+}
+
+/// How many partitions `topic` has; fails unless it is there and may be seen.
+pub fn partitions<C: ClientContext>(client: &Client<C>, topic: &str, patience: Duration) -> KafkaResult<i32> {
     let metadata = client.fetch_metadata(Some(topic), patience)?;
     let known = metadata.topics().iter().find(|known| known.name() == topic);
     match known.and_then(|known| known.error()) {
         Some(error) => Err(KafkaError::MetadataFetch(error.into())),
-        None if known.is_none_or(|known| known.partitions().is_empty()) => {
-            Err(KafkaError::MetadataFetch(RDKafkaErrorCode::UnknownTopicOrPartition))
-        }
-        None => Ok(()),
+        None => match known.map_or(0, |known| known.partitions().len()) {
+            0 => Err(KafkaError::MetadataFetch(RDKafkaErrorCode::UnknownTopicOrPartition)),
+            count => Ok(i32::try_from(count).unwrap_or(i32::MAX)),
+        },
     }
 }
 

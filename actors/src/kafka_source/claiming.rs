@@ -8,11 +8,13 @@ use crate::kafka::client::Client;
 use crate::kafka::query;
 use aqueduct_engine::backoff::Backoff;
 use aqueduct_engine::{Claim, ClaimRequest, Class, Clock, Error, LogRange, PartitionKey};
+use aqueduct_topology::model::Start;
+use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaResult;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// How long the broker may take to answer a question.
@@ -47,6 +49,8 @@ pub(super) struct Claimer {
     pub(super) options: Arc<SourceOptions>,
     pub(super) granted: Granted,
     pub(super) clock: Clock,
+    /// How many partitions the topic had at first, once asked. Lives as long as the source.
+    pub(super) began_with: Arc<OnceLock<i32>>,
     /// Why a claim waits, by its first partition; empty = none does.
     pub(super) waiting: Rc<RefCell<BTreeMap<i32, Error>>>,
 }
@@ -128,10 +132,29 @@ impl Claimer {
         Ok(claims.into_iter().filter_map(|claim| claimed(claim, &logs)).collect())
     }
 
-    /// Where `partitions` stand.
+    /// Where `partitions` stand. Those that the topic has grown by while we ran are begun at their start, whatever the
+    /// file says: nobody meant to pass over what came before the group noticed them.
     pub(super) async fn ranges(&self, partitions: Vec<i32>) -> Result<BTreeMap<i32, LogRange>, Error> {
+        let began_with = self.began_with().await?;
         let (topic, start) = (self.options.topic(), self.options.kafka.start.value.clone());
-        self.ask(move |client| query::ranges(client, &topic, &partitions, &start, ASK_MAX)).await
+        self.ask(move |client| {
+            let (old, new): (Vec<i32>, Vec<i32>) =
+                partitions.into_iter().partition(|partition| *partition < began_with);
+            let mut ranges = query::ranges(client, &topic, &old, &start, ASK_MAX)?;
+            ranges.extend(query::ranges(client, &topic, &new, &Start::Earliest, ASK_MAX)?);
+            Ok(ranges)
+        })
+        .await
+    }
+
+    /// How many partitions the topic had when this source was first given some.
+    async fn began_with(&self) -> Result<i32, Error> {
+        if let Some(count) = self.began_with.get() {
+            return Ok(*count);
+        }
+        let topic = self.options.topic();
+        let count = self.ask(move |client| query::partitions(client.client(), &topic, ASK_MAX)).await?;
+        Ok(*self.began_with.get_or_init(|| count))
     }
 
     /// Asks the broker off the arbiter: the client's questions block.

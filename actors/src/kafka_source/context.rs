@@ -1,5 +1,6 @@
 //! What librdkafka calls back: it only takes notes. The polling loop answers them in order, each once.
 
+use crate::kafka::refusal::{Reason, is_refusal};
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, RebalanceProtocol};
@@ -27,6 +28,7 @@ pub(super) struct Notes {
     actor: Arc<str>,
     rebalances: Mutex<VecDeque<Rebalance>>,
     trouble: Mutex<Option<KafkaError>>,
+    reason: Reason,
     closing: AtomicBool,
 }
 
@@ -37,6 +39,7 @@ impl Notes {
             actor,
             rebalances: Mutex::default(),
             trouble: Mutex::default(),
+            reason: Reason::default(),
             closing: AtomicBool::new(false),
         }
     }
@@ -49,6 +52,11 @@ impl Notes {
     /// The last trouble the client as a whole has had, once.
     pub(super) fn take_trouble(&self) -> Option<KafkaError> {
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Why the client was refused, if it was.
+    pub(super) fn reason(&self) -> &Reason {
+        &self.reason
     }
 
     /// From now on changes are answered on the spot: nobody polls but the closing client itself.
@@ -64,6 +72,7 @@ pub(super) struct SourceContext(pub(super) Arc<Notes>);
 impl ClientContext for SourceContext {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         let actor = &*self.0.actor;
+        self.0.reason.note(facility, message);
         match level {
             RDKafkaLogLevel::Emerg
             | RDKafkaLogLevel::Alert
@@ -79,7 +88,11 @@ impl ClientContext for SourceContext {
 
     fn error(&self, error: KafkaError, reason: &str) {
         tracing::debug!(target: "librdkafka", actor = &*self.0.actor, %error, "{reason}");
-        *self.0.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+        let mut trouble = self.0.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        // That no broker is left is told behind every refusal, and says less.
+        if !trouble.as_ref().and_then(KafkaError::rdkafka_error_code).is_some_and(is_refusal) {
+            *trouble = Some(error);
+        }
     }
 }
 

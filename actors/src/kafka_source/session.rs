@@ -277,7 +277,7 @@ impl<'a> Session<'a> {
                 if self.trouble.as_ref().is_none_or(|known| known.message != error.message) {
                     tracing::warn!(actor = &*self.claimer.options.source, %error, "kafka");
                 }
-                self.trouble = Some(error);
+                self.note_trouble(error);
             }
             Report::Flowing => self.trouble = None,
             Report::OutOfRange => self.ask_ranges(),
@@ -292,6 +292,14 @@ impl<'a> Session<'a> {
             Report::Ended { .. } => unreachable!("the loop takes the last report itself"),
         }
         Ok(())
+    }
+
+    /// Somebody's refusal is not hidden behind the silence that follows it.
+    fn note_trouble(&mut self, error: Error) {
+        let refused = self.trouble.as_ref().is_some_and(|known| known.class == Class::Config);
+        if !(refused && error.class == Class::Transient) {
+            self.trouble = Some(error);
+        }
     }
 
     fn finish(&mut self, done: Done) -> Result<(), Error> {
@@ -321,7 +329,7 @@ impl<'a> Session<'a> {
                 self.asking_logs = false;
                 match logs {
                     Ok(logs) => self.note_logs(&logs),
-                    Err(error) => self.trouble = Some(error),
+                    Err(error) => self.note_trouble(error),
                 }
                 Ok(())
             }
@@ -329,7 +337,7 @@ impl<'a> Session<'a> {
                 self.order(Order::Range { partition, start: log.start, end: log.end })
             }),
             Done::Ranges(Err(error)) => {
-                self.trouble = Some(error);
+                self.note_trouble(error);
                 self.ask_ranges();
                 Ok(())
             }
@@ -471,6 +479,8 @@ impl<'a> Session<'a> {
             self.status.waiting(error);
         } else if self.member {
             self.status.running();
+        } else {
+            self.status.waiting(&self.claimer.options.not_joined());
         }
     }
 }

@@ -5,6 +5,7 @@ use super::context::{Notes, SourceContext};
 use super::poll::{Poll, Setup};
 use super::session::{Outcome, Session};
 use crate::kafka::client::{Client, Closed};
+use crate::kafka::refusal::Credentials;
 use crate::kafka::slot::{MemberSlots, Slot};
 use crate::kafka::{class, config};
 use aqueduct_engine::backoff::Backoff;
@@ -15,8 +16,8 @@ use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use std::collections::BTreeSet;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::mpsc;
 
@@ -49,12 +50,14 @@ pub struct SourceOptions {
 /// A source of one topic.
 pub struct Source {
     options: Arc<SourceOptions>,
+    /// How many partitions the topic had at first; clients come and go.
+    began_with: Arc<OnceLock<i32>>,
 }
 
 impl Source {
     /// A source that has not begun.
     pub fn new(options: SourceOptions) -> Self {
-        Self { options: Arc::new(options) }
+        Self { options: Arc::new(options), began_with: Arc::default() }
     }
 }
 
@@ -89,18 +92,31 @@ impl Actor for Source {
     }
 }
 
+impl SourceOptions {
+    /// Not a member of the group, and no trouble known yet.
+    pub(super) fn not_joined(&self) -> Error {
+        let (group, bootstrap) = (&self.group, &self.connection.bootstrap.value);
+        let message = format!("joining group `{group}`; Kafka at {bootstrap} has not answered yet");
+        Error::new(Class::Transient, message)
+    }
+}
+
 impl Source {
     /// Joins the group and reads until the client is of no more use, or a drain or stop has ended.
     async fn one_client(&self, cx: &mut Context) -> Result<Outcome, Error> {
         let options = self.options.clone();
+        // Until the group has answered, nothing is read, whatever else there is.
+        cx.status.waiting(&options.not_joined());
         let slot = cx.until_ok(OPEN_MAX, async || lease_slot(&options).await).await?;
-        let (client, notes, _closed) =
+        cx.status.waiting(&options.not_joined());
+        let (client, notes, credentials, _closed) =
             cx.until_ok(OPEN_MAX, async || open(&options, slot.as_ref()).await).await?;
         let (orders, obeyed) = sync_channel(TALK_MAX);
         let (reported, reports) = mpsc::channel(TALK_MAX);
         let setup = Setup {
             client: client.clone(),
             notes,
+            credentials,
             source: options.source.clone(),
             topic: options.topic(),
             bootstrap: options.connection.bootstrap.value.clone(),
@@ -122,6 +138,7 @@ impl Source {
             options,
             granted: Granted::default(),
             clock: cx.clock.clone(),
+            began_with: self.began_with.clone(),
             waiting: Rc::default(),
         };
         let outcome = Session::new(cx, claimer, orders).run(reports).await;
@@ -142,7 +159,7 @@ async fn lease_slot(options: &SourceOptions) -> Result<Option<Slot>, Error> {
 async fn open(
     options: &Arc<SourceOptions>,
     slot: Option<&Slot>,
-) -> Result<(Client<SourceContext>, Arc<Notes>, Closed), Error> {
+) -> Result<(Client<SourceContext>, Arc<Notes>, Credentials, Closed), Error> {
     let member = config::Member {
         group: options.group.clone(),
         instance: slot.map(|slot| format!("{}/{}", options.node, slot.number)),
@@ -151,6 +168,8 @@ async fn open(
     let options = options.clone();
     let opened = tokio::task::spawn_blocking(move || {
         let client_id = format!("aqueduct-{}-{}-{}", options.group, options.node, options.source);
+        // Before they are read for the client: what changes in between is a change.
+        let credentials = Credentials::of(&options.connection);
         let config = config::consumer(&options.connection, &client_id, &member)?;
         let notes = Arc::new(Notes::new(options.source.clone()));
         let about = class::About {
@@ -161,7 +180,7 @@ async fn open(
             .map_err(|error| class::classify(&error, about))?;
         let (client, closed) = Client::new(client_id, consumer);
         client.subscribe(&[about.topic]).map_err(|error| class::classify(&error, about))?;
-        Ok((client, notes, closed))
+        Ok((client, notes, credentials, closed))
     });
     opened
         .await

@@ -4,6 +4,7 @@
 
 use super::reject::{self, Problem};
 use crate::expr::time::{DAY_US, days_from_civil, format_iso};
+use aqueduct_engine::planted::{Bug, planted};
 use aqueduct_topology::model::{self, FieldType};
 use std::time::Duration;
 
@@ -42,7 +43,10 @@ impl EventTime {
     #[inline]
     pub(super) fn check(&self, time: Option<i64>, record_time_ms: Option<i64>) -> Result<(), Problem> {
         let Some(time) = time else { return Ok(()) };
-        let record_us = record_time_ms.map(|time| time.saturating_mul(1000));
+        let record_us = match planted(Bug::JudgesByTheClock) {
+            true => Some(aqueduct_engine::Clock::system().wall_us()),
+            false => record_time_ms.map(|time| time.saturating_mul(1000)),
+        };
         let earliest = match (self.past_max_us, record_us) {
             (Some(past_max), Some(record)) => record.saturating_sub(past_max),
             _ => EARLIEST_US,

@@ -17,6 +17,7 @@ mod tests;
 pub use decoder::{Decoded, Decoder, ROWS_MAX, ROWS_TEXT_BYTES_MAX};
 
 use crate::Services;
+use aqueduct_engine::planted::{Bug, planted};
 use aqueduct_engine::{Actor, Batch, Context, Error, Factory, Letter};
 use aqueduct_topology::model;
 use futures::FutureExt;
@@ -48,9 +49,17 @@ impl Actor for Normalizer {
                 let Decoded { rows, rejects, .. } = self.decoder.decode(&lease);
                 let batch = lease.with_rows(rows);
                 cx.room(&batch).await?;
+                if planted(Bug::RejectsAfterForwarding) {
+                    cx.push(batch.clone()).await?;
+                }
                 if !rejects.is_empty() {
                     let letters = letters(&cx.identity.name, &lease, rejects);
                     cx.reject(letters).await;
+                }
+                if planted(Bug::SettlesBeforeHandingOn) {
+                    lease.settle();
+                    cx.push(batch).await?;
+                    continue;
                 }
                 cx.push(batch).await?;
                 cx.status.progressed();

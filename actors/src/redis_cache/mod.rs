@@ -24,24 +24,37 @@ mod updater;
 
 use crate::Services;
 use aqueduct_engine::{Class, Error, Factory};
-use aqueduct_topology::model::{Actor, Kind, Policy, RedisCache, Topology};
+use aqueduct_topology::model::{Actor, Kind, Policy, RedisCache, TemplatePart, Topology};
 use arrow_schema::{DataType, Field, Schema};
 use std::sync::Arc;
 
 /// The factory of one `redis_cache`.
 pub fn factory(actor: &Actor, options: &RedisCache, services: &Services) -> Result<Factory, Error> {
-    over(actor, options, services, store_of(actor, services)?)
+    over(actor, options, services, store_of(actor, options, services)?)
 }
 
 /// Stores in the Redis server of the topology.
-pub(crate) fn store_of(actor: &Actor, services: &Services) -> Result<store::Open, Error> {
+pub(crate) fn store_of(
+    actor: &Actor,
+    options: &RedisCache,
+    services: &Services,
+) -> Result<store::Open, Error> {
     let connection = services.topology.connections.redis.as_ref().ok_or_else(|| {
         let message =
             "no Redis server is named; write `connections: { redis: { url: .. } }` or set REDIS_URL";
         refused(actor, message)
     })?;
     let server = server::Server::new(connection).map_err(|error| refused(actor, &error.message))?;
-    Ok(store::redis(server, connection.pool))
+    Ok(store::redis(server, connection.pool, probe_key(options)))
+}
+
+/// A key under the prefix of all keys, which an ACL for them covers, and of no row.
+fn probe_key(options: &RedisCache) -> Arc<str> {
+    let prefix = match options.key.value.first() {
+        Some(TemplatePart::Text(prefix)) => prefix,
+        _ => "",
+    };
+    [prefix, "\0"].concat().into()
 }
 
 /// A `redis_cache` that writes where `open` says.

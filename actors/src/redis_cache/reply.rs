@@ -1,5 +1,6 @@
 //! What a reply or a failure of Redis means: the class that decides what happens next.
 
+use crate::tls;
 use aqueduct_engine::{Class, Error};
 use bb8_redis::redis::{ErrorKind, RedisError};
 
@@ -69,11 +70,23 @@ pub(crate) fn error_of_failure(address: &str, failure: &RedisError) -> Error {
     if let Some(code) = failure.code() {
         return error_of(&format!("{code} {}", failure.detail().unwrap_or_default()));
     }
-    let class = match failure.kind() {
-        ErrorKind::AuthenticationFailed | ErrorKind::InvalidClientConfig => Class::Config,
-        _ => Class::Transient,
-    };
-    Error::new(class, format!("redis at {address}: {failure}"))
+    match failure.kind() {
+        ErrorKind::AuthenticationFailed => Error::new(
+            Class::Config,
+            format!("redis at {address}: {failure}; check user and password in `connections.redis`"),
+        ),
+        ErrorKind::InvalidClientConfig => Error::new(Class::Config, format!("redis at {address}: {failure}")),
+        _ if tls::is_refusal(failure) => refused(address, failure),
+        _ => Error::new(Class::Transient, format!("redis at {address}: {failure}")),
+    }
+}
+
+/// The error of a handshake that failed by what one side showed the other.
+pub(crate) fn refused(address: &str, failure: &dyn std::fmt::Display) -> Error {
+    let message = format!(
+        "redis at {address}: {failure}; correct `connections.redis.tls`, or the server's certificate"
+    );
+    Error::new(Class::Config, message)
 }
 
 #[cfg(test)]

@@ -4,7 +4,8 @@
 //! moment a request is sent until its whole answer has proved good; whatever ends in between (a timeout, a READONLY, a
 //! dropped future) leaves the doubt, and the pool discards it. The name is resolved at each connect.
 
-use super::reply::{error_of, error_of_failure};
+use super::reply::{error_of, error_of_failure, refused};
+use crate::secret;
 use crate::tls::{self, Check};
 use aqueduct_engine::{Class, Error};
 use aqueduct_topology::model::{RedisConnection, Tls};
@@ -67,11 +68,11 @@ impl Server {
     fn login(&self) -> Result<RedisConnectionInfo, Error> {
         let mut settings = self.info.redis_settings().clone();
         if let Some(file) = &self.password_file {
-            let password = std::fs::read_to_string(file).map_err(|error| {
+            let password = secret::read(file).map_err(|error| {
                 let file = file.display();
                 Error::new(Class::Config, format!("`connections.redis.password_file` {file}: {error}"))
             })?;
-            settings = settings.set_password(password.trim_end_matches(['\r', '\n']));
+            settings = settings.set_password(password.expose_secret());
         }
         Ok(settings)
     }
@@ -106,9 +107,11 @@ impl Server {
     ) -> Result<TlsStream<TcpStream>, Error> {
         let away = |error: std::io::Error| {
             // A certificate that is not believed stays so until somebody sees to it.
-            let refused = error.get_ref().is_some_and(|cause| cause.is::<rustls::Error>());
-            let class = if refused { Class::Config } else { Class::Transient };
-            Error::new(class, format!("redis at {}: {error}", self.address))
+            if tls::is_refusal(&error) {
+                refused(&self.address, &error)
+            } else {
+                Error::new(Class::Transient, format!("redis at {}: {error}", self.address))
+            }
         };
         let name = ServerName::try_from(host.to_owned()).map_err(|error| {
             Error::new(
@@ -182,11 +185,11 @@ impl Connection {
         Ok(replies)
     }
 
-    /// Fails unless the server answers that all is well.
-    async fn ping(&mut self, address: &str) -> Result<(), Error> {
-        let mut ping = redis::pipe();
-        ping.cmd("PING");
-        match self.send(&ping, address).await?.pop() {
+    /// Fails unless the server answers `command` that all is well.
+    async fn ask(&mut self, command: &redis::Cmd, address: &str) -> Result<(), Error> {
+        let mut pipeline = redis::pipe();
+        pipeline.add_command(command.clone());
+        match self.send(&pipeline, address).await?.pop() {
             // Who may not even ask has had an answer.
             Some(Value::ServerError(reply)) if reply.code() == "NOPERM" => Ok(()),
             Some(Value::ServerError(reply)) => {
@@ -212,7 +215,7 @@ impl bb8::ManageConnection for Server {
     }
 
     async fn is_valid(&self, connection: &mut Connection) -> Result<(), Error> {
-        connection.ping(&self.address).await
+        connection.ask(&redis::cmd("PING"), &self.address).await
     }
 
     fn has_broken(&self, connection: &mut Connection) -> bool {
@@ -246,10 +249,13 @@ pub(crate) async fn checkout(pool: &bb8::Pool<Server>) -> Result<bb8::PooledConn
     })
 }
 
-/// Fails unless a connection of the pool, an old or a new one, is answered.
-pub(super) async fn ping(pool: &bb8::Pool<Server>, address: &str) -> Result<(), Error> {
+/// Fails unless a connection of the pool, an old or a new one, is answered that a write would be taken. PING passes on
+/// what has become a replica; PERSIST is refused there, and does nothing to a key that is not there.
+pub(super) async fn probe(pool: &bb8::Pool<Server>, address: &str, key: &str) -> Result<(), Error> {
     let mut connection = checkout(pool).await?;
-    let answer = connection.ping(address).await;
+    let mut persist = redis::cmd("PERSIST");
+    persist.arg(key);
+    let answer = connection.ask(&persist, address).await;
     if answer.is_err() {
         connection.doubt();
     }

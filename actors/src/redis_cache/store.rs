@@ -13,20 +13,21 @@ pub(crate) trait Store {
     /// Writes all of `writes`; a fate for each, in order. May be repeated at will.
     fn write(&self, clock: Clock, writes: Writes) -> LocalBoxFuture<'static, Result<Vec<Fate>, Error>>;
 
-    /// Fails unless the server answers soon.
+    /// Fails unless the server answers soon that it would take writes.
     fn ping(&self, clock: Clock) -> LocalBoxFuture<'static, Result<(), Error>>;
 }
 
 /// Opens the store of hashes with these fields; once per life of an actor.
 pub(crate) type Open = Box<dyn Fn(Vec<String>) -> Box<dyn Store> + Send + Sync>;
 
-/// A Redis server, through a pool of its own.
-pub(super) fn redis(server: Server, connections: u32) -> Open {
+/// A Redis server, through a pool of its own. `probe` is a key of ours that holds nothing.
+pub(super) fn redis(server: Server, connections: u32, probe: Arc<str>) -> Open {
     Box::new(move |fields| {
         Box::new(Pooled {
             pool: server::pool(&server, connections),
             guard: Arc::new(Guard::new(fields)),
             address: server.address().to_owned(),
+            probe: probe.clone(),
         })
     })
 }
@@ -35,6 +36,7 @@ struct Pooled {
     pool: bb8::Pool<Server>,
     guard: Arc<Guard>,
     address: String,
+    probe: Arc<str>,
 }
 
 impl Store for Pooled {
@@ -44,9 +46,9 @@ impl Store for Pooled {
     }
 
     fn ping(&self, clock: Clock) -> LocalBoxFuture<'static, Result<(), Error>> {
-        let (pool, address) = (self.pool.clone(), self.address.clone());
+        let (pool, address, probe) = (self.pool.clone(), self.address.clone(), self.probe.clone());
         Box::pin(async move {
-            match clock.timeout(CONTACT_WAIT_MAX, server::ping(&pool, &address)).await {
+            match clock.timeout(CONTACT_WAIT_MAX, server::probe(&pool, &address, &probe)).await {
                 Ok(answer) => answer,
                 Err(_) => {
                     let wait = CONTACT_WAIT_MAX.as_secs();

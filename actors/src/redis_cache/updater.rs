@@ -13,6 +13,7 @@ use super::store::{Open, Store};
 use aqueduct_engine::backoff::Backoff;
 use aqueduct_engine::clock::Instant;
 use aqueduct_engine::limits::CONTACT_EVERY;
+use aqueduct_engine::planted::{Bug, planted};
 use aqueduct_engine::{Actor, Class, Context, Error, Lease, Letter, OffsetStore};
 use futures::future::LocalBoxFuture;
 use std::collections::HashMap;
@@ -262,6 +263,9 @@ impl<'p> Run<'p> {
                 Offer::Coalesced => self.meter.coalesced.increment(1),
                 Offer::Full => self.meter.skipped.increment(1),
             }
+        }
+        if planted(Bug::RunsAhead) {
+            self.positions.reached(&lease.origin);
         }
         if self.plan.best_effort {
             let range = Range { origin: lease.origin.clone(), offsets: lease.row_offsets().to_vec() };

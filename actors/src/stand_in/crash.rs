@@ -17,6 +17,8 @@ pub enum Crash {
     Error,
     /// It panics.
     Panic,
+    /// It does nothing any more, and keeps what it holds, until somebody ends it.
+    Freeze,
 }
 
 /// Pulled from outside; one pull ends one life.
@@ -73,13 +75,21 @@ struct Armed {
 
 impl Actor for Armed {
     fn run<'a>(&'a mut self, cx: &'a mut Context) -> LocalBoxFuture<'a, Result<(), Error>> {
-        let switch = self.switch.clone();
-        cx.inputs.watched_by(Watch(Arc::new(move |batch| switch.refuse_to_live_with(batch))));
+        let (switch, claims) = (self.switch.clone(), cx.claims.clone());
+        cx.inputs.watched_by(Watch(Arc::new(move |batch: &Batch| {
+            let (key, epoch) = (&batch.origin.key, batch.origin.epoch);
+            assert!(
+                !claims.is_stale(key, epoch),
+                "given a batch of {key:?} under a claim that is not the newest: {epoch}"
+            );
+            switch.refuse_to_live_with(batch);
+        })));
         Box::pin(async move {
             let pulled = Box::pin(self.switch.take());
             let inner = Unhurried { inner: self.inner.run(cx), chance: self.chance.clone() };
             let crash = match select(pulled, inner).await {
                 Either::Right((ended, _)) => return ended,
+                Either::Left((Crash::Freeze, _running)) => std::future::pending().await,
                 Either::Left((crash, running)) => {
                     drop(running);
                     crash
@@ -88,6 +98,7 @@ impl Actor for Armed {
             match crash {
                 Crash::Error => Err(Error::bug("crashed by the test")),
                 Crash::Panic => panic!("the test asked for a panic"),
+                Crash::Freeze => unreachable!("it waits above"),
             }
         })
     }

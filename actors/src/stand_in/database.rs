@@ -1,12 +1,15 @@
 //! The schema `aqueduct` in memory: offsets and letters, with the meaning they have in the database.
 //!
 //! Invariant: a claim, and a commit, happen as a whole or not at all, and a commit only under the newest claim and from
-//! the offset its writer left. What a claim decides is decided by the database's own code. Deliberately absent: locks;
-//! a transaction that another claim would have had to wait for is ended, as its session would be.
+//! the offset its writer left. What a claim decides is decided by the database's own code. Deliberately absent: locks,
+//! but those of a transaction whose client is gone ([`Orphan`]); one that another claim would have had to wait for is
+//! ended, as its session would be.
 
 use super::trouble::Way;
 use crate::timescale::offsets::{ClaimRow, open_from, plan_claim};
 use crate::timescale::{Advance, LetterStore, Stored, limits};
+use crate::timescale_writer::store::{Failure, all_hit};
+use aqueduct_engine::clock::Instant;
 use aqueduct_engine::{
     Claim, ClaimRequest, Error, Letter, OffsetStore, Owner, PartitionKey, Position, SinkIdentity,
 };
@@ -21,6 +24,8 @@ type Place = (PartitionKey, i64, i32, Arc<str>);
 /// See the module. Cloning shares it.
 #[derive(Clone)]
 pub(super) struct Database {
+    /// The process that asks.
+    process: Arc<Process>,
     /// The sinks behind each source, by its identity.
     sinks: Arc<BTreeMap<Arc<str>, Vec<SinkIdentity>>>,
     /// Offsets ride in the rows' transaction, and letters are held against their claims.
@@ -32,11 +37,41 @@ pub(super) struct Database {
     letters: Way,
 }
 
+/// What one process knows of its own claims. A database that goes back forgets them; links do not.
 #[derive(Debug, Default)]
+struct Process {
+    epochs: Mutex<BTreeMap<PartitionKey, i64>>,
+}
+
+#[derive(Default)]
 struct Rows {
+    durable: Durable,
+    orphans: Vec<Orphan>,
+    /// How often it went to another server. Sessions with the one before are of no more use.
+    server: u64,
+}
+
+/// What lies on the disk.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Durable {
     /// By sink and partition.
     offsets: BTreeMap<(Arc<str>, PartitionKey), Stored>,
     letters: BTreeMap<Place, Letter>,
+}
+
+/// A transaction that the server still works at, though its client is gone. Its rows are locked until then.
+pub(super) struct Orphan {
+    pub(super) due: Instant,
+    pub(super) sink: Arc<str>,
+    pub(super) advances: Vec<Advance>,
+    pub(super) letters: Vec<Letter>,
+    pub(super) apply: Box<dyn FnOnce() + Send>,
+}
+
+impl Orphan {
+    fn holds(&self, key: &PartitionKey) -> bool {
+        self.advances.iter().any(|advance| advance.key == *key)
+    }
 }
 
 impl Database {
@@ -45,20 +80,70 @@ impl Database {
         exactly_once: bool,
         (claims, letters): (Way, Way),
     ) -> Self {
-        Self { sinks: Arc::new(sinks), exactly_once, rows: Arc::default(), claims, letters }
+        let process = Arc::default();
+        Self { process, sinks: Arc::new(sinks), exactly_once, rows: Arc::default(), claims, letters }
     }
 
+    /// The same database, as another process sees it.
+    pub(super) fn seen_by_another_process(&self) -> Self {
+        Self { process: Arc::default(), ..self.clone() }
+    }
+
+    /// What is there now: orphans whose time has come are done first.
     fn lock(&self) -> MutexGuard<'_, Rows> {
-        self.rows.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
+        rows.finish_orphans(self.claims.clock.now());
+        rows
     }
 
     pub(super) fn stored(&self, sink: &Arc<str>, key: &PartitionKey) -> Option<Stored> {
-        self.lock().offsets.get(&(sink.clone(), key.clone())).cloned()
+        self.lock().durable.offsets.get(&(sink.clone(), key.clone())).cloned()
     }
 
-    /// Whether every advance would hit.
-    pub(super) fn hits(&self, sink: &Arc<str>, advances: &[Advance]) -> bool {
-        self.lock().hit(sink, advances)
+    /// Moves the offsets within a transaction: once nobody else holds them, and if every one of them hits.
+    pub(super) async fn advance_within(&self, sink: &Arc<str>, advances: &[Advance]) -> Result<(), Failure> {
+        while let Some(due) = self.held_until(sink, advances) {
+            let clock = &self.claims.clock;
+            clock.sleep(due.saturating_duration_since(clock.now())).await;
+        }
+        self.lock().durable.hit(sink, advances)
+    }
+
+    /// Until when an orphan holds one of these offsets.
+    fn held_until(&self, sink: &Arc<str>, advances: &[Advance]) -> Option<Instant> {
+        let rows = self.lock();
+        let mut holding = rows.orphans.iter().filter(|orphan| {
+            orphan.sink == *sink && advances.iter().any(|advance| orphan.holds(&advance.key))
+        });
+        holding.next().map(|orphan| orphan.due)
+    }
+
+    /// Leaves a transaction to the server, which ends it later.
+    pub(super) fn orphan(&self, orphan: Orphan) {
+        self.lock().orphans.push(orphan);
+    }
+
+    /// Lets what is due happen.
+    pub(super) fn catch_up(&self) {
+        drop(self.lock());
+    }
+
+    /// Which server it is on.
+    pub(super) fn server(&self) -> u64 {
+        self.lock().server
+    }
+
+    /// What lies on the disk.
+    pub(super) fn durable(&self) -> Durable {
+        self.lock().durable.clone()
+    }
+
+    /// Goes to a server that has `durable` and knows of nothing since.
+    pub(super) fn fail_over(&self, durable: Durable) {
+        let mut rows = self.lock();
+        rows.orphans.clear();
+        rows.durable = durable;
+        rows.server += 1;
     }
 
     /// Moves the offsets and keeps the letters, if every advance hits; `apply` happens in the same step.
@@ -69,18 +154,7 @@ impl Database {
         letters: Vec<Letter>,
         apply: impl FnOnce(),
     ) -> bool {
-        let mut rows = self.lock();
-        if !rows.hit(sink, advances) {
-            return false;
-        }
-        for advance in advances {
-            if let Some(row) = rows.offsets.get_mut(&(sink.clone(), advance.key.clone())) {
-                row.next_offset = advance.next;
-            }
-        }
-        letters.into_iter().for_each(|letter| rows.keep(letter));
-        apply();
-        true
+        self.lock().durable.commit(sink, advances, letters, apply)
     }
 
     /// The records of `range` that `actor` rejected.
@@ -91,14 +165,15 @@ impl Database {
         range: &Range<i64>,
     ) -> Vec<(i64, Arc<str>)> {
         let rows = self.lock();
-        let of_sink = rows.letters.values().filter(|letter| letter.actor == *actor && letter.key == *key);
+        let of_sink =
+            rows.durable.letters.values().filter(|letter| letter.actor == *actor && letter.key == *key);
         let within = of_sink.filter(|letter| range.contains(&letter.offset));
         within.map(|letter| (letter.offset, letter.reason.clone())).collect()
     }
 
     /// All letters, by partition, offset and row.
     pub(super) fn all_letters(&self) -> Vec<Letter> {
-        self.lock().letters.values().cloned().collect()
+        self.lock().durable.letters.values().cloned().collect()
     }
 
     /// Every stored offset.
@@ -110,13 +185,13 @@ impl Database {
             next_offset: row.next_offset,
             moved: false,
         };
-        self.lock().offsets.iter().map(position).collect()
+        self.lock().durable.offsets.iter().map(position).collect()
     }
 
     /// Another claims every partition of `source` (or that one), and is heard of no more.
     pub(super) fn usurp(&self, source: &str, partition: Option<u32>) {
         let owner = Owner::random();
-        for ((_, key), row) in &mut self.lock().offsets {
+        for ((_, key), row) in &mut self.lock().durable.offsets {
             if *key.source == *source && partition.is_none_or(|one| key.partition == one as i32) {
                 (row.epoch, row.owner) = (row.epoch + 1, owner);
             }
@@ -125,32 +200,66 @@ impl Database {
 
     fn claim_all(&self, requests: &[ClaimRequest]) -> Result<Vec<Claim>, Error> {
         let mut rows = self.lock();
+        let mut epochs = self.process.epochs.lock().unwrap_or_else(PoisonError::into_inner);
         let mut claims = Vec::with_capacity(requests.len());
         for request in requests {
             let sinks = self.sinks.get(&request.key.source).map(Vec::as_slice).unwrap_or_default();
-            let decided = plan_claim(request, sinks, &rows.of(&request.key), 0)?;
+            let last = epochs.get(&request.key).copied().unwrap_or(0);
+            let decided = plan_claim(request, sinks, &rows.durable.of(&request.key), last)?;
             let (key, owner) = (request.key.clone(), Owner::random());
             let (epoch, start) = (decided.epoch, decided.start);
             claims.push(Claim { key, epoch, owner, start, sinks: decided.sinks, skipped: decided.skipped });
         }
         for claim in &claims {
-            rows.claim(claim);
+            rows.orphans.retain(|orphan| !orphan.holds(&claim.key));
+            rows.durable.claim(claim);
             if self.exactly_once {
                 let sinks = self.sinks.get(&claim.key.source).map(Vec::as_slice).unwrap_or_default();
-                rows.forget_letters(claim, open_from(claim, sinks));
+                rows.durable.forget_letters(claim, open_from(claim, sinks));
             }
+            epochs.insert(claim.key.clone(), claim.epoch);
         }
         Ok(claims)
     }
 }
 
 impl Rows {
-    fn hit(&self, sink: &Arc<str>, advances: &[Advance]) -> bool {
-        advances.iter().all(|advance| {
-            self.offsets.get(&(sink.clone(), advance.key.clone())).is_some_and(|row| {
-                (row.epoch, row.owner, row.next_offset) == (advance.epoch, advance.owner, advance.previous)
-            })
-        })
+    /// In the order in which they are due.
+    fn finish_orphans(&mut self, now: Instant) {
+        while let Some(index) = self.orphans.iter().position(|orphan| orphan.due <= now) {
+            let Orphan { sink, advances, letters, apply, .. } = self.orphans.remove(index);
+            self.durable.commit(&sink, &advances, letters, apply);
+        }
+    }
+}
+
+impl Durable {
+    /// Whether every advance hits, as the condition of the database's own statement.
+    fn hit(&self, sink: &Arc<str>, advances: &[Advance]) -> Result<(), Failure> {
+        let row = |advance: &Advance| self.offsets.get(&(sink.clone(), advance.key.clone()));
+        let hit = advances.iter().filter(|advance| row(advance).is_some_and(|row| advance.hits(row)));
+        all_hit(hit.count(), advances)
+    }
+
+    fn commit(
+        &mut self,
+        sink: &Arc<str>,
+        advances: &[Advance],
+        letters: Vec<Letter>,
+        apply: impl FnOnce(),
+    ) -> bool {
+        if self.hit(sink, advances).is_err() {
+            return false;
+        }
+        for advance in advances {
+            let row = self.offsets.get_mut(&(sink.clone(), advance.key.clone()));
+            if let Some(row) = row.filter(|row| advance.hits(row)) {
+                row.next_offset = advance.next;
+            }
+        }
+        letters.into_iter().for_each(|letter| self.keep(letter));
+        apply();
+        true
     }
 
     fn keep(&mut self, letter: Letter) {
@@ -188,9 +297,8 @@ impl Rows {
 impl OffsetStore for Database {
     fn claim<'a>(&'a self, requests: &'a [ClaimRequest]) -> LocalBoxFuture<'a, Result<Vec<Claim>, Error>> {
         Box::pin(async move {
-            self.claims
-                .apply("claim partitions", limits::STATEMENT_WAIT_MAX, || self.claim_all(requests))
-                .await
+            let claim = || self.claim_all(requests);
+            Ok(self.claims.apply("claim partitions", limits::STATEMENT_WAIT_MAX, claim).await?)
         })
     }
 
@@ -207,7 +315,7 @@ impl OffsetStore for Database {
             self.claims.reach("advance offsets", limits::STATEMENT_WAIT_MAX).await?;
             let mut rows = self.lock();
             for (key, epoch, next) in positions {
-                let row = rows.offsets.get_mut(&(Arc::from(sink), key.clone()));
+                let row = rows.durable.offsets.get_mut(&(Arc::from(sink), key.clone()));
                 if let Some(row) = row.filter(|row| row.epoch == *epoch && row.next_offset < *next) {
                     row.next_offset = *next;
                 }
@@ -227,18 +335,18 @@ impl LetterStore for Database {
             let keep = || {
                 let mut rows = self.lock();
                 for letter in letters {
-                    let newest = rows.of(&letter.key).iter().map(|row| row.epoch).max();
+                    let newest = rows.durable.of(&letter.key).iter().map(|row| row.epoch).max();
                     if !self.exactly_once || newest == Some(letter.epoch) {
-                        rows.keep(letter.clone());
+                        rows.durable.keep(letter.clone());
                     }
                 }
                 Ok(())
             };
             if letters.is_empty() {
                 // Whether the place for letters is there.
-                return self.letters.reach("store dead letters", limits::STATEMENT_WAIT_MAX).await;
+                return Ok(self.letters.reach("store dead letters", limits::STATEMENT_WAIT_MAX).await?);
             }
-            self.letters.apply("store dead letters", limits::STATEMENT_WAIT_MAX, keep).await
+            Ok(self.letters.apply("store dead letters", limits::STATEMENT_WAIT_MAX, keep).await?)
         })
     }
 }

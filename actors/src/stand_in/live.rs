@@ -6,7 +6,7 @@
 //!
 //! Deliberately absent: a bound on business keys (`unique`) and on the keys of a cache, which the feed must bound.
 
-use super::{CALM, Chance, Content, StandIns};
+use super::{CALM, Chance, Content, Mishaps, StandIns};
 use crate::timescale::LetterStore;
 use crate::{dead_letter, kafka_sink, kafka_source};
 use aqueduct_engine::{Claims, Class, Clock, Error, Factory, Letter, OffsetStore};
@@ -28,7 +28,8 @@ pub struct Live {
 impl Live {
     /// Empty stores for `topology` as `node` runs it.
     pub fn new(topology: Arc<Topology>, node: Arc<str>, clock: Clock, claims: Claims) -> Self {
-        let mut around = StandIns::new(topology, clock, claims, &BTreeMap::new(), Chance::of(CALM));
+        let mut around =
+            StandIns::new(topology, clock, claims, &BTreeMap::new(), Chance::of(CALM), Mishaps::default());
         around.services.node = node;
         Self { around, letters: Arc::default() }
     }

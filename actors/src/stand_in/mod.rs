@@ -14,6 +14,7 @@ mod database;
 mod feed;
 mod keyspace;
 mod live;
+mod mishap;
 mod record_time;
 mod refuse;
 mod sink;
@@ -27,6 +28,7 @@ pub use crash::Crash;
 pub use feed::{Feed, Handover};
 pub use keyspace::Hash;
 pub use live::Live;
+pub use mishap::{Mishap, Mishaps};
 pub use record_time::RecordTimes;
 pub use refuse::Declared;
 pub use sink::{Place, Row};
@@ -35,9 +37,10 @@ pub use trouble::Trouble;
 use crate::json::rows::json_columns;
 use crate::services::{sinks_by_source, writes_rows};
 use crate::{Services, dead_letter, kafka_sink, normalizer, redis_cache, timescale_writer};
+use aqueduct_engine::application::{RuntimeApplication, Settings};
 use aqueduct_engine::{Claims, Class, Clock, Error, Factory, Letter, OffsetStore, Position};
 use aqueduct_topology::model::{Actor, Kind, Topology};
-use database::Database;
+use database::{Database, Durable};
 use feed::Node;
 use keyspace::Keyspace;
 use std::collections::{BTreeMap, BTreeSet};
@@ -73,6 +76,13 @@ pub struct StandIns {
     switches: BTreeMap<String, Arc<crash::Switch>>,
 }
 
+/// What the database and its tables held at one moment.
+#[derive(Clone, Debug)]
+pub struct Backup {
+    database: Durable,
+    tables: BTreeMap<String, table::Content>,
+}
+
 impl StandIns {
     /// Empty surroundings of `topology`. `partitions` says which partitions each source has; partition 0 where it is
     /// silent.
@@ -82,12 +92,14 @@ impl StandIns {
         claims: Claims,
         partitions: &BTreeMap<String, BTreeSet<u32>>,
         chance: Chance,
+        mishaps: Mishaps,
     ) -> Self {
         let troubles = Troubles::default();
         let way = |actor: &str, to: &'static str| Way {
             actor: actor.to_owned(),
             to,
             troubles: troubles.clone(),
+            mishaps: mishaps.clone(),
             chance: chance.clone(),
             clock: clock.clone(),
         };
@@ -138,10 +150,26 @@ impl StandIns {
         Self { services, node, chance, database, feeds, tables, topics, keyspaces, troubles, switches }
     }
 
-    /// The same surroundings, as another node of the topology sees them.
-    pub fn seen_by_another(&self, claims: Claims) -> Self {
-        let services = Services { claims, node: "stand-in-2".into(), ..self.services.clone() };
-        Self { node: self.node + 1, switches: switches(&services.topology), services, ..self.clone() }
+    /// The same surroundings, as another process sees them: of that node, the first being 0. What was done to the actors
+    /// of others is not done to its own.
+    pub fn seen_by(&self, node: usize, claims: Claims) -> Self {
+        let database = self.database.seen_by_another_process();
+        let offsets: Arc<dyn OffsetStore> = Arc::new(database.clone());
+        let name = format!("stand-in-{}", node + 1).into();
+        let services = Services { claims, node: name, offsets, ..self.services.clone() };
+        Self { node, switches: switches(&services.topology), services, database, ..self.clone() }
+    }
+
+    /// The topology as an application of this process.
+    pub fn application(&self, settings: Settings) -> Result<RuntimeApplication, Error> {
+        let kinds = self.clone();
+        RuntimeApplication::builder(self.services.topology.clone())
+            .settings(settings)
+            .catalog(Box::new(move |actor| kinds.factory(actor)))
+            .offsets(self.offsets())
+            .clock(self.services.clock.clone())
+            .claims(self.services.claims.clone())
+            .build()
     }
 
     /// The factory of `actor`: the real one wherever nothing outside is touched. What it makes can be made to crash.
@@ -203,8 +231,21 @@ impl StandIns {
         self.database.all_positions()
     }
 
+    /// Whether every sink has come to the end of what every source was sent.
+    pub fn is_at_end(&self) -> bool {
+        let (lengths, positions) = (self.lengths(), self.positions());
+        let is_at_end = |position: &Position| {
+            let partition = (position.key.source.to_string(), position.key.partition as u32);
+            lengths.get(&partition).is_none_or(|length| position.next_offset >= *length)
+        };
+        let claimed = |source: &str| positions.iter().any(|position| &*position.key.source == source);
+        positions.iter().all(is_at_end)
+            && lengths.iter().all(|((source, _), length)| *length == 0 || claimed(source))
+    }
+
     /// What every sink holds now, in the topology's order.
     pub fn contents(&self) -> Vec<(String, Content)> {
+        self.database.catch_up();
         let now_ms = self.services.clock.wall_us().div_euclid(1000);
         let content = |actor: &Actor| {
             let name = actor.name.value.clone();
@@ -246,10 +287,27 @@ impl StandIns {
         }
     }
 
-    /// Gives a partition of that source (or all) to the first node, or to the other, away from whoever has it.
-    pub fn hand_over(&self, source: &str, partition: Option<u32>, to_other: bool, handover: Handover) {
+    /// Gives a partition of that source (or all) to that node, away from whoever has it.
+    pub fn hand_over(&self, source: &str, partition: Option<u32>, to: usize, handover: Handover) {
         if let Some(feed) = self.feeds.get(source) {
-            feed.give(partition, usize::from(to_other), handover);
+            feed.give(partition, to, handover);
+        }
+    }
+
+    /// What the database holds now.
+    pub fn back_up(&self) -> Backup {
+        let database = self.database.durable();
+        let content =
+            |table: &Arc<Table>| table.content.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let tables = self.tables.iter().map(|(name, table)| (name.clone(), content(table))).collect();
+        Backup { database, tables }
+    }
+
+    /// Another server takes over that has `backup`, and nothing of what was committed since. Every session ends.
+    pub fn fail_over(&self, backup: Backup) {
+        self.database.fail_over(backup.database);
+        for (name, content) in backup.tables {
+            *self.tables[&name].content.lock().unwrap_or_else(PoisonError::into_inner) = content;
         }
     }
 

@@ -3,9 +3,9 @@
 //! Invariant: rows, offsets and letters appear in one step that nothing can interrupt, at the commit; a session that is
 //! dropped before it has done nothing. Deliberately absent: COPY's bytes; the rows are taken as they are.
 
-use super::database::Database;
+use super::database::{Database, Orphan};
 use super::refuse::{Conditions, Declared, refused};
-use super::trouble::Way;
+use super::trouble::{Unanswered, Way};
 use super::{Place, Row};
 use crate::json::rows::Rows as Json;
 use crate::timescale::{Advance, Stored, limits};
@@ -18,6 +18,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeSet, HashSet};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 /// Outlives its writers, like a database's.
 pub(super) struct Table {
@@ -30,11 +31,21 @@ pub(super) struct Table {
 }
 
 /// What is committed.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Content {
     pub(super) rows: Vec<Row>,
     /// The key of every row, by the topology's and by the table's unique columns.
     keys: HashSet<(Unique, Vec<u8>)>,
+}
+
+impl Table {
+    fn append(&self, rows: Vec<Staged>) {
+        let mut content = self.content.lock().unwrap_or_else(PoisonError::into_inner);
+        for (row, keys) in rows {
+            content.rows.push(row);
+            content.keys.extend(keys);
+        }
+    }
 }
 
 /// Whose unique columns.
@@ -65,6 +76,7 @@ impl Store for Handle {
                 unique: declared.unique,
                 sink: target.sink.clone(),
                 broken: Cell::new(false),
+                server: self.0.database.server(),
                 open: RefCell::default(),
             });
             Ok(session)
@@ -80,6 +92,8 @@ struct Session {
     unique: Vec<String>,
     sink: Arc<str>,
     broken: Cell<bool>,
+    /// The server it is with.
+    server: u64,
     open: RefCell<Open>,
 }
 
@@ -95,16 +109,24 @@ struct Open {
 
 impl Session {
     /// A session that got no answer is not used again.
-    fn broken_by(&self, error: Error) -> Error {
-        if error.class == Class::Transient {
-            self.broken.set(true);
-        }
-        error
+    fn broken_by(&self, unanswered: Unanswered) -> Error {
+        self.broken.set(self.broken.get() || unanswered.cut);
+        unanswered.error
     }
 
     async fn reach(&self, what: &str) -> Result<(), Error> {
         let reached = self.table.way.reach(what, limits::STATEMENT_WAIT_MAX).await;
-        reached.map_err(|error| self.broken_by(error))
+        reached.map_err(|unanswered| self.broken_by(unanswered))?;
+        self.same_server()
+    }
+
+    /// Fails on a session with a server that is gone.
+    fn same_server(&self) -> Result<(), Error> {
+        if self.server == self.table.database.server() {
+            return Ok(());
+        }
+        self.broken.set(true);
+        Err(Error::new(Class::Transient, "the connection is closed: the server has shut down"))
     }
 
     /// Takes `range` of `rows` into the transaction, up to the first that is refused.
@@ -160,19 +182,23 @@ impl Session {
 
     /// All of the transaction, or nothing.
     fn apply(&self) -> Result<(), Error> {
+        self.same_server()?;
         let Open { rows, letters, advances, .. } = self.open.take();
-        let append = || {
-            let mut content = self.table.content.lock().unwrap_or_else(PoisonError::into_inner);
-            for (row, keys) in rows {
-                content.rows.push(row);
-                content.keys.extend(keys);
-            }
-        };
+        let append = || self.table.append(rows);
         if self.table.database.commit(&self.sink, &advances, letters, append) {
             return Ok(());
         }
         // A claim that came meanwhile would have waited for the offsets' rows, and then ended this session.
+        self.broken.set(true);
         Err(Error::new(Class::Transient, "commit: terminating connection due to administrator command"))
+    }
+
+    /// Leaves the transaction to the server, which commits it so much later.
+    fn orphan(&self, after: Duration) {
+        let Open { rows, letters, advances, .. } = self.open.take();
+        let (table, due) = (self.table.clone(), self.table.way.clock.now() + after);
+        let apply = Box::new(move || table.append(rows));
+        self.table.database.orphan(Orphan { due, sink: self.sink.clone(), advances, letters, apply });
     }
 }
 
@@ -187,6 +213,11 @@ impl Transact for Session {
 
     fn ping(&self) -> LocalBoxFuture<'_, Result<(), Error>> {
         self.reach("look whether it is there").boxed_local()
+    }
+
+    /// Nobody alters it.
+    fn fits<'a>(&'a self, _: &'a Target) -> LocalBoxFuture<'a, Result<(), Error>> {
+        std::future::ready(Ok(())).boxed_local()
     }
 
     fn step(&self, step: Step) -> LocalBoxFuture<'_, Result<(), Error>> {
@@ -238,9 +269,13 @@ impl Transact for Session {
     ) -> LocalBoxFuture<'a, Result<(), Failure>> {
         async move {
             self.reach("advance the offsets").await?;
-            if !self.table.database.hits(&self.sink, advances) {
-                return Err(Failure::Missed);
-            }
+            let moved = self.table.database.advance_within(&self.sink, advances);
+            let limit = limits::STATEMENT_WAIT_MAX;
+            let Ok(moved) = self.table.way.clock.timeout(limit, moved).await else {
+                self.broken.set(true);
+                return Err(Error::new(Class::Transient, format!("no answer within {limit:?}")).into());
+            };
+            moved?;
             self.open.borrow_mut().advances.extend_from_slice(advances);
             Ok(())
         }
@@ -249,8 +284,9 @@ impl Transact for Session {
 
     fn commit(&self) -> LocalBoxFuture<'_, Result<(), Failure>> {
         async move {
-            let committed = self.table.way.apply("commit", limits::COMMIT_WAIT_MAX, || self.apply()).await;
-            committed.map_err(|error| Failure::Failed(self.broken_by(error)))
+            let (apply, later) = (|| self.apply(), |after| self.orphan(after));
+            let committed = self.table.way.commit("commit", limits::COMMIT_WAIT_MAX, apply, later).await;
+            committed.map_err(|unanswered| Failure::Failed(self.broken_by(unanswered)))
         }
         .boxed_local()
     }

@@ -26,7 +26,7 @@ pub(super) struct Client(pub(super) Arc<Topic>);
 
 impl Deliver for Client {
     fn ping<'a>(&'a self, _: &'a str) -> LocalBoxFuture<'a, Result<(), Error>> {
-        Box::pin(self.0.way.reach("look whether it is there", ANSWER_WAIT_MAX))
+        Box::pin(async { Ok(self.0.way.reach("look whether it is there", ANSWER_WAIT_MAX).await?) })
     }
 
     fn deliver<'a>(
@@ -50,7 +50,7 @@ impl Deliver for Client {
                 }
                 Ok(refused)
             };
-            self.0.way.apply(&what, ANSWER_WAIT_MAX, keep).await
+            Ok(self.0.way.apply(&what, ANSWER_WAIT_MAX, keep).await?)
         })
     }
 }

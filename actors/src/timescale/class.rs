@@ -2,6 +2,7 @@
 //!
 //! Deliberately absent: retries. The class alone decides, elsewhere.
 
+use crate::tls;
 use aqueduct_engine::{Class, Error};
 use tokio_postgres::error::SqlState;
 
@@ -44,9 +45,11 @@ pub fn classify(doing: &str, error: &tokio_postgres::Error) -> Error {
 /// Errors of the driver itself: sockets, TLS, login.
 fn without_state(doing: &str, error: &tokio_postgres::Error) -> Error {
     let chain = chain(error);
-    let class = if error.is_closed() || find_io(error) {
+    let class = if tls::is_refusal(error) {
+        Class::Config
+    } else if error.is_closed() || find_io(error) {
         Class::Transient
-    } else if chain.contains("tls") || chain.contains("certificate") || chain.contains("authentication") {
+    } else if CONFIGURATION.iter().any(|word| chain.contains(word)) {
         Class::Config
     } else {
         Class::Bug
@@ -57,6 +60,10 @@ fn without_state(doing: &str, error: &tokio_postgres::Error) -> Error {
     };
     Error::new(class, format!("{doing}: {chain}{remedy}"))
 }
+
+/// The driver has no codes for what it refuses by itself: its words for a server without TLS, a login it cannot do, a
+/// password that nobody gave.
+const CONFIGURATION: [&str; 4] = ["TLS", "certificate", "authentication", "invalid configuration"];
 
 fn find_io(error: &tokio_postgres::Error) -> bool {
     let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);

@@ -4,8 +4,8 @@
 //! used again: what the server did with the last request is unknown.
 
 use super::class::classify;
-use super::limits;
-use super::sslmode;
+use super::{hosts, limits, sslmode};
+use crate::secret;
 use crate::tls;
 use aqueduct_engine::limits::CONTACT_WAIT_MAX;
 use aqueduct_engine::task::{self, Task};
@@ -14,14 +14,17 @@ use aqueduct_topology::model::TimescaleConnection;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use secrecy::{ExposeSecret, SecretString};
-use std::future::Future;
+use std::collections::VecDeque;
+use std::future::{Future, poll_fn};
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_postgres::config::{SslMode, TargetSessionAttrs};
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, Config, NoTls, Row, SimpleQueryMessage};
+use tokio_postgres::{AsyncMessage, Client, Config, NoTls, Row, SimpleQueryMessage};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 /// What every session is set to: the server drops us when we vanish, and says so when it waits for a lock. A name
@@ -78,48 +81,64 @@ impl Connector {
 
     /// A connection for the calling actor alone; it ends when dropped.
     pub async fn connect(&self) -> Result<Connection, Error> {
-        let (client, driver) = self.open().await?;
+        let (client, driver, warnings) = self.open().await?;
         let driver = Driver::Owned(task::spawn("timescale connection", driver));
-        self.finish(client, driver).await
+        self.finish(client, driver, warnings).await
     }
 
     /// A connection for the pool, which opens them on tasks of its own.
     #[expect(clippy::disallowed_methods, reason = "bb8 calls this outside any arbiter's local set")]
     pub(super) async fn connect_pooled(&self) -> Result<Connection, Error> {
-        let (client, driver) = self.open().await?;
+        let (client, driver, warnings) = self.open().await?;
         let guarded = AssertUnwindSafe(driver).catch_unwind().map(|ended| {
             if ended.is_err() {
                 tracing::error!(task = "timescale connection", "task panicked");
             }
         });
         let driver = Driver::Pooled(tokio::spawn(guarded));
-        self.finish(client, driver).await
+        self.finish(client, driver, warnings).await
     }
 
-    async fn finish(&self, client: Client, driver: Driver) -> Result<Connection, Error> {
+    async fn finish(&self, client: Client, driver: Driver, warnings: Warnings) -> Result<Connection, Error> {
         let clock = self.clock.clone();
-        let connection = Connection { client, driver, clock, broken: AtomicBool::new(false) };
+        let connection = Connection { client, driver, clock, broken: AtomicBool::new(false), warnings };
         let defaults = connection.client.batch_execute(SESSION_DEFAULTS);
         connection.within("set up a session", limits::STATEMENT_WAIT_MAX, defaults).await?;
         Ok(connection)
     }
 
-    async fn open(&self) -> Result<(Client, BoxFuture<'static, ()>), Error> {
-        let config = self.config()?;
-        let place = place(&config);
-        let doing = format!("connect to {place}");
+    /// Asks one host after the other until one takes writes.
+    async fn open(&self) -> Result<(Client, BoxFuture<'static, ()>, Warnings), Error> {
+        let warnings = Warnings::default();
+        let mut refused = Vec::new();
+        for config in self.configs()? {
+            match self.open_host(&config, &warnings).await {
+                Ok((client, driver)) => return Ok((client, driver, warnings)),
+                Err(error) => refused.push(error),
+            }
+        }
+        Err(hosts::refused(refused))
+    }
+
+    /// Each host has a limit of its own: one that is silent must not keep us from the next.
+    async fn open_host(
+        &self,
+        config: &Config,
+        warnings: &Warnings,
+    ) -> Result<(Client, BoxFuture<'static, ()>), Error> {
+        let doing = format!("connect to {}", hosts::place(config));
         let tls = self.connection.tls.as_ref();
         let (_, check) = sslmode::mode(self.sslmode.as_deref(), tls)?;
         let opened = async {
             if config.get_ssl_mode() == SslMode::Disable {
                 let (client, driver) =
                     config.connect(NoTls).await.map_err(|error| classify(&doing, &error))?;
-                Ok((client, drive(driver)))
+                Ok((client, drive(driver, warnings.clone())))
             } else {
                 let connector = MakeRustlsConnect::new(tls::client(check, tls)?);
                 let (client, driver) =
                     config.connect(connector).await.map_err(|error| classify(&doing, &error))?;
-                Ok((client, drive(driver)))
+                Ok((client, drive(driver, warnings.clone())))
             }
         };
         match self.clock.timeout(limits::CONNECT_WAIT_MAX, opened).await {
@@ -128,42 +147,62 @@ impl Connector {
         }
     }
 
-    /// The driver's configuration, with the password as it is now.
-    fn config(&self) -> Result<Config, Error> {
-        let mut config = parse(self.url.expose_secret())?;
+    /// The driver's configuration for each host, with the password as it is now.
+    fn configs(&self) -> Result<Vec<Config>, Error> {
+        let mut configs = hosts::each(&parse(self.url.expose_secret())?);
         let (mode, _) = sslmode::mode(self.sslmode.as_deref(), self.connection.tls.as_ref())?;
-        config
-            .ssl_mode(mode)
-            .application_name(&*self.session)
-            .target_session_attrs(TargetSessionAttrs::ReadWrite)
-            .connect_timeout(limits::CONNECT_WAIT_MAX / 2)
-            .tcp_user_timeout(limits::TCP_USER_TIMEOUT)
-            .keepalives(true)
-            .keepalives_idle(Duration::from_secs(10))
-            .keepalives_interval(Duration::from_secs(5))
-            .keepalives_retries(3);
-        if let Some(file) = &self.connection.password_file {
-            let password = std::fs::read_to_string(file).map_err(|error| {
-                Error::new(Class::Config, format!("password_file {}: {error}", file.display()))
-            })?;
-            config.password(password.trim_end_matches(['\r', '\n']));
+        let password = self.connection.password_file.as_deref().map(read_password).transpose()?;
+        for config in &mut configs {
+            config
+                .ssl_mode(mode)
+                .application_name(&*self.session)
+                .target_session_attrs(TargetSessionAttrs::ReadWrite)
+                .connect_timeout(limits::CONNECT_WAIT_MAX / 2)
+                .tcp_user_timeout(limits::TCP_USER_TIMEOUT)
+                .keepalives(true)
+                .keepalives_idle(Duration::from_secs(10))
+                .keepalives_interval(Duration::from_secs(5))
+                .keepalives_retries(3);
+            if let Some(password) = &password {
+                config.password(password.expose_secret());
+            }
         }
-        Ok(config)
+        Ok(configs)
     }
 }
 
+fn read_password(file: &Path) -> Result<SecretString, Error> {
+    secret::read(file)
+        .map_err(|error| Error::new(Class::Config, format!("password_file {}: {error}", file.display())))
+}
+
+/// What the server warned of, until somebody asks.
+type Warnings = Arc<Mutex<VecDeque<String>>>;
+
 /// Runs the connection until it ends.
-fn drive<S, T>(driver: tokio_postgres::Connection<S, T>) -> BoxFuture<'static, ()>
+fn drive<S, T>(mut driver: tokio_postgres::Connection<S, T>, warnings: Warnings) -> BoxFuture<'static, ()>
 where
-    tokio_postgres::Connection<S, T>: Future<Output = Result<(), tokio_postgres::Error>> + Send + 'static,
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    driver
-        .map(|ended| {
-            if let Err(error) = ended {
-                tracing::debug!(%error, "timescale connection ended");
+    async move {
+        loop {
+            match poll_fn(|cx| driver.poll_message(cx)).await {
+                Some(Ok(AsyncMessage::Notice(notice))) if notice.severity() == "WARNING" => {
+                    tracing::debug!(warning = notice.message(), "the database warns");
+                    let mut warnings = warnings.lock().unwrap_or_else(PoisonError::into_inner);
+                    warnings.push_back(notice.message().to_owned());
+                    if warnings.len() > limits::WARNINGS_MAX {
+                        warnings.pop_front();
+                    }
+                }
+                Some(Ok(_)) => {}
+                Some(Err(error)) => return tracing::debug!(%error, "timescale connection ended"),
+                None => return,
             }
-        })
-        .boxed()
+        }
+    }
+    .boxed()
 }
 
 fn parse(url: &str) -> Result<Config, Error> {
@@ -192,27 +231,6 @@ fn without_sslmode(url: &str) -> (String, Option<String>) {
     ([base, mark, &kept.join("&")].concat(), sslmode)
 }
 
-/// Where to, for messages: hosts, ports, database and user, never a password.
-fn place(config: &Config) -> String {
-    use tokio_postgres::config::Host;
-    let ports = config.get_ports();
-    let hosts: Vec<String> = config
-        .get_hosts()
-        .iter()
-        .enumerate()
-        .map(|(index, host)| {
-            let name = match host {
-                Host::Tcp(name) => name.clone(),
-                Host::Unix(path) => path.display().to_string(),
-            };
-            let port = ports.get(index).or(ports.first()).copied().unwrap_or(5432);
-            format!("{name}:{port}")
-        })
-        .collect();
-    let database = config.get_dbname().or(config.get_user()).unwrap_or("postgres");
-    format!("timescale at {}/{database} as {}", hosts.join(","), config.get_user().unwrap_or("?"))
-}
-
 /// `aqueduct/<topology>/<node>/<token>`, cut so that the token survives PostgreSQL's limit.
 fn session_name(topology: &str, node: &str, token: u32) -> String {
     let room = (limits::APPLICATION_NAME_BYTES_MAX - "aqueduct///".len() - 8) / 2;
@@ -237,6 +255,7 @@ pub struct Connection {
     driver: Driver,
     clock: Clock,
     broken: AtomicBool,
+    warnings: Warnings,
 }
 
 impl Connection {
@@ -250,19 +269,24 @@ impl Connection {
         self.broken.load(Ordering::Relaxed) || self.client.is_closed()
     }
 
+    /// What the server has warned of since this was last asked.
+    pub fn take_warnings(&self) -> Vec<String> {
+        self.warnings.lock().unwrap_or_else(PoisonError::into_inner).drain(..).collect()
+    }
+
     /// Fails unless the server answers soon, and still takes writes: one that was demoted beneath us does not say so.
     pub async fn ping(&self) -> Result<(), Error> {
-        let asked = self.client.simple_query("SELECT pg_catalog.pg_is_in_recovery()");
+        let asked = self.client.simple_query("SHOW transaction_read_only");
         let answer = self.within("look whether it is there", CONTACT_WAIT_MAX, asked).await?;
-        let in_recovery = answer.iter().any(|message| match message {
-            SimpleQueryMessage::Row(row) => row.get(0) == Some("t"),
+        let read_only = answer.iter().any(|message| match message {
+            SimpleQueryMessage::Row(row) => row.get(0) != Some("off"),
             _ => false,
         });
-        if in_recovery {
+        if read_only {
             self.broken.store(true, Ordering::Relaxed);
             return Err(Error::new(
                 Class::Transient,
-                "the database has become a standby; looking for the primary",
+                "the server has become read-only, a standby or a demoted primary; looking for the primary",
             ));
         }
         Ok(())
@@ -404,10 +428,10 @@ mod tests {
         let with_file =
             TimescaleConnection { password_file: Some(file.clone()), ..connection("postgres://u@h/d") };
         let connector = Connector::new(&with_file, "t", "n", Clock::system()).unwrap();
-        assert_eq!(connector.config().unwrap_err().class, Class::Config);
+        assert_eq!(connector.configs().unwrap_err().class, Class::Config);
         for password in ["first", "second"] {
             std::fs::write(&file, format!("{password}\n")).unwrap();
-            assert_eq!(connector.config().unwrap().get_password(), Some(password.as_bytes()));
+            assert_eq!(connector.configs().unwrap()[0].get_password(), Some(password.as_bytes()));
         }
     }
 }

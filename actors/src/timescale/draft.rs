@@ -211,15 +211,20 @@ fn suggested_index(need: &Need<'_>) -> String {
 
 fn grants(table: &TableName) -> String {
     let mut sql = String::from(
-        "-- What the role of `aqueduct run` needs. A database without a role `aqueduct_writer` (one user for all) needs none.\n",
+        "-- What the roles of least privilege need, where they are: a node writes as a member of the first, whoever only\n\
+         -- looks is one of the second.\n",
     );
-    push(
-        &mut sql,
-        format_args!(
-            "DO $grants$\nBEGIN\n    IF EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'aqueduct_writer') THEN\n        GRANT USAGE ON SCHEMA {} TO aqueduct_writer;\n        GRANT SELECT, INSERT ON {table} TO aqueduct_writer;\n    END IF;\nEND\n$grants$;\n",
-            table.schema
-        ),
-    );
+    sql.push_str("DO $grants$\nBEGIN\n");
+    for (role, privileges) in [("aqueduct_writer", "SELECT, INSERT"), ("aqueduct_reader", "SELECT")] {
+        push(
+            &mut sql,
+            format_args!(
+                "    IF EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = '{role}') THEN\n        GRANT USAGE ON SCHEMA {} TO {role};\n        GRANT {privileges} ON {table} TO {role};\n    END IF;\n",
+                table.schema
+            ),
+        );
+    }
+    sql.push_str("END\n$grants$;\n");
     sql
 }
 

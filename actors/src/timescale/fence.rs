@@ -2,6 +2,7 @@
 
 use super::connect::Connection;
 use super::limits;
+use aqueduct_engine::planted::{Bug, planted};
 use aqueduct_engine::{Claim, Error, Owner, PartitionKey};
 use std::sync::Arc;
 use tokio_postgres::Statement;
@@ -19,6 +20,15 @@ pub struct Advance {
     pub previous: i64,
     /// What stands there afterwards.
     pub next: i64,
+}
+
+impl Advance {
+    /// Whether it finds what it expects: the condition of [`ADVANCE`], for a store without SQL.
+    pub(crate) fn hits(&self, stored: &Stored) -> bool {
+        let expected =
+            (stored.epoch, stored.owner, stored.next_offset) == (self.epoch, self.owner, self.previous);
+        expected || planted(Bug::RemovesTheFence)
+    }
 }
 
 /// What the database has of one sink's partition.
@@ -48,6 +58,7 @@ pub enum Verdict {
 /// Judges what is stored beside our `claim`; `durable` is the highest offset we know was committed.
 pub fn judge(stored: Option<&Stored>, claim: &Claim, durable: i64) -> Verdict {
     match stored {
+        Some(stored) if planted(Bug::RemovesTheFence) => Verdict::Ours(stored.next_offset),
         None => Verdict::ClaimLost,
         Some(stored) if stored.epoch < claim.epoch => Verdict::ClaimLost,
         Some(stored) if stored.epoch > claim.epoch || stored.owner != claim.owner => Verdict::Fenced,

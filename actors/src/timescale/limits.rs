@@ -40,6 +40,8 @@ pub const HEAL_RECORDS_MAX: i64 = bounds::HEAL_RECORDS_MAX as i64;
 pub const REBUILD_WAIT_MAX: Duration = Duration::from_secs(600);
 /// Longest application name PostgreSQL keeps.
 pub const APPLICATION_NAME_BYTES_MAX: usize = 63;
+/// Warnings of the server that a connection keeps until somebody asks.
+pub const WARNINGS_MAX: usize = 32;
 
 const _: () =
     assert!(LOCK_WAIT_MAX.as_secs() < STATEMENT_WAIT_MAX.as_secs(), "the server's answer comes first");

@@ -11,6 +11,7 @@ pub mod class;
 pub mod connect;
 pub mod draft;
 pub mod fence;
+mod hosts;
 pub mod identifier;
 pub mod letters;
 pub mod limits;

@@ -24,19 +24,7 @@ impl ManageConnection for Opener {
     }
 
     async fn is_valid(&self, connection: &mut Connection) -> Result<(), Error> {
-        let doing = "check a connection";
-        let answer = connection.client().query_one(
-            "SELECT pg_catalog.pg_is_in_recovery() OR pg_catalog.current_setting('transaction_read_only')::bool",
-            &[],
-        );
-        let read_only: bool = connection.within(doing, limits::STATEMENT_WAIT_MAX, answer).await?.get(0);
-        if read_only {
-            return Err(Error::new(
-                Class::Transient,
-                "the server is read-only: a standby, or a demoted primary",
-            ));
-        }
-        Ok(())
+        connection.ping().await
     }
 
     fn has_broken(&self, connection: &mut Connection) -> bool {

@@ -132,6 +132,15 @@ pub const TABLE_COLUMNS: &str = "\
       AND c.relkind IN ('r', 'p', 'v', 'f') \
     ORDER BY a.attnum";
 
+/// Changes when one of the named columns of a table does (its name, its type, its modifier, whether it is there), and when
+/// another one begins or ceases to need a value that nobody gives it.
+pub const TABLE_SHAPE: &str = "\
+    SELECT pg_catalog.string_agg(pg_catalog.concat_ws(' ', a.attname, a.atttypid, a.atttypmod), ',' ORDER BY a.attname) \
+    FROM pg_catalog.pg_attribute a \
+    WHERE a.attrelid = pg_catalog.to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped \
+      AND (a.attname = ANY ($2::text[]) \
+           OR a.attnotnull AND NOT a.atthasdef AND a.attidentity = '' AND a.attgenerated = '')";
+
 /// The columns of each unique index of a table, sorted.
 pub const UNIQUE_KEYS: &str = "\
     SELECT ARRAY(SELECT a.attname::text FROM pg_catalog.pg_attribute a \

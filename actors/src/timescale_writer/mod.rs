@@ -15,6 +15,8 @@ pub(crate) mod fault;
 mod gather;
 mod numeric;
 mod positions;
+#[cfg(test)]
+mod rebalance;
 pub(crate) mod rows;
 pub(crate) mod session;
 pub(crate) mod store;
@@ -22,10 +24,12 @@ pub(crate) mod table;
 mod transaction;
 
 use crate::Services;
-use crate::timescale::{Identifier, TableName, limits};
+use crate::timescale::{Identifier, Stored, TableName, limits};
 use aqueduct_engine::clock::Instant;
+use aqueduct_engine::invariants;
 use aqueduct_engine::limits::CONTACT_EVERY;
-use aqueduct_engine::{Actor, Claims, Class, Context, Error, Factory, Lease, PartitionKey};
+use aqueduct_engine::planted::{Bug, planted};
+use aqueduct_engine::{Actor, Claim, Claims, Class, Context, Error, Factory, Lease, Loss, PartitionKey};
 use aqueduct_topology::model::{self, Column, Flush, Kind, Policy, TimescaleWriter};
 use futures::FutureExt;
 use futures::future::LocalBoxFuture;
@@ -96,6 +100,8 @@ struct Spec {
 struct Writer {
     spec: Spec,
     session: Option<Box<dyn Transact>>,
+    /// The session was opened since it was last seen that the database has all that was settled.
+    unproven: bool,
     positions: Positions,
 }
 
@@ -114,7 +120,7 @@ impl Actor for Writer {
 
 impl Writer {
     fn new(spec: Spec) -> Self {
-        Self { spec, session: None, positions: Positions::default() }
+        Self { spec, session: None, unproven: true, positions: Positions::default() }
     }
 
     async fn work(&mut self, cx: &mut Context) -> Result<(), Error> {
@@ -125,6 +131,7 @@ impl Writer {
             Ok(())
         })
         .await?;
+        self.look_back(cx).await?;
         let mut pending = Pending::default();
         let mut waiting_since = cx.clock.now();
         loop {
@@ -140,6 +147,9 @@ impl Writer {
                 },
             };
             let Some(lease) = lease else {
+                if planted(Bug::LeavesTheLastBatch) {
+                    return Ok(());
+                }
                 self.flush(cx, &mut pending).await?;
                 return Ok(());
             };
@@ -148,7 +158,7 @@ impl Writer {
                     pending.add(Held { lease, claim }, since, &self.spec.flush);
                 }
                 // Released, or claimed anew: it will be read again by whoever owns it.
-                _ => lease.settle(),
+                _ => lease.discard(),
             }
             if pending.is_full(&self.spec.flush) {
                 waiting_since = self.flush(cx, &mut pending).await?;
@@ -180,6 +190,7 @@ impl Writer {
     /// While nothing comes, asks the database whether it is there: an outage shows before it is in the way.
     async fn keep_contact(&mut self, cx: &mut Context) -> Result<(), Error> {
         let (session, spec, positions) = (&mut self.session, &self.spec, &mut self.positions);
+        let unproven = &mut self.unproven;
         cx.until_ok(limits::ATTEMPT_WAIT_MAX, async || {
             *session = match session.take().filter(|session| !session.is_broken()) {
                 Some(known) => {
@@ -188,12 +199,71 @@ impl Writer {
                 }
                 None => {
                     positions.doubt();
+                    *unproven = true;
                     Some(spec.store.open(&spec.target).await?)
                 }
             };
             Ok(())
         })
-        .await
+        .await?;
+        self.look_back(cx).await
+    }
+
+    /// On a new connection: whether the database still has what this process has settled. One that took over after a
+    /// failover may lack the last commits, and no batch may come for long to betray it.
+    async fn look_back(&mut self, cx: &mut Context) -> Result<(), Error> {
+        if !std::mem::take(&mut self.unproven) {
+            return Ok(());
+        }
+        let mut settled = Vec::new();
+        let positions = cx.ledger.positions();
+        for claim in cx.claims.all() {
+            let Some(start) = claim.sinks.get(&self.spec.target.sink) else { continue };
+            let own = positions.iter().find(|position| {
+                Some(position.sink) == cx.sink && (&position.key, position.epoch) == (&claim.key, claim.epoch)
+            });
+            // What a best-effort branch was passed over counts as settled there, and is not durable.
+            let told = own.filter(|_| self.spec.required).map(|position| position.next);
+            let reached = told.max(self.positions.durable(&claim)).map_or(*start, |next| next.max(*start));
+            settled.push((claim, reached));
+        }
+        if settled.is_empty() {
+            return Ok(());
+        }
+        let (session, spec) = (&mut self.session, &self.spec);
+        let keys: Vec<&PartitionKey> = settled.iter().map(|(claim, _)| &claim.key).collect();
+        let stored = cx
+            .until_ok(limits::ATTEMPT_WAIT_MAX, async || {
+                let known = match session.take().filter(|session| !session.is_broken()) {
+                    Some(known) => known,
+                    None => spec.store.open(&spec.target).await?,
+                };
+                let stored = known.stored(&spec.target, &keys).await;
+                *session = Some(known);
+                stored
+            })
+            .await?;
+        for ((claim, settled), stored) in settled.iter().zip(stored) {
+            if let Err(loss) = self.positions.look_back(claim, stored.as_ref(), *settled) {
+                self.tell_loss(claim, loss, stored.as_ref(), &cx.claims);
+            }
+        }
+        Ok(())
+    }
+
+    fn tell_loss(&self, claim: &Claim, loss: Loss, stored: Option<&Stored>, claims: &Claims) {
+        let Claim { key, epoch, .. } = claim;
+        tracing::warn!(
+            sink = &*self.spec.target.sink,
+            source = &*key.source,
+            topic = &*key.topic,
+            partition = key.partition,
+            epoch,
+            ?loss,
+            ?stored,
+            "the claim does not hold: nothing of it is written, its source claims anew"
+        );
+        claims.request_rewind(key, *epoch, loss);
     }
 
     /// Makes `pending` durable and settles it; says when it began.
@@ -216,11 +286,17 @@ impl Writer {
         }
         for Held { lease, claim } in std::mem::take(pending).held {
             if self.positions.is_lost(&claim) {
-                lease.settle();
+                lease.discard();
             } else {
+                let (next, durable) = (lease.origin.next, self.positions.durable(&claim));
+                assert!(
+                    durable.is_some_and(|durable| invariants::is_durable(next, durable)),
+                    "settled to {next}, durable to {durable:?}"
+                );
                 cx.settle_written(lease);
             }
         }
+        self.look_back(cx).await?;
         Ok(begun)
     }
 
@@ -230,6 +306,7 @@ impl Writer {
             Some(session) => session,
             None => {
                 self.positions.doubt();
+                self.unproven = true;
                 self.spec.store.open(&self.spec.target).await?
             }
         };
@@ -289,19 +366,7 @@ impl Writer {
                     );
                 }
                 Ok(_) => {}
-                Err(loss) => {
-                    tracing::warn!(
-                        sink = &*target.sink,
-                        source = &*key.source,
-                        topic = &*key.topic,
-                        partition = key.partition,
-                        epoch,
-                        ?loss,
-                        ?stored,
-                        "the claim does not hold: nothing of it is written, its source claims anew"
-                    );
-                    claims.request_rewind(key, epoch, loss);
-                }
+                Err(loss) => self.tell_loss(&batch.claim, loss, stored.as_ref(), claims),
             }
         }
         Ok(())

@@ -6,6 +6,8 @@
 use super::rows::Piece;
 use crate::timescale::fence::{Verdict, judge};
 use crate::timescale::{Advance, Stored};
+use aqueduct_engine::invariants;
+use aqueduct_engine::planted::{Bug, planted};
 use aqueduct_engine::{Claim, Lease, Loss, PartitionKey};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -37,6 +39,9 @@ pub(super) struct Positions {
 impl Positions {
     /// Nothing is certain any more.
     pub(super) fn doubt(&mut self) {
+        if planted(Bug::DoubtsNothing) {
+            return;
+        }
         for position in self.known.values_mut() {
             position.certain = false;
         }
@@ -68,28 +73,51 @@ impl Positions {
         sink: &str,
     ) -> Result<i64, Loss> {
         let claim = &batch.claim;
-        let known = self.known.get(&claim.key).filter(|position| position.epoch == claim.epoch);
-        let durable =
-            known.map_or(claim.sinks.get(sink).copied().unwrap_or(claim.start), |known| known.durable);
-        let verdict = match judge(stored, claim, durable) {
+        let verdict = match self.judge(claim, stored, sink) {
             // A successor knows nothing its predecessor committed; what is missing before its first batch betrays it.
-            Verdict::Ours(next) if required && known.is_none() && batch.lease.origin.first > next => {
+            Verdict::Ours(next)
+                if required && self.of(claim).is_none() && batch.lease.origin.first > next =>
+            {
                 Verdict::WentBack
             }
             verdict => verdict,
         };
+        let next = self.held(claim, verdict)?;
+        let position = Position { epoch: claim.epoch, durable: next, certain: true };
+        self.known.insert(claim.key.clone(), position);
+        Ok(next)
+    }
+
+    fn judge(&self, claim: &Claim, stored: Option<&Stored>, sink: &str) -> Verdict {
+        let begun = claim.sinks.get(sink).copied().unwrap_or(claim.start);
+        judge(stored, claim, self.of(claim).map_or(begun, |known| known.durable))
+    }
+
+    fn of(&self, claim: &Claim) -> Option<&Position> {
+        self.known.get(&claim.key).filter(|position| position.epoch == claim.epoch)
+    }
+
+    /// What stands there, if the claim holds.
+    fn held(&mut self, claim: &Claim, verdict: Verdict) -> Result<i64, Loss> {
         let loss = match verdict {
-            Verdict::Ours(next) => {
-                let position = Position { epoch: claim.epoch, durable: next, certain: true };
-                self.known.insert(claim.key.clone(), position);
-                return Ok(next);
-            }
+            Verdict::Ours(next) => return Ok(next),
             Verdict::Fenced => Loss::Fenced,
             Verdict::WentBack | Verdict::ClaimLost => Loss::WentBack,
         };
         self.known.remove(&claim.key);
         self.lost.insert(claim.key.clone(), claim.epoch);
         Err(loss)
+    }
+
+    /// Takes in what is stored where this process had settled all up to `settled` under `claim`, whoever did. `Err`: it does
+    /// not hold.
+    pub(super) fn look_back(
+        &mut self,
+        claim: &Claim,
+        stored: Option<&Stored>,
+        settled: i64,
+    ) -> Result<(), Loss> {
+        self.held(claim, judge(stored, claim, settled)).map(drop)
     }
 
     /// What of `held` is still to be written, and how the offsets move with it.
@@ -106,12 +134,25 @@ impl Positions {
                 next: durable,
             });
             let offsets = lease.row_offsets();
-            let start = offsets.partition_point(|offset| *offset < advance.next);
+            let reached = if planted(Bug::WritesAgain) { i64::MIN } else { advance.next };
+            let start = offsets.partition_point(|offset| *offset < reached);
             pieces.push(Piece { batch: lease, start, length: offsets.len() - start });
             advance.next = advance.next.max(lease.origin.next);
         }
+        for Piece { batch, start, length } in &pieces {
+            let (rows, advance) =
+                (&batch.row_offsets()[*start..*start + *length], &advances[&batch.origin.key]);
+            let moves = (advance.previous, advance.next);
+            assert!(invariants::rides_with(rows, moves), "rows outside of {advance:?}");
+        }
         let moved = advances.into_values().filter(|advance| advance.next > advance.previous).collect();
         (pieces, moved)
+    }
+
+    /// Below which everything of that claim is durable, as far as we know.
+    pub(super) fn durable(&self, claim: &Claim) -> Option<i64> {
+        let known = self.known.get(&claim.key).filter(|position| position.epoch == claim.epoch);
+        known.map(|position| position.durable)
     }
 
     /// They were committed.

@@ -2,7 +2,7 @@
 
 use super::encode::{HEADER, TRAILER};
 use super::rows::Rows;
-use super::store::{Failure, First, Refused, Rejections, Step, Store, Target, Transact};
+use super::store::{Failure, First, Refused, Rejections, Step, Store, Target, Transact, all_hit};
 use super::table::{self, Plan};
 use crate::timescale::class::condition_name;
 use crate::timescale::connect::Refusal;
@@ -14,6 +14,7 @@ use futures::{FutureExt, SinkExt};
 use std::ops::Range;
 use std::pin::pin;
 use tokio_postgres::Statement;
+use tokio_postgres::types::ToSql;
 
 const BEGIN: &str = "BEGIN";
 const BEGIN_STRICTLY: &str = "BEGIN; SET CONSTRAINTS ALL IMMEDIATE";
@@ -80,12 +81,50 @@ pub(crate) struct Session {
     advance: Statement,
     /// Moves staged rows into the table, under `unique`.
     staged: Option<Statement>,
+    shape: Shape,
+}
+
+/// The table as it was when the plan was made.
+#[derive(Debug)]
+struct Shape {
+    statement: Statement,
+    /// Quoted.
+    table: String,
+    columns: Vec<String>,
+    found: Option<String>,
+}
+
+impl Shape {
+    async fn read(connection: &Connection, target: &Target) -> Result<Self, Error> {
+        let statement = prepare(connection, target, sql::TABLE_SHAPE).await?;
+        let columns = target.columns.iter().map(|column| column.name.clone()).collect();
+        let mut shape = Self { statement, table: target.table.to_string(), columns, found: None };
+        let doing = format!("look at `{}`", target.table.plain());
+        shape.found = connection.within(&doing, limits::STATEMENT_WAIT_MAX, shape.ask(connection)).await?;
+        Ok(shape)
+    }
+
+    async fn ask(&self, connection: &Connection) -> Result<Option<String>, tokio_postgres::Error> {
+        let params: [&(dyn ToSql + Sync); 2] = [&self.table, &self.columns];
+        Ok(connection.client().query_one(&self.statement, &params).await?.get(0))
+    }
+
+    /// An error if the table is another one by now.
+    fn is(&self, now: &Option<String>, target: &Target) -> Result<(), Error> {
+        if *now == self.found {
+            return Ok(());
+        }
+        let message = format!("table `{}` was altered; looking at it anew", target.table.plain());
+        Err(Error::new(Class::Transient, message))
+    }
 }
 
 impl Session {
     /// Connects, compares the table with the rows, prepares.
     pub(crate) async fn open(timescale: &Timescale, target: &Target) -> Result<Self, Error> {
         let connection = timescale.connect().await?;
+        // Before the plan: altered in between, it shows.
+        let shape = Shape::read(&connection, target).await?;
         let plan = table::check(&connection, &target.table, &target.columns, &target.unique).await?;
         let unique = !target.unique.is_empty();
         let copy = if unique {
@@ -103,7 +142,7 @@ impl Session {
             None
         };
         let advance = prepare(&connection, target, fence::ADVANCE).await?;
-        Ok(Self { connection, plan, copy, advance, staged })
+        Ok(Self { connection, plan, copy, advance, staged, shape })
     }
 
     /// What it speaks on: further statements of the same transaction.
@@ -114,9 +153,16 @@ impl Session {
     /// Moves the offsets; all of them or it is a miss.
     async fn move_offsets(&self, target: &Target, advances: &[Advance]) -> Result<(), Failure> {
         let identity = (&*target.topology, &*target.sink);
-        let moved = advance(&self.connection, &self.advance, identity, advances);
-        let hit = self.connection.within("advance the offsets", limits::STATEMENT_WAIT_MAX, moved).await?;
-        if hit == advances.len() as u64 { Ok(()) } else { Err(Failure::Missed) }
+        // Both are sent before either is answered. The COPY's lock keeps the table as it is from here on.
+        let moved = async {
+            let moved = advance(&self.connection, &self.advance, identity, advances);
+            let (hit, shape) = futures::join!(moved, self.shape.ask(&self.connection));
+            Ok((hit?, shape?))
+        };
+        let wait = limits::STATEMENT_WAIT_MAX;
+        let (hit, shape) = self.connection.within("advance the offsets", wait, moved).await?;
+        self.shape.is(&shape, target)?;
+        all_hit(hit as usize, advances)
     }
 
     /// Runs a statement without values.
@@ -187,6 +233,16 @@ impl Transact for Session {
 
     fn ping(&self) -> LocalBoxFuture<'_, Result<(), Error>> {
         self.connection.ping().boxed_local()
+    }
+
+    fn fits<'a>(&'a self, target: &'a Target) -> LocalBoxFuture<'a, Result<(), Error>> {
+        async move {
+            let doing = format!("look at `{}`", target.table.plain());
+            let asked = self.shape.ask(&self.connection);
+            let now = self.connection.within(&doing, limits::STATEMENT_WAIT_MAX, asked).await?;
+            self.shape.is(&now, target)
+        }
+        .boxed_local()
     }
 
     fn step(&self, step: Step) -> LocalBoxFuture<'_, Result<(), Error>> {

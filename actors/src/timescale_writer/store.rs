@@ -6,6 +6,7 @@
 use super::rows::Rows;
 use super::table::Plan;
 use crate::timescale::{Advance, Identifier, Stored, TableName};
+use aqueduct_engine::planted::{Bug, planted};
 use aqueduct_engine::{Error, Letter, PartitionKey};
 use aqueduct_topology::model::Column;
 use futures::future::LocalBoxFuture;
@@ -86,6 +87,12 @@ pub(crate) enum Step {
 /// Offsets of records that a sink rejected, each with the reason.
 pub(crate) type Rejections = Vec<(i64, Arc<str>)>;
 
+/// Every partition of a transaction must hit, or none of it may happen.
+pub(crate) fn all_hit(hit: usize, advances: &[Advance]) -> Result<(), Failure> {
+    let needed = if planted(Bug::TakesAPartForTheWhole) { 1 } else { advances.len() };
+    if hit >= needed { Ok(()) } else { Err(Failure::Missed) }
+}
+
 /// Opens sessions.
 pub(crate) trait Store: Send + Sync {
     /// Connects, compares the table with the rows, prepares.
@@ -103,6 +110,9 @@ pub(crate) trait Transact {
     /// Whether the other side is there, and may be written to.
     fn ping(&self) -> LocalBoxFuture<'_, Result<(), Error>>;
 
+    /// Whether the table still has the columns that [`Transact::plan`] was made for.
+    fn fits<'a>(&'a self, target: &'a Target) -> LocalBoxFuture<'a, Result<(), Error>>;
+
     /// A step without values.
     fn step(&self, step: Step) -> LocalBoxFuture<'_, Result<(), Error>>;
 
@@ -119,7 +129,8 @@ pub(crate) trait Transact {
     fn keep<'a>(&'a self, target: &'a Target, letters: &'a [Letter])
     -> LocalBoxFuture<'a, Result<(), Error>>;
 
-    /// Moves the offsets; all of them or it is a miss.
+    /// Moves the offsets; all of them or it is a miss. Fails unless the table still [fits](Transact::fits): it may have
+    /// been altered until the rows were copied, and cannot be any more.
     fn advance<'a>(
         &'a self,
         target: &'a Target,

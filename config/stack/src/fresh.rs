@@ -93,7 +93,7 @@ impl Stack {
     pub fn create_topic(&self, name: &str, partitions: u32, settings: &[(&str, &str)]) -> Result<(), Error> {
         let doing = || format!("create topic {name}");
         let count = i32::try_from(partitions).map_err(Error::request(doing()))?;
-        let mut topic = NewTopic::new(name, count, TopicReplication::Fixed(1));
+        let mut topic = NewTopic::new(name, count, TopicReplication::Fixed(self.copies()));
         for (key, value) in settings {
             topic = topic.set(key, value);
         }
@@ -129,7 +129,14 @@ impl Stack {
     /// # Errors
     /// The stack has no Kafka.
     pub fn kafka_client(&self) -> Result<ClientConfig, Error> {
-        Ok(kafka::client_config(&self.address(Part::Kafka).ok_or_else(|| without(Part::Kafka))?))
+        Ok(kafka::client_config(&self.brokers().ok_or_else(|| without(Part::Kafka))?))
+    }
+
+    /// A topic is on every broker.
+    fn copies(&self) -> i32 {
+        let own = self.options.own.address(Part::Kafka).is_some();
+        let brokers = self.options.parts.iter().filter(|part| part.is_broker()).count();
+        if own { 1 } else { brokers.try_into().unwrap_or(1) }
     }
 
     fn kafka_admin(&self) -> Result<&AdminClient<DefaultClientContext>, Error> {

@@ -16,6 +16,7 @@ use crate::options::{Options, PRIVATE};
 use crate::part::{Part, Server, timescale};
 use crate::process::ProcessGroup;
 use crate::provision::Software;
+use crate::secured;
 use crate::state::{PartState, State, word};
 use crate::time::Deadline;
 
@@ -86,9 +87,9 @@ impl Instance {
         Part::ALL.into_iter().any(|part| self.processes(part).alive())
     }
 
-    /// The password of PostgreSQL's user; chosen once, as it is also kept in the database.
-    pub(crate) fn timescale_password(&self) -> Result<String, Error> {
-        let path = self.folder.join("timescale.password");
+    /// The password of a part's user; chosen once, as the part keeps it too.
+    pub(crate) fn password(&self, part: Part) -> Result<String, Error> {
+        let path = self.folder.join(format!("{part}.password"));
         if let Ok(password) = fs::read_to_string(&path) {
             return Ok(password);
         }
@@ -106,8 +107,12 @@ impl Instance {
         redis_password: Option<&str>,
     ) -> Result<String, Error> {
         Ok(match part {
-            Part::Kafka | Part::Toxiproxy => format!("127.0.0.1:{}", state.port),
-            Part::Timescale => timescale::url(state.port, &self.timescale_password()?, timescale::NAME),
+            Part::Kafka | Part::Broker2 | Part::Broker3 | Part::Toxiproxy => {
+                format!("127.0.0.1:{}", state.port)
+            }
+            Part::Timescale | Part::Standby => {
+                timescale::url(state.port, &self.password(Part::Timescale)?, timescale::NAME)
+            }
             Part::Redis | Part::Replica => match redis_password {
                 Some(password) => format!("redis://:{password}@127.0.0.1:{}/0", state.port),
                 None => format!("redis://127.0.0.1:{}/0", state.port),
@@ -152,7 +157,7 @@ impl Instance {
             if running.ended() {
                 return Some(Err("its process ended".to_owned()));
             }
-            part.ready(address, CHECK_MAX.min(deadline.left())).map_err(|why| last = why).ok().map(Ok)
+            part.ready(server, address, CHECK_MAX.min(deadline.left())).map_err(|why| last = why).ok().map(Ok)
         });
         let why = match answer {
             Some(Ok(())) => return Ok(()),
@@ -174,17 +179,21 @@ impl Instance {
     ) -> Result<Server, Error> {
         let absent = || Error::Unusable(format!("the software of {part} is not provisioned"));
         let (place, software) = match part {
-            Part::Kafka => (Place::Plain, software.kafka.clone().ok_or_else(absent)?),
+            Part::Kafka | Part::Broker2 | Part::Broker3 => {
+                (Place::Plain, software.kafka.clone().ok_or_else(absent)?)
+            }
             Part::Toxiproxy => (Place::Plain, software.toxiproxy.clone().ok_or_else(absent)?),
-            Part::Timescale | Part::Redis | Part::Replica => {
+            Part::Timescale | Part::Standby | Part::Redis | Part::Replica => {
                 let debian = software.debian.as_ref().ok_or_else(absent)?;
-                let (uid, gid) = if part == Part::Timescale { debian.postgres() } else { debian.redis() };
+                let of_redis = matches!(part, Part::Redis | Part::Replica);
+                let (uid, gid) = if of_redis { debian.redis() } else { debian.postgres() };
                 (Place::Root { root: debian.root.clone(), uid, gid }, debian.root.clone())
             }
         };
         let password = match part {
-            Part::Kafka | Part::Toxiproxy => None,
-            Part::Timescale => Some(self.timescale_password()?),
+            Part::Kafka if options.secured => Some(self.password(part)?),
+            Part::Kafka | Part::Broker2 | Part::Broker3 | Part::Toxiproxy => None,
+            Part::Timescale | Part::Standby => Some(self.password(Part::Timescale)?),
             Part::Redis | Part::Replica => options.redis_password.clone(),
         };
         let launch = Launch {
@@ -200,11 +209,13 @@ impl Instance {
         create(&launch.folder)?;
         let own =
             ports.get(&part).cloned().expect("invariant: the ports of a part are chosen before it starts");
-        let primary = match part {
-            Part::Replica => ports.get(&Part::Redis).map(|primary| primary.port),
-            Part::Kafka | Part::Timescale | Part::Redis | Part::Toxiproxy => None,
+        let secured = match part {
+            Part::Kafka | Part::Timescale | Part::Redis if options.secured => {
+                Some(secured::install(&self.folder, &launch.folder)?)
+            }
+            _ => None,
         };
-        Ok(Server { launch, software, ports: own, primary, password })
+        Ok(Server { launch, software, ports: own, peers: ports.clone(), password, secured })
     }
 
     /// Ends a part in order, by force if it takes too long.

@@ -34,6 +34,8 @@ else
     mount --bind /dev/urandom "$root/dev/urandom"
     mount -t tmpfs -o mode=1777,nosuid,nodev tmpfs "$root/dev/shm"
     mount -t tmpfs -o mode=1777,nosuid,nodev tmpfs "$root/tmp"
+    # A disk that is soon full, for who wants to see that.
+    mount -t tmpfs -o "size=64m,mode=0700,uid=${owner%:*},gid=${owner#*:},nosuid,nodev" tmpfs "$root/srv"
     mount --bind "$folder" "$root/instance"
     chroot --userspec="$owner" --groups= "$root" "$@" &
 fi

@@ -32,6 +32,7 @@
 //! - Its software is a `provision::Piece`, shared or new; what that asks of the machine is said by `preflight`.
 //! - Ports beside its first are named by `Part::further_ports`. All ports of an instance are chosen before anything starts,
 //!   and `Instance::server` is given those of every part: a configuration can name its peers.
+//! - [`Part::BROKERS`] together are one cluster: every topic is on all of them, and any one may go.
 //! - A part that copies another, as a standby does, names it in `Part::follows`, and is started once that has answered.
 //!
 //! Deliberately absent: containers, a daemon of our own, and any retry that would hide a part which does not start.
@@ -53,6 +54,7 @@ mod preflight;
 mod process;
 pub mod progress;
 mod provision;
+pub mod secured;
 mod sql;
 mod stack;
 mod state;
@@ -65,6 +67,7 @@ pub use error::{Error, Missing};
 pub use fresh::Database;
 pub use options::{DEFAULT_NAME, Lifetime, Options, Own};
 pub use part::Part;
+pub use part::timescale::SMALL_DISK;
 pub use progress::Progress;
 pub use stack::{PartStatus, Stack};
 

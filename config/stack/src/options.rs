@@ -60,10 +60,10 @@ impl Own {
     #[must_use]
     pub fn address(&self, part: Part) -> Option<&str> {
         match part {
-            Part::Kafka => self.kafka_bootstrap.as_deref(),
+            Part::Kafka | Part::Broker2 | Part::Broker3 => self.kafka_bootstrap.as_deref(),
             Part::Timescale => self.timescale_url.as_deref(),
             Part::Redis => self.redis_url.as_deref(),
-            Part::Replica | Part::Toxiproxy => None,
+            Part::Standby | Part::Replica | Part::Toxiproxy => None,
         }
     }
 }
@@ -85,6 +85,9 @@ pub struct Options {
     pub debian_mirror: Option<String>,
     /// Redis asks for this password, if any; letters and digits. Without one, loopback is its only protection.
     pub redis_password: Option<String>,
+    /// Whether the parts speak TLS too, and Kafka asks for credentials there; see [`crate::secured`]. For an instance that
+    /// starts anew.
+    pub secured: bool,
 }
 
 impl Options {
@@ -110,6 +113,7 @@ impl Options {
             own: Own::default(),
             debian_mirror: None,
             redis_password: None,
+            secured: false,
         }
     }
 
@@ -117,6 +121,13 @@ impl Options {
     #[must_use]
     pub fn parts(mut self, parts: &[Part]) -> Self {
         self.parts = parts.to_vec();
+        self
+    }
+
+    /// With encryption and credentials.
+    #[must_use]
+    pub fn secured(mut self) -> Self {
+        self.secured = true;
         self
     }
 

@@ -18,7 +18,7 @@ pub(crate) fn check(options: &Options, parts: &[Part]) -> Result<(), Error> {
     if !parts.is_empty() {
         tools(&mut missing, &[("setsid", "util-linux"), ("setpriv", "util-linux"), ("flock", "util-linux")]);
     }
-    if parts.contains(&Part::Kafka) {
+    if parts.iter().any(|part| part.is_broker()) {
         java(&mut missing);
         if fetch.contains(&Piece::Kafka) {
             tools(&mut missing, &[("mvn", "maven")]);
@@ -29,6 +29,9 @@ pub(crate) fn check(options: &Options, parts: &[Part]) -> Result<(), Error> {
         if fetch.contains(&Piece::Debian) {
             bootstrap(&mut missing, options);
         }
+    }
+    if options.secured {
+        tools(&mut missing, &[("openssl", "openssl")]);
     }
     if fetch.contains(&Piece::Toxiproxy) {
         go(&mut missing);

@@ -75,13 +75,22 @@ impl Stack {
         self.instance.address(part, recorded, state.redis_password.as_deref()).ok()
     }
 
-    /// Kafka's `host:port`.
+    /// `host:port` of every broker, with commas between them.
     ///
     /// # Panics
     /// The stack was brought up without Kafka.
     #[must_use]
     pub fn kafka_bootstrap(&self) -> String {
-        self.address(Part::Kafka).expect("invariant: asked only of a stack with kafka")
+        self.brokers().expect("invariant: asked only of a stack with kafka")
+    }
+
+    pub(crate) fn brokers(&self) -> Option<String> {
+        let first = self.address(Part::Kafka)?;
+        if self.options.own.address(Part::Kafka).is_some() {
+            return Some(first);
+        }
+        let all = Part::BROKERS.into_iter().filter_map(|broker| self.address(broker));
+        Some(all.collect::<Vec<_>>().join(","))
     }
 
     /// `postgres://aqueduct:PASSWORD@127.0.0.1:PORT/aqueduct`, or the user's own.
@@ -157,8 +166,8 @@ impl Stack {
     fn version(&self, part: Part) -> Option<String> {
         let debian = self.software.debian.as_ref().map(|debian| &debian.versions);
         match part {
-            Part::Kafka => Some(provision::kafka::VERSION.to_owned()),
-            Part::Timescale => {
+            Part::Kafka | Part::Broker2 | Part::Broker3 => Some(provision::kafka::VERSION.to_owned()),
+            Part::Timescale | Part::Standby => {
                 debian.map(|found| format!("{} on PostgreSQL {}", found.timescaledb, found.postgresql))
             }
             Part::Redis | Part::Replica => debian.map(|found| found.redis.clone()),
@@ -291,7 +300,7 @@ impl Stack {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

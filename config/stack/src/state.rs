@@ -45,6 +45,10 @@ pub(crate) struct PartState {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Port {
+    /// Where it speaks TLS.
+    Encrypted,
+    /// Where a broker speaks TLS and asks for a client's certificate.
+    Mutual,
     /// A broker's listener for clients that come through Toxiproxy.
     Proxied,
     /// Where that listener sends them: reserved for the proxy, the broker itself does not listen there.
@@ -58,11 +62,11 @@ impl PartState {
         if let Some(former) = former.filter(|former| former.free() && former.is_for(part, options)) {
             return Ok(PartState { since: now(), ..former.clone() });
         }
-        let always = if part == Part::Kafka { 2 } else { 1 };
+        let always = if part.is_broker() { 2 } else { 1 };
         let ports = port::free(always + wanted.len())?;
         Ok(PartState {
             port: ports[0],
-            controller_port: (part == Part::Kafka).then(|| ports[1]),
+            controller_port: part.is_broker().then(|| ports[1]),
             further: wanted.into_iter().zip(ports[always..].iter().copied()).collect(),
             since: now(),
         })

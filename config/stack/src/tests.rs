@@ -302,3 +302,34 @@ fn a_part_that_cannot_start_shows_the_end_of_its_log() {
     assert!(failure.contains("database files are incompatible with server"), "{failure}");
     assert!(failure.contains("logs/timescale.log"), "{failure}");
 }
+
+#[test]
+fn a_standby_follows_takes_over_and_begins_anew_as_a_copy() {
+    let stack = private("standby", &[Part::Timescale, Part::Standby]);
+    let (primary, standby) = (stack.timescale_url(), stack.address(Part::Standby).unwrap());
+    let ask = |url: &str, query: &'static str| Session::new(url, PATIENCE).unwrap().text(query, None);
+    Session::new(&primary, PATIENCE)
+        .unwrap()
+        .batch("create table kept (); insert into kept default values")
+        .unwrap();
+    let copied =
+        || matches!(ask(&standby, "select count(*)::text from kept"), Ok(Some(count)) if count == "1");
+    eventually("it follows", copied);
+    let refused =
+        Session::new(&standby, PATIENCE).unwrap().batch("insert into kept default values").unwrap_err();
+    assert!(refused.to_string().contains("25006"), "{refused}");
+
+    stack.kill(Part::Timescale).unwrap();
+    assert_eq!(ask(&standby, "select pg_promote()::text").unwrap().as_deref(), Some("true"));
+    Session::new(&standby, PATIENCE).unwrap().batch("insert into kept default values").unwrap();
+    assert!(stack.status().iter().any(|part| part.part == Part::Standby && part.healthy));
+
+    stack.stop(Part::Standby).unwrap();
+    stack.start(Part::Timescale).unwrap();
+    stack.start(Part::Standby).unwrap();
+    assert_eq!(
+        ask(&standby, "select count(*)::text from kept").unwrap().as_deref(),
+        Some("1"),
+        "as the primary has it"
+    );
+}

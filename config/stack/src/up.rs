@@ -19,6 +19,7 @@ use crate::part::Part;
 use crate::preflight;
 use crate::progress::Progress;
 use crate::provision::{self, Software};
+use crate::secured::Certificates;
 use crate::stack::Stack;
 use crate::state::{PartState, State, word};
 
@@ -51,6 +52,9 @@ impl Stack {
         }
         if options.lifetime != Lifetime::Kept && !instance.any_alive() && instance.kept().exists() {
             fs::remove_file(instance.kept()).map_err(Error::io("delete", &instance.kept()))?;
+        }
+        if options.secured {
+            Certificates::make(&instance.folder)?;
         }
         let started = start_missing(&instance, &ours, &state, &software, options, progress)?;
         let news = !started.is_empty();

@@ -8,7 +8,7 @@ mod doors;
 pub(crate) use doors::{Doors, is_door};
 
 use anyhow::Result;
-use aqueduct_actors::stand_in::{Chance, StandIns};
+use aqueduct_actors::stand_in::{Chance, Mishaps, StandIns};
 use aqueduct_engine::application::{Handle, RuntimeApplication, Settings};
 use aqueduct_engine::{Claims, Clock, Outcome};
 use aqueduct_topology::model::Topology;
@@ -55,12 +55,12 @@ impl Rehearsal {
                 claims.clone(),
                 &self.partitions,
                 chance.clone(),
+                Mishaps::default(),
             );
-            let application = node(&self.topology, &around, &clock, claims)?;
+            let settings = Settings { node: "rehearsal".into(), ..Settings::default() };
+            let application = around.application(settings.clone())?;
             let other = if self.has_other {
-                let claims = Claims::default();
-                let around = around.seen_by_another(claims.clone());
-                Some(node(&self.topology, &around, &clock, claims)?)
+                Some(around.seen_by(1, Claims::default()).application(settings)?)
             } else {
                 None
             };
@@ -83,21 +83,4 @@ impl Rehearsal {
             Ok((outcome, played))
         })
     }
-}
-
-/// One node of the topology.
-fn node(
-    topology: &Arc<Topology>,
-    around: &StandIns,
-    clock: &Clock,
-    claims: Claims,
-) -> Result<RuntimeApplication> {
-    let kinds = around.clone();
-    Ok(RuntimeApplication::builder(topology.clone())
-        .settings(Settings { node: "rehearsal".into(), ..Settings::default() })
-        .catalog(Box::new(move |actor| kinds.factory(actor)))
-        .offsets(around.offsets())
-        .clock(clock.clone())
-        .claims(claims)
-        .build()?)
 }

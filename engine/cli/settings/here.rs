@@ -7,6 +7,8 @@ use crate::output;
 use anyhow::{Context, Result};
 use aqueduct_topology::settings::{ALL, Layer, Machine, Origin, Setting, load_settings, resolve, setting_of};
 use aqueduct_topology::{NodeSettings, Source, SourceMap};
+use secrecy::SecretString;
+use secrecy::zeroize::Zeroizing;
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
 
@@ -35,9 +37,9 @@ impl Here {
     }
 
     /// The bearer token of commands: the flag's file, the variable, the file of variable or settings.
-    pub(crate) fn token(&self) -> Result<Option<String>> {
+    pub(crate) fn token(&self) -> Result<Option<SecretString>> {
         if self.token_place() == Some(TOKEN.to_owned()) {
-            return Ok(variable(TOKEN));
+            return Ok(variable(TOKEN).map(Into::into));
         }
         self.holds.admin_token_file().map(|path| read_token(&path)).transpose()
     }
@@ -129,13 +131,14 @@ fn environment() -> Result<Layer> {
     Ok(layer)
 }
 
-fn read_token(path: &Path) -> Result<String> {
+fn read_token(path: &Path) -> Result<SecretString> {
     let text = std::fs::read_to_string(path)
+        .map(Zeroizing::new)
         .with_context(|| format!("cannot read the admin token `{}`", path.display()))
         .context(RefusedConfiguration)?;
     let token = text.trim();
     if token.is_empty() {
         return Err(refused(format!("the admin token `{}` is empty", path.display())));
     }
-    Ok(token.to_owned())
+    Ok(token.to_owned().into())
 }

@@ -39,7 +39,7 @@ impl Flags {
             node: holds.node(),
             admin: AdminSettings {
                 listen: holds.admin_listen(),
-                token: here.token()?.map(Into::into),
+                token: here.token()?,
                 settings: here.shown(),
             },
             arbiters: holds.arbiters(),

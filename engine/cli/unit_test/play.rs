@@ -121,7 +121,7 @@ fn happen(around: &StandIns, clock: &Clock, event: Event) -> Result<(), Error> {
         Event::Fault(fault) => begin(around, &fault),
         Event::Healed(fault) => match fault.kind {
             FaultKind::Revoke | FaultKind::Takeover => {
-                around.hand_over(&fault.actor.value, fault.partition, false, Handover::Graceful);
+                around.hand_over(&fault.actor.value, fault.partition, 0, Handover::Graceful);
                 Ok(())
             }
             _ => around.set_trouble(&fault.actor.value, None),
@@ -136,10 +136,11 @@ fn begin(around: &StandIns, fault: &Fault) -> Result<(), Error> {
         (FaultKind::Crash, _) => around.crash(actor, Crash::Error),
         (FaultKind::Panic, None) => around.crash(actor, Crash::Panic),
         (FaultKind::Revoke, _) => {
-            around.hand_over(actor, fault.partition, fault.lasting.is_some(), Handover::Graceful);
+            let to = usize::from(fault.lasting.is_some());
+            around.hand_over(actor, fault.partition, to, Handover::Graceful);
         }
         (FaultKind::Takeover, _) if fault.lasting.is_none() => around.usurp(actor, fault.partition),
-        (FaultKind::Takeover, _) => around.hand_over(actor, fault.partition, true, Handover::Unnoticed),
+        (FaultKind::Takeover, _) => around.hand_over(actor, fault.partition, 1, Handover::Unnoticed),
         (FaultKind::RedisDown, _) => around.set_trouble(actor, Some(Trouble::Away))?,
         (FaultKind::SinkTimeout, _) => around.set_trouble(actor, Some(Trouble::Silent))?,
         (FaultKind::DiskFull, _) => around.set_trouble(actor, Some(Trouble::Full))?,
@@ -154,13 +155,5 @@ fn is_decided(stage: &Stage) -> bool {
     if !is_quiet(&stage.handle) || stage.other.as_ref().is_some_and(|other| !is_quiet(other)) {
         return false;
     }
-    let lengths = stage.around.lengths();
-    let positions = stage.around.positions();
-    let is_at_end = |position: &Position| {
-        let partition = (position.key.source.to_string(), position.key.partition as u32);
-        lengths.get(&partition).is_none_or(|length| position.next_offset >= *length)
-    };
-    let claimed = |source: &str| positions.iter().any(|position| &*position.key.source == source);
-    positions.iter().all(is_at_end)
-        && lengths.iter().all(|((source, _), length)| *length == 0 || claimed(source))
+    stage.around.is_at_end()
 }

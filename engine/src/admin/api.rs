@@ -1,7 +1,7 @@
 //! What may be read: probes, metrics, and the registry as JSON. Counts and states, no payloads.
 
 use super::{Desk, door};
-use crate::registry::Phase;
+use crate::registry::{Phase, PhaseView};
 use crate::telemetry;
 use axum::Json;
 use axum::extract::{Query, State};
@@ -28,10 +28,17 @@ pub(super) async fn livez(State(desk): State<Arc<Desk>>) -> Response {
 /// `/readyz`: 200 when every actor does its work, else who does not, why and since when. A draining node is not ready.
 pub(super) async fn readyz(State(desk): State<Arc<Desk>>) -> Response {
     let registry = desk.handle.registry();
-    let (phase, not_ready) = (registry.phase(), registry.not_ready());
+    let (PhaseView { phase, since_us, reason }, not_ready) = (registry.phase_view(), registry.not_ready());
     let ready = phase == Phase::Running && not_ready.is_empty();
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(json!({ "ready": ready, "phase": phase, "not_ready": not_ready }))).into_response()
+    let answer = json!({
+        "ready": ready,
+        "phase": phase,
+        "phase_reason": reason,
+        "phase_since_us": since_us,
+        "not_ready": not_ready,
+    });
+    (status, Json(answer)).into_response()
 }
 
 /// What is asked of `/api/topology`.

@@ -1,6 +1,11 @@
-//! Connections with bounds: so many at once, each cut when nothing moves on it for a while.
+//! Connections with bounds: so many at once, each cut when its question does not come in time, or when nothing moves
+//! on it for a while.
+//!
+//! Invariant: who says a byte now and then holds a place no longer than who says nothing.
 
-use crate::limits::{ADMIN_CONNECTIONS_MAX, ADMIN_IDLE_MAX};
+use crate::Clock;
+use crate::clock::Instant;
+use crate::limits::{ADMIN_ANSWER_MAX, ADMIN_CONNECTIONS_MAX, ADMIN_HEAD_MAX, ADMIN_IDLE_MAX};
 use axum::serve::Listener;
 use std::future::Future;
 use std::io;
@@ -11,7 +16,7 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Sleep, sleep_until};
 
 /// Accepts while fewer than the bound are open.
 pub(super) struct BoundedListener {
@@ -31,13 +36,13 @@ impl BoundedListener {
 }
 
 impl Listener for BoundedListener {
-    type Io = BoundedStream;
+    type Io = BoundedStream<TcpStream>;
     type Addr = SocketAddr;
 
-    async fn accept(&mut self) -> (BoundedStream, SocketAddr) {
+    async fn accept(&mut self) -> (Self::Io, SocketAddr) {
         let permit = self.permits.clone().acquire_owned().await.expect("invariant: nobody closes it");
         let (inner, address) = Listener::accept(&mut self.inner).await;
-        (BoundedStream { inner, idle: Box::pin(sleep(ADMIN_IDLE_MAX)), _permit: permit }, address)
+        (BoundedStream::new(inner, Some(permit)), address)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -45,41 +50,107 @@ impl Listener for BoundedListener {
     }
 }
 
-/// A connection that ends when neither side has moved a byte for a while.
-pub(super) struct BoundedStream {
-    inner: TcpStream,
-    idle: Pin<Box<Sleep>>,
-    _permit: OwnedSemaphorePermit,
+/// What a connection is at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Talk {
+    /// The head of a request comes, of whose end so many bytes were seen.
+    Head(usize),
+    /// A whole head came; an answer is owed.
+    Asked,
+    /// The answer goes out, or went.
+    Answered,
 }
 
-impl BoundedStream {
-    /// Passes `polled` on; a byte moved begins the wait anew, a wait that is over is an error.
-    fn watched<T>(&mut self, cx: &mut Context<'_>, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        if polled.is_ready() {
-            let deadline = crate::Clock::system().now() + ADMIN_IDLE_MAX;
-            self.idle.as_mut().reset(deadline);
-            return polled;
+impl Talk {
+    /// After these bytes were read.
+    fn heard(self, bytes: &[u8]) -> Self {
+        const END: &[u8] = b"\r\n\r\n";
+        let mut seen = match self {
+            Talk::Asked => return self,
+            Talk::Head(seen) => seen,
+            Talk::Answered => 0,
+        };
+        for &byte in bytes {
+            seen = match byte {
+                byte if byte == END[seen] => seen + 1,
+                b'\r' => 1,
+                _ => 0,
+            };
+            if seen == END.len() {
+                return Talk::Asked;
+            }
         }
-        ready!(self.idle.as_mut().poll(cx));
+        Talk::Head(seen)
+    }
+}
+
+/// A connection with a deadline.
+pub(super) struct BoundedStream<S> {
+    inner: S,
+    talk: Talk,
+    deadline: Pin<Box<Sleep>>,
+    _permit: Option<OwnedSemaphorePermit>,
+}
+
+impl<S> BoundedStream<S> {
+    fn new(inner: S, permit: Option<OwnedSemaphorePermit>) -> Self {
+        let deadline = Box::pin(sleep_until(now() + ADMIN_HEAD_MAX));
+        Self { inner, talk: Talk::Head(0), deadline, _permit: permit }
+    }
+
+    fn moved_to(&mut self, talk: Talk) {
+        let before = std::mem::replace(&mut self.talk, talk);
+        let wait_max = match (before, talk) {
+            // However many bytes come of it.
+            (Talk::Head(_), Talk::Head(_)) => return,
+            (_, Talk::Head(_)) => ADMIN_HEAD_MAX,
+            (_, Talk::Asked) => ADMIN_ANSWER_MAX,
+            (_, Talk::Answered) => ADMIN_IDLE_MAX,
+        };
+        self.deadline.as_mut().reset(now() + wait_max);
+    }
+
+    /// Nothing moved: an error if that has gone on for too long.
+    fn waited<T>(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
+        ready!(self.deadline.as_mut().poll(cx));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
-impl AsyncRead for BoundedStream {
+fn now() -> Instant {
+    Clock::system().now()
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for BoundedStream<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let polled = Pin::new(&mut self.inner).poll_read(cx, buffer);
-        self.watched(cx, polled)
+        if matches!(self.talk, Talk::Head(_)) && self.deadline.is_elapsed() {
+            return self.waited(cx);
+        }
+        let before = buffer.filled().len();
+        match Pin::new(&mut self.inner).poll_read(cx, buffer) {
+            Poll::Ready(outcome) => {
+                let talk = self.talk.heard(&buffer.filled()[before..]);
+                self.moved_to(talk);
+                Poll::Ready(outcome)
+            }
+            Poll::Pending => self.waited(cx),
+        }
     }
 }
 
-impl AsyncWrite for BoundedStream {
+impl<S: AsyncWrite + Unpin> AsyncWrite for BoundedStream<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut self.inner).poll_write(cx, bytes);
-        self.watched(cx, polled)
+        match Pin::new(&mut self.inner).poll_write(cx, bytes) {
+            Poll::Ready(outcome) => {
+                self.moved_to(Talk::Answered);
+                Poll::Ready(outcome)
+            }
+            Poll::Pending => self.waited(cx),
+        }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -88,5 +159,63 @@ impl AsyncWrite for BoundedStream {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+
+    #[test]
+    fn a_head_ends_with_an_empty_line_wherever_it_is_cut() {
+        let head = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+        for cut in 0..head.len() {
+            let talk = Talk::Head(0).heard(&head[..cut]);
+            assert!(matches!(talk, Talk::Head(_)), "{cut}: {talk:?}");
+            assert_eq!(talk.heard(&head[cut..]), Talk::Asked);
+        }
+        assert_eq!(Talk::Head(0).heard(b"a\r\r\n\r\n"), Talk::Asked);
+        assert_eq!(Talk::Answered.heard(b"\r\n\n\r\n"), Talk::Head(2));
+    }
+
+    /// Reads until the stream ends or fails; says after how long and with what.
+    async fn read_out(stream: &mut BoundedStream<tokio::io::DuplexStream>) -> (Duration, io::Result<usize>) {
+        let (begin, mut all) = (now(), Vec::new());
+        let outcome = stream.read_to_end(&mut all).await;
+        (now() - begin, outcome)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_head_that_drips_is_cut_like_one_that_does_not_come() {
+        let (mut client, server) = duplex(1024);
+        let mut server = BoundedStream::new(server, None);
+        let dripping = async {
+            while client.write_all(b"x").await.is_ok() {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        };
+        let (after, outcome) = tokio::select! {
+            cut = read_out(&mut server) => cut,
+            () = dripping => unreachable!("the other end is open"),
+        };
+        assert_eq!(outcome.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        assert!(after <= ADMIN_HEAD_MAX + Duration::from_secs(1), "{after:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_takes_its_time_is_waited_for_and_a_slow_reader_is_not_for_ever() {
+        let (mut client, server) = duplex(64);
+        let mut server = BoundedStream::new(server, None);
+        client.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+        let mut head = [0; 18];
+        server.read_exact(&mut head).await.unwrap();
+        let patient = tokio::time::timeout(ADMIN_IDLE_MAX * 2, server.read_u8()).await;
+        assert!(patient.is_err(), "still open: {patient:?}");
+        let begin = now();
+        let refused = server.write_all(&[0; 1024]).await.unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::TimedOut);
+        assert!(now() - begin >= ADMIN_IDLE_MAX);
     }
 }

@@ -13,6 +13,7 @@ mod stream;
 
 use crate::application::Handle;
 use crate::class::{Class, Error};
+use crate::limits::ADMIN_STREAMS_MAX;
 use crate::task::{self, Task};
 use axum::Router;
 use axum::middleware::from_fn_with_state;
@@ -22,6 +23,7 @@ use secrecy::SecretString;
 use std::future::IntoFuture;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use tokio::sync::Semaphore;
 
 /// Where it listens and who may give orders.
 #[derive(Clone, Debug)]
@@ -40,6 +42,8 @@ struct Desk {
     token: Option<SecretString>,
     settings: serde_json::Value,
     allowances: bounds::Allowances,
+    /// Places for streams of events.
+    streams: Arc<Semaphore>,
     /// Only this machine can reach it.
     loopback: bool,
 }
@@ -54,7 +58,8 @@ pub(crate) async fn serve(settings: AdminSettings, handle: Handle) -> Result<(So
     let address = listener.address().map_err(refused)?;
     let AdminSettings { token, settings, .. } = settings;
     let allowances = bounds::Allowances::new(handle.registry().clock.clone());
-    let desk = Desk { handle, token, settings, allowances, loopback: address.ip().is_loopback() };
+    let streams = Arc::new(Semaphore::new(ADMIN_STREAMS_MAX));
+    let desk = Desk { handle, token, settings, allowances, streams, loopback: address.ip().is_loopback() };
     let server = axum::serve(listener, router(Arc::new(desk)));
     let task = task::spawn("admin", async move {
         if let Err(error) = server.into_future().await {

@@ -18,8 +18,8 @@
 pub mod protocol;
 mod sync;
 
-#[cfg(test)]
-mod model;
+#[cfg(any(test, feature = "planted"))]
+pub mod model;
 #[cfg(test)]
 mod stress;
 #[cfg(test)]

@@ -315,6 +315,38 @@ fn live(receiver: &mut Receiver, poison: &BTreeSet<i64>, held: usize, run: &mut 
     }
 }
 
+/// As `batch`, under that claim.
+fn batch_of(epoch: i64, first: i64, records: usize) -> Batch {
+    let mut batch = batch(first, records);
+    batch.origin.epoch = epoch;
+    batch
+}
+
+#[test]
+fn what_spoke_against_a_dropped_batch_speaks_against_its_records_when_they_come_again() {
+    let (link, sender, mut receiver) = wide();
+    // A source that is restarted with its reader claims anew each time: no batch is delivered twice.
+    for epoch in 1..=i64::from(DELIVERIES_MAX) {
+        sender.try_push(batch_of(epoch, 0, 4)).unwrap();
+        let lease = receiver.try_lease().unwrap();
+        assert!(link.receiver_crashed("boom").counts());
+        drop(lease);
+        receiver = link.receiver();
+        receiver.try_lease().unwrap().discard();
+    }
+    assert!(link.is_empty() && !link.on_probation(), "what is dropped is no suspect");
+    sender.try_push(batch_of(9, 0, 6)).unwrap();
+    sender.try_push(batch_of(9, 6, 1)).unwrap();
+    let lease = receiver.try_lease().unwrap();
+    assert!(link.on_probation() && receiver.try_lease().is_none(), "it is delivered alone");
+    lease.settle();
+    assert!(!link.on_probation());
+    receiver.try_lease().unwrap().settle();
+    sender.try_push(batch_of(10, 0, 6)).unwrap();
+    let _lease = receiver.try_lease().unwrap();
+    assert!(!link.on_probation(), "it was settled since: nothing speaks against it");
+}
+
 proptest! {
     #[test]
     fn one_culprit_is_found_within_the_bound_and_all_others_pass_once_in_order(

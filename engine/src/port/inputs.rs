@@ -3,6 +3,7 @@
 use crate::batch::Batch;
 use crate::claim::Claims;
 use crate::link::{Lease, Receiver};
+use crate::planted::{Bug, planted};
 use crate::status::Status;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -144,12 +145,12 @@ fn fresh(
     loop {
         let polled = poll(receiver);
         match polled {
-            Poll::Ready(Some(lease)) if is_stale(&lease, claims) => lease.settle(),
+            Poll::Ready(Some(lease)) if is_stale(&lease, claims) => lease.discard(),
             polled => return polled,
         }
     }
 }
 
 fn is_stale(lease: &Lease, claims: &Claims) -> bool {
-    claims.is_stale(&lease.origin.key, lease.origin.epoch)
+    claims.is_stale(&lease.origin.key, lease.origin.epoch) && !planted(Bug::HandsOutStale)
 }

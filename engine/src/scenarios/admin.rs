@@ -2,7 +2,10 @@
 
 use super::support::*;
 use crate::admin::AdminSettings;
-use crate::limits::{ADMIN_BODY_BYTES_MAX, ADMIN_GUESSES_BURST, ADMIN_REQUESTS_BURST};
+use crate::limits::{
+    ADMIN_BODY_BYTES_MAX, ADMIN_CONNECTIONS_MAX, ADMIN_GUESSES_BURST, ADMIN_HEAD_MAX, ADMIN_REQUESTS_BURST,
+    ADMIN_STREAMS_MAX,
+};
 use crate::{Class, Error, Handle, Settings};
 use secrecy::SecretString;
 use std::net::SocketAddr;
@@ -199,6 +202,108 @@ async fn a_flood_is_turned_away_and_probes_are_answered_all_the_same() {
         let large = format!("Content-Length: {}\r\n", ADMIN_BODY_BYTES_MAX + 1);
         tokio::time::sleep(secs(1)).await;
         assert_eq!(request(address, "POST /api/drain", &large).await.0, 413);
+        handle.stop().await;
+    })
+    .await;
+}
+
+/// The status of the answer to exactly these bytes; 0 = hung up without one.
+async fn status_of(address: SocketAddr, sent: &[u8]) -> u16 {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    // The other side may hang up before it has read all of it.
+    let _ = stream.write_all(sent).await;
+    let mut answer = Vec::new();
+    let _ = tokio::time::timeout(secs(10), stream.read_to_end(&mut answer)).await.expect("it lets go");
+    let status = answer.get(9..12).and_then(|status| std::str::from_utf8(status).ok());
+    status.and_then(|status| status.parse().ok()).unwrap_or(0)
+}
+
+#[tokio::test]
+async fn requests_out_of_all_proportion_are_refused() {
+    let world = World::new().source("ticks", idle());
+    perform(world.builder().settings(with_admin(Some("s3cret"))).build().unwrap(), async |handle| {
+        let address = running(&handle).await;
+        let close = "Host: localhost\r\nConnection: close\r\n";
+        let head = |rest: &str| format!("POST /api/drain HTTP/1.1\r\n{close}{rest}\r\n");
+        let large = head(&format!("X: {}\r\n", "x".repeat(1 << 20)));
+        let many: String = (0..1_000).map(|n| format!("X{n}: y\r\n")).collect();
+        let long = format!("GET /{} HTTP/1.1\r\n{close}\r\n", "x".repeat(100_000));
+        let token = "Authorization: Bearer s3cret\r\n";
+        let body = head(&format!("{token}Content-Length: {}\r\n", ADMIN_BODY_BYTES_MAX + 1));
+        for (sent, statuses) in [
+            (large, &[0, 431][..]),
+            (head(&many), &[0, 431]),
+            (long, &[0, 414]),
+            (body, &[413]),
+            (head(&format!("Authorization: Bearer {}\r\n", "s".repeat(8_000))), &[401]),
+        ] {
+            let status = status_of(address, sent.as_bytes()).await;
+            assert!(statuses.contains(&status), "{status}: {:.80}", sent);
+        }
+        let phase = handle.registry().phase();
+        assert_eq!(phase, crate::registry::Phase::Running, "nothing was done");
+        assert_eq!(request(address, "GET /livez", "").await.0, 200);
+        handle.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn no_method_but_an_order_with_the_token_changes_anything() {
+    let world = World::new().source("ticks", idle());
+    perform(world.builder().settings(with_admin(Some("s3cret"))).build().unwrap(), async |handle| {
+        let address = running(&handle).await;
+        let orders = ["/api/drain", "/api/reload", "/api/actors/ticks/restart", "/api/actors/ticks/stop"];
+        let tokens = ["", "Authorization: Bearer s3cret\r\n"];
+        for path in orders {
+            for method in ["GET", "HEAD", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT"] {
+                let answer = request(address, &format!("{method} {path}"), tokens[1]).await;
+                assert!((400..500).contains(&answer.0), "{method} {path}: {answer:?}");
+            }
+            for token in
+                ["", "Authorization: s3cret\r\n", "Authorization: Basic s3cret\r\n", "Cookie: s3cret\r\n"]
+            {
+                assert_eq!(request(address, &format!("POST {path}"), token).await.0, 401, "{path} {token}");
+            }
+            assert_eq!(request(address, &format!("POST {path}?token=s3cret"), "").await.0, 401);
+        }
+        for path in ["/readyz", "/metrics", "/api/ledger", "/api/actors", "/"] {
+            assert_eq!(request(address, &format!("POST {path}"), tokens[1]).await.0, 405, "{path}");
+        }
+        assert_eq!(handle.registry().phase(), crate::registry::Phase::Running);
+        assert_eq!((handle.observe("ticks").unwrap().restarts, state(&handle, "ticks")), (0, "running"));
+        handle.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn streams_of_events_leave_places_for_probes() {
+    let world = World::new().source("ticks", idle());
+    perform(world.builder().settings(with_admin(None)).build().unwrap(), async |handle| {
+        let address = running(&handle).await;
+        let stream = "GET /api/events HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n";
+        let mut open = Vec::new();
+        for _ in 0..ADMIN_STREAMS_MAX {
+            let mut connection = TcpStream::connect(address).await.unwrap();
+            connection.write_all(stream.as_bytes()).await.unwrap();
+            let mut status = [0; 12];
+            connection.read_exact(&mut status).await.unwrap();
+            assert_eq!(&status, b"HTTP/1.1 200");
+            open.push(connection);
+        }
+        assert_eq!(
+            status_of(address, stream.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n").as_bytes()).await,
+            429
+        );
+        assert_eq!(request(address, "GET /livez", "").await.0, 200);
+        // Silent ones take the rest of the places, for a while only.
+        for _ in ADMIN_STREAMS_MAX..ADMIN_CONNECTIONS_MAX {
+            open.push(TcpStream::connect(address).await.unwrap());
+        }
+        let begin = tokio::time::Instant::now();
+        assert_eq!(request(address, "GET /livez", "").await.0, 200);
+        assert!(begin.elapsed() <= ADMIN_HEAD_MAX * 2, "{:?}", begin.elapsed());
         handle.stop().await;
     })
     .await;

@@ -3,6 +3,7 @@
 mod admin;
 mod arbiters;
 mod drain;
+mod readiness;
 mod reload;
 mod restart;
 mod support;

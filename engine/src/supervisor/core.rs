@@ -133,7 +133,8 @@ struct Child {
     /// When its shutdown time is over.
     shutdown: Option<Timer>,
     backoff: Backoff,
-    started_at: Duration,
+    /// Since when it has been up; forgotten with its next start.
+    up_since: Option<Duration>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -174,7 +175,7 @@ impl Core {
             wait: None,
             shutdown: None,
             backoff: Backoff::new(spec.backoff.initial, spec.backoff.max, spec.backoff.jitter),
-            started_at: Duration::ZERO,
+            up_since: None,
         };
         Self {
             children: spec.children.iter().map(child).collect(),
@@ -203,7 +204,7 @@ impl Core {
                 Heritage::Instated => child.phase = Phase::Up,
                 Heritage::From(old, index) => {
                     let known = &old.children[index];
-                    (child.phase, child.held, child.started_at) = (known.phase, known.held, known.started_at);
+                    (child.phase, child.held, child.up_since) = (known.phase, known.held, known.up_since);
                     if self.spec.backoff == old.spec.backoff {
                         child.backoff = known.backoff.clone();
                     }
@@ -297,27 +298,20 @@ impl Core {
         if child.phase == Phase::Starting {
             child.phase = Phase::Up;
         }
-        child.started_at = now;
+        child.up_since = Some(now);
     }
 
     fn exited(&mut self, index: usize, ended: Ended, now: Duration, actions: &mut Vec<Action>) {
+        // How a child ends while its group goes down with it is nobody's fault, as in OTP.
+        let is_felled = self.is_felled(index);
         let child = &mut self.children[index];
-        let asked = matches!(child.phase, Phase::Stopping { .. });
-        child.phase = Phase::Down;
-        child.shutdown = None;
+        let was_asked = matches!(child.phase, Phase::Stopping { .. });
+        (child.phase, child.shutdown, child.recycle) = (Phase::Down, None, false);
         if ended == Ended::Finished {
             child.held = Some(Held::Finished);
             return;
         }
-        if asked {
-            let felled = self.felled.is_some_and(|felled| index >= felled.from) && !child.recycle;
-            if felled && self.spec.children[index].restart == Restart::Temporary {
-                child.held.get_or_insert(Held::Done);
-            }
-            child.recycle = false;
-            return;
-        }
-        if self.mode != Mode::Running {
+        if was_asked || is_felled || self.mode != Mode::Running {
             return;
         }
         let again = match (self.spec.children[index].restart, ended) {
@@ -336,14 +330,20 @@ impl Core {
         self.restart(index, self.spec.strategy, now, actions);
     }
 
+    /// Whether that child goes down with its group.
+    fn is_felled(&self, index: usize) -> bool {
+        self.felled.is_some_and(|felled| index >= felled.from)
+    }
+
     /// Counts a restart of `index` and fells whom the strategy names.
     fn restart(&mut self, index: usize, strategy: Strategy, now: Duration, actions: &mut Vec<Action>) {
         if self.window.record(now) == Verdict::Escalate {
             self.end(Why::Escalated(index));
             return;
         }
+        let period = self.spec.intensity.period;
         let child = &mut self.children[index];
-        if now.saturating_sub(child.started_at) >= self.spec.intensity.period {
+        if child.up_since.take().is_some_and(|since| now.saturating_sub(since) >= period) {
             child.backoff.reset();
         }
         let from = match strategy {
@@ -355,10 +355,16 @@ impl Core {
             Strategy::RestForOne => index,
         };
         let from = self.felled.map_or(from, |felled| felled.from.min(from));
-        // The group starts as a whole: a transient child that had ended well is part of it again, as in OTP.
+        // The group goes down and comes up as a whole, as in OTP: a temporary child does not come up with it, and a
+        // transient one that had ended well does.
         for (child, spec) in self.children[from..].iter_mut().zip(&self.spec.children[from..]) {
-            if child.held == Some(Held::Done) && spec.restart == Restart::Transient {
-                child.held = None;
+            (child.wait, child.recycle) = (None, false);
+            match spec.restart {
+                Restart::Temporary => {
+                    child.held.get_or_insert(Held::Done);
+                }
+                Restart::Transient if child.held == Some(Held::Done) => child.held = None,
+                Restart::Transient | Restart::Permanent => {}
             }
         }
         self.felled = Some(Felled { from, culprit: index, wait: None });
@@ -409,7 +415,8 @@ impl Core {
     }
 
     fn remedy(&mut self, index: usize, now: Duration, actions: &mut Vec<Action>) {
-        if self.mode != Mode::Running || !matches!(self.children[index].phase, Phase::Starting | Phase::Up) {
+        let is_there = matches!(self.children[index].phase, Phase::Starting | Phase::Up);
+        if self.mode != Mode::Running || !is_there || self.is_felled(index) {
             return;
         }
         self.restart(index, Strategy::OneForOne, now, actions);
@@ -480,7 +487,7 @@ impl Core {
             match child.phase {
                 Phase::Starting => return,
                 Phase::Down if child.held.is_none() && child.wait.is_none() => {
-                    child.phase = Phase::Starting;
+                    (child.phase, child.up_since) = (Phase::Starting, None);
                     actions.push(Action::Start(index));
                     return;
                 }

@@ -1,9 +1,7 @@
-//! The core against tables, and against a model that knows nothing of its innards.
+//! The core against tables. Beside it, `model` holds the whole tree against OTP's semantics.
 
 use super::*;
 use crate::supervisor::spec::{BackoffSpec, ChildSpec, Intensity};
-use proptest::prelude::{Just, prop, prop_assert_eq, prop_oneof, proptest};
-use proptest::strategy::Strategy as Generator;
 
 fn spec(strategy: Strategy, restarts: u32, kinds: &[Restart]) -> SupervisorSpec {
     let child = |(index, &restart): (usize, &Restart)| ChildSpec {
@@ -266,112 +264,53 @@ fn a_displaced_child_comes_back_for_nothing() {
     assert_eq!(bench.settle(), "+0");
 }
 
-/// What a child should be when everything has settled, judged from the events alone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Expected {
-    Up,
-    Stopped,
-    Finished,
-    Done,
+#[test]
+fn how_a_child_ends_while_its_group_goes_down_is_not_counted() {
+    let mut bench = Bench::new(OneForAll, 1, &[Permanent, Transient, Permanent]);
+    bench.deaf = vec![2];
+    bench.exit(0, Ended::Abnormal);
+    bench.exit(1, Ended::Normal);
+    bench.down(2, "-");
+    assert_eq!(
+        bench.settle(),
+        "?2 -2 0 waits 1 +0 +1 +2",
+        "one restart, and the transient child is part of the group"
+    );
+    assert_eq!(bench.ended, None);
 }
 
-/// The model: no steps, no timers, no order; only where everybody ends.
-struct Model {
-    strategy: Strategy,
-    kinds: Vec<Restart>,
-    intensity: usize,
-    children: Vec<Expected>,
-    /// When restarts were counted.
-    counted: Vec<Duration>,
-    over: bool,
+#[test]
+fn a_child_that_waits_for_its_own_sake_comes_up_with_its_group_in_order() {
+    let mut bench = Bench::new(OneForAll, 3, &[Permanent, Permanent]);
+    bench.tell(Event::Remedy(0));
+    bench.tell(Event::Remedy(0));
+    bench.exit(1, Ended::Abnormal);
+    assert_eq!(bench.settle(), "0 waits 1 -0 1 waits 1 +0 +1");
 }
 
-impl Model {
-    fn crash(&mut self, child: usize, ended: Ended, now: Duration) {
-        let (restart, abnormal) = (self.kinds[child], ended == Ended::Abnormal);
-        match ended {
-            Ended::Finished => self.children[child] = Expected::Finished,
-            Ended::Probation => {}
-            _ if restart == Permanent || restart == Transient && abnormal => self.restart(child, now),
-            _ => self.children[child] = Expected::Done,
-        }
+#[test]
+fn the_wait_goes_on_doubling_while_starts_fail_after_a_long_life() {
+    let mut core = Core::new(spec(OneForOne, 9, &[Permanent]));
+    core.handle(Duration::ZERO, Event::Start);
+    core.handle(Duration::ZERO, Event::Started(0));
+    let mut now = Duration::from_secs(100);
+    let mut waits = Vec::new();
+    for _ in 0..3 {
+        let actions = core.handle(now, Event::Exited(0, Ended::Abnormal));
+        let Some(Action::Arm(timer, wait)) = actions.last() else { panic!("{actions:?}") };
+        waits.push(wait.as_secs());
+        now += *wait;
+        core.handle(now, Event::Elapsed(*timer));
     }
-
-    fn restart(&mut self, child: usize, now: Duration) {
-        self.counted.push(now);
-        let recent = self.counted.iter().filter(|&&at| now - at <= Duration::from_secs(10)).count();
-        if recent > self.intensity {
-            self.over = true;
-            return;
-        }
-        let felled = match self.strategy {
-            OneForOne => child..child + 1,
-            OneForAll => 0..self.kinds.len(),
-            RestForOne => child..self.kinds.len(),
-        };
-        for felled in felled.filter(|&felled| felled != child) {
-            match (self.kinds[felled], self.children[felled]) {
-                (Temporary, Expected::Up) => self.children[felled] = Expected::Done,
-                (Transient, Expected::Done) => self.children[felled] = Expected::Up,
-                // An operator's stop and ended data are not the group's to undo.
-                _ => {}
-            }
-        }
-    }
+    assert_eq!(waits, [1, 2, 4]);
 }
 
-fn any_strategy() -> impl Generator<Value = Strategy> {
-    prop_oneof![Just(OneForOne), Just(OneForAll), Just(RestForOne)]
-}
-
-proptest! {
-    /// Whatever happens in whatever order, everybody ends where the model says, and what is up stops in reverse.
-    #[test]
-    fn everybody_ends_where_the_model_says(
-        strategy in any_strategy(),
-        kinds in prop::collection::vec(prop_oneof![Just(Permanent), Just(Transient), Just(Temporary)], 1..5),
-        intensity in 0u32..4,
-        steps in prop::collection::vec((0usize..5, 0u8..8, 0u64..12), 0..25),
-    ) {
-        let mut bench = Bench::new(strategy, intensity, &kinds);
-        let children = vec![Expected::Up; kinds.len()];
-        let mut model = Model { strategy, kinds: kinds.clone(), intensity: intensity as usize, children, counted: vec![], over: false };
-        for (child, what, seconds) in steps {
-            let child = child % kinds.len();
-            bench.now += Duration::from_secs(seconds);
-            let up = bench.up[child];
-            match what {
-                0..=4 if up => {
-                    let ended = [Ended::Abnormal, Ended::Abnormal, Ended::Normal, Ended::Finished, Ended::Probation][what as usize];
-                    model.crash(child, ended, bench.now);
-                    bench.exit(child, ended);
-                }
-                5 => {
-                    if matches!(model.children[child], Expected::Up | Expected::Done) {
-                        model.children[child] = Expected::Stopped;
-                    }
-                    bench.tell(Event::Operator(child, Order::Stop));
-                }
-                6 | 7 => {
-                    if model.children[child] != Expected::Finished {
-                        model.children[child] = Expected::Up;
-                    }
-                    let order = if what == 6 { Order::Start } else { Order::Restart };
-                    bench.tell(Event::Operator(child, order));
-                }
-                _ => {}
-            }
-            bench.settle();
-            prop_assert_eq!(bench.ended.is_some(), model.over);
-            if model.over {
-                return Ok(());
-            }
-            let up: Vec<_> = model.children.iter().map(|&child| child == Expected::Up).collect();
-            prop_assert_eq!(&bench.up, &up);
-        }
-        bench.tell(Event::Shutdown);
-        let up: Vec<_> = (0..kinds.len()).rev().filter(|&child| model.children[child] == Expected::Up).collect();
-        let expected: Vec<_> = up.iter().map(|child| format!("-{child}")).chain(["down".to_owned()]).collect();
-        prop_assert_eq!(bench.settle(), expected.join(" "));
-    }
+#[test]
+fn data_that_ends_as_a_restart_is_asked_for_leaves_nothing_to_come() {
+    let mut bench = Bench::new(OneForOne, 3, &[Permanent]);
+    bench.deaf = vec![0];
+    bench.tell(Event::Operator(0, Order::Restart));
+    bench.exit(0, Ended::Finished);
+    assert_eq!(bench.settle(), "?0");
+    assert!(bench.core.is_calm(), "a reload waits for that");
 }

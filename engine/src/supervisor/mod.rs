@@ -5,5 +5,7 @@ pub mod exit;
 pub(crate) mod guard;
 pub(crate) mod host;
 pub mod intensity;
+#[cfg(test)]
+mod model;
 pub mod spec;
 pub mod tree;

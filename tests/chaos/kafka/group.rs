@@ -9,14 +9,24 @@ use crate::e2e::world::Sql;
 use aqueduct_stack::Part;
 use std::time::Duration;
 
-/// Longer than the broker waits for a silent member.
-const SESSION_SECONDS: u64 = 10;
-/// Longer than the client lets its user not poll.
-const MAX_POLL_INTERVAL_SECONDS: u64 = 300;
+/// How long the broker waits for a silent member.
+const SESSION: Duration = Duration::from_secs(10);
+/// How long the client lets its user not poll.
+const MAX_POLL_INTERVAL: Duration = Duration::from_secs(300);
+const MARGIN: Duration = Duration::from_secs(2);
 
 /// While the database stands still nothing can be written, but the group is answered all the time: nobody loses a
 /// partition over it.
-pub fn database_stalled(trial: &mut Trial<'_>) {
+pub fn database_stalled_past_the_session(trial: &mut Trial<'_>) {
+    database_stalled(trial, SESSION + MARGIN);
+}
+
+/// The same for as long as the client would throw out a user who does not poll.
+pub fn database_stalled_past_max_poll_interval(trial: &mut Trial<'_>) {
+    database_stalled(trial, MAX_POLL_INTERVAL + MARGIN);
+}
+
+fn database_stalled(trial: &mut Trial<'_>, lasts: Duration) {
     let stage = Stage::set(trial, PLAIN);
     let load = stage.load(1_000);
     let nodes = vec![stage.node("one"), stage.node("two")];
@@ -28,7 +38,7 @@ pub fn database_stalled(trial: &mut Trial<'_>) {
     let before = partitions_at(&stage, "epoch");
     stage.world.stack().pause(Part::Timescale).expect("the database stands still");
     trial.fault();
-    std::thread::sleep(trial.seconds(SESSION_SECONDS + 2, MAX_POLL_INTERVAL_SECONDS + 10));
+    std::thread::sleep(lasts);
     stage.world.stack().resume(Part::Timescale).expect("the database goes on");
     trial.recovered(stage.time_to_progress());
     let after = partitions_at(&stage, "epoch");

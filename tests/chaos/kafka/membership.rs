@@ -1,8 +1,8 @@
 //! Nodes come and go, and the group divides the partitions anew each time.
 
-use super::super::kit::PLAIN;
+use super::super::kit::{CLUSTER, PLAIN};
 use super::super::stage::{BOUND, Stage, chaos_with};
-use super::super::trial::Trial;
+use super::super::trial::{Kit, Trial};
 use crate::e2e::node::Node;
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -11,25 +11,32 @@ const NAMES: [&str; 3] = ["one", "two", "three"];
 
 /// The member's own assignor, cooperative; nodes by names for one process only.
 pub fn cooperative(trial: &mut Trial<'_>) {
-    come_and_go(trial, "membership: dynamic");
+    come_and_go(trial, PLAIN, "membership: dynamic");
 }
 
 /// The default: stable names, so a node that comes back takes its partitions back.
 pub fn cooperative_static(trial: &mut Trial<'_>) {
-    come_and_go(trial, "membership: static");
+    come_and_go(trial, PLAIN, "membership: static");
 }
 
-/// The broker's assignor.
+/// The broker's assignor: `uniform`, where nobody has chosen another.
 pub fn kip848(trial: &mut Trial<'_>) {
-    come_and_go(trial, "group_protocol: consumer, membership: dynamic");
+    come_and_go(trial, PLAIN, KIP848);
 }
 
-fn come_and_go(trial: &mut Trial<'_>, source: &str) {
-    let stage = Stage::set_as(trial, PLAIN, &chaos_with(source));
+/// The broker's assignor `range`, which is what these brokers are set to.
+pub fn kip848_range(trial: &mut Trial<'_>) {
+    come_and_go(trial, CLUSTER, KIP848);
+}
+
+const KIP848: &str = "group_protocol: consumer, membership: dynamic";
+
+fn come_and_go(trial: &mut Trial<'_>, kit: Kit, source: &str) {
+    let stage = Stage::set_as(trial, kit, &chaos_with(source));
     let load = stage.load(2_000);
     let mut nodes = BTreeMap::from([(NAMES[0], stage.node(NAMES[0]))]);
     stage.await_progress(1_000);
-    let (until, pause) = (Instant::now() + trial.seconds(8, 180), trial.seconds(1, 5));
+    let (until, pause) = (Instant::now() + trial.seconds(6, 180), trial.seconds(1, 5));
     while Instant::now() < until {
         let absent: Vec<&str> = NAMES.into_iter().filter(|name| !nodes.contains_key(name)).collect();
         let joins = nodes.len() == 1 || (!absent.is_empty() && trial.random.bool());

@@ -1,6 +1,7 @@
 //! What happens to Kafka: to its brokers, to a topic's log, to the group.
 
 mod broker;
+mod cluster;
 mod group;
 mod idle;
 mod membership;
@@ -24,10 +25,23 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario::short("kafka.compacted_topic_and_transaction_markers", transactions::compacted),
     Scenario::short("kafka.read_committed", transactions::read_committed),
     Scenario::short("kafka.duplicate_static_member", group::duplicate_static_member),
-    Scenario::short("kafka.database_stalled_past_max_poll_interval", group::database_stalled),
+    Scenario::short(
+        "kafka.database_stalled_past_the_session_timeout",
+        group::database_stalled_past_the_session,
+    ),
+    Scenario::long(
+        "kafka.database_stalled_past_max_poll_interval",
+        group::database_stalled_past_max_poll_interval,
+    ),
     Scenario::short("kafka.nodes_join_and_leave_cooperative", membership::cooperative),
     Scenario::short("kafka.nodes_join_and_leave_static", membership::cooperative_static),
     Scenario::short("kafka.nodes_join_and_leave_kip848", membership::kip848),
+    // Another group, as it needs other brokers: it runs beside these.
+    Scenario::short("kafka_cluster.leader_killed", cluster::leader_killed),
+    Scenario::short("kafka_cluster.coordinator_killed", cluster::coordinator_killed),
+    Scenario::short("kafka_cluster.controller_killed", cluster::controller_killed),
+    Scenario::short("kafka_cluster.broker_lost_and_back", cluster::broker_lost_and_back),
+    Scenario::short("kafka_cluster.nodes_join_and_leave_range", membership::kip848_range),
 ];
 
 /// Of each partition the writer has claimed, that column of its row.

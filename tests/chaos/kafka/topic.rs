@@ -2,9 +2,9 @@
 
 use super::super::kit::PLAIN;
 use super::super::load::Load;
-use super::super::stage::{BOUND, Stage};
+use super::super::stage::{BOUND, Stage, chaos_with};
 use super::super::trial::Trial;
-use super::{Admin, decide};
+use super::{Admin, decide, partitions_at};
 use crate::e2e::wait;
 use crate::e2e::world::PARTITIONS;
 use futures::executor::block_on;
@@ -14,11 +14,13 @@ use std::time::{Duration, Instant};
 const TOLD_MAX: Duration = Duration::from_secs(20);
 const GROWN: u32 = 2 * PARTITIONS;
 
-/// Partitions come while both sides run. What is sent to them before the group notices is read as well.
+/// Partitions come while both sides run. What is sent to them before the group notices is read as well, even where the
+/// file says `start: latest`: that is about what was there before the topology.
 pub fn grown(trial: &mut Trial<'_>) {
-    let stage = Stage::set(trial, PLAIN);
-    let before = stage.load(500);
+    let stage = Stage::set_as(trial, PLAIN, &chaos_with("start: latest"));
     let nodes = vec![stage.node("one"), stage.node("two")];
+    await_claims(&stage, PARTITIONS);
+    let before = stage.load(500);
     stage.await_progress(500);
     let admin = Admin::of(&stage);
     let more = NewPartitions::new(&stage.world.topic, GROWN as usize);
@@ -28,14 +30,15 @@ pub fn grown(trial: &mut Trial<'_>) {
     trial.fault();
     let sent = before.stop();
     let load = Load::start_from(stage.client(), &stage.world.topic, GROWN, 500, sent + 1);
-    let sql = stage.world.sql();
-    wait::until("every partition is read", BOUND, || {
-        let read = "SELECT count(*) FROM aqueduct.offsets WHERE sink = 'history' AND topology = $1 AND next_offset > 0";
-        let partitions: i64 = sql.rows(read, &[&stage.topology])[0].get(0);
-        (partitions == i64::from(GROWN)).then_some(())
-    });
+    await_claims(&stage, GROWN);
     trial.recovered(began.elapsed());
     stage.judge(trial, load, nodes);
+}
+
+fn await_claims(stage: &Stage, partitions: u32) {
+    wait::until(&format!("{partitions} partitions claimed"), BOUND, || {
+        (partitions_at(stage, "epoch").len() == partitions as usize).then_some(())
+    });
 }
 
 /// A topic of the same name is another one: offsets of before mean nothing in it, and nothing is read until somebody

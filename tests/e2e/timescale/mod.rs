@@ -1,8 +1,8 @@
 //! The TimescaleDB side on its own: claims, fences, writes, letters and migrations, without broker or process.
 
 mod claims;
+mod hosts;
 mod letters;
-mod proxy;
 mod refusals;
 mod writes;
 

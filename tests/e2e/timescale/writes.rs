@@ -1,9 +1,8 @@
 //! What a writer leaves in the table, whatever happens to its connection and its claim.
 
-use super::proxy::{Cut, Proxy, server_of};
 use super::*;
+use crate::e2e::wire::{How, Moment, Proxy, When};
 use aqueduct_engine::Loss;
-use std::sync::atomic::Ordering;
 
 #[test]
 fn every_type_arrives_exactly_and_the_offset_with_it() {
@@ -153,6 +152,87 @@ fn a_database_that_went_back_is_noticed_and_not_written_over() {
     });
 }
 
+/// A failover that lost the last commits of a partition in which nothing is sent any more: no batch comes to show it.
+#[test]
+fn a_database_that_went_back_is_noticed_while_nothing_comes() {
+    on_arbiter(async {
+        let base = Base::new().await;
+        let store = offsets(&base, "a");
+        let claims = [claim(&store, 0).await.expect("a claim"), claim(&store, 1).await.expect("a claim")];
+        let mut harness = Harness::sink("history", true);
+        prepare(&harness, &[&claims[0], &claims[1]], vec![plain(0, 1, 0, 5), plain(1, 1, 0, 5)]);
+        let probe = harness.probe();
+        let script = async {
+            settled(&probe).await;
+            base.sql_batch("UPDATE aqueduct.offsets SET next_offset = 3 WHERE partition = 1").await;
+            base.sql_batch(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+                 WHERE datname = current_database() AND application_name LIKE 'aqueduct/unit/a/%'",
+            )
+            .await;
+            let mut rewinds = Vec::new();
+            until(async || {
+                rewinds.extend(probe.claims().take_rewinds("ticks"));
+                !rewinds.is_empty()
+            })
+            .await;
+            assert_eq!(rewinds, [(key(1), 1, Loss::WentBack)], "the one that went back, and no other");
+            probe.close_inputs();
+        };
+        let (ended, ()) = harness.run_while(base.writer("a"), script).await;
+        ended.expect("drained");
+    });
+}
+
+/// Some types would take the bytes of another for a value of their own without a word, and a column that nobody fills
+/// would make every record look at fault.
+#[test]
+fn a_table_altered_beneath_an_open_session_is_noticed_before_anything_is_written() {
+    let retyped = |column: &str, to: &str| format!("ALTER COLUMN {column} TYPE {to} USING {column}::{to}");
+    let alterations = [
+        ("id", retyped("id", "float8"), retyped("id", "bigint")),
+        ("price", retyped("price", "text"), retyped("price", "numeric(18,8)")),
+        ("qty", retyped("qty", "bigint"), retyped("qty", "float8")),
+        ("extra", "DROP COLUMN extra".into(), "ADD COLUMN extra jsonb".into()),
+        (
+            "desk",
+            "ADD COLUMN desk text NOT NULL DEFAULT ''; ALTER TABLE m.trades ALTER COLUMN desk DROP DEFAULT"
+                .into(),
+            "ALTER COLUMN desk SET DEFAULT ''".into(),
+        ),
+    ];
+    on_arbiter(async {
+        for (column, altered, repaired) in alterations {
+            let base = Base::new().await;
+            let claim = claim(&offsets(&base, "a"), 0).await.expect("a claim");
+            let mut harness = Harness::sink("history", true);
+            prepare(&harness, &[&claim], vec![plain(0, 1, 0, 5)]);
+            let probe = harness.probe();
+            let alter = async |how: &str| base.sql_batch(&format!("ALTER TABLE m.trades {how}")).await;
+            let script = async {
+                settled(&probe).await;
+                alter(&altered).await;
+                probe.send(plain(0, 1, 5, 5));
+                let named = format!("column `{column}`");
+                let says = || probe.status().state().0.reason().is_some_and(|why| why.contains(&named));
+                until(async || says()).await;
+                assert_eq!((base.integer(COUNT).await, base.integer(STORED).await), (5, 5), "{column}");
+                alter(&repaired).await;
+                settled(&probe).await;
+                probe.close_inputs();
+            };
+            let (ended, ()) = harness.run_while(base.writer("a"), script).await;
+            ended.expect("an altered table is waited for");
+            assert_eq!((base.integer(COUNT).await, base.integer(STORED).await), (10, 10), "{column}");
+            assert_eq!(base.integer("SELECT count(*) FROM aqueduct.dead_letter").await, 0, "{column}");
+            assert_eq!(
+                base.integer("SELECT count(*) FROM m.trades WHERE id > 4 AND qty <> id / 4.0").await,
+                0
+            );
+        }
+    });
+}
+
 #[test]
 fn a_restarted_writer_notices_rows_that_are_missing_before_its_first_batch() {
     on_arbiter(async {
@@ -185,12 +265,13 @@ fn a_commit_whose_answer_was_lost_is_not_repeated() {
         // One row of it is refused: its letter lies in the commit that nobody answered.
         let mut rows = vec![Row::default(); 10];
         rows[3].symbol = "a\0b".into();
-        let proxy = Proxy::to(server_of(base.world.database_url()), Cut::AfterCommit).await;
+        let proxy = Proxy::to(base.world.database_url());
+        proxy.strike(Moment::Commit, When::After, How::Reset);
         let wired = base.through(&proxy);
         let (harness, ended) =
             write(&wired, "a", &[&claim], vec![batch(0, 1, 0, &rows), plain(0, 1, 10, 5)]).await;
         ended.expect("drained");
-        assert!(proxy.was_cut.load(Ordering::SeqCst), "the wire was cut");
+        assert_eq!(proxy.struck(), 1, "the wire was cut");
         assert_eq!((wired.integer(COUNT).await, wired.integer(STORED).await), (14, 15));
         assert_eq!(wired.integer("SELECT count(*) FROM aqueduct.dead_letter").await, 1);
         assert_eq!(harness.input_link(0).fill().batches, 0, "all is settled");
@@ -203,10 +284,11 @@ fn a_connection_lost_within_a_copy_leaves_nothing_and_everything_is_written_once
     on_arbiter(async {
         let base = Base::new().await;
         let claim = claim(&offsets(&base, "a"), 0).await.expect("a claim");
-        let proxy = Proxy::to(server_of(base.world.database_url()), Cut::WithinCopy).await;
+        let proxy = Proxy::to(base.world.database_url());
+        proxy.strike(Moment::CopyData, When::After, How::Reset);
         let wired = base.through(&proxy);
         write(&wired, "a", &[&claim], vec![plain(0, 1, 0, 5000)]).await.1.expect("drained");
-        assert!(proxy.was_cut.load(Ordering::SeqCst), "the wire was cut");
+        assert_eq!(proxy.struck(), 1, "the wire was cut");
         assert_eq!((wired.integer(COUNT).await, wired.integer(STORED).await), (5000, 5000));
     });
 }

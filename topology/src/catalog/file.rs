@@ -50,7 +50,12 @@ pub const KAFKA: &[Key] = &[
 
 /// `connections.timescale`.
 pub const TIMESCALE: &[Key] = &[
-    Key::default("url", Shape::Secret, "${TIMESCALE_URL}", "`postgres://user@host:port/database`."),
+    Key::default(
+        "url",
+        Shape::Secret,
+        "${TIMESCALE_URL}",
+        "`postgres://user@host:port/database`; of several `host:port`, with commas, the first that takes writes.",
+    ),
     Key::optional(
         "password_file",
         Shape::File,

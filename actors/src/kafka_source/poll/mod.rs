@@ -22,6 +22,7 @@ use super::talk::{End, Grant, Order, Report};
 use crate::kafka::class::{About, classify};
 use crate::kafka::client::Client;
 use crate::kafka::intake::Intake;
+use crate::kafka::refusal::Credentials;
 use aqueduct_engine::clock::Instant;
 use aqueduct_engine::port::Outputs;
 use aqueduct_engine::{Clock, Error, Ledger, Status};
@@ -43,6 +44,8 @@ const RETRY_EVERY: Duration = Duration::from_millis(1);
 pub(super) struct Setup {
     pub(super) client: Client<SourceContext>,
     pub(super) notes: Arc<Notes>,
+    /// What the client was made with.
+    pub(super) credentials: Credentials,
     pub(super) source: Arc<str>,
     pub(super) topic: Arc<str>,
     pub(super) bootstrap: String,
@@ -76,6 +79,8 @@ pub(super) struct Poll {
     member: bool,
     /// A trouble was told and nothing has flowed since.
     troubled: bool,
+    /// The broker does not let us in, and when it was last seen whether we could come with something else.
+    refused: Option<(Instant, Error)>,
 }
 
 impl Poll {
@@ -94,6 +99,7 @@ impl Poll {
             draining: false,
             member: false,
             troubled: false,
+            refused: None,
         };
         let why = loop {
             if let Some(end) = poll.turn() {
@@ -198,6 +204,7 @@ impl Poll {
     }
 
     fn classify(&self, error: &KafkaError) -> Error {
-        classify(error, About { bootstrap: &self.setup.bootstrap, topic: &self.setup.topic })
+        let told = classify(error, About { bootstrap: &self.setup.bootstrap, topic: &self.setup.topic });
+        self.setup.notes.reason().explain(error.rdkafka_error_code(), told)
     }
 }

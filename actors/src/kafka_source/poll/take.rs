@@ -3,6 +3,7 @@
 use super::{End, Poll, Report};
 use crate::kafka::intake::Taken;
 use crate::kafka::records::Record;
+use crate::kafka::refusal::is_refusal;
 use aqueduct_engine::{Class, Error};
 use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
@@ -17,6 +18,8 @@ const CHUNKS_PER_TURN: usize = 2;
 const EVENTS_PER_TURN: usize = 64;
 /// How often every partition is led to the intake anew.
 const LEAD_ALL_EVERY: Duration = Duration::from_secs(1);
+/// How often a client that is refused looks whether it would come with other credentials.
+const CREDENTIALS_EVERY: Duration = Duration::from_secs(1);
 /// A batch may gather for so long that the watchdog must be told that records are taken.
 const LONG_LINGER: Duration = Duration::from_secs(1);
 
@@ -24,6 +27,9 @@ impl Poll {
     /// Takes what the client has, until a batch finds no room.
     pub(super) fn take_messages(&mut self) -> Option<End> {
         if let Some(end) = self.take_events() {
+            return Some(end);
+        }
+        if let Some(end) = self.renew() {
             return Some(end);
         }
         self.lead_partitions();
@@ -81,6 +87,19 @@ impl Poll {
             }
         }
         None
+    }
+
+    /// A client that is refused tries again by itself, with what it was made with; it takes another one to come with what
+    /// its files hold now. The client tells of the same refusal twice a minute at most, so they are looked at in between.
+    fn renew(&mut self) -> Option<End> {
+        let now = self.setup.clock.now();
+        let (looked_at, told) = self.refused.as_mut()?;
+        if now.duration_since(*looked_at) < CREDENTIALS_EVERY {
+            return None;
+        }
+        *looked_at = now;
+        let told = told.clone();
+        self.setup.credentials.have_changed().then_some(End::ClientGone(told))
     }
 
     /// Leads partitions to the intake until something has come that way, and now and then all of them: the client clears
@@ -146,6 +165,7 @@ impl Poll {
 
     fn flow(&mut self) {
         self.troubled = false;
+        self.refused = None;
         self.report(Report::Flowing);
     }
 
@@ -200,7 +220,10 @@ impl Poll {
                 tracing::debug!(actor = &*self.setup.source, %error, "the client retries");
                 None
             }
-            _ => {
+            (code, _) => {
+                if code.is_some_and(is_refusal) {
+                    self.refused = Some((self.setup.clock.now(), told));
+                }
                 self.trouble(error);
                 None
             }

@@ -2,6 +2,7 @@
 
 mod actor;
 mod agreement;
+mod arbitrary;
 mod bad_input;
 mod cases;
 mod library;

@@ -115,6 +115,7 @@ impl Run<'_, '_> {
         let place = [path, ":", &statement.line.to_string()].concat();
         let answer = self.watch.over(&place, self.connection.client().batch_execute(statement.text));
         let outcome = self.connection.within_raw("migrate", limits::MIGRATION_WAIT_MAX, answer).await;
+        self.watch.warned(self.connection, &place);
         outcome.map_err(|refusal| {
             let left = if self.file.transactional { Outcome::RolledBack } else { Outcome::Partial };
             let at = (statement.line, statement.text);

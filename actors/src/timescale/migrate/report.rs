@@ -248,6 +248,13 @@ pub enum Event {
         /// Who holds the lock.
         holder: String,
     },
+    /// A statement was carried out, and the server warns of something.
+    Warned {
+        /// File and line of the statement.
+        place: String,
+        /// The server's words.
+        warning: String,
+    },
     /// A file is applied.
     Finished(AppliedFile),
 }
@@ -262,6 +269,7 @@ impl fmt::Display for Event {
             Event::WaitingForLock { place, holder } => {
                 write!(formatter, "{place}: waiting for a lock held by {holder}")
             }
+            Event::Warned { place, warning } => write!(formatter, "{place}: warning: {warning}"),
             Event::Finished(file) => file.fmt(formatter),
         }
     }

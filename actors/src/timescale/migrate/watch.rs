@@ -57,6 +57,13 @@ impl<'a> Watch<'a> {
         }
     }
 
+    /// Reports what the server warned of while `connection` carried out the statement at `place`.
+    pub(super) fn warned(&self, connection: &Connection, place: &str) {
+        for warning in connection.take_warnings() {
+            (self.report)(&Event::Warned { place: place.into(), warning });
+        }
+    }
+
     async fn look(&mut self, place: &str) {
         match self.ask().await {
             Ok(Some(holder)) if self.blockers.as_ref() != Some(&holder) => {

@@ -1,6 +1,7 @@
 //! What a claim decides for one partition, from what is stored and what Kafka has. Pure.
 
 use crate::timescale::limits::HEAL_RECORDS_MAX;
+use aqueduct_engine::planted::{Bug, planted};
 use aqueduct_engine::{Claim, ClaimRequest, Class, Error, SinkIdentity};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -33,6 +34,7 @@ pub(crate) fn plan(
 ) -> Result<Plan, Error> {
     let log = request.log;
     let epoch = rows.iter().map(|row| row.epoch).fold(last_epoch, i64::max) + 1;
+    let epoch = if planted(Bug::KeepsTheEpoch) { (epoch - 1).max(1) } else { epoch };
     let stored: BTreeMap<&str, i64> = rows.iter().map(|row| (row.sink.as_str(), row.next_offset)).collect();
     let known: Vec<(&SinkIdentity, i64)> =
         sinks.iter().filter_map(|sink| Some((sink, *stored.get(&*sink.id)?))).collect();
@@ -44,6 +46,7 @@ pub(crate) fn plan(
         return Err(before_the_start(request, sink, *offset));
     }
     let joining = known.iter().map(|(_, offset)| *offset).min().unwrap_or(log.initial);
+    let joining = if planted(Bug::JoinsAtTheEnd) { log.end } else { joining };
     let mut offsets: BTreeMap<Arc<str>, i64> = BTreeMap::new();
     let mut skipped: BTreeMap<Arc<str>, i64> = BTreeMap::new();
     for sink in sinks {
@@ -67,6 +70,9 @@ pub(crate) fn plan(
 /// they are read to heal a best-effort sink or one that lags, and those that have them behind them would not take what
 /// the rules of today let pass: without its letter such a record would be nowhere.
 pub(crate) fn open_from(claim: &Claim, sinks: &[SinkIdentity]) -> i64 {
+    if planted(Bug::KeepsLetters) {
+        return i64::MAX;
+    }
     let required = sinks.iter().filter(|sink| sink.required);
     let settled = required.filter_map(|sink| claim.sinks.get(&sink.id).copied()).max();
     settled.unwrap_or(claim.start)

@@ -1,4 +1,4 @@
-//! Apache Kafka in KRaft mode: one plain Java process, broker and controller at once.
+//! Apache Kafka in KRaft mode: plain Java processes, broker and controller at once. One, or three that replicate.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -12,6 +12,7 @@ use crate::dir::{create, remove_tree, write_whole};
 use crate::error::Error;
 use crate::launch::{arguments, tail};
 use crate::part::Part;
+use crate::secured;
 use crate::state::{PartState, Port};
 use crate::time::Deadline;
 
@@ -21,25 +22,20 @@ pub(crate) const ARCHIVE: &str = "kafka.jsa";
 
 /// Settings that do not depend on the instance.
 ///
-/// Small thread pools and few internal partitions start faster; timeouts have low floors so that tests need not wait;
+/// Small thread pools and few internal partitions start faster; timeouts have low floors so that tests need not wait; a
+/// broker that is silent counts as lost before the sessions of the group it coordinates are over (10 s);
 /// 16 MiB messages are let through so that it is the engine which judges them.
 const SETTINGS: &str = "\
 process.roles=broker,controller
-node.id=1
 controller.listener.names=CONTROLLER
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT,CONTROLLER:PLAINTEXT
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT,ENCRYPTED:SASL_SSL,MUTUAL:SSL,CONTROLLER:PLAINTEXT
 inter.broker.listener.name=PLAINTEXT
 log.dirs=data
 auto.create.topics.enable=false
-default.replication.factor=1
-offsets.topic.replication.factor=1
 offsets.topic.num.partitions=8
-transaction.state.log.replication.factor=1
-transaction.state.log.min.isr=1
 transaction.state.log.num.partitions=8
-share.coordinator.state.topic.replication.factor=1
-share.coordinator.state.topic.min.isr=1
 share.coordinator.state.topic.num.partitions=1
+broker.session.timeout.ms=6000
 group.initial.rebalance.delay.ms=0
 group.min.session.timeout.ms=1000
 group.consumer.min.session.timeout.ms=1000
@@ -72,44 +68,79 @@ logger.server.level=INFO
 ";
 
 /// Writes the configuration; formats the data folder under a new cluster id if it has none.
-pub(crate) fn prepare(server: &Server, deadline: Deadline) -> Result<(), Error> {
+pub(crate) fn prepare(part: Part, server: &Server, deadline: Deadline) -> Result<(), Error> {
     let folder = &server.launch.folder;
     // Java unpacks native libraries there, and leaves them there when it is killed.
     remove_tree(&folder.join("tmp"))?;
     create(&folder.join("tmp"))?;
-    let addresses = addresses(&server.ports);
-    write_whole(&folder.join("server.properties"), &format!("{SETTINGS}{addresses}"))?;
+    let own = format!("{}{}", addresses(part, server), replication(voters(part, server).len()));
+    let secured =
+        server.secured.as_ref().map(|_| secured::kafka_settings(password(server))).unwrap_or_default();
+    write_whole(&folder.join("server.properties"), &format!("{SETTINGS}{own}{secured}"))?;
     write_whole(&folder.join("log4j2.properties"), LOGGING)?;
     if folder.join("data/meta.properties").exists() {
         return Ok(());
     }
     let mut format = java(server, "128m");
     format.extend(arguments(["kafka.tools.StorageTool", "format", "--ignore-formatted", "--cluster-id"]));
-    format.extend(arguments([cluster_id().as_str(), "--config", "server.properties"]));
+    format.extend(arguments([cluster_id(folder.parent()).as_str(), "--config", "server.properties"]));
     if server.launch.run(&format, deadline)? {
         return Ok(());
     }
     Err(Error::Start {
-        part: Part::Kafka,
+        part,
         why: "its storage could not be formatted".into(),
         log: server.launch.log.clone(),
         tail: tail(&server.launch.log),
     })
 }
 
+/// The brokers of the instance, each with its `node.id`; this one alone where nobody else was asked for.
+fn voters(part: Part, server: &Server) -> Vec<(usize, &PartState)> {
+    let ports = |broker: Part| if broker == part { Some(&server.ports) } else { server.peers.get(&broker) };
+    let brokers = Part::BROKERS.into_iter().enumerate();
+    brokers.filter_map(|(index, broker)| Some((index + 1, ports(broker)?))).collect()
+}
+
+/// On how many brokers things are: all of them, and one may be away. Several divide partitions by `range` under KIP-848,
+/// where one alone does by its own choice, so that tests see both.
+fn replication(brokers: usize) -> String {
+    let least = brokers.saturating_sub(1).max(1);
+    let assignors = if brokers > 1 { "group.consumer.assignors=range\n" } else { "" };
+    let internal = ["offsets.topic", "transaction.state.log", "share.coordinator.state.topic"];
+    let copies = internal.map(|topic| format!("{topic}.replication.factor={brokers}\n")).concat();
+    format!(
+        "{assignors}default.replication.factor={brokers}\nmin.insync.replicas={least}\n{copies}\
+         transaction.state.log.min.isr={least}\nshare.coordinator.state.topic.min.isr={least}\n"
+    )
+}
+
 /// Where the broker listens, and what it tells its clients: those that come through Toxiproxy are kept on that path.
-fn addresses(ports: &PartState) -> String {
+fn addresses(part: Part, server: &Server) -> String {
+    let ports = &server.ports;
     let controller = ports.controller_port.expect("invariant: kafka has a controller port");
     let mut listeners = format!("PLAINTEXT://127.0.0.1:{}", ports.port);
     let mut advertised = listeners.clone();
+    for (name, port) in [("ENCRYPTED", Port::Encrypted), ("MUTUAL", Port::Mutual)] {
+        if let Some(port) = ports.further(port) {
+            let listener = format!(",{name}://127.0.0.1:{port}");
+            listeners.push_str(&listener);
+            advertised.push_str(&listener);
+        }
+    }
     if let (Some(proxied), Some(proxy)) = (ports.further(Port::Proxied), ports.further(Port::Advertised)) {
         listeners.push_str(&format!(",PROXIED://127.0.0.1:{proxied}"));
         advertised.push_str(&format!(",PROXIED://127.0.0.1:{proxy}"));
     }
+    let node = 1 + Part::BROKERS.iter().position(|broker| *broker == part).expect("invariant: a broker");
+    let voter = |(id, ports): (usize, &PartState)| Some(format!("{id}@127.0.0.1:{}", ports.controller_port?));
+    let voters: Vec<String> = voters(part, server).into_iter().filter_map(voter).collect();
     format!(
-        "listeners={listeners},CONTROLLER://127.0.0.1:{controller}\n\
+        "node.id={node}\n\
+         listeners={listeners},CONTROLLER://127.0.0.1:{controller}\n\
          advertised.listeners={advertised}\n\
-         controller.quorum.voters=1@127.0.0.1:{controller}\n"
+         controller.quorum.voters={}\n",
+        voters.join(",")
     )
 }
 
@@ -146,11 +177,27 @@ fn java(server: &Server, heap_max: &str) -> Vec<OsString> {
     command
 }
 
-/// A random 16-byte id in Kafka's notation: 22 characters of URL-safe base 64, the last of which carries two bits.
-fn cluster_id() -> String {
-    let mut id: String = (0..21).map(|_| fastrand::alphanumeric()).collect();
-    id.push(char::from(b"AQgw"[fastrand::usize(..4)]));
+/// A 16-byte id in Kafka's notation: 22 characters of URL-safe base 64, the last of which carries two bits. It follows
+/// from the instance's folder, so that its brokers, which are prepared apart, agree on it.
+fn cluster_id(instance: Option<&Path>) -> String {
+    let bytes = instance.map_or(&[][..], |folder| folder.as_os_str().as_encoded_bytes());
+    let seed = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    });
+    let mut random = fastrand::Rng::with_seed(seed);
+    let mut id: String = (0..21).map(|_| random.alphanumeric()).collect();
+    id.push(char::from(b"AQgw"[random.usize(..4)]));
     id
+}
+
+fn password(server: &Server) -> &str {
+    server.password.as_deref().expect("invariant: a secured kafka has a password")
+}
+
+/// Whether a broker answers, and its user may come in by the encrypted listener.
+pub(super) fn furnish(server: &Server, bootstrap: &str, patience: Duration) -> Result<(), String> {
+    check(bootstrap, patience)?;
+    secured::furnish_kafka(bootstrap, password(server), patience)
 }
 
 /// Whether a broker answers a metadata request.
@@ -179,9 +226,19 @@ mod tests {
 
     #[test]
     fn cluster_ids_have_kafkas_form_and_differ() {
-        let (one, other) = (cluster_id(), cluster_id());
-        assert_eq!(one.len(), 22);
-        assert_ne!(one, other);
+        let id = |folder| cluster_id(Some(Path::new(folder)));
+        assert_eq!(id("/a").len(), 22);
+        assert_ne!(id("/a"), id("/b"));
+        assert_eq!(id("/a"), id("/a"), "brokers of one instance agree");
+    }
+
+    #[test]
+    fn one_of_three_brokers_may_be_away() {
+        for (brokers, copies, least) in [(1, 1, 1), (3, 3, 2)] {
+            let settings = replication(brokers);
+            assert!(settings.contains(&format!("offsets.topic.replication.factor={copies}\n")), "{settings}");
+            assert!(settings.contains(&format!("\nmin.insync.replicas={least}\n")), "{settings}");
+        }
     }
 
     #[test]

@@ -2,9 +2,11 @@
 
 pub(crate) mod kafka;
 pub(crate) mod redis;
+pub(crate) mod standby;
 pub(crate) mod timescale;
 pub(crate) mod toxiproxy;
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
@@ -26,8 +28,14 @@ use crate::time::Deadline;
 pub enum Part {
     /// Apache Kafka, one process that is broker and controller.
     Kafka,
+    /// A second broker of the cluster that [`Part::Kafka`] begins. Only if asked for, and then with the third.
+    Broker2,
+    /// The third: every topic is on all of them, and any one may go.
+    Broker3,
     /// PostgreSQL with TimescaleDB.
     Timescale,
+    /// A standby of the database. Only if asked for.
+    Standby,
     /// Redis.
     Redis,
     /// A second Redis, which follows the first. Only if asked for.
@@ -41,17 +49,37 @@ impl Part {
     pub const DEFAULT: [Part; 3] = [Part::Kafka, Part::Timescale, Part::Redis];
 
     /// All parts, in the order they are shown.
-    pub const ALL: [Part; 5] = [Part::Kafka, Part::Timescale, Part::Redis, Part::Replica, Part::Toxiproxy];
+    pub const ALL: [Part; 8] = [
+        Part::Kafka,
+        Part::Broker2,
+        Part::Broker3,
+        Part::Timescale,
+        Part::Standby,
+        Part::Redis,
+        Part::Replica,
+        Part::Toxiproxy,
+    ];
+
+    /// The brokers, by `node.id` from 1 on.
+    pub const BROKERS: [Part; 3] = [Part::Kafka, Part::Broker2, Part::Broker3];
+
+    /// Whether it is one of [`Part::BROKERS`].
+    pub(crate) fn is_broker(self) -> bool {
+        Self::BROKERS.contains(&self)
+    }
 
     /// The variable that names the part's address, as printed by `stack env` and read to replace the part.
     #[must_use]
     pub fn variable(self) -> &'static str {
         match self {
             Part::Kafka => "KAFKA_BOOTSTRAP",
+            Part::Broker2 => "KAFKA_BROKER_2",
+            Part::Broker3 => "KAFKA_BROKER_3",
             Part::Timescale => "TIMESCALE_URL",
             Part::Redis => "REDIS_URL",
             Part::Replica => "REDIS_REPLICA_URL",
             Part::Toxiproxy => "TOXIPROXY_ADDRESS",
+            Part::Standby => "TIMESCALE_STANDBY_URL",
         }
     }
 
@@ -60,51 +88,61 @@ impl Part {
     pub fn name(self) -> &'static str {
         match self {
             Part::Kafka => "kafka",
+            Part::Broker2 => "broker2",
+            Part::Broker3 => "broker3",
             Part::Timescale => "timescale",
             Part::Redis => "redis",
             Part::Replica => "replica",
             Part::Toxiproxy => "toxiproxy",
+            Part::Standby => "standby",
         }
     }
 
     /// The software that the part needs.
     pub(crate) fn piece(self) -> Piece {
         match self {
-            Part::Kafka => Piece::Kafka,
-            Part::Timescale | Part::Redis | Part::Replica => Piece::Debian,
+            Part::Kafka | Part::Broker2 | Part::Broker3 => Piece::Kafka,
+            Part::Timescale | Part::Standby | Part::Redis | Part::Replica => Piece::Debian,
             Part::Toxiproxy => Piece::Toxiproxy,
         }
     }
 
     /// The ports that the part has beside the one of its address.
     pub(crate) fn further_ports(self, options: &Options) -> Vec<Port> {
+        let mut ports = Vec::new();
         match self {
-            Part::Kafka if options.parts.contains(&Part::Toxiproxy) => vec![Port::Proxied, Port::Advertised],
-            Part::Kafka | Part::Timescale | Part::Redis | Part::Replica | Part::Toxiproxy => Vec::new(),
+            Part::Kafka if options.secured => ports.extend([Port::Encrypted, Port::Mutual]),
+            Part::Redis if options.secured => ports.push(Port::Encrypted),
+            _ => {}
         }
+        if self == Part::Kafka && options.parts.contains(&Part::Toxiproxy) {
+            ports.extend([Port::Proxied, Port::Advertised]);
+        }
+        ports
     }
 
     /// The parts that must have answered before this one is started, if they are wanted too.
     pub(crate) fn follows(self) -> &'static [Part] {
         match self {
+            Part::Standby => &[Part::Timescale],
             Part::Replica => &[Part::Redis],
-            Part::Kafka | Part::Timescale | Part::Redis | Part::Toxiproxy => &[],
+            _ => &[],
         }
     }
 
     /// The signal that makes the server save what it has and end, without waiting for its clients.
     pub(crate) fn stop_signal(self) -> Signal {
         match self {
-            Part::Timescale => Signal::INT,
-            Part::Kafka | Part::Redis | Part::Replica | Part::Toxiproxy => Signal::TERM,
+            Part::Timescale | Part::Standby => Signal::INT,
+            _ => Signal::TERM,
         }
     }
 
     /// Asks the server at `address` for a real answer.
     pub(crate) fn check(self, address: &str, patience: Duration) -> Result<(), String> {
         match self {
-            Part::Kafka => kafka::check(address, patience),
-            Part::Timescale => timescale::check(address, patience),
+            Part::Kafka | Part::Broker2 | Part::Broker3 => kafka::check(address, patience),
+            Part::Timescale | Part::Standby => timescale::check(address, patience),
             Part::Redis | Part::Replica => redis::check(address, patience),
             Part::Toxiproxy => toxiproxy::check(address, patience),
         }
@@ -113,9 +151,10 @@ impl Part {
     /// Writes the part's files, initialising its data if it has none. No process of the part lives meanwhile.
     pub(crate) fn prepare(self, server: &Server, deadline: Deadline) -> Result<(), Error> {
         match self {
-            Part::Kafka => kafka::prepare(server, deadline),
+            Part::Kafka | Part::Broker2 | Part::Broker3 => kafka::prepare(self, server, deadline),
             Part::Timescale => timescale::prepare(server, deadline),
-            Part::Redis | Part::Replica => redis::prepare(server),
+            Part::Standby => standby::prepare(server, deadline),
+            Part::Redis | Part::Replica => redis::prepare(self, server),
             Part::Toxiproxy => toxiproxy::prepare(server),
         }
     }
@@ -123,18 +162,20 @@ impl Part {
     /// The server's command line.
     pub(crate) fn command(self, server: &Server) -> Vec<OsString> {
         match self {
-            Part::Kafka => kafka::command(server),
-            Part::Timescale => timescale::command(),
+            Part::Kafka | Part::Broker2 | Part::Broker3 => kafka::command(server),
+            Part::Timescale | Part::Standby => timescale::command(),
             Part::Redis | Part::Replica => redis::command(),
             Part::Toxiproxy => toxiproxy::command(server),
         }
     }
 
     /// Whether a server that has just been started can be used: it answers, and holds what its users expect to find.
-    pub(crate) fn ready(self, address: &str, patience: Duration) -> Result<(), String> {
+    pub(crate) fn ready(self, server: &Server, address: &str, patience: Duration) -> Result<(), String> {
         match self {
+            Part::Kafka if server.secured.is_some() => kafka::furnish(server, address, patience),
             Part::Timescale => timescale::furnish(address, patience),
-            Part::Kafka | Part::Redis | Part::Replica | Part::Toxiproxy => self.check(address, patience),
+            Part::Standby => standby::ready(address, patience),
+            _ => self.check(address, patience),
         }
     }
 }
@@ -153,7 +194,9 @@ pub(crate) struct Server {
     pub(crate) software: PathBuf,
     /// Its own ports.
     pub(crate) ports: PartState,
-    /// The port of the server that this one follows, if it is a replica.
-    pub(crate) primary: Option<u16>,
+    /// The ports of every part of the instance: brokers name each other, and who follows names whom.
+    pub(crate) peers: BTreeMap<Part, PartState>,
     pub(crate) password: Option<String>,
+    /// Files of its certificate, if it is to speak TLS.
+    pub(crate) secured: Option<Vec<PathBuf>>,
 }

@@ -6,10 +6,12 @@ use std::net::{TcpStream, ToSocketAddrs};
 use std::os::unix::fs::chown;
 use std::time::Duration;
 
-use super::Server;
+use super::{Part, Server};
 use crate::dir::{create, write_whole};
 use crate::error::Error;
 use crate::launch::{Place, arguments};
+use crate::secured;
+use crate::state::Port;
 
 const SETTINGS: &str = "\
 bind 127.0.0.1
@@ -25,19 +27,24 @@ logfile \"\"
 const ANSWER_BYTES_MAX: usize = 1024;
 
 /// Writes the configuration into the instance's folder.
-pub(super) fn prepare(server: &Server) -> Result<(), Error> {
+pub(super) fn prepare(part: Part, server: &Server) -> Result<(), Error> {
     let folder = &server.launch.folder;
     create(folder)?;
     let mut text = format!("{SETTINGS}port {}\n", server.ports.port);
+    if let Some(port) = server.ports.further(Port::Encrypted) {
+        text.push_str(&secured::redis_settings(port));
+    }
     if let Some(password) = &server.password {
         text.push_str(&format!("requirepass \"{password}\"\nmasterauth \"{password}\"\n"));
     }
-    if let Some(port) = server.primary {
-        text.push_str(&format!("replicaof 127.0.0.1 {port}\n"));
+    let primary = server.peers.get(&Part::Redis).filter(|_| part == Part::Replica);
+    if let Some(primary) = primary {
+        text.push_str(&format!("replicaof 127.0.0.1 {}\n", primary.port));
     }
     write_whole(&folder.join("redis.conf"), &text)?;
     if let Place::Root { uid, gid, .. } = server.launch.place {
-        for path in [folder.clone(), folder.join("redis.conf")] {
+        let own = [folder.clone(), folder.join("redis.conf")];
+        for path in own.into_iter().chain(server.secured.clone().unwrap_or_default()) {
             chown(&path, Some(uid), Some(gid)).map_err(Error::io("give to redis", &path))?;
         }
     }

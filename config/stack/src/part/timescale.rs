@@ -10,13 +10,17 @@ use crate::dir::{create, remove_tree, write_whole};
 use crate::error::Error;
 use crate::launch::{Place, arguments, tail};
 use crate::part::Part;
+use crate::secured;
 use crate::sql::Session;
 use crate::time::Deadline;
 
 /// The user, who owns the server, and the database that `furnish` creates.
 pub(crate) const NAME: &str = "aqueduct";
 
-const BIN: &str = "/usr/lib/postgresql/17/bin";
+/// A folder of the server on a disk of 64 MB, empty at each start: for tests that fill it.
+pub const SMALL_DISK: &str = "/srv";
+
+pub(super) const BIN: &str = "/usr/lib/postgresql/17/bin";
 
 /// Gives a database the extension, without its greeting.
 pub(crate) const EXTENSION: &str =
@@ -58,14 +62,29 @@ pub(super) fn prepare(server: &Server, deadline: Deadline) -> Result<(), Error> 
     if !data.exists() {
         initialise(server, (uid, gid), deadline)?;
     }
+    configure(server, (uid, gid))
+}
+
+/// Writes the settings beside the data, which are there.
+pub(super) fn configure(server: &Server, (uid, gid): (u32, u32)) -> Result<(), Error> {
+    let data = server.launch.folder.join("data");
     // Left by a crash. Process ids start anew in each namespace, so the number in it says nothing; that no process of
     // this part lives is known from its lock.
     let stale = data.join("postmaster.pid");
     if stale.exists() {
         fs::remove_file(&stale).map_err(Error::io("delete", &stale))?;
     }
+    let mut text = format!("{SETTINGS}port = {}\n", server.ports.port);
+    if let Some(files) = &server.secured {
+        text.push_str(&secured::postgres_settings());
+        let access = data.join("pg_hba.conf");
+        write_whole(&access, secured::POSTGRES_ACCESS)?;
+        for path in files.iter().chain([&access]) {
+            chown(path, Some(uid), Some(gid)).map_err(Error::io("give to postgres", path))?;
+        }
+    }
     let settings = data.join("postgresql.conf");
-    write_whole(&settings, &format!("{SETTINGS}port = {}\n", server.ports.port))?;
+    write_whole(&settings, &text)?;
     chown(&settings, Some(uid), Some(gid)).map_err(Error::io("give to postgres", &settings))
 }
 
@@ -121,8 +140,10 @@ pub(super) fn check(url: &str, patience: Duration) -> Result<(), String> {
 /// Makes sure that the database exists and has the extension; until the server is up, it says why it cannot.
 pub(super) fn furnish(url: &str, patience: Duration) -> Result<(), String> {
     let session = Session::new(url, patience)?;
-    match session.text("select 1::text", None) {
-        Ok(_) => Ok(()),
+    match session.text("select extname::text from pg_extension where extname = 'timescaledb'", None) {
+        // Nothing is missing, and a server that takes no writes need take none.
+        Ok(Some(_)) => return Ok(()),
+        Ok(None) => Ok(()),
         Err(error) if error.is_missing_database() => session
             .in_database("postgres")
             .execute_formatted("select format('create database %I', $1::text)", NAME),

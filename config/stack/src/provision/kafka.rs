@@ -1,5 +1,6 @@
 //! Apache Kafka's jars, resolved by Maven and checked one by one; then one trial run, after which it starts twice as fast.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -77,11 +78,12 @@ fn archive_classes(dir: &StackDir) -> Result<(), Error> {
         },
         software: folder(dir).join("libs"),
         ports,
-        primary: None,
+        peers: BTreeMap::new(),
         password: None,
+        secured: None,
     };
     let deadline = Deadline::after(TRIAL_MAX);
-    kafka::prepare(&server, deadline)?;
+    kafka::prepare(Part::Kafka, &server, deadline)?;
     let archive = scratch.join(kafka::ARCHIVE);
     let running = server.launch.start(&kafka::command_archiving(&server, &archive))?;
     let address = format!("127.0.0.1:{}", server.ports.port);

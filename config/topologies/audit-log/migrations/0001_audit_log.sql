@@ -29,12 +29,17 @@ CREATE UNIQUE INDEX ON "audit"."log" ("id", "at");
 -- For queries such as "the newest of one service". Each index slows every write, so it is left to you:
 -- CREATE INDEX ON "audit"."log" ("service", "at" DESC);
 
--- What the role of `aqueduct run` needs. A database without a role `aqueduct_writer` (one user for all) needs none.
+-- What the roles of least privilege need, where they are: a node writes as a member of the first, whoever only
+-- looks is one of the second.
 DO $grants$
 BEGIN
     IF EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'aqueduct_writer') THEN
         GRANT USAGE ON SCHEMA "audit" TO aqueduct_writer;
         GRANT SELECT, INSERT ON "audit"."log" TO aqueduct_writer;
+    END IF;
+    IF EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'aqueduct_reader') THEN
+        GRANT USAGE ON SCHEMA "audit" TO aqueduct_reader;
+        GRANT SELECT ON "audit"."log" TO aqueduct_reader;
     END IF;
 END
 $grants$;

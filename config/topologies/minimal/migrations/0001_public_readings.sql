@@ -16,12 +16,17 @@ SELECT create_hypertable('"public"."readings"', by_range('at', INTERVAL '1 day')
 -- For queries such as "the newest of one name". Each index slows every write, so it is left to you:
 -- CREATE INDEX ON "public"."readings" ("name", "at" DESC);
 
--- What the role of `aqueduct run` needs. A database without a role `aqueduct_writer` (one user for all) needs none.
+-- What the roles of least privilege need, where they are: a node writes as a member of the first, whoever only
+-- looks is one of the second.
 DO $grants$
 BEGIN
     IF EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'aqueduct_writer') THEN
         GRANT USAGE ON SCHEMA "public" TO aqueduct_writer;
         GRANT SELECT, INSERT ON "public"."readings" TO aqueduct_writer;
+    END IF;
+    IF EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'aqueduct_reader') THEN
+        GRANT USAGE ON SCHEMA "public" TO aqueduct_reader;
+        GRANT SELECT ON "public"."readings" TO aqueduct_reader;
     END IF;
 END
 $grants$;

@@ -23,12 +23,17 @@ SELECT create_hypertable('"market"."phemex_trades"', by_range('ts', INTERVAL '1 
 -- For queries such as "the newest of one symbol". Each index slows every write, so it is left to you:
 -- CREATE INDEX ON "market"."phemex_trades" ("symbol", "ts" DESC);
 
--- What the role of `aqueduct run` needs. A database without a role `aqueduct_writer` (one user for all) needs none.
+-- What the roles of least privilege need, where they are: a node writes as a member of the first, whoever only
+-- looks is one of the second.
 DO $grants$
 BEGIN
     IF EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'aqueduct_writer') THEN
         GRANT USAGE ON SCHEMA "market" TO aqueduct_writer;
         GRANT SELECT, INSERT ON "market"."phemex_trades" TO aqueduct_writer;
+    END IF;
+    IF EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'aqueduct_reader') THEN
+        GRANT USAGE ON SCHEMA "market" TO aqueduct_reader;
+        GRANT SELECT ON "market"."phemex_trades" TO aqueduct_reader;
     END IF;
 END
 $grants$;

@@ -30,7 +30,7 @@ impl Conductor {
                 TreeAction::GaveUp { supervisor, child } => self.gave_up(&supervisor, &child),
                 TreeAction::Up => {
                     if self.registry.phase() == Phase::Starting {
-                        self.registry.enter_phase(Phase::Running);
+                        self.registry.enter_phase(Phase::Running, "every actor was started");
                     }
                     self.tell_all("up", "every actor was started");
                 }

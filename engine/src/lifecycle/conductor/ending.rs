@@ -1,7 +1,7 @@
 //! Orders and signals, and how it ends: drained, stopped, cut, or because the data ended.
 
 use super::super::drain::{self, Seen, Verdict};
-use super::super::manifest::manifest;
+use super::super::manifest::{DrainReport, endings};
 use super::super::{Command, EXIT_CUT};
 use super::Conductor;
 use crate::ledger::SinkIndex;
@@ -66,8 +66,8 @@ impl Conductor {
         }
         self.reasons.push(format!("drained: {why}"));
         self.tell_all("draining", why);
-        self.registry.enter_phase(Phase::Draining);
-        self.drain_until = Some(self.now() + self.patience.drain);
+        self.registry.enter_phase(Phase::Draining, why);
+        (self.drain_began, self.drain_until) = (Some(self.now()), Some(self.now() + self.patience.drain));
         self.send_all(|| host::Drain);
     }
 
@@ -75,7 +75,8 @@ impl Conductor {
         self.reload = None;
         self.drain_until = None;
         self.idle = None;
-        self.registry.enter_phase(Phase::Stopping);
+        let why = self.reasons.last().cloned().unwrap_or_default();
+        self.registry.enter_phase(Phase::Stopping, why);
         let actions = self.tree.shutdown(self.now());
         self.perform(actions);
     }
@@ -87,6 +88,29 @@ impl Conductor {
         self.ended = true;
     }
 
+    /// Says in the log what was settled and what will be replayed, of each partition.
+    pub(super) fn report_drain(&mut self) {
+        let ledger = &self.registry.ledger;
+        let partitions = self.endings.take().unwrap_or_else(|| {
+            let required = |sink: SinkIndex| ledger.is_required(sink);
+            endings(&ledger.rows(), &ledger.positions(), required, &self.shared.claims.all())
+        });
+        let now = self.now();
+        let report = DrainReport {
+            finished: partitions.iter().all(|end| end.in_flight == 0),
+            reason: self.reasons.last().cloned().unwrap_or_default(),
+            seconds: now.saturating_sub(self.drain_began.unwrap_or(now)).as_secs_f64(),
+            partitions,
+        };
+        let json = serde_json::to_string(&report).unwrap_or_default();
+        let text = report.to_string();
+        if report.finished {
+            tracing::info!(report = json, "drain report: {text}");
+        } else {
+            tracing::warn!(report = json, "drain report: {text}");
+        }
+    }
+
     /// Says what will be replayed, and chooses the exit code.
     fn cut(&mut self, why: String) {
         if self.registry.ledger.is_idle() {
@@ -96,11 +120,9 @@ impl Conductor {
         self.exit_code = EXIT_CUT;
         let ledger = &self.registry.ledger;
         let required = |sink: SinkIndex| ledger.is_required(sink);
-        self.manifest = manifest(&ledger.rows(), &ledger.positions(), required, &self.shared.claims.all());
-        for entry in &self.manifest {
-            let entry = serde_json::to_string(entry).unwrap_or_default();
-            tracing::warn!(entry, "will be replayed");
-        }
+        let partitions = endings(&ledger.rows(), &ledger.positions(), required, &self.shared.claims.all());
+        self.manifest = partitions.iter().filter(|end| end.in_flight > 0).cloned().collect();
+        self.endings = Some(partitions);
         self.tell_all("cut", why.clone());
         self.reasons.push(why);
     }

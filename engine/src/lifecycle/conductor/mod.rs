@@ -70,11 +70,14 @@ pub(crate) struct Conductor {
     reload: Option<Reload>,
     /// What was asked during a reload and waits for its end.
     deferred: Vec<Command>,
+    drain_began: Option<Duration>,
     /// When the drain must be over.
     drain_until: Option<Duration>,
     exit_code: u8,
     reasons: Vec<String>,
     manifest: Vec<ManifestEntry>,
+    /// How each partition stood when the drain was cut.
+    endings: Option<Vec<ManifestEntry>>,
     ended: bool,
 }
 
@@ -128,10 +131,12 @@ impl Conductor {
             timers: BTreeSet::new(),
             patience: parts.patience,
             idle: None,
+            drain_began: None,
             drain_until: None,
             exit_code: EXIT_OK,
             reasons: Vec::new(),
             manifest: Vec::new(),
+            endings: None,
             ended: false,
         }
     }
@@ -168,10 +173,11 @@ impl Conductor {
         self.finish()
     }
 
-    fn finish(self) -> Outcome {
+    fn finish(mut self) -> Outcome {
+        self.report_drain();
         self.seats.stop();
         self.registry.alive.store(false, Ordering::Release);
-        self.registry.enter_phase(Phase::Ended);
+        self.registry.enter_phase(Phase::Ended, self.reasons.last().cloned().unwrap_or_default());
         let ledger = self.registry.ledger.rows();
         for row in &ledger {
             let row = serde_json::to_string(row).unwrap_or_default();

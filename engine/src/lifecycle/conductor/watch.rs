@@ -43,6 +43,8 @@ impl Conductor {
                 progress: entry.status.progress(),
                 input: match entry.role {
                     Role::Source => Input::Unread(entry.status.lag().unread()),
+                    // It has no link: what waits for it is whoever has rejected something.
+                    Role::DeadLetter => Input::Batches(self.shared.letters.waiting()),
                     _ => Input::Batches(entry.batches_waiting()),
                 },
                 blocked: entry.is_blocked(),

@@ -22,7 +22,13 @@ impl<T: Flow> Lease<T> {
     /// The batch leaves the link.
     pub fn settle(mut self) {
         self.settled = true;
-        self.link.settle(self.generation, self.id);
+        self.link.settle(self.generation, self.id, false);
+    }
+
+    /// The batch leaves the link though nobody judged it: its claim is lost, and its records will be read again.
+    pub fn discard(mut self) {
+        self.settled = true;
+        self.link.settle(self.generation, self.id, true);
     }
 }
 

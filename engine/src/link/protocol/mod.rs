@@ -24,6 +24,7 @@ pub use probation::Crash;
 pub use receiving::Receiver;
 pub use sending::{Closed, Sender, TryPushError};
 
+use crate::planted::{Bug, planted};
 use bell::Bell;
 use receiving::Receiving;
 use sending::Sending;
@@ -185,7 +186,8 @@ impl<T: Flow> Link<T> {
     /// Whether something of this weight may enter.
     fn has_room(&self, weight: usize) -> bool {
         let batches = self.batches.load(Acquire);
-        let fits = self.bytes.load(Acquire).saturating_add(weight) <= self.bounds.bytes;
+        let fits = self.bytes.load(Acquire).saturating_add(weight) <= self.bounds.bytes
+            || planted(Bug::CountsNoBytes);
         batches < self.bounds.batches && (fits || batches == 0)
     }
 

@@ -4,12 +4,16 @@
 //! order; each further crash halves the one that was out, until it is a single record: that one is condemned, and its
 //! batch goes on without it.
 //!
+//! A restart of the source along with its receiver, as a supervisor may order, makes the batch stale: it is dropped, and
+//! its records come again in another. So what spoke against a dropped batch is inherited by whatever holds its records.
+//!
 //! Invariant: a condemnation takes at most log2(records) + 1 crashes, fewer than the 2 * log2(records) + 2 allowed.
 //! Deliberately absent: faults that end the process (stack overflow, out of memory) leave nobody to count them.
 
 use super::receiving::{Held, Receiving};
 use super::{Flow, Link};
-use crate::limits::{CONDEMNED_MAX, DELIVERIES_MAX};
+use crate::limits::{ACCUSATIONS_MAX, CONDEMNED_MAX, DELIVERIES_MAX};
+use crate::planted::{Bug, planted};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{AcqRel, Acquire};
 
@@ -46,7 +50,60 @@ pub(super) struct Accused {
     condemned: u32,
 }
 
+/// What spoke against a batch that was dropped.
+pub(super) struct Accusation<K> {
+    key: K,
+    first: i64,
+    next: i64,
+    deliveries: u32,
+    suspect: bool,
+}
+
+impl<T: Flow> Receiving<T> {
+    /// Remembers what spoke against `held`, which is dropped.
+    pub(super) fn remember(&mut self, held: &Held<T>) {
+        if held.deliveries == 0 && !held.suspect {
+            return;
+        }
+        let (key, first, next) = (held.item.key().clone(), held.item.first(), held.item.next());
+        let Held { deliveries, suspect, .. } = *held;
+        self.accusations.truncate(ACCUSATIONS_MAX - 1);
+        self.accusations.push_front(Accusation { key, first, next, deliveries, suspect });
+    }
+
+    /// `held` was settled: nothing speaks against its records any more.
+    pub(super) fn clear(&mut self, held: &Held<T>) {
+        if self.accusations.is_empty() {
+            return;
+        }
+        let (key, first, next) = (held.item.key(), held.item.first(), held.item.next());
+        for accusation in self.accusations.iter_mut().filter(|accusation| accusation.key == *key) {
+            if first <= accusation.first {
+                accusation.first = accusation.first.max(next);
+            }
+        }
+        self.accusations.retain(|accusation| accusation.first < accusation.next);
+    }
+}
+
 impl<T: Flow> Link<T> {
+    /// Lets the `index`th held item inherit what spoke against its records; whether it is a suspect then.
+    pub(super) fn inherit(&self, receiving: &mut Receiving<T>, index: usize) -> bool {
+        let held = &mut receiving.held[index];
+        let (key, first, next) = (held.item.key(), held.item.first(), held.item.next());
+        let about = |accusation: &&Accusation<T::Key>| {
+            accusation.key == *key && accusation.first < next && first < accusation.next
+        };
+        for accusation in receiving.accusations.iter().filter(about) {
+            held.deliveries = held.deliveries.max(accusation.deliveries);
+            held.suspect |= accusation.suspect;
+        }
+        if held.suspect {
+            self.suspects.fetch_add(1, AcqRel);
+        }
+        held.suspect
+    }
+
     /// The receiver's own run has panicked or returned an error, saying `message`: counts it against what it had leased
     /// and not settled. Cuts that receiver off. To be called before its successor is made, and not for a restart that
     /// was not its own doing.
@@ -84,7 +141,7 @@ impl<T: Flow> Link<T> {
         let index =
             receiving.held.iter().position(|held| held.touched).expect("invariant: something was touched");
         let Some(offset) = receiving.held[index].item.first_record() else { return Crash::Count };
-        match receiving.held[index].item.halves() {
+        match receiving.held[index].item.halves().filter(|_| !planted(Bug::CondemnsNeighbours)) {
             Some(halves) => {
                 self.split(receiving, index, halves);
                 // Many culprits in one batch speak against the actor, not the records: let its supervisor judge.

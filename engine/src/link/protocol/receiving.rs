@@ -2,8 +2,9 @@
 //!
 //! Invariant: `held` is in the order of sending, and everything in it was sent before anything in the ring.
 
-use super::probation::Accused;
+use super::probation::{Accusation, Accused};
 use super::{Flow, Lease, Link, Ring};
+use crate::planted::{Bug, planted};
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -11,12 +12,14 @@ use std::sync::atomic::Ordering::{AcqRel, Acquire};
 use std::task::{Context, Poll};
 
 /// What the link remembers of its receivers; it survives them.
-pub(super) struct Receiving<T> {
+pub(super) struct Receiving<T: Flow> {
     pub(super) generation: u64,
     pub(super) held: VecDeque<Held<T>>,
     /// How many of `held` are on lease.
     pub(super) out: usize,
     pub(super) accused: Accused,
+    /// What spoke against batches that were dropped since.
+    pub(super) accusations: VecDeque<Accusation<T::Key>>,
     issued: u64,
 }
 
@@ -39,7 +42,8 @@ pub(super) struct Held<T> {
 
 impl<T: Flow> Receiving<T> {
     pub(super) fn new() -> Self {
-        Self { generation: 0, held: VecDeque::new(), out: 0, accused: Accused::default(), issued: 0 }
+        let (held, accusations) = (VecDeque::new(), VecDeque::new());
+        Self { generation: 0, held, out: 0, accused: Accused::default(), accusations, issued: 0 }
     }
 
     /// `item`, neither leased nor suspected yet.
@@ -52,6 +56,9 @@ impl<T: Flow> Receiving<T> {
     pub(super) fn cut(&mut self) {
         self.generation += 1;
         self.out = 0;
+        if planted(Bug::LosesDroppedLeases) {
+            self.held.retain(|held| !held.touched);
+        }
         for held in &mut self.held {
             (held.out, held.touched) = (false, false);
         }
@@ -69,7 +76,12 @@ impl<T: Flow> Receiving<T> {
                 let charge = item.weight();
                 let held = self.hold(item, charge);
                 self.held.push_back(held);
-                self.held.len() - 1
+                let index = self.held.len() - 1;
+                if link.inherit(self, index) && self.out > 0 {
+                    // It is delivered alone, once the others are settled.
+                    return None;
+                }
+                index
             }
         };
         let held = &mut self.held[index];
@@ -80,8 +92,9 @@ impl<T: Flow> Receiving<T> {
 }
 
 impl<T: Flow> Link<T> {
-    /// Takes a settled item out. In vain when its generation was cut off: somebody else has it again.
-    pub(super) fn settle(&self, generation: u64, id: u64) {
+    /// Takes a settled item out. In vain when its generation was cut off: somebody else has it again. If it is
+    /// `dropped` unjudged, what spoke against it is remembered.
+    pub(super) fn settle(&self, generation: u64, id: u64, dropped: bool) {
         let mut receiving = self.receiving();
         if receiving.generation != generation {
             return;
@@ -89,6 +102,10 @@ impl<T: Flow> Link<T> {
         let Some(index) = receiving.held.iter().position(|held| held.id == id) else { return };
         let held = receiving.held.remove(index).expect("invariant: just found");
         receiving.out -= 1;
+        match dropped {
+            true => receiving.remember(&held),
+            false => receiving.clear(&held),
+        }
         if held.suspect {
             self.suspects.fetch_sub(1, AcqRel);
         }
@@ -157,6 +174,9 @@ impl<T: Flow> Receiver<T> {
             return Poll::Ready(lease);
         }
         self.link.arrival.listen(self.generation, cx.waker());
+        if planted(Bug::ListensWithoutLooking) {
+            return Poll::Pending;
+        }
         self.poll_now()
     }
 

@@ -5,6 +5,8 @@
 
 use super::sync::AtomicUsize;
 use super::{Flow, Link, Ring};
+use crate::invariants;
+use crate::planted::{Bug, planted};
 use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -18,7 +20,7 @@ pub(super) struct Sending<K> {
 }
 
 /// How far a partition has been sent.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Sent {
     epoch: i64,
     next: i64,
@@ -74,6 +76,7 @@ impl<T: Flow> Sender<T> {
             return Err(TryPushError::Closed(batch));
         }
         let fresh = match sending.sent.get(batch.key()) {
+            _ if planted(Bug::TakesTwice) => None,
             Some(sent) if batch.epoch() < sent.epoch => return Ok(()),
             Some(sent) if batch.epoch() == sent.epoch && batch.next() <= sent.next => return Ok(()),
             Some(sent) if batch.epoch() == sent.epoch && batch.first() < sent.next => Some(sent.next),
@@ -87,7 +90,14 @@ impl<T: Flow> Sender<T> {
         let batch = fresh.unwrap_or(batch);
         let sent = Sent { epoch: batch.epoch(), next: batch.next() };
         match sending.sent.get_mut(batch.key()) {
-            Some(known) => *known = sent,
+            Some(known) => {
+                let (before, first) = ((known.epoch, known.next), batch.first());
+                assert!(
+                    invariants::goes_on(before, (sent.epoch, first)),
+                    "{before:?} is followed by {sent:?} from {first}"
+                );
+                *known = sent;
+            }
             None => {
                 sending.sent.insert(batch.key().clone(), sent);
             }

@@ -1,0 +1,130 @@
+//! A broker that lets us in no longer, or not yet: why, and whether it is worth asking again with other words.
+//!
+//! librdkafka keeps the user, the password and the certificates it was made with, and tells why it was refused to its log
+//! alone. Deliberately absent: passwords; what is kept of the files is a sum that says whether they have changed.
+
+use aqueduct_engine::Error;
+use aqueduct_topology::model::KafkaConnection;
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::ConsumerContext;
+use rdkafka::error::RDKafkaErrorCode as Code;
+use sha2::{Digest, Sha256};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Whether the server was reached and did not let us in.
+pub fn is_refusal(code: Code) -> bool {
+    matches!(code, Code::Authentication | Code::SaslAuthenticationFailed | Code::SSL)
+}
+
+/// The last reason in a client's log. Cloning shares it.
+#[derive(Clone, Debug, Default)]
+pub struct Reason(Arc<Mutex<Option<String>>>);
+
+impl Reason {
+    /// Notes a line of the log, if it says why a connection failed.
+    pub fn note(&self, facility: &str, message: &str) {
+        if facility == "FAIL" {
+            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(essence(message).to_owned());
+        }
+    }
+
+    /// `error` with the reason, if it is about `code` that refuses us.
+    pub fn explain(&self, code: Option<Code>, error: Error) -> Error {
+        let reason = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let Some(reason) = reason.filter(|_| code.is_some_and(is_refusal)) else { return error };
+        let (what, remedy) =
+            error.message.rsplit_once("; ").unwrap_or((&error.message, "correct connections.kafka"));
+        Error::new(error.class, format!("{what}: {reason}; {remedy}"))
+    }
+}
+
+/// A context that does nothing but note the reason.
+#[derive(Clone, Debug, Default)]
+pub struct Asking(pub Reason);
+
+impl ClientContext for Asking {
+    fn log(&self, _: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.0.note(facility, message);
+    }
+}
+
+impl ConsumerContext for Asking {}
+
+/// `[thrd:..]: sasl_ssl://b:9093/bootstrap: SSL handshake failed: why (after 5ms in state ..)` without the places, which
+/// are said elsewhere, and the time, which is never the same.
+fn essence(message: &str) -> &str {
+    let message = message.split_once("]: ").map_or(message, |(_, rest)| rest);
+    let message = message.split_once(": ").map_or(message, |(_, rest)| rest);
+    message.split(" (after ").next().unwrap_or(message)
+}
+
+/// The files of a connection as they were when a client was made of them.
+#[derive(Clone, Debug)]
+pub struct Credentials {
+    connection: KafkaConnection,
+    sum: [u8; 32],
+}
+
+impl Credentials {
+    /// As they are now.
+    pub fn of(connection: &KafkaConnection) -> Self {
+        Self { connection: connection.clone(), sum: sum(connection) }
+    }
+
+    /// Whether a client made now would come with others.
+    pub fn have_changed(&self) -> bool {
+        sum(&self.connection) != self.sum
+    }
+}
+
+fn sum(connection: &KafkaConnection) -> [u8; 32] {
+    let password = connection.sasl.as_ref().map(|sasl| &sasl.password_file);
+    let tls = connection.tls.as_ref();
+    let files = tls.into_iter().flat_map(|tls| [&tls.ca_file, &tls.cert_file, &tls.key_file]).flatten();
+    let mut sum = Sha256::new();
+    for file in files.chain(password) {
+        // One that cannot be read differs from every one that can.
+        let content = std::fs::read(file).ok().map(Sha256::digest);
+        sum.update([u8::from(content.is_some())]);
+        sum.update(content.unwrap_or_default());
+    }
+    sum.finalize().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aqueduct_engine::Class;
+    use aqueduct_topology::model::Sasl;
+    use aqueduct_topology::{Span, Spanned};
+
+    #[test]
+    fn only_a_refusal_is_explained_and_the_remedy_stays_last() {
+        let reason = Reason::default();
+        reason.note("CONNECT", "[thrd:a]: b: something else");
+        let line = "[thrd:ssl://b:1/bootstrap]: ssl://b:1/bootstrap: SSL handshake failed: unknown (after 5ms in state X)";
+        reason.note("FAIL", line);
+        let error = || Error::new(Class::Config, "no TLS with b:1; correct connections.kafka.tls");
+        assert_eq!(
+            reason.explain(Some(Code::SSL), error()).message,
+            "no TLS with b:1: SSL handshake failed: unknown; correct connections.kafka.tls"
+        );
+        assert_eq!(reason.explain(Some(Code::AllBrokersDown), error()).message, error().message);
+    }
+
+    #[test]
+    fn another_password_in_the_file_is_a_change_and_so_is_its_going() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "one").unwrap();
+        let sasl =
+            Sasl { mechanism: "PLAIN".into(), user: "ann".into(), password_file: file.path().to_owned() };
+        let bootstrap = Spanned::new("b:1".into(), Span::default());
+        let credentials = Credentials::of(&KafkaConnection { bootstrap, tls: None, sasl: Some(sasl) });
+        assert!(!credentials.have_changed());
+        std::fs::write(file.path(), "two").unwrap();
+        assert!(credentials.have_changed());
+        drop(file);
+        assert!(credentials.have_changed());
+    }
+}

@@ -1,0 +1,174 @@
+//! Encryption and credentials, for a stack that is [`secured`](crate::Options::secured): certificates of a private
+//! authority, and who may do what.
+//!
+//! The plain addresses stay as they are, so that whoever looks on from outside needs no credentials; the encrypted ones
+//! stand beside them. Passwords and certificates are made for the instance and end with it.
+
+mod certificates;
+mod kafka;
+mod wire;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+pub use certificates::{Certificates, Identity};
+
+use crate::error::Error;
+use crate::part::Part;
+use crate::stack::Stack;
+use crate::state::Port;
+
+pub(crate) use certificates::{AUTHORITY, BUNDLE, CERTIFICATE, KEY};
+
+/// The user of Kafka's encrypted listeners and the owner of PostgreSQL.
+pub const USER: &str = "aqueduct";
+/// A user of PostgreSQL who comes with a certificate of this name and no password; the test creates the role.
+pub const CERTIFIED_USER: &str = "certified";
+
+const REQUEST_MAX: Duration = Duration::from_secs(20);
+
+impl Stack {
+    /// The certificates of a secured stack.
+    ///
+    /// # Panics
+    /// The stack was brought up without [`crate::Options::secured`].
+    #[must_use]
+    pub fn certificates(&self) -> Certificates {
+        assert!(self.options.secured, "invariant: asked only of a secured stack");
+        Certificates::of(&self.instance.folder)
+    }
+
+    /// Where the part speaks TLS, as `host:port`: Kafka with SASL (SCRAM-SHA-512 or PLAIN), PostgreSQL, Redis.
+    ///
+    /// # Panics
+    /// The stack was brought up without the part, or without [`crate::Options::secured`].
+    #[must_use]
+    pub fn encrypted(&self, part: Part) -> String {
+        assert!(self.options.secured, "invariant: asked only of a secured stack");
+        self.place(part, Port::Encrypted)
+    }
+
+    /// Where Kafka asks for a client's certificate in place of a password.
+    ///
+    /// # Panics
+    /// Those of [`Stack::encrypted`].
+    #[must_use]
+    pub fn mutual(&self) -> String {
+        self.place(Part::Kafka, Port::Mutual)
+    }
+
+    fn place(&self, part: Part, port: Port) -> String {
+        let state = self.state();
+        let ports = state.parts.get(&part).expect("invariant: asked only of a stack with that part");
+        format!("127.0.0.1:{}", ports.further(port).unwrap_or(ports.port))
+    }
+
+    /// The password of [`USER`] at Kafka and at PostgreSQL.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn password(&self, part: Part) -> Result<String, Error> {
+        self.instance.password(part)
+    }
+
+    /// Lets the part show another certificate from now on, and restarts it.
+    ///
+    /// # Errors
+    /// The part does not start again.
+    pub fn present(&self, part: Part, identity: Identity) -> Result<(), Error> {
+        let folder = self.instance.part_folder(part);
+        self.stop(part)?;
+        self.certificates().install(identity, &folder)?;
+        self.start(part)
+    }
+
+    /// Gives a user of Kafka this password for SCRAM-SHA-512, or takes it away. Connections are asked for it again within
+    /// [`Stack::KAFKA_ASKS_AGAIN_WITHIN`].
+    ///
+    /// # Errors
+    /// The broker refuses or does not answer.
+    pub fn set_kafka_password(&self, user: &str, password: Option<&str>) -> Result<(), Error> {
+        kafka::set_password(&self.kafka_bootstrap(), user, password, REQUEST_MAX)
+            .map_err(Error::request(format!("set the password of {user} at kafka")))
+    }
+
+    /// Allows a user of Kafka everything, or nothing.
+    ///
+    /// # Errors
+    /// The broker refuses or does not answer.
+    pub fn allow_at_kafka(&self, user: &str, allowed: bool) -> Result<(), Error> {
+        kafka::allow(&self.kafka_bootstrap(), user, allowed, REQUEST_MAX)
+            .map_err(Error::request(format!("change what {user} may do at kafka")))
+    }
+
+    /// How long a connection to Kafka's encrypted listener may live on a password that is no longer good.
+    pub const KAFKA_ASKS_AGAIN_WITHIN: Duration = Duration::from_millis(kafka::REAUTHENTICATE_MS);
+}
+
+/// The broker's settings beyond those of a plain one. `password` is that of [`USER`], who comes in by SCRAM or PLAIN; who
+/// comes by the plain listener has no name and may do everything.
+pub(crate) fn kafka_settings(password: &str) -> String {
+    format!(
+        "ssl.keystore.type=PEM\n\
+         ssl.keystore.location={BUNDLE}\n\
+         ssl.truststore.type=PEM\n\
+         ssl.truststore.location={AUTHORITY}\n\
+         ssl.principal.mapping.rules=RULE:^CN=([^,]+).*$/$1/,DEFAULT\n\
+         listener.name.mutual.ssl.client.auth=required\n\
+         listener.name.encrypted.sasl.enabled.mechanisms=SCRAM-SHA-512,PLAIN\n\
+         listener.name.encrypted.scram-sha-512.sasl.jaas.config=\
+         org.apache.kafka.common.security.scram.ScramLoginModule required;\n\
+         listener.name.encrypted.plain.sasl.jaas.config=\
+         org.apache.kafka.common.security.plain.PlainLoginModule required user_{USER}=\"{password}\";\n\
+         connections.max.reauth.ms={}\n\
+         authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer\n\
+         super.users=User:ANONYMOUS\n",
+        kafka::REAUTHENTICATE_MS
+    )
+}
+
+/// Lets [`USER`] in, once the broker answers.
+pub(crate) fn furnish_kafka(bootstrap: &str, password: &str, patience: Duration) -> Result<(), String> {
+    kafka::set_password(bootstrap, USER, Some(password), patience)?;
+    kafka::allow(bootstrap, USER, true, patience)
+}
+
+/// PostgreSQL's settings; the files are in the part's folder.
+pub(crate) fn postgres_settings() -> String {
+    format!(
+        "ssl = on\n\
+         ssl_cert_file = '/instance/{CERTIFICATE}'\n\
+         ssl_key_file = '/instance/{KEY}'\n\
+         ssl_ca_file = '/instance/{AUTHORITY}'\n"
+    )
+}
+
+/// Who may come in: by certificate the one user, by password everybody else.
+pub(crate) const POSTGRES_ACCESS: &str = "\
+local all all scram-sha-256
+hostssl all certified 127.0.0.1/32 cert
+host all all 127.0.0.1/32 scram-sha-256
+";
+
+/// Redis' settings. A client need not have a certificate, unless told otherwise at run time (`tls-auth-clients`).
+pub(crate) fn redis_settings(port: u16) -> String {
+    format!(
+        "tls-port {port}\n\
+         tls-cert-file /instance/{CERTIFICATE}\n\
+         tls-key-file /instance/{KEY}\n\
+         tls-ca-cert-file /instance/{AUTHORITY}\n\
+         tls-auth-clients optional\n"
+    )
+}
+
+/// Puts the part's own certificate into its folder, unless one is there already. What was written.
+pub(crate) fn install(instance: &Path, folder: &Path) -> Result<Vec<PathBuf>, Error> {
+    let certificates = Certificates::of(instance);
+    if !folder.join(CERTIFICATE).exists() {
+        certificates.install(Identity::Good, folder)?;
+    }
+    Ok([CERTIFICATE, KEY, BUNDLE, AUTHORITY].map(|name| folder.join(name)).to_vec())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,84 @@
+//! Bugs planted on purpose, one for each rule that lives in our code: each must be caught, and by the check that is named
+//! here. So the simulation is known to be able to fail.
+//!
+//! `cargo test --release --features planted --test planted`. The table of rules, bugs and tests is
+//! `engine/docs/rules.md`; `AQUEDUCT_BLESS=1` writes it anew.
+#![allow(unreachable_pub, reason = "nobody imports a test binary")]
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
+mod plants;
+mod rules;
+#[path = "../sim/mod.rs"]
+mod sim;
+
+use aqueduct_engine::planted::{self, Bug};
+use plants::{Catch, PLANTS, Plant};
+use sim::sweep::{Failure, Run, sweep};
+use std::process::Command;
+
+/// A bug that so many seeds do not show is not caught.
+const SEEDS_MAX: u64 = 600;
+
+fn with(plant: &Plant, seed: u64) -> Option<Failure> {
+    planted::with(Some(plant.bug), || Run::of(seed).failure())
+}
+
+/// What is wrong with how `plant` is caught; nothing if all is right. Says the seed that showed it.
+fn missed(plant: &Plant) -> Result<String, String> {
+    let Catch::Simulation(checks) = plant.catch else { return missed_by_the_model(plant) };
+    let failures = sweep(0..SEEDS_MAX, 1, |seed| with(plant, seed));
+    let Some(failure) = failures.first() else {
+        return Err(format!("{SEEDS_MAX} seeds do not show it"));
+    };
+    let found = || failure.violations.iter().map(|violation| violation.check);
+    if !found().any(|check| checks.contains(&check)) {
+        return Err(format!("caught by {:?} instead of {checks:?}: {failure}", found().collect::<Vec<_>>()));
+    }
+    match Run::of(failure.seed).failure() {
+        Some(without) => Err(format!("not clean without it: {without}")),
+        None => Ok(format!("seed {}: {:?}", failure.seed, found().collect::<Vec<_>>())),
+    }
+}
+
+/// Says in which process of its own the model runs with a bug: one that fails ends its process.
+const MODEL: &str = "AQUEDUCT_PLANTED_MODEL";
+
+fn missed_by_the_model(plant: &Plant) -> Result<String, String> {
+    let program = std::env::current_exe().map_err(|error| error.to_string())?;
+    let run = Command::new(program)
+        .args(["--exact", "the_model_of_the_link_holds", "--nocapture"])
+        .env(MODEL, "1")
+        .output()
+        .map_err(|error| error.to_string())?;
+    let said = String::from_utf8_lossy(&run.stderr);
+    match !run.status.success() && said.contains("deadlock") {
+        true => Ok("the model finds a deadlock".to_owned()),
+        false => Err(format!("the model holds with {:?}: {said}", plant.bug)),
+    }
+}
+
+#[test]
+fn the_model_of_the_link_holds() {
+    let bug = std::env::var_os(MODEL).map(|_| Bug::ListensWithoutLooking);
+    planted::with(bug, aqueduct_engine::link::model::hands_over_all_and_ends);
+}
+
+#[test]
+fn every_planted_bug_is_caught() {
+    let only = std::env::var("AQUEDUCT_PLANTED").ok();
+    let mut wrong = Vec::new();
+    for plant in PLANTS {
+        let name = format!("{:?}", plant.bug);
+        if only.as_ref().is_some_and(|only| !name.contains(only.as_str())) {
+            continue;
+        }
+        match missed(plant) {
+            Ok(how) => println!("{name}: {how}"),
+            Err(why) => {
+                println!("{name}: MISSED: {}", why.lines().next().unwrap_or_default());
+                wrong.push(format!("{name}: {why}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
