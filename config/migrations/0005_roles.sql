@@ -41,7 +41,7 @@ BEGIN
         GRANT SELECT, INSERT, UPDATE ON aqueduct.offsets TO aqueduct_writer;
         -- A claim takes back the letters it will judge again; a replay marks those it has brought home.
         GRANT SELECT, INSERT, DELETE,
-              UPDATE (replayed_at, replayed_to, outcome, attempts, attempted_at, attempted_epoch,
+              UPDATE (extent, replayed_at, replayed_to, outcome, attempts, attempted_at, attempted_epoch,
                       again_actor, again_reason, again_detail)
             ON aqueduct.dead_letter TO aqueduct_writer;
         GRANT EXECUTE ON FUNCTION aqueduct.end_sessions(text[]) TO aqueduct_writer;

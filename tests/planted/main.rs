@@ -4,6 +4,7 @@
 //! `cargo test --release --features planted --test planted`. The table of rules, bugs and tests is
 //! `engine/docs/rules.md`; `AQUEDUCT_BLESS=1` writes it anew.
 #![allow(unreachable_pub, reason = "nobody imports a test binary")]
+#![allow(clippy::disallowed_methods, reason = "a test reads its switches from the environment")]
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
 mod plants;
@@ -14,18 +15,35 @@ mod sim;
 use aqueduct_engine::planted::{self, Bug};
 use plants::{Catch, PLANTS, Plant};
 use sim::sweep::{Failure, Run, sweep};
+use std::panic::catch_unwind;
 use std::process::Command;
 
 /// A bug that so many seeds do not show is not caught.
 const SEEDS_MAX: u64 = 600;
 
+/// The run of that seed that shows the bug.
+fn run(plant: &Plant, seed: u64) -> Run {
+    match plant.catch {
+        Catch::Script(script, _) => Run::under(seed, script()),
+        Catch::Simulation(_) | Catch::Model | Catch::Lines(..) => Run::of(seed),
+    }
+}
+
 fn with(plant: &Plant, seed: u64) -> Option<Failure> {
-    planted::with(Some(plant.bug), || Run::of(seed).failure())
+    planted::with(Some(plant.bug), || run(plant, seed).failure())
 }
 
 /// What is wrong with how `plant` is caught; nothing if all is right. Says the seed that showed it.
 fn missed(plant: &Plant) -> Result<String, String> {
-    let Catch::Simulation(checks) = plant.catch else { return missed_by_the_model(plant) };
+    let checks = match plant.catch {
+        Catch::Simulation(checks) | Catch::Script(_, checks) => checks,
+        Catch::Model => return missed_by_the_model(plant),
+        Catch::Lines(what, lines) => {
+            lines();
+            let caught = planted::with(Some(plant.bug), || catch_unwind(lines));
+            return caught.err().map(|_| what.to_owned()).ok_or_else(|| format!("{what}: holds with it"));
+        }
+    };
     let failures = sweep(0..SEEDS_MAX, 1, |seed| with(plant, seed));
     let Some(failure) = failures.first() else {
         return Err(format!("{SEEDS_MAX} seeds do not show it"));
@@ -34,7 +52,7 @@ fn missed(plant: &Plant) -> Result<String, String> {
     if !found().any(|check| checks.contains(&check)) {
         return Err(format!("caught by {:?} instead of {checks:?}: {failure}", found().collect::<Vec<_>>()));
     }
-    match Run::of(failure.seed).failure() {
+    match run(plant, failure.seed).failure() {
         Some(without) => Err(format!("not clean without it: {without}")),
         None => Ok(format!("seed {}: {:?}", failure.seed, found().collect::<Vec<_>>())),
     }

@@ -1,15 +1,24 @@
 //! Each bug, the rule it breaks, and what catches it.
 
 use super::sim::oracle::Check::{self, *};
+use super::sim::schedule::{Act, End, Schedule};
+use aqueduct_actors::stand_in::{Crash, Handover, Trouble};
+use aqueduct_engine::link::{Bounds, Link};
 use aqueduct_engine::planted::Bug;
+use aqueduct_engine::testing::raw_batch;
+use std::time::Duration;
 
 /// What catches a bug.
 #[derive(Clone, Copy, Debug)]
 pub enum Catch {
     /// The simulation, by one of these checks.
     Simulation(&'static [Check]),
+    /// The simulation under a script, by one of these checks.
+    Script(fn() -> Schedule, &'static [Check]),
     /// The model of the link under every interleaving.
     Model,
+    /// A few lines that hold without it.
+    Lines(&'static str, fn()),
 }
 
 /// A bug and what catches it.
@@ -27,54 +36,202 @@ const fn plant(rule: u32, bug: Bug, what: &'static str, checks: &'static [Check]
     Plant { rule, bug, what, catch: Catch::Simulation(checks) }
 }
 
+/// A bug that shows under what is done on purpose, and seldom otherwise.
+const fn under(
+    rule: u32,
+    bug: Bug,
+    what: &'static str,
+    script: fn() -> Schedule,
+    checks: &'static [Check],
+) -> Plant {
+    Plant { rule, bug, what, catch: Catch::Script(script, checks) }
+}
+
+fn a_batch_sent_again() {
+    let link = Link::new(Bounds { batches: 4, bytes: 1 << 20 });
+    let (sender, mut receiver) = (link.sender(), link.receiver());
+    for _ in 0..2 {
+        sender.try_push(raw_batch(0, 5, &["a", "b"])).unwrap();
+    }
+    receiver.try_lease().unwrap().settle();
+    assert!(receiver.try_lease().is_none(), "it came twice");
+}
+
+fn trouble(actor: &'static str, seconds: u64) -> (u64, Act) {
+    (0, Act::Trouble { actor, what: Trouble::Away, lasting: Duration::from_secs(seconds) })
+}
+
+fn kill(at: u64, down: Duration) -> (u64, Act) {
+    (at, Act::Kill { node: 0, down })
+}
+
+fn script(acts: Vec<(u64, Act)>) -> Schedule {
+    Schedule::script(acts, End::Drain)
+}
+
+fn restarts_while_the_table_is_away() -> Schedule {
+    script(vec![trouble("history", 10), (3000, Act::Restart { node: 0, actor: "history", times: 6 })])
+}
+
+fn late_start() -> Schedule {
+    script(vec![kill(0, Duration::from_secs(3))])
+}
+
+fn killed_while(actor: &'static str) -> Schedule {
+    script(vec![trouble(actor, 15), kill(14_000, Duration::ZERO)])
+}
+
+fn killed_while_the_table_is_away() -> Schedule {
+    killed_while("history")
+}
+
+fn killed_while_the_cache_is_away() -> Schedule {
+    killed_while("last")
+}
+
+fn killed_while_the_letters_are_away() -> Schedule {
+    killed_while("dead_letter")
+}
+
+fn usurped() -> Schedule {
+    script(vec![(1000, Act::Usurp { partition: Some(0) })])
+}
+
+fn given_anew_while_the_table_is_away() -> Schedule {
+    let given = Act::HandOver { partition: None, to: 0, how: Handover::Sudden };
+    script(vec![trouble("history", 6), (3000, given)])
+}
+
+fn crashed_while_the_table_is_away() -> Schedule {
+    let crash = Act::Crash { node: 0, actor: "history", how: Crash::Error };
+    script(vec![trouble("history", 6), (3000, crash)])
+}
+
+fn the_table_is_away() -> Schedule {
+    Schedule::script(vec![trouble("history", 30)], End::DrainWhenIdle)
+}
+
+fn the_table_is_silent() -> Schedule {
+    let silent = Act::Trouble { actor: "history", what: Trouble::Silent, lasting: Duration::from_secs(3) };
+    script(vec![(0, silent)])
+}
+
+fn frozen() -> Schedule {
+    script(vec![(2000, Act::Crash { node: 0, actor: "history", how: Crash::Freeze })])
+}
+
+fn rolled() -> Schedule {
+    script(vec![(8, Act::Roll { node: 0 }), (1000, Act::Roll { node: 0 }), (4000, Act::Roll { node: 0 })])
+}
+
 /// All of them, by rule.
 pub const PLANTS: &[Plant] = &[
-    plant(1, Bug::TakesTwice, "a link takes a second time what it was sent before", &[Law]),
-    plant(
-        1,
-        Bug::SettlesBeforeHandingOn,
-        "a lease is settled before the outputs have its results",
-        &[Lost, Law],
-    ),
+    Plant {
+        rule: 1,
+        bug: Bug::TakesTwice,
+        what: "a link takes a second time what it was sent before",
+        catch: Catch::Lines("a batch sent again", a_batch_sent_again),
+    },
     plant(2, Bug::ForgetsTheMessages, "a batch does not keep its messages as they came", &[Letter]),
-    plant(3, Bug::CountsNoBytes, "a link counts batches only", &[Bounds]),
+    under(3, Bug::CountsNoBytes, "a link counts batches only", the_table_is_away, &[Bounds]),
     Plant {
         rule: 4,
         bug: Bug::ListensWithoutLooking,
         what: "whoever waits at a link listens and does not look again: a wake-up is lost",
         catch: Catch::Model,
     },
-    plant(5, Bug::CountsEveryEnd, "a restart by a sibling or an operator counts against a batch", &[Fate]),
+    under(
+        5,
+        Bug::CountsEveryEnd,
+        "a restart by a sibling or an operator counts against a batch",
+        restarts_while_the_table_is_away,
+        &[Fate],
+    ),
     plant(5, Bug::CondemnsNeighbours, "a whole batch is condemned with its culprit", &[Lost]),
-    plant(6, Bug::JoinsAtTheEnd, "a sink without an offset begins at the log's end", &[Lost]),
+    under(6, Bug::JoinsAtTheEnd, "a sink without an offset begins at the log's end", late_start, &[Lost]),
     plant(7, Bug::KeepsTheEpoch, "a claim does not raise the epoch", &[Settles, Law, Lost]),
-    plant(7, Bug::KeepsLetters, "a claim leaves the letters of what is judged again", &[Doubled]),
+    under(
+        7,
+        Bug::KeepsLetters,
+        "a claim leaves the letters of what is judged again",
+        killed_while_the_table_is_away,
+        &[Doubled],
+    ),
     plant(8, Bug::CommitsBeforeWriting, "the offset is committed before the rows", &[Lost, Law]),
     plant(
         8,
         Bug::RemovesTheFence,
         "an offset moves whoever owns the partition",
-        &[Doubled, Lost, Order, Law],
+        &[Doubled, Lost, Order, Law, Settles, Offset],
     ),
-    plant(
+    under(
         8,
         Bug::TakesAPartForTheWhole,
         "it is enough that one partition of a transaction hits",
-        &[Doubled, Order],
+        usurped,
+        &[Doubled, Order, Settles],
     ),
-    plant(8, Bug::DoubtsNothing, "nothing is read again after an ambiguous commit", &[Settles]),
+    under(
+        8,
+        Bug::DoubtsNothing,
+        "nothing is read again after an ambiguous commit",
+        the_table_is_silent,
+        &[Settles],
+    ),
     plant(8, Bug::WritesAgain, "rows below the stored offset are written again", &[Law]),
-    plant(9, Bug::RewindsNothing, "a lost claim is not claimed anew", &[Settles]),
-    plant(10, Bug::HandsOutStale, "batches of a claim that is not the newest are handed out", &[Law]),
-    plant(11, Bug::RunsAhead, "a best-effort sink records an offset before its value is durable", &[Cache]),
+    under(9, Bug::RewindsNothing, "a lost claim is not claimed anew", usurped, &[Settles]),
+    under(
+        10,
+        Bug::HandsOutStale,
+        "batches of a claim that is not the newest are handed out",
+        given_anew_while_the_table_is_away,
+        &[Law],
+    ),
+    under(
+        11,
+        Bug::RunsAhead,
+        "a best-effort sink records an offset before its value is durable",
+        killed_while_the_cache_is_away,
+        &[Cache],
+    ),
     plant(12, Bug::JudgesByTheClock, "the time of an event is held against the wall clock", &[Fate]),
-    plant(12, Bug::RejectsAfterForwarding, "a batch advances before its rejects are durable", &[Lost]),
-    plant(13, Bug::DecidesAtTheFirst, "a fate is decided by the first of the required sinks", &[Ledger]),
+    under(
+        12,
+        Bug::RejectsAfterForwarding,
+        "a batch advances before its rejects are durable",
+        killed_while_the_letters_are_away,
+        &[Lost],
+    ),
+    under(
+        13,
+        Bug::DecidesAtTheFirst,
+        "a fate is decided by the first of the required sinks",
+        Schedule::calm,
+        &[Ledger],
+    ),
     plant(15, Bug::LetsTheLastWin, "of two values that wait for a key the last to come wins", &[Cache]),
     plant(15, Bug::GuardsNothing, "the guard lets an older value pass", &[Cache]),
-    plant(20, Bug::LeavesTheLastBatch, "a sink that is drained leaves its last transaction", &[Drain]),
-    plant(21, Bug::SeesNoStall, "nobody is ever stalled", &[Settles]),
-    plant(22, Bug::TakesStandingForIdle, "idle is who stands still, whatever is left", &[Settles]),
+    under(
+        20,
+        Bug::LeavesTheLastBatch,
+        "a sink that is drained leaves its last transaction",
+        rolled,
+        &[Drain],
+    ),
+    under(21, Bug::SeesNoStall, "nobody is ever stalled", frozen, &[Settles]),
+    under(
+        22,
+        Bug::TakesStandingForIdle,
+        "idle is who stands still, whatever is left",
+        the_table_is_away,
+        &[Settles],
+    ),
     plant(23, Bug::OverlooksPanics, "a panic is taken for a stop", &[Settles]),
-    plant(23, Bug::LosesDroppedLeases, "a lease dropped unsettled is gone", &[Lost, Settles]),
+    under(
+        23,
+        Bug::LosesDroppedLeases,
+        "a lease dropped unsettled is gone",
+        crashed_while_the_table_is_away,
+        &[Lost, Settles],
+    ),
 ];

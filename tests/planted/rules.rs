@@ -140,10 +140,11 @@ fn page() -> String {
 
 fn caught(catch: Catch) -> String {
     match catch {
-        Catch::Simulation(checks) => {
+        Catch::Simulation(checks) | Catch::Script(_, checks) => {
             let checks: Vec<String> = checks.iter().map(|check| format!("`{check:?}`")).collect();
             format!("simulation: {}", checks.join(" or "))
         }
+        Catch::Lines(what, _) => format!("{what} (`tests/planted/plants.rs`)"),
         Catch::Model => {
             "`engine/src/link/model.rs`, loom: `a_link_of_one_batch_hands_over_all_in_order_and_ends`"
                 .to_owned()

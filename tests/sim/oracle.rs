@@ -199,11 +199,15 @@ impl Judge<'_> {
     /// One record in one table, and its letters.
     fn fate(&mut self, table: &str, spot: Spot, sent: &Sent, rows: usize, letters: &[&Letter]) {
         // A letter of another writer says nothing of this table.
-        let concerning: Vec<(&str, &str)> = letters
+        let mut concerning: Vec<(&str, &str)> = letters
             .iter()
             .map(|letter| (without_clone(&letter.actor), &*letter.reason))
             .filter(|(actor, _)| *actor == table || *actor == "trades")
             .collect();
+        if rows == 0 && concerning.len() > 1 && !self.workload.deadly().is_empty() {
+            // Whoever stands beside a culprit may be condemned, though somebody else has rejected it before.
+            concerning.retain(|(_, reason)| *reason != "crash");
+        }
         let reasons: BTreeSet<(&str, &str)> = concerning.iter().copied().collect();
         let what = || {
             format!(
@@ -228,7 +232,8 @@ impl Judge<'_> {
             }
             Fate::Deadly(_) => rows == 1,
         };
-        if !right && !(rows == 0 && self.may_be_condemned(&reasons)) {
+        let excused = rows == 0 && self.may_be_condemned(&reasons);
+        if !(right || excused) {
             self.wrong(Check::Fate, what());
         }
     }

@@ -59,6 +59,17 @@ impl Schedule {
         Self { nodes: 1, acts: Vec::new(), mishaps_per_mille: 0, end: End::Drain }
     }
 
+    /// Those acts on one node, each at so many milliseconds, and nothing else.
+    pub fn script(acts: Vec<(u64, Act)>, end: End) -> Self {
+        let acts = acts.into_iter().map(|(at, act)| (Duration::from_millis(at), act)).collect();
+        Self { acts, end, ..Self::calm() }
+    }
+
+    /// Whether nothing happens that a node would not finish its work under.
+    pub fn is_gentle(&self) -> bool {
+        self.mishaps_per_mille == 0 && self.acts.iter().all(|(_, act)| matches!(act, Act::Roll { .. }))
+    }
+
     pub fn of(rng: &mut fastrand::Rng, workload: &Workload) -> Self {
         let end = if rng.bool() { End::Drain } else { End::DrainWhenIdle };
         if rng.u8(..12) == 0 {

@@ -79,6 +79,9 @@ struct Stage<'a> {
     /// Whose trouble ends when.
     heals: Vec<(tokio::time::Instant, &'static str)>,
     backup: Option<Backup>,
+    /// How each process ended that was drained while nothing else happened.
+    rolled: Vec<Option<Outcome>>,
+    gentle: bool,
     watch: Watch,
     trace: Vec<String>,
 }
@@ -112,6 +115,8 @@ pub fn play(workload: &Workload, schedule: &Schedule, seed: u64) -> Seen {
             starts: Vec::new(),
             heals: Vec::new(),
             backup: None,
+            rolled: Vec::new(),
+            gentle: schedule.is_gentle(),
             watch: Watch::new(workload),
             trace: Vec::new(),
         };
@@ -128,7 +133,8 @@ pub fn play(workload: &Workload, schedule: &Schedule, seed: u64) -> Seen {
             process.handle.drain_when_idle(IDLE_FOR).await;
         }
         let decided = stage.settle().await;
-        let outcomes = stage.end(schedule.end).await;
+        let mut outcomes = stage.end(schedule.end).await;
+        outcomes.append(&mut stage.rolled);
         let Stage { around, watch, mut trace, .. } = stage;
         trace.extend(mishaps.struck());
         trace.push(format!("{:?} questions; {:?}", mishaps.asked(), around.positions()));
@@ -233,7 +239,10 @@ impl Stage<'_> {
     async fn roll(&mut self, node: usize) {
         if let Some(process) = self.processes[node].take() {
             process.handle.drain().await;
-            self.ended(&process).await;
+            let outcome = self.ended(&process).await;
+            if self.gentle {
+                self.rolled.push(outcome);
+            }
             self.watch.process_ended(&process.handle);
             process.handle.abort().await;
             self.starts.push((self.clock.now(), node));

@@ -1,7 +1,7 @@
 //! Many runs, spread over the machine's cores, each on one thread.
 
 use super::oracle::{Violation, judge};
-use super::schedule::Schedule;
+use super::schedule::{Act, LASTS, Schedule};
 use super::stage::{Seen, play};
 use super::workload::Workload;
 use std::fmt;
@@ -25,7 +25,20 @@ impl Run {
         let mut rng = fastrand::Rng::with_seed(seed);
         let workload = Workload::of(&mut rng);
         let schedule = Schedule::of(&mut rng, &workload);
+        Self::with(seed, workload, schedule)
+    }
+
+    /// A claim by somebody who is never heard of again shows where the next record comes: so one does.
+    fn with(seed: u64, mut workload: Workload, schedule: Schedule) -> Self {
+        if schedule.acts.iter().any(|(_, act)| matches!(act, Act::Usurp { .. })) {
+            workload.trail(LASTS);
+        }
         Self { seed, workload, schedule }
+    }
+
+    /// The workload of that seed, under another schedule.
+    pub fn under(seed: u64, schedule: Schedule) -> Self {
+        Self::with(seed, Workload::of(&mut fastrand::Rng::with_seed(seed)), schedule)
     }
 
     pub fn play(&self) -> Seen {
@@ -37,7 +50,8 @@ impl Run {
         let seen = self.play();
         let violations = judge(&self.workload, &seen);
         let topology = self.workload.text.clone();
-        (!violations.is_empty()).then(|| Failure { seed: self.seed, topology, violations, trace: seen.trace })
+        let failure = Failure { seed: self.seed, topology, violations, trace: seen.trace };
+        Some(failure).filter(|failure| !failure.violations.is_empty())
     }
 }
 

@@ -98,6 +98,23 @@ impl Workload {
         Self { topology, text, partitions, records, copy, link, declared }
     }
 
+    /// Sends one more record to every partition, when all others are sent.
+    pub fn trail(&mut self, at: Duration) {
+        for partition in 0..self.partitions {
+            let (id, fate, who) = (self.records.len() as i64 + 1, Fate::Written, NAMES[0]);
+            let time_ms = BEGINS_MS + at.as_millis() as i64;
+            self.records.push(Sent {
+                id,
+                partition,
+                at,
+                fate,
+                time_ms,
+                who,
+                value: value(id, time_ms, fate),
+            });
+        }
+    }
+
     /// The records of each partition; the place of each is its offset.
     pub fn of_partition(&self, partition: u32) -> impl Iterator<Item = (i64, &Sent)> {
         let own = self.records.iter().filter(move |sent| sent.partition == partition);

@@ -9,6 +9,10 @@
 //! crossbeam's queue knows nothing of loom, so a twin stands in for it. It is no stronger: as in the real one, what a
 //! push wrote is seen by the pop that takes it, and what that pop wrote by the push that comes round to the slot; its
 //! counters order nothing. The real queue runs in the stress test.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a model is a test, also where a feature makes it part of the library"
+)]
 
 mod sync {
     use loom::sync::atomic::Ordering::Relaxed;

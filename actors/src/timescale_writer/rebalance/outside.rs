@@ -136,6 +136,10 @@ impl Transact for Session {
         ready(Ok(())).boxed_local()
     }
 
+    fn fits<'a>(&'a self, _: &'a Target) -> LocalBoxFuture<'a, Result<(), Error>> {
+        ready(Ok(())).boxed_local()
+    }
+
     fn step(&self, _: Step) -> LocalBoxFuture<'_, Result<(), Error>> {
         self.rows.take();
         self.advances.take();
