@@ -69,8 +69,8 @@ fn script(acts: Vec<(u64, Act)>) -> Schedule {
     Schedule::script(acts, End::Drain)
 }
 
-fn restarts_while_the_table_is_away() -> Schedule {
-    script(vec![trouble("history", 10), (3000, Act::Restart { node: 0, actor: "history", times: 6 })])
+fn restarts_while_the_letters_are_away() -> Schedule {
+    script(vec![trouble("dead_letter", 10), (3000, Act::Restart { node: 0, actor: "trades", times: 10 })])
 }
 
 fn late_start() -> Schedule {
@@ -113,7 +113,7 @@ fn the_table_is_away() -> Schedule {
 
 fn the_table_is_silent() -> Schedule {
     let silent = Act::Trouble { actor: "history", what: Trouble::Silent, lasting: Duration::from_secs(3) };
-    script(vec![(0, silent)])
+    script(vec![(15, silent.clone()), (6000, silent)])
 }
 
 fn frozen() -> Schedule {
@@ -144,7 +144,7 @@ pub const PLANTS: &[Plant] = &[
         5,
         Bug::CountsEveryEnd,
         "a restart by a sibling or an operator counts against a batch",
-        restarts_while_the_table_is_away,
+        restarts_while_the_letters_are_away,
         &[Fate],
     ),
     plant(5, Bug::CondemnsNeighbours, "a whole batch is condemned with its culprit", &[Lost]),
