@@ -69,10 +69,6 @@ fn script(acts: Vec<(u64, Act)>) -> Schedule {
     Schedule::script(acts, End::Drain)
 }
 
-fn restarts_while_the_letters_are_away() -> Schedule {
-    script(vec![trouble("dead_letter", 10), (3000, Act::Restart { node: 0, actor: "trades", times: 10 })])
-}
-
 fn late_start() -> Schedule {
     script(vec![kill(0, Duration::from_secs(3))])
 }
@@ -111,11 +107,6 @@ fn the_table_is_away() -> Schedule {
     Schedule::script(vec![trouble("history", 30)], End::DrainWhenIdle)
 }
 
-fn the_table_is_silent() -> Schedule {
-    let silent = Act::Trouble { actor: "history", what: Trouble::Silent, lasting: Duration::from_secs(3) };
-    script(vec![(15, silent.clone()), (6000, silent)])
-}
-
 fn frozen() -> Schedule {
     script(vec![(2000, Act::Crash { node: 0, actor: "history", how: Crash::Freeze })])
 }
@@ -140,13 +131,6 @@ pub const PLANTS: &[Plant] = &[
         what: "whoever waits at a link listens and does not look again: a wake-up is lost",
         catch: Catch::Model,
     },
-    under(
-        5,
-        Bug::CountsEveryEnd,
-        "a restart by a sibling or an operator counts against a batch",
-        restarts_while_the_letters_are_away,
-        &[Fate],
-    ),
     plant(5, Bug::CondemnsNeighbours, "a whole batch is condemned with its culprit", &[Lost]),
     under(6, Bug::JoinsAtTheEnd, "a sink without an offset begins at the log's end", late_start, &[Lost]),
     plant(7, Bug::KeepsTheEpoch, "a claim does not raise the epoch", &[Settles, Law, Lost]),
@@ -170,13 +154,6 @@ pub const PLANTS: &[Plant] = &[
         "it is enough that one partition of a transaction hits",
         usurped,
         &[Doubled, Order, Settles],
-    ),
-    under(
-        8,
-        Bug::DoubtsNothing,
-        "nothing is read again after an ambiguous commit",
-        the_table_is_silent,
-        &[Settles],
     ),
     plant(8, Bug::WritesAgain, "rows below the stored offset are written again", &[Law]),
     under(9, Bug::RewindsNothing, "a lost claim is not claimed anew", usurped, &[Settles]),
@@ -226,7 +203,6 @@ pub const PLANTS: &[Plant] = &[
         the_table_is_away,
         &[Settles],
     ),
-    plant(23, Bug::OverlooksPanics, "a panic is taken for a stop", &[Settles]),
     under(
         23,
         Bug::LosesDroppedLeases,
