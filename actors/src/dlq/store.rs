@@ -69,10 +69,6 @@ impl Transact for MarkingSession {
         self.inner.fits(target)
     }
 
-    fn fits<'a>(&'a self, target: &'a Target) -> LocalBoxFuture<'a, Result<(), Error>> {
-        self.inner.fits(target)
-    }
-
     fn step(&self, step: Step) -> LocalBoxFuture<'_, Result<(), Error>> {
         if let Step::First(First::Begin | First::BeginStrictly) = step {
             self.written.borrow_mut().clear();
