@@ -15,6 +15,7 @@
 //! | environment variables are substituted inside comments (connect#2043) | [`files::a_comment_is_never_substituted`] |
 //! | wrong lag until a restart (vector#21134) | [`nodes::a_partition_that_comes_back_is_read_again`] |
 //! | lag that vanishes when consumers die (kafka-lag-exporter#36) | [`nodes::lag_is_told_while_nobody_consumes`] |
+//! | dead letters cannot be replayed, anywhere | `e2e::dlq::poison_is_listed_tried_rehearsed_and_replayed_once` and those beside it |
 //! | unit tests that reach transforms only (vector#11983, #20278) | [`files::a_unit_test_reaches_from_the_topic_to_the_table`] |
 
 mod alone;
