@@ -48,13 +48,18 @@ impl Server {
     /// The server of a topology.
     pub(crate) fn new(connection: &RedisConnection) -> Result<Self, Error> {
         let url = connection.url.expose_secret();
-        let info = url.into_connection_info().map_err(|_| {
+        // The driver knows `rediss` only where it brings TLS of its own; ours is one for every server.
+        let (plain, encrypted) = match url.strip_prefix("rediss://") {
+            Some(rest) => (format!("redis://{rest}"), true),
+            None => (url.to_owned(), false),
+        };
+        let info = plain.as_str().into_connection_info().map_err(|_| {
             Error::new(
                 Class::Config,
                 "`connections.redis.url` is no Redis address; write redis://[user:password@]host[:port][/database]",
             )
         })?;
-        let wire = wire(&info, connection)?;
+        let wire = wire(&info, encrypted, connection)?;
         let address = info.addr().to_string();
         Ok(Self { info, password_file: connection.password_file.clone(), wire, address })
     }
@@ -139,15 +144,17 @@ enum Wire {
 }
 
 /// Encrypted if the address or a `tls` says so; then the server's certificate is always checked.
-fn wire(info: &ConnectionInfo, connection: &RedisConnection) -> Result<Wire, Error> {
+fn wire(info: &ConnectionInfo, encrypted: bool, connection: &RedisConnection) -> Result<Wire, Error> {
     let refused = |what: &str| Err(Error::new(Class::Config, format!("`connections.redis.url`: {what}")));
-    let encrypted = |host: &str, port| Wire::Tls { host: host.to_owned(), port, tls: connection.tls.clone() };
+    if encrypted && connection.url.expose_secret().ends_with("#insecure") {
+        return refused(
+            "`#insecure` would believe any server; name who signs its certificate in `tls.ca_file`",
+        );
+    }
     match info.addr() {
-        ConnectionAddr::TcpTls { insecure: true, .. } => {
-            refused("`#insecure` would believe any server; name who signs its certificate in `tls.ca_file`")
+        ConnectionAddr::Tcp(host, port) if encrypted || connection.tls.is_some() => {
+            Ok(Wire::Tls { host: host.clone(), port: *port, tls: connection.tls.clone() })
         }
-        ConnectionAddr::TcpTls { host, port, .. } => Ok(encrypted(host, *port)),
-        ConnectionAddr::Tcp(host, port) if connection.tls.is_some() => Ok(encrypted(host, *port)),
         ConnectionAddr::Unix(_) if connection.tls.is_some() => {
             refused("a Unix socket is not encrypted; leave out `tls`")
         }
