@@ -21,10 +21,10 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario::short("kafka.idle_then_one_message", idle::one_message),
     Scenario::short("kafka.retention_below_our_offset", retention::below_our_offset),
     Scenario::short("kafka.topic_deleted_and_recreated", topic::deleted_and_recreated),
-    Scenario::short("kafka.partitions_grown_from_4_to_8_live", topic::grown),
+    Scenario::long("kafka.partitions_grown_from_4_to_8_live", topic::grown),
     Scenario::short("kafka.compacted_topic_and_transaction_markers", transactions::compacted),
     Scenario::short("kafka.read_committed", transactions::read_committed),
-    Scenario::short("kafka.duplicate_static_member", group::duplicate_static_member),
+    Scenario::long("kafka.duplicate_static_member", group::duplicate_static_member),
     Scenario::short(
         "kafka.database_stalled_past_the_session_timeout",
         group::database_stalled_past_the_session,
