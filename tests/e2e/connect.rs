@@ -432,7 +432,8 @@ fn a_user_who_may_only_read_is_said() {
     assert_eq!((findings.len(), exit), (2, 1), "{findings:#?}");
     let own =
         findings.iter().find(|finding| finding.contains("topology.yaml:4:")).expect("at the connection");
-    let lacking = "lacks DELETE on aqueduct.dead_letter, EXECUTE on aqueduct.end_sessions, UPDATE on aqueduct.offsets";
+    let lacking =
+        "lacks DELETE on aqueduct.dead_letter, EXECUTE on aqueduct.end_sessions, UPDATE on aqueduct.offsets";
     assert!(own.contains(lacking), "{own}");
     let table = findings.iter().find(|finding| finding.contains("topology.yaml:15:")).expect("at the table");
     golden("T126", 0, table);
