@@ -18,7 +18,7 @@ impl<'w> User<'w> {
     fn new(world: &'w World, name: &str, made: &str) -> Self {
         let name = format!("{name}_{}", world.topic.trim_start_matches("t-"));
         let user = Self { world, name };
-        user.batch(&format!("CREATE ROLE %1$I LOGIN PASSWORD 'pass-%1$s' {made}"));
+        user.batch(&["CREATE ROLE %1$I LOGIN PASSWORD 'pass-%1$s'", made].join(" "));
         user
     }
 
@@ -158,9 +158,11 @@ fn a_reader_sees_everything_and_changes_nothing() {
     let user = User::new(&world, "reader", "IN ROLE aqueduct_reader");
     let mine = Sql::connect(&user.url());
     for table in ["market.trades", "aqueduct.offsets", "aqueduct.dead_letter", "aqueduct.migrations"] {
-        mine.integer(&format!("SELECT count(*) FROM {table}"));
-        assert_eq!(refused(&mine, &format!("INSERT INTO {table} DEFAULT VALUES")), NO_PRIVILEGE, "{table}");
-        assert_eq!(refused(&mine, &format!("DELETE FROM {table}")), NO_PRIVILEGE, "{table}");
+        let of_table = |template| mine.format(template, &[table]);
+        mine.integer(&of_table("SELECT count(*) FROM %s"));
+        for change in ["INSERT INTO %s DEFAULT VALUES", "DELETE FROM %s"] {
+            assert_eq!(refused(&mine, &of_table(change)), NO_PRIVILEGE, "{table}");
+        }
     }
     assert_eq!(refused(&mine, "SELECT aqueduct.end_sessions('{aqueduct/a/b/c}')"), NO_PRIVILEGE);
 }

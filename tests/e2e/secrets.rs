@@ -75,7 +75,8 @@ impl<'w> Users<'w> {
     fn new(world: &'w World, database: &str, redis: &str) -> Self {
         let name = format!("u_{}", world.topic.trim_start_matches("t-"));
         let users = Self { world, name };
-        users.batch(&format!("CREATE ROLE %I LOGIN SUPERUSER PASSWORD '{database}'"));
+        let sql = world.sql();
+        sql.batch(&sql.format("CREATE ROLE %I LOGIN SUPERUSER PASSWORD %L", &[&users.name, database]));
         users.acl(&["SETUSER", &users.name, "on", &format!(">{redis}"), "~*", "+@all"]);
         users
     }

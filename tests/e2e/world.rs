@@ -215,6 +215,12 @@ impl Sql {
         self.runtime.block_on(self.client.batch_execute(statements))
     }
 
+    /// A statement that takes no parameters: what the server's own `format` makes of `template` (`%I` an identifier, `%L` a
+    /// literal, `%s` as it is) and `values`.
+    pub fn format(&self, template: &str, values: &[&str]) -> String {
+        self.rows("SELECT pg_catalog.format($1::text, VARIADIC $2::text[])", &[&template, &values])[0].get(0)
+    }
+
     /// The one integer that a query gives.
     pub fn integer(&self, query: &str) -> i64 {
         self.rows(query, &[])[0].get(0)

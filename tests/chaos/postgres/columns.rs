@@ -91,7 +91,8 @@ fn retype(trial: &mut Trial<'_>, stage: &Stage, sql: &Sql, column: &str, to: &st
 }
 
 fn alter(sql: &Sql, column: &str, to: &str) {
-    sql.batch(&format!("ALTER TABLE market.trades ALTER COLUMN {column} TYPE {to} USING {column}::{to}"));
+    let alter = "ALTER TABLE market.trades ALTER COLUMN %1$I TYPE %2$s USING %1$I::%2$s";
+    sql.batch(&sql.format(alter, &[column, to]));
 }
 
 /// Nobody was restarted for it, and what is written is right.

@@ -4,6 +4,7 @@ use super::super::kit::PLAIN;
 use super::super::stage::Stage;
 use super::super::trial::Trial;
 use super::{FIRST, RATE, await_waiting, none_rejected, restarts};
+use crate::e2e::world::Sql;
 use aqueduct_stack::SMALL_DISK;
 
 /// More than the small disk holds.
@@ -15,20 +16,20 @@ pub fn full(trial: &mut Trial<'_>) {
     let sql = stage.world.sql();
     // One that an earlier run has left.
     sql.batch("DROP TABLESPACE IF EXISTS small");
-    sql.batch(&format!("CREATE TABLESPACE small LOCATION '{SMALL_DISK}'"));
+    sql.batch(&sql.format("CREATE TABLESPACE small LOCATION %L", &[SMALL_DISK]));
     sql.batch("ALTER TABLE market.trades SET TABLESPACE small");
     let load = stage.load(RATE);
     let node = stage.node("full");
     stage.await_progress(FIRST);
     for _ in 0..trial.times(1, 10) {
         // The server leaves what it could write of it.
-        let filled = sql.try_batch(&ballast(BALLAST_ROWS));
+        let filled = sql.try_batch(&ballast(&sql, BALLAST_ROWS));
         assert!(filled.is_err(), "the ballast is smaller than the disk");
         trial.fault();
         await_waiting(&node, &["53100", "disk is full"]);
         std::thread::sleep(trial.seconds(1, 10));
         assert_eq!(node.get("/livez").map(|(status, _)| status), Some(200));
-        sql.batch(&ballast(0));
+        sql.batch(&ballast(&sql, 0));
         trial.recovered(stage.time_to_progress());
     }
     assert_eq!(restarts(&node), 0, "a full disk burns no restart");
@@ -39,6 +40,7 @@ pub fn full(trial: &mut Trial<'_>) {
 }
 
 /// A file of so many kilobytes beside the table's.
-fn ballast(rows: u32) -> String {
-    format!("COPY (SELECT repeat('x', 1023) FROM generate_series(1, {rows})) TO '{SMALL_DISK}/ballast'")
+fn ballast(sql: &Sql, rows: u32) -> String {
+    const FILL: &str = "COPY (SELECT repeat('x', 1023) FROM generate_series(1, %1$s)) TO %2$L";
+    sql.format(FILL, &[&rows.to_string(), &format!("{SMALL_DISK}/ballast")])
 }

@@ -79,7 +79,7 @@ impl Pair {
 
 /// Changes a setting of the server, for good.
 fn set(sql: &Sql, setting: &str) {
-    sql.batch(&format!("ALTER SYSTEM SET {setting}"));
+    sql.batch(&sql.format("ALTER SYSTEM SET %s", &[setting]));
     sql.batch("SELECT pg_reload_conf()");
 }
 

@@ -43,8 +43,11 @@ fn a_session_whose_server_becomes_read_only_is_left_and_the_server_not_taken_aga
 
         let url = world.database_url().to_owned();
         let name = url.rsplit('/').next().expect("a database").to_owned();
-        let alter = format!("ALTER DATABASE \"{name}\" SET default_transaction_read_only = on");
-        blocking(move || Sql::connect(&url).batch(&alter)).await;
+        let set_read_only = move || {
+            let sql = Sql::connect(&url);
+            sql.batch(&sql.format("ALTER DATABASE %I SET default_transaction_read_only = on", &[&name]));
+        };
+        blocking(set_read_only).await;
         let error = connector.connect().await.expect_err("a standby, or a demoted primary");
         assert!(error.message.contains("does not allow writes"), "{error}");
     });

@@ -188,17 +188,28 @@ fn a_database_that_went_back_is_noticed_while_nothing_comes() {
 /// would make every record look at fault.
 #[test]
 fn a_table_altered_beneath_an_open_session_is_noticed_before_anything_is_written() {
-    let retyped = |column: &str, to: &str| format!("ALTER COLUMN {column} TYPE {to} USING {column}::{to}");
     let alterations = [
-        ("id", retyped("id", "float8"), retyped("id", "bigint")),
-        ("price", retyped("price", "text"), retyped("price", "numeric(18,8)")),
-        ("qty", retyped("qty", "bigint"), retyped("qty", "float8")),
-        ("extra", "DROP COLUMN extra".into(), "ADD COLUMN extra jsonb".into()),
+        (
+            "id",
+            "ALTER TABLE m.trades ALTER COLUMN id TYPE float8 USING id::float8",
+            "ALTER TABLE m.trades ALTER COLUMN id TYPE bigint USING id::bigint",
+        ),
+        (
+            "price",
+            "ALTER TABLE m.trades ALTER COLUMN price TYPE text USING price::text",
+            "ALTER TABLE m.trades ALTER COLUMN price TYPE numeric(18,8) USING price::numeric(18,8)",
+        ),
+        (
+            "qty",
+            "ALTER TABLE m.trades ALTER COLUMN qty TYPE bigint USING qty::bigint",
+            "ALTER TABLE m.trades ALTER COLUMN qty TYPE float8 USING qty::float8",
+        ),
+        ("extra", "ALTER TABLE m.trades DROP COLUMN extra", "ALTER TABLE m.trades ADD COLUMN extra jsonb"),
         (
             "desk",
-            "ADD COLUMN desk text NOT NULL DEFAULT ''; ALTER TABLE m.trades ALTER COLUMN desk DROP DEFAULT"
-                .into(),
-            "ALTER COLUMN desk SET DEFAULT ''".into(),
+            "ALTER TABLE m.trades ADD COLUMN desk text NOT NULL DEFAULT ''; \
+             ALTER TABLE m.trades ALTER COLUMN desk DROP DEFAULT",
+            "ALTER TABLE m.trades ALTER COLUMN desk SET DEFAULT ''",
         ),
     ];
     on_arbiter(async {
@@ -208,16 +219,15 @@ fn a_table_altered_beneath_an_open_session_is_noticed_before_anything_is_written
             let mut harness = Harness::sink("history", true);
             prepare(&harness, &[&claim], vec![plain(0, 1, 0, 5)]);
             let probe = harness.probe();
-            let alter = async |how: &str| base.sql_batch(&format!("ALTER TABLE m.trades {how}")).await;
             let script = async {
                 settled(&probe).await;
-                alter(&altered).await;
+                base.sql_batch(altered).await;
                 probe.send(plain(0, 1, 5, 5));
                 let named = format!("column `{column}`");
                 let says = || probe.status().state().0.reason().is_some_and(|why| why.contains(&named));
                 until(async || says()).await;
                 assert_eq!((base.integer(COUNT).await, base.integer(STORED).await), (5, 5), "{column}");
-                alter(&repaired).await;
+                base.sql_batch(repaired).await;
                 settled(&probe).await;
                 probe.close_inputs();
             };
