@@ -3,10 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 #![allow(clippy::type_complexity, reason = "tables of test data are read once, where they stand")]
 
-mod chaos;
 mod commands;
 mod e2e;
 mod editor;
+mod harness;
 mod regression;
 mod rehearsal;
 mod sim;

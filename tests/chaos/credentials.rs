@@ -3,7 +3,7 @@
 use super::scenario::Scenario;
 use super::stage::{BOUND, CHAOS, Stage};
 use super::trial::{Kit, Trial};
-use crate::e2e::security::{Login, await_waiting, bring_up, naming};
+use crate::harness::secured::{Login, await_waiting, bring_up, naming};
 use aqueduct_stack::{Part, Stack};
 
 pub const SCENARIOS: &[Scenario] = &[

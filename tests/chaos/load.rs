@@ -1,6 +1,6 @@
 //! A producer that never stops to ask: records with unique ids and a sequence per partition, at a steady rate.
 
-use crate::e2e::topologies::START_MS;
+use crate::harness::topologies::START_MS;
 use rdkafka::ClientConfig;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;

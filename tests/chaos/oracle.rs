@@ -1,7 +1,7 @@
 //! What must be true afterwards: every record in one place, once; offsets at the ends; the cache at the newest.
 
 use super::log::Log;
-use crate::e2e::world::Sql;
+use crate::harness::world::Sql;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What was found wrong, or not.

@@ -132,7 +132,7 @@ impl Report {
         let broken = self.lines.iter().filter(|line| !line.is_clean());
         let said = broken.map(|line| {
             format!(
-                "{}: {}\n  again: AQUEDUCT_CHAOS_SEED={} AQUEDUCT_CHAOS_ONLY={} cargo test --release chaos::\n{}",
+                "{}: {}\n  again: AQUEDUCT_CHAOS_SEED={} AQUEDUCT_CHAOS_ONLY={} cargo test --release --test chaos\n{}",
                 line.scenario,
                 line.wrong(),
                 self.seed,

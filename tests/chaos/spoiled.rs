@@ -4,7 +4,7 @@ use super::oracle::Findings;
 use super::scenario::Form;
 use super::stage::{CHAOS, Stage, connect};
 use super::trial::{Stacks, Trial};
-use crate::e2e::world::World;
+use crate::harness::world::World;
 use bb8_redis::redis::Commands;
 
 fn judged(stage: &Stage) -> Findings {

@@ -2,7 +2,7 @@
 
 use super::oracle::Findings;
 use super::scenario::Form;
-use crate::e2e::world::World;
+use crate::harness::world::World;
 use aqueduct_stack::Stack;
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,6 +1,6 @@
 //! `aqueduct demo` without a stack: asked for, and where the machine cannot have one.
 
-use crate::e2e::node::get;
+use crate::harness::node::get;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::fs::Permissions;

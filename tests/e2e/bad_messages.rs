@@ -1,10 +1,10 @@
 //! Messages that break naive consumers: each is in the dead letter with its bytes, or is read as documented; its
 //! neighbours are written; the actor lives.
 
-use super::node::Node;
-use super::topologies::{START_MS, TRADES, trade};
-use super::wait;
-use super::world::World;
+use crate::harness::node::Node;
+use crate::harness::topologies::{START_MS, TRADES, trade};
+use crate::harness::wait;
+use crate::harness::world::World;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -82,7 +82,7 @@ fn each_is_rejected_with_its_bytes_or_read_and_its_neighbours_are_written() {
     let large = [("max.message.bytes", "16777216")];
     world
         .stack()
-        .create_topic(&world.topic, super::world::PARTITIONS, &large)
+        .create_topic(&world.topic, crate::harness::world::PARTITIONS, &large)
         .expect("a topic for large messages");
     let file = world.write_topology(TRADES);
     world.migrate(&file);

@@ -1,8 +1,8 @@
 //! `aqueduct cache rebuild`: what Redis has lost comes back as it was, what it has is never lowered.
 
-use super::node::Node;
-use super::wait;
-use super::world::World;
+use crate::harness::node::Node;
+use crate::harness::wait;
+use crate::harness::world::World;
 use bb8_redis::redis::{Commands, Connection};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;

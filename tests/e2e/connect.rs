@@ -3,8 +3,8 @@
 //! The pages are the golden files: the text blocks of `topology/docs/codes/T1xx.md`, one for each case here, with
 //! lasting names in place of this run's. `AQUEDUCT_BLESS=1` writes them anew.
 
-use super::node::free_address;
-use super::world::World;
+use crate::harness::node::free_address;
+use crate::harness::world::World;
 use aqueduct_stack::{Lifetime, Options, Part, Stack, progress};
 use aqueduct_topology::Code;
 use bb8_redis::redis;

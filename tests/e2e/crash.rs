@@ -1,9 +1,9 @@
 //! Ended, frozen, joined and fenced while trades flow: each record is in the table once.
 
-use super::node::Node;
-use super::topologies::{START_MS, TRADES, trade};
-use super::world::{Sql, World};
-use super::{oracle, wait};
+use crate::harness::node::Node;
+use crate::harness::topologies::{START_MS, TRADES, trade};
+use crate::harness::world::{Sql, World};
+use crate::harness::{oracle, wait};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -14,16 +14,6 @@ fn prepared(world: &World) -> (PathBuf, Sql) {
     let file = world.write_topology(TRADES);
     world.migrate(&file);
     (file, world.sql())
-}
-
-/// Sends the trades `from..=to`.
-fn send(world: &World, from: u64, to: u64) {
-    let feed = world.feed();
-    for id in from..=to {
-        let (key, value, time) = trade(id);
-        feed.send(Some(key.as_bytes()), Some(value.as_bytes()), Some(time)).expect("send");
-    }
-    feed.flush().expect("flush");
 }
 
 fn written(sql: &Sql) -> i64 {
@@ -42,7 +32,7 @@ fn twenty_kills_lose_and_double_nothing() {
     let chunk = TRADES_SENT / u64::from(KILLS);
     for kill in 0..u64::from(KILLS) {
         let node = Node::start(&world, &file, "crash", &[]);
-        send(&world, kill * chunk + 1, (kill + 1) * chunk);
+        world.send((kill * chunk + 1..=(kill + 1) * chunk).map(trade));
         let sent = (kill + 1) * chunk;
         let goal = (written(&sql) + random.i64(1..=chunk as i64 / 2)).min(sent as i64);
         wait::until("some rows before the kill", DRAIN_MAX, || (written(&sql) >= goal).then_some(()));
@@ -61,21 +51,21 @@ fn a_second_node_joins_and_leaves() {
     let world = World::shared();
     let (file, sql) = prepared(&world);
     let first = Node::start(&world, &file, "first", &[]);
-    send(&world, 1, SENT / 3);
+    world.send((1..=SENT / 3).map(trade));
     wait::until("the first rows", DRAIN_MAX, || (written(&sql) > 0).then_some(()));
     let second = Node::start(&world, &file, "second", &[]);
     // Records go on flowing while the partitions move: the second node shows one in its ledger once it reads it.
     let mut sent = SENT / 3;
     wait::until("the second node to read", DRAIN_MAX, || {
         if sent < 2 * SENT / 3 {
-            send(&world, sent + 1, sent + 100);
+            world.send((sent + 1..=sent + 100).map(trade));
             sent += 100;
         }
         second.get("/api/ledger").filter(|(status, body)| *status == 200 && body.contains("\"partition\""))
     });
     second.terminate();
     assert_eq!(second.exit_code(DRAIN_MAX), 0);
-    send(&world, sent + 1, SENT);
+    world.send((sent + 1..=SENT).map(trade));
     oracle::await_drained(&world, &sql, SENT, DRAIN_MAX);
     assert_eq!(first.ledger("unaccounted"), 0);
     first.terminate();
@@ -90,11 +80,11 @@ fn a_frozen_node_wakes_as_a_zombie_and_writes_nothing() {
     let world = World::shared();
     let (file, sql) = prepared(&world);
     let zombie = Node::start(&world, &file, "zombie", &[]);
-    send(&world, 1, SENT / 2);
+    world.send((1..=SENT / 2).map(trade));
     wait::until("rows of the first node", DRAIN_MAX, || (written(&sql) > 0).then_some(()));
     zombie.stop();
     let heir = Node::start(&world, &file, "heir", &[]);
-    send(&world, SENT / 2 + 1, SENT);
+    world.send((SENT / 2 + 1..=SENT).map(trade));
     oracle::await_drained(&world, &sql, SENT, DRAIN_MAX);
     zombie.resume();
     heir.terminate();
@@ -110,11 +100,11 @@ fn a_writer_whose_epoch_was_raised_writes_no_row_under_the_old_one() {
     let world = World::shared();
     let (file, sql) = prepared(&world);
     let node = Node::start(&world, &file, "fenced", &[]);
-    send(&world, 1, SENT / 2);
+    world.send((1..=SENT / 2).map(trade));
     oracle::await_drained(&world, &sql, SENT / 2, DRAIN_MAX);
     sql.batch("UPDATE aqueduct.offsets SET epoch = epoch + 1000, owner = gen_random_uuid()");
     let before = sql.integer("SELECT max(epoch) FROM aqueduct.offsets WHERE sink = 'history'");
-    send(&world, SENT / 2 + 1, SENT);
+    world.send((SENT / 2 + 1..=SENT).map(trade));
     oracle::await_drained(&world, &sql, SENT, DRAIN_MAX);
     let after = sql.integer("SELECT min(epoch) FROM aqueduct.offsets WHERE sink = 'history'");
     assert!(after > before, "the rows came under a claim made after the raised epoch: {after} > {before}");
@@ -128,7 +118,7 @@ fn sigterm_drains_and_the_ledger_adds_up() {
     const SENT: u64 = 30_000;
     let world = World::shared();
     let (file, sql) = prepared(&world);
-    send(&world, 1, SENT);
+    world.send((1..=SENT).map(trade));
     let feed = world.feed();
     feed.send(Some(b"K00"), Some(b"not json"), Some(START_MS)).expect("send");
     feed.flush().expect("flush");

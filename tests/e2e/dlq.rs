@@ -1,9 +1,9 @@
 //! Dead letters as a piece of work: listed, shown, rehearsed, replayed; killed on the way, refused again, kept and let go.
 
-use super::node::Node;
-use super::topologies::{START_MS, TRADES, trade};
-use super::wait;
-use super::world::{Sql, World};
+use crate::harness::node::Node;
+use crate::harness::topologies::{START_MS, TRADES, trade};
+use crate::harness::wait;
+use crate::harness::world::{Sql, World};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::Output;
@@ -463,7 +463,7 @@ fn what_cannot_be_is_refused_with_what_to_do() {
     );
     let done = json(&world, &["dlq", "replay", path(&renamed), "--to", "deals"]);
     assert_eq!(done["failed_again"], 1, "{done}");
-    let away = format!("postgres://postgres@{}/x", super::node::free_address());
+    let away = format!("postgres://postgres@{}/x", crate::harness::node::free_address());
     let output = world
         .aqueduct()
         .args(["dlq", "list", path(&file)])

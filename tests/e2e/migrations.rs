@@ -1,8 +1,8 @@
 //! Migrations are applied once, whole, and never silently otherwise than the files say.
 
-use super::topologies::TRADES;
-use super::wait;
-use super::world::World;
+use crate::harness::topologies::TRADES;
+use crate::harness::wait;
+use crate::harness::world::World;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::time::Duration;

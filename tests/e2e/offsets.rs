@@ -1,9 +1,9 @@
 //! Offsets as a piece of work: shown beside the log, moved in every way, and never under somebody's feet unasked.
 
-use super::node::Node;
-use super::topologies::{START_MS, TRADES, trade};
-use super::wait;
-use super::world::{PARTITIONS, Sql, World};
+use crate::harness::node::Node;
+use crate::harness::topologies::{START_MS, TRADES, trade};
+use crate::harness::wait;
+use crate::harness::world::{PARTITIONS, Sql, World};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::Output;
@@ -88,7 +88,7 @@ fn every_sink_is_shown_beside_the_log() {
     let text = String::from_utf8_lossy(&text.stdout).into_owned();
     assert!(text.contains("log end") && text.contains("(run)"), "{text}");
     // Without Kafka the offsets are shown all the same, and the exit says that something is away.
-    let away = super::node::free_address().to_string();
+    let away = crate::harness::node::free_address().to_string();
     let output =
         world.aqueduct().args(["offsets", "show", path(&file)]).env("KAFKA_BOOTSTRAP", away).output();
     let output = output.expect("the binary starts");

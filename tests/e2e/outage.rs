@@ -1,9 +1,9 @@
 //! Parts that go away at full input: a state, not a crash. Then everything arrives.
 
-use super::node::Node;
-use super::oracle;
-use super::topologies::{TRADES, trade};
-use super::world::{Sql, World};
+use crate::harness::node::Node;
+use crate::harness::oracle;
+use crate::harness::topologies::{TRADES, trade};
+use crate::harness::world::{Sql, World};
 use aqueduct_stack::Part;
 use std::time::Duration;
 
@@ -13,16 +13,6 @@ const BOUND: Duration = Duration::from_secs(90);
 fn outage() -> Duration {
     let seconds = std::env::var("AQUEDUCT_TEST_OUTAGE_SECONDS").ok().and_then(|text| text.parse().ok());
     Duration::from_secs(seconds.unwrap_or(12))
-}
-
-/// Sends the trades `from..=to` in the background of the test.
-fn send(world: &World, from: u64, to: u64) {
-    let feed = world.feed();
-    for id in from..=to {
-        let (key, value, time) = trade(id);
-        feed.send(Some(key.as_bytes()), Some(value.as_bytes()), Some(time)).expect("send");
-    }
-    feed.flush().expect("flush");
 }
 
 fn restarts(node: &Node) -> i64 {
@@ -43,10 +33,10 @@ fn postgres_away_is_waited_for() {
     world.migrate(&file);
     let node = Node::start(&world, &file, "outage", &[]);
     node.await_ready(200, BOUND);
-    send(&world, 1, 10_000);
+    world.send((1..=10_000).map(trade));
     oracle::await_drained(&world, &world.sql(), 10_000, BOUND);
     world.stack().stop(Part::Timescale).expect("stop PostgreSQL");
-    send(&world, 10_001, SENT);
+    world.send((10_001..=SENT).map(trade));
     let body = node.await_ready(503, BOUND);
     assert!(body.contains("history"), "the answer names the actor: {body}");
     std::thread::sleep(outage());
@@ -71,7 +61,7 @@ fn kafka_away_is_waited_for() {
     let file = world.write_topology(TRADES);
     world.migrate(&file);
     let node = Node::start(&world, &file, "outage", &[]);
-    send(&world, 1, SENT / 2);
+    world.send((1..=SENT / 2).map(trade));
     let sql = world.sql();
     oracle::await_drained(&world, &sql, SENT / 2, BOUND);
     world.stack().kill(Part::Kafka).expect("kill the broker");
@@ -81,7 +71,7 @@ fn kafka_away_is_waited_for() {
     assert_eq!(node.get("/livez").map(|(status, _)| status), Some(200));
     assert_eq!(restarts(&node), 0, "an outage burns no restart");
     world.stack().start(Part::Kafka).expect("start the broker");
-    send(&world, SENT / 2 + 1, SENT);
+    world.send((SENT / 2 + 1..=SENT).map(trade));
     oracle::await_drained(&world, &sql, SENT, BOUND);
     node.await_ready(200, BOUND);
     node.terminate();
@@ -96,11 +86,11 @@ fn redis_away_does_not_slow_the_database() {
     let file = world.write_topology(TRADES);
     world.migrate(&file);
     let node = Node::start(&world, &file, "outage", &[]);
-    send(&world, 1, 5_000);
+    world.send((1..=5_000).map(trade));
     let sql = world.sql();
     oracle::await_drained(&world, &sql, 5_000, BOUND);
     world.stack().stop(Part::Redis).expect("stop Redis");
-    send(&world, 5_001, SENT);
+    world.send((5_001..=SENT).map(trade));
     oracle::await_drained(&world, &sql, SENT, BOUND);
     assert_eq!(rows(&sql), SENT as i64, "the database has everything while Redis is away");
     assert_eq!(restarts(&node), 0);

@@ -1,10 +1,10 @@
 //! `/readyz` tells the truth: of a part that is away though nothing flows, of its return, and of health.
 
-use super::node::Node;
-use super::oracle;
-use super::topologies::{TRADES, trade};
-use super::wait;
-use super::world::World;
+use crate::harness::node::Node;
+use crate::harness::oracle;
+use crate::harness::topologies::{TRADES, trade};
+use crate::harness::wait;
+use crate::harness::world::World;
 use aqueduct_stack::Part;
 use serde_json::Value;
 use std::time::{Duration, Instant};
@@ -12,15 +12,6 @@ use std::time::{Duration, Instant};
 /// What is promised ([`aqueduct_engine::limits::READINESS_TELLS_WITHIN`]), and as much again for a busy machine.
 const TELLS_WITHIN: Duration = Duration::from_secs(10);
 const BOUND: Duration = Duration::from_secs(60);
-
-fn send(world: &World, from: u64, to: u64) {
-    let feed = world.feed();
-    for id in from..=to {
-        let (key, value, time) = trade(id);
-        feed.send(Some(key.as_bytes()), Some(value.as_bytes()), Some(time)).expect("send");
-    }
-    feed.flush().expect("flush");
-}
 
 /// The entry of `actor` in an answer of `/readyz`.
 fn entry(body: &str, actor: &str) -> Option<Value> {
@@ -135,7 +126,7 @@ fn a_part_that_is_away_is_named_within_seconds_and_so_is_its_return() {
     world.migrate(&file);
     let node = Node::start(&world, &file, "silent", &[]);
     let sql = world.sql();
-    send(&world, 1, 1_000);
+    world.send((1..=1_000).map(trade));
     oracle::await_drained(&world, &sql, 1_000, BOUND);
     node.await_ready(200, BOUND);
     for fault in FAULTS {
@@ -160,7 +151,7 @@ fn a_part_that_is_away_is_named_within_seconds_and_so_is_its_return() {
     for actor in ["ticks", "history", "cache"] {
         assert_eq!(of(actor).expect("an actor")["restarts"], 0, "nobody was restarted for it");
     }
-    send(&world, 1_001, 2_000);
+    world.send((1_001..=2_000).map(trade));
     let sql = world.sql();
     oracle::await_drained(&world, &sql, 2_000, BOUND);
     oracle::assert_exactly_once(&world, &sql, 2_000);
@@ -180,7 +171,7 @@ fn a_healthy_node_is_ready_at_every_moment() {
     std::thread::scope(|scope| {
         let bursts = scope.spawn(|| {
             for burst in 0..4 {
-                send(&world, burst * 25_000 + 1, (burst + 1) * 25_000);
+                world.send((burst * 25_000 + 1..=(burst + 1) * 25_000).map(trade));
                 std::thread::sleep(Duration::from_secs(2));
             }
         });
@@ -204,10 +195,10 @@ fn a_database_that_falls_silent_under_load_is_named_within_seconds() {
     world.migrate(&file);
     let node = Node::start(&world, &file, "loaded", &[]);
     let sql = world.sql();
-    send(&world, 1, 20_000);
+    world.send((1..=20_000).map(trade));
     oracle::await_drained(&world, &sql, 20_000, BOUND);
     std::thread::scope(|scope| {
-        scope.spawn(|| send(&world, 20_001, SENT));
+        scope.spawn(|| world.send((20_001..=SENT).map(trade)));
         wait::until("rows arrive", BOUND, || {
             (sql.integer("SELECT count(*) FROM market.trades") > 30_000).then_some(())
         });

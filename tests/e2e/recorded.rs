@@ -1,7 +1,7 @@
 //! Recorded market data, with totals known exactly.
 
-use super::node::Node;
-use super::world::World;
+use crate::harness::node::Node;
+use crate::harness::world::World;
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -122,7 +122,7 @@ fn a_raw_recording_gives_its_trades_and_filters_the_rest() {
     feed.flush().expect("flush");
     assert_eq!(lines, 51_047);
     let node = Node::start(&world, &topology, "multi", &[]);
-    super::wait::until("every message decided", RUN_MAX, || {
+    crate::harness::wait::until("every message decided", RUN_MAX, || {
         (node.ledger("read") == lines && node.ledger("in_flight") == 0).then_some(())
     });
     assert_eq!(node.ledger("written"), 7_269);
@@ -168,7 +168,7 @@ fn twenty_one_venues_flow_through_the_example_topology() {
     feed.flush().expect("flush");
     assert_eq!((messages, trades), (503, 89));
     let node = Node::start(&world, &topology, "venues", &[]);
-    super::wait::until("every message decided", RUN_MAX, || {
+    crate::harness::wait::until("every message decided", RUN_MAX, || {
         (node.ledger("read") == messages && node.ledger("in_flight") == 0).then_some(())
     });
     assert_eq!(node.ledger("written"), 85, "all but two `tu` and two snapshots of Bitfinex");

@@ -1,9 +1,9 @@
 //! What cannot work is refused, or waited for with a message that says what to do; never a crash loop.
 
-use super::node::Node;
-use super::topologies::{TRADES, trade};
-use super::wait;
-use super::world::World;
+use crate::harness::node::Node;
+use crate::harness::topologies::{TRADES, trade};
+use crate::harness::wait;
+use crate::harness::world::World;
 use std::time::Duration;
 
 const BOUND: Duration = Duration::from_secs(60);
@@ -118,7 +118,7 @@ fn fail_fast_ends_with_69_when_a_dependency_is_away() {
     let world = World::shared();
     let file = world.write_topology(TRADES);
     world.migrate(&file);
-    let away = format!("{}", super::node::free_address());
+    let away = format!("{}", crate::harness::node::free_address());
     let node = Node::start_with(&world, &file, "fast", &["--fail-fast"], &[("KAFKA_BOOTSTRAP", &away)]);
     assert_eq!(node.exit_code(BOUND), 69);
 }

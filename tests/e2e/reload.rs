@@ -1,10 +1,10 @@
 //! Topologies that change while trades flow: each record is in table or dead letter once, and nobody restarts whom the
 //! change does not concern.
 
-use super::node::Node;
-use super::topologies::{TRADES, trade};
-use super::world::World;
-use super::{oracle, wait};
+use crate::harness::node::Node;
+use crate::harness::topologies::{TRADES, trade};
+use crate::harness::world::World;
+use crate::harness::{oracle, wait};
 use aqueduct_stack::feed::Feed;
 use serde_json::Value;
 use std::collections::BTreeMap;

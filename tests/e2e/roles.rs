@@ -1,9 +1,9 @@
 //! Roles of least privilege: a member of `aqueduct_writer` runs a topology, and can destroy nothing.
 
-use super::node::Node;
-use super::oracle;
-use super::topologies::{TRADES, trade};
-use super::world::{Sql, World};
+use crate::harness::node::Node;
+use crate::harness::oracle;
+use crate::harness::topologies::{TRADES, trade};
+use crate::harness::world::{Sql, World};
 use std::time::Duration;
 
 const BOUND: Duration = Duration::from_secs(60);
@@ -45,16 +45,11 @@ impl Drop for User<'_> {
     }
 }
 
-fn send(world: &World, from: u64, to: u64) {
-    let feed = world.feed();
-    for id in from..=to {
-        let (key, mut value, time) = trade(id);
-        if id % 100 == 0 {
-            value = value.replace(r#""p":""#, r#""p":"-"#);
-        }
-        feed.send(Some(key.as_bytes()), Some(value.as_bytes()), Some(time)).expect("send");
-    }
-    feed.flush().expect("flush");
+/// The `id`th trade, every hundredth with a price that is refused.
+fn spoiled(id: u64) -> (String, String, i64) {
+    let (key, value, time) = trade(id);
+    let value = if id.is_multiple_of(100) { value.replace(r#""p":""#, r#""p":"-"#) } else { value };
+    (key, value, time)
 }
 
 /// The SQLSTATE that `statement` is refused with.
@@ -103,12 +98,12 @@ fn a_writer_runs_the_whole_path_and_can_destroy_nothing() {
 
     let sql = world.sql();
     let node = Node::start_with(&world, &file, "least", &[], &as_user);
-    send(&world, 1, 2_000);
+    world.send((1..=2_000).map(spoiled));
     oracle::await_drained(&world, &sql, 2_000, BOUND);
     // The next claim meets what the one that was killed leaves behind.
     node.kill();
     let node = Node::start_with(&world, &file, "least", &[], &as_user);
-    send(&world, 2_001, 3_000);
+    world.send((2_001..=3_000).map(spoiled));
     oracle::await_drained(&world, &sql, 3_000, BOUND);
     node.await_ready(200, BOUND);
     oracle::assert_exactly_once(&world, &sql, 3_000);
@@ -192,7 +187,7 @@ fn who_may_not_create_roles_migrates_all_the_same_and_is_told() {
     }
     let sql = world.sql();
     let node = Node::start_with(&world, &file, "owner", &[], &[("TIMESCALE_URL", &url)]);
-    send(&world, 1, 500);
+    world.send((1..=500).map(spoiled));
     oracle::await_drained(&world, &sql, 500, BOUND);
     node.kill();
 
@@ -205,7 +200,7 @@ fn who_may_not_create_roles_migrates_all_the_same_and_is_told() {
     );
     let writer = User::new(&world, "writer", "IN ROLE aqueduct_writer");
     let node = Node::start_with(&world, &file, "owner", &[], &[("TIMESCALE_URL", &writer.url())]);
-    send(&world, 501, 1_000);
+    world.send((501..=1_000).map(spoiled));
     oracle::await_drained(&world, &sql, 1_000, BOUND);
     oracle::assert_exactly_once(&world, &sql, 1_000);
     node.terminate();

@@ -3,11 +3,11 @@
 //! Each scene plants its own and collects logs at the most talkative level, every page and answer of the node, what the
 //! commands print, and the command line of the process.
 
-use super::node::{Node, free_address};
-use super::oracle;
-use super::topologies::{TRADES, trade};
-use super::wait;
-use super::world::World;
+use crate::harness::node::{Node, free_address};
+use crate::harness::oracle;
+use crate::harness::topologies::{TRADES, trade};
+use crate::harness::wait;
+use crate::harness::world::World;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -219,15 +219,6 @@ impl<'w> Scene<'w> {
     }
 }
 
-fn send(world: &World, from: u64, to: u64) {
-    let feed = world.feed();
-    for id in from..=to {
-        let (key, value, time) = trade(id);
-        feed.send(Some(key.as_bytes()), Some(value.as_bytes()), Some(time)).expect("send");
-    }
-    feed.flush().expect("flush");
-}
-
 /// Passwords in addresses and a token in the environment, all of them right.
 #[test]
 fn secrets_in_the_environment_are_shown_nowhere() {
@@ -241,7 +232,7 @@ fn secrets_in_the_environment_are_shown_nowhere() {
     ];
     let mut scene = Scene::new(&world, TRADES, environment);
     let node = scene.start("environment");
-    send(&world, 1, 100);
+    world.send((1..=100).map(trade));
     oracle::await_drained(&world, &world.sql(), 100, BOUND);
     node.await_ready(200, BOUND);
     scene.collect(node, |node| {
@@ -249,7 +240,7 @@ fn secrets_in_the_environment_are_shown_nowhere() {
             node.post("/api/actors/history/restart", IN_TOKEN, BOUND).map(|(status, _)| status),
             Some(202)
         );
-        send(&world, 101, 200);
+        world.send((101..=200).map(trade));
         oracle::await_drained(&world, &world.sql(), 200, BOUND);
     });
     assert!(
@@ -283,7 +274,7 @@ fn secrets_in_files_are_shown_nowhere() {
     let mut scene = Scene::new(&world, &topology, environment);
     scene.arguments = vec!["--admin-token-file".to_owned(), place("token", IN_TOKEN_FILE)];
     let node = scene.start("files");
-    send(&world, 1, 100);
+    world.send((1..=100).map(trade));
     oracle::await_drained(&world, &world.sql(), 100, BOUND);
     node.await_ready(200, BOUND);
     scene.collect(node, |node| {

@@ -1,24 +1,15 @@
 //! How a node ends: what it says of each partition, with what code, and what it does when nothing answers.
 
-use super::node::{Node, free_address};
-use super::oracle;
-use super::topologies::{TRADES, trade};
-use super::wait;
-use super::world::{Sql, World};
+use crate::harness::node::{Node, free_address};
+use crate::harness::oracle;
+use crate::harness::topologies::{TRADES, trade};
+use crate::harness::wait;
+use crate::harness::world::{Sql, World};
 use aqueduct_stack::Part;
 use serde_json::Value;
 use std::time::Duration;
 
 const BOUND: Duration = Duration::from_secs(60);
-
-fn send(world: &World, from: u64, to: u64) {
-    let feed = world.feed();
-    for id in from..=to {
-        let (key, value, time) = trade(id);
-        feed.send(Some(key.as_bytes()), Some(value.as_bytes()), Some(time)).expect("send");
-    }
-    feed.flush().expect("flush");
-}
 
 /// The report in a log of JSON lines: the sentence, and the report itself.
 fn drain_report(log: &str) -> (String, Value) {
@@ -47,7 +38,7 @@ fn a_drain_that_finished_says_what_was_settled_of_each_partition() {
     world.migrate(&file);
     let node = Node::start(&world, &file, "drained", &JSON_LOG);
     let sql = world.sql();
-    send(&world, 1, 1_000);
+    world.send((1..=1_000).map(trade));
     oracle::await_drained(&world, &sql, 1_000, BOUND);
     node.terminate();
     let log = node.ended(BOUND, 0);
@@ -75,10 +66,10 @@ fn a_drain_that_cannot_finish_ends_with_74_and_says_what_is_replayed() {
     world.migrate(&file);
     let node = Node::start(&world, &file, "late", &JSON_LOG);
     let sql = world.sql();
-    send(&world, 1, 1_000);
+    world.send((1..=1_000).map(trade));
     oracle::await_drained(&world, &sql, 1_000, BOUND);
     world.stack().pause(Part::Timescale).expect("pause");
-    send(&world, 1_001, 3_000);
+    world.send((1_001..=3_000).map(trade));
     wait::until("records in flight", BOUND, || (node.ledger("in_flight") == 2_000).then_some(()));
     node.terminate();
     let log = node.ended(BOUND, 74);
@@ -109,7 +100,7 @@ fn held_up(world: &World, name: &str, deadline: &str) -> Node {
     node.await_ready(200, BOUND);
     let sql = world.sql();
     std::thread::scope(|scope| {
-        scope.spawn(|| send(world, 1, HELD_UP));
+        scope.spawn(|| world.send((1..=HELD_UP).map(trade)));
         wait::until("rows", BOUND, || (sql.integer("SELECT count(*) FROM market.trades") > 0).then_some(()));
         world.stack().pause(Part::Timescale).expect("pause");
     });

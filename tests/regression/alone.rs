@@ -1,8 +1,8 @@
 //! Complaints about a node whose brokers are not there: its Kafka is a closed port.
 
 use crate::commands::plan::{FILE, Folder, Node, code, text};
-use crate::e2e::node::get;
-use crate::e2e::wait;
+use crate::harness::node::get;
+use crate::harness::wait;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 

@@ -1,24 +1,15 @@
 //! Complaints about nodes at work, on the real parts.
 
-use crate::e2e::node::Node;
-use crate::e2e::oracle;
-use crate::e2e::topologies::{TRADES, trade};
-use crate::e2e::wait;
-use crate::e2e::world::{PARTITIONS, World};
+use crate::harness::node::Node;
+use crate::harness::oracle;
+use crate::harness::topologies::{TRADES, trade};
+use crate::harness::wait;
+use crate::harness::world::{PARTITIONS, World};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 const BOUND: Duration = Duration::from_secs(60);
 const TOKEN: &str = "regression-token";
-
-fn send(world: &World, from: u64, to: u64) {
-    let feed = world.feed();
-    for id in from..=to {
-        let (key, value, time) = trade(id);
-        feed.send(Some(key.as_bytes()), Some(value.as_bytes()), Some(time)).expect("send");
-    }
-    feed.flush().expect("flush");
-}
 
 /// What a scrape says of the lag, by partition.
 fn lag(node: &Node) -> BTreeMap<i32, i64> {
@@ -46,7 +37,7 @@ fn a_partition_that_comes_back_is_read_again() {
     world.migrate(&file);
     let stays = Node::start(&world, &file, "stays", &[]);
     let sql = world.sql();
-    send(&world, 1, 400);
+    world.send((1..=400).map(trade));
     oracle::await_drained(&world, &sql, 400, BOUND);
     await_lag(&stays, "the lag of every partition", |lag| lag.len() == PARTITIONS as usize);
     let comes_and_goes = Node::start(&world, &file, "comes-and-goes", &[]);
@@ -55,11 +46,11 @@ fn a_partition_that_comes_back_is_read_again() {
         let apart = here.keys().all(|partition| !there.contains_key(partition));
         (apart && !there.is_empty() && here.len() + there.len() == PARTITIONS as usize).then_some(())
     });
-    send(&world, 401, 800);
+    world.send((401..=800).map(trade));
     oracle::await_drained(&world, &sql, 800, BOUND);
     comes_and_goes.terminate();
     assert_eq!(comes_and_goes.exit_code(BOUND), 0);
-    send(&world, 801, 1_200);
+    world.send((801..=1_200).map(trade));
     oracle::await_drained(&world, &sql, 1_200, BOUND);
     await_lag(&stays, "the lag of every partition, gone again", |lag| {
         lag.len() == PARTITIONS as usize && lag.values().all(|records| *records == 0)
@@ -79,7 +70,7 @@ fn a_reload_writes_what_is_buffered() {
     let file = world.write_topology(&buffering);
     world.migrate(&file);
     let node = Node::start_with(&world, &file, "buffers", &[], &[("AQUEDUCT_ADMIN_TOKEN", TOKEN)]);
-    send(&world, 1, SENT);
+    world.send((1..=SENT).map(trade));
     let sql = world.sql();
     wait::until("everything is read, and buffered", BOUND, || {
         (node.ledger("read") == SENT as i64).then_some(())
@@ -101,7 +92,7 @@ fn lag_is_told_while_nobody_consumes() {
     world.migrate(&file);
     let node = Node::start_with(&world, &file, "lags", &[], &[("AQUEDUCT_ADMIN_TOKEN", TOKEN)]);
     let sql = world.sql();
-    send(&world, 1, 100);
+    world.send((1..=100).map(trade));
     oracle::await_drained(&world, &sql, 100, BOUND);
     let order = |actor: &str, order: &str| {
         let (status, body) =
@@ -111,7 +102,7 @@ fn lag_is_told_while_nobody_consumes() {
     let total = |lag: &BTreeMap<i32, i64>| lag.values().sum::<i64>();
     await_lag(&node, "no lag", |lag| total(lag) == 0 && lag.len() == PARTITIONS as usize);
     order("history", "stop");
-    send(&world, 101, 600);
+    world.send((101..=600).map(trade));
     await_lag(&node, "the lag of a writer that is down", |lag| total(lag) == 500);
     order("ticks", "stop");
     await_lag(&node, "the lag of a source that is down", |lag| total(lag) == 500);

@@ -3,7 +3,7 @@
 
 use super::super::stage::{BOUND, Stage};
 use super::fault::{Faults, armed};
-use crate::e2e::wait;
+use crate::harness::wait;
 use aqueduct_actors::{Connected, catalog};
 use aqueduct_engine::application::{Handle, RuntimeApplication, Settings};
 use aqueduct_engine::telemetry::recorder;

@@ -5,7 +5,7 @@ use super::super::stage::Stage;
 use super::super::trial::Trial;
 use super::fault::Fault;
 use super::inside::Inside;
-use crate::e2e::wait;
+use crate::harness::wait;
 use aqueduct_engine::Outcome;
 use std::time::{Duration, Instant};
 

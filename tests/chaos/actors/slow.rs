@@ -4,7 +4,7 @@ use super::super::kit::PLAIN;
 use super::super::stage::{BOUND, CHAOS, Stage};
 use super::super::trial::Trial;
 use super::super::wire::Wire;
-use crate::e2e::wait;
+use crate::harness::wait;
 use std::time::{Duration, Instant};
 
 /// What each message to the database waits for: a transaction of five takes a hundred times what it takes without.

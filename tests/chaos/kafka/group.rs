@@ -4,8 +4,8 @@ use super::super::kit::PLAIN;
 use super::super::stage::Stage;
 use super::super::trial::Trial;
 use super::partitions_at;
-use crate::e2e::wait;
-use crate::e2e::world::Sql;
+use crate::harness::wait;
+use crate::harness::world::Sql;
 use aqueduct_stack::Part;
 use std::time::Duration;
 

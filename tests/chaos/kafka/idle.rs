@@ -4,7 +4,7 @@ use super::super::kit::PLAIN;
 use super::super::load::record;
 use super::super::stage::Stage;
 use super::super::trial::Trial;
-use crate::e2e::world::PARTITIONS;
+use crate::harness::world::PARTITIONS;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use std::time::{Duration, Instant};
 

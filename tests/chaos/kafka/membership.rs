@@ -3,7 +3,7 @@
 use super::super::kit::{CLUSTER, PLAIN};
 use super::super::stage::{BOUND, Stage, chaos_with};
 use super::super::trial::{Kit, Trial};
-use crate::e2e::node::Node;
+use crate::harness::node::Node;
 use std::collections::BTreeMap;
 use std::time::Instant;
 

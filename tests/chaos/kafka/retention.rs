@@ -5,7 +5,7 @@ use super::super::log::Log;
 use super::super::stage::Stage;
 use super::super::trial::Trial;
 use super::{Admin, decide, partitions_at};
-use crate::e2e::wait;
+use crate::harness::wait;
 use futures::executor::block_on;
 use rdkafka::{Offset, TopicPartitionList};
 use std::collections::BTreeMap;

@@ -4,8 +4,8 @@ use super::super::kit::PLAIN;
 use super::super::stage::Stage;
 use super::super::trial::Trial;
 use super::{FIRST, RATE, STARTED_WITHIN, await_struck, await_waiting};
-use crate::e2e::wait;
-use crate::e2e::wire::{How, Moment, When};
+use crate::harness::wait;
+use crate::harness::wire::{How, Moment, When};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 

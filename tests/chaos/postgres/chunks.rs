@@ -4,7 +4,7 @@ use super::super::kit::PLAIN;
 use super::super::stage::Stage;
 use super::super::trial::Trial;
 use super::{FIRST, RATE, none_rejected, restarts};
-use crate::e2e::world::Sql;
+use crate::harness::world::Sql;
 use std::time::{Duration, Instant};
 
 /// What is dropped on purpose is kept aside with its chunk locked, so that the oracle can count it; a chunk that comes to

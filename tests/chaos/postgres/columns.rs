@@ -4,8 +4,8 @@ use super::super::kit::PLAIN;
 use super::super::stage::Stage;
 use super::super::trial::Trial;
 use super::{FIRST, RATE, await_waiting, none_rejected, restarts};
-use crate::e2e::node::Node;
-use crate::e2e::world::Sql;
+use crate::harness::node::Node;
+use crate::harness::world::Sql;
 
 /// Rows whose columns do not say what their id says they must.
 const ALTERED: &str = "SELECT count(*) FROM market.trades \

@@ -4,7 +4,7 @@ use super::super::kit::PLAIN;
 use super::super::stage::Stage;
 use super::super::trial::Trial;
 use super::{FIRST, RATE, await_waiting, none_rejected, restarts};
-use crate::e2e::world::Sql;
+use crate::harness::world::Sql;
 use aqueduct_stack::SMALL_DISK;
 
 /// More than the small disk holds.

@@ -6,10 +6,10 @@
 use super::super::stage::Stage;
 use super::super::trial::{Kit, Trial};
 use super::{FIRST, RATE, STARTED_WITHIN, none_rejected};
-use crate::e2e::node::Node;
-use crate::e2e::wait;
-use crate::e2e::wire::server_of;
-use crate::e2e::world::Sql;
+use crate::harness::node::Node;
+use crate::harness::wait;
+use crate::harness::wire::server_of;
+use crate::harness::world::Sql;
 use aqueduct_stack::{Lifetime, Options, Part, Stack, progress};
 use std::time::{Duration, Instant};
 

@@ -14,9 +14,9 @@ use super::oracle::Findings;
 use super::scenario::Scenario;
 use super::stage::Stage;
 use super::trial::Trial;
-use crate::e2e::node::Node;
-use crate::e2e::wait;
-use crate::e2e::wire::Proxy;
+use crate::harness::node::Node;
+use crate::harness::wait;
+use crate::harness::wire::Proxy;
 use std::time::{Duration, Instant};
 
 pub const SCENARIOS: &[Scenario] = &[

@@ -4,8 +4,8 @@ use super::super::kit::PLAIN;
 use super::super::stage::Stage;
 use super::super::trial::Trial;
 use super::{FIRST, RATE, restarts};
-use crate::e2e::wait;
-use crate::e2e::world::Sql;
+use crate::harness::wait;
+use crate::harness::world::Sql;
 use std::time::Duration;
 
 /// A third of all updates of offsets, be it a writer's, a cache's or a claim's. The sequence counts: it does not go

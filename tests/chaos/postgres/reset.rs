@@ -4,7 +4,7 @@ use super::super::kit::PLAIN;
 use super::super::stage::Stage;
 use super::super::trial::Trial;
 use super::{FIRST, RATE, await_struck};
-use crate::e2e::wire::{How, Moment, When};
+use crate::harness::wire::{How, Moment, When};
 
 /// At each moment of starting, claiming and writing, on either side of its message.
 pub fn at_every_protocol_stage(trial: &mut Trial<'_>) {

@@ -4,8 +4,8 @@ use super::super::kit::PLAIN;
 use super::super::stage::Stage;
 use super::super::trial::Trial;
 use super::{FIRST, RATE, STRIKES_WITHIN, await_waiting, restarts};
-use crate::e2e::wait;
-use crate::e2e::world::Sql;
+use crate::harness::wait;
+use crate::harness::world::Sql;
 use std::time::{Duration, Instant};
 
 const TERMINATE: &str = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \

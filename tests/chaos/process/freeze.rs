@@ -3,7 +3,7 @@
 use super::super::kit::PLAIN;
 use super::super::stage::{BOUND, Stage};
 use super::super::trial::Trial;
-use crate::e2e::wait;
+use crate::harness::wait;
 use std::time::Duration;
 
 /// How long a zombie is watched with nothing new to do.

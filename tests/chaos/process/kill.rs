@@ -4,7 +4,7 @@ use super::super::kit::PLAIN;
 use super::super::stage::Stage;
 use super::super::trial::Trial;
 use super::super::wire::{Point, Wire};
-use crate::e2e::node::Node;
+use crate::harness::node::Node;
 use std::time::{Duration, Instant};
 
 /// How long the writer may take to come to a point.

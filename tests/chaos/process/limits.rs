@@ -3,7 +3,7 @@
 use super::super::kit::PLAIN;
 use super::super::stage::{BOUND, Stage};
 use super::super::trial::Trial;
-use crate::e2e::node::Launch;
+use crate::harness::node::Launch;
 use aqueduct_stack::Part;
 use std::net::TcpStream;
 use std::path::Path;

@@ -3,7 +3,7 @@
 use super::super::kit::PLAIN;
 use super::super::stage::{BOUND, Stage};
 use super::super::trial::Trial;
-use crate::e2e::node::{Node, free_address};
+use crate::harness::node::{Node, free_address};
 use aqueduct_stack::Part;
 use std::os::unix::process::ExitStatusExt;
 use std::time::{Duration, Instant};

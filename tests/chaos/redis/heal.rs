@@ -4,7 +4,7 @@ use super::super::stage::{BOUND, Stage, connect};
 use super::super::trial::Trial;
 use super::watch::Watch;
 use super::{WITH_REPLICA, time_to_catch_up};
-use crate::e2e::wait;
+use crate::harness::wait;
 use bb8_redis::redis;
 use serde_json::Value;
 use std::time::Instant;

@@ -8,7 +8,7 @@ mod watch;
 use super::scenario::Scenario;
 use super::stage::{BOUND, Stage, connect};
 use super::trial::Kit;
-use crate::e2e::wait;
+use crate::harness::wait;
 use aqueduct_stack::{Lifetime, Options, Part, Stack, progress};
 use bb8_redis::redis::Commands;
 use std::time::{Duration, Instant};

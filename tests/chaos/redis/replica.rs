@@ -5,7 +5,7 @@ use super::super::trial::Trial;
 use super::super::wire::Wire;
 use super::away::{await_waiting, set};
 use super::{WITH_REPLICA, time_to_catch_up};
-use crate::e2e::wait;
+use crate::harness::wait;
 use aqueduct_stack::Part;
 use bb8_redis::redis::{self, Connection};
 use std::time::Duration;

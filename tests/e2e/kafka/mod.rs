@@ -3,7 +3,7 @@
 mod cases;
 mod source;
 
-use super::world::World;
+use crate::harness::world::World;
 use aqueduct_actors::kafka::slot::MemberSlots;
 use aqueduct_actors::timescale::{AdvisorySlots, Timescale};
 use aqueduct_engine::Clock;

@@ -1,8 +1,9 @@
 //! Kafka: whose certificate is believed, which user is let in by which mechanism, and who comes with a certificate.
 
-use super::super::node::Node;
-use super::super::oracle;
-use super::{BOUND, Connections, Scene, await_waiting};
+use super::Scene;
+use crate::harness::node::Node;
+use crate::harness::oracle;
+use crate::harness::secured::{BOUND, Connections, await_waiting};
 use aqueduct_stack::Part;
 use aqueduct_stack::secured::USER;
 use std::path::{Path, PathBuf};

@@ -1,8 +1,9 @@
 //! Redis: whose certificate is believed, which user is let in, and who must show one itself.
 
-use super::super::node::Node;
-use super::super::oracle;
-use super::{BOUND, Connections, Scene, await_waiting, bring_up};
+use super::Scene;
+use crate::harness::node::Node;
+use crate::harness::oracle;
+use crate::harness::secured::{BOUND, Connections, await_waiting, bring_up};
 use aqueduct_stack::Part;
 use std::path::PathBuf;
 use std::sync::Arc;

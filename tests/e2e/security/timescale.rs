@@ -1,8 +1,9 @@
 //! PostgreSQL: whose certificate is believed, by which `sslmode`, and who is let in.
 
-use super::super::node::Node;
-use super::super::oracle;
-use super::{BOUND, Connections, Scene, await_waiting, bring_up, database_of};
+use super::Scene;
+use crate::harness::node::Node;
+use crate::harness::oracle;
+use crate::harness::secured::{BOUND, Connections, await_waiting, bring_up, database_of};
 use aqueduct_stack::Part;
 use aqueduct_stack::secured::{CERTIFIED_USER, Identity};
 use std::sync::Arc;
@@ -77,7 +78,7 @@ fn a_password_that_is_wrong_at_the_start_is_waited_for() {
 
 #[test]
 fn a_server_without_tls_is_no_crash_for_who_insists_on_it() {
-    let scene = super::super::world::World::shared();
+    let scene = crate::harness::world::World::shared();
     let url = format!("{}?sslmode=require", scene.database_url());
     let file = scene.write_topology(super::TRADES);
     scene.migrate(&file);

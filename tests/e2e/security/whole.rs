@@ -1,8 +1,9 @@
 //! The whole path over encrypted connections.
 
-use super::super::node::Node;
-use super::super::{oracle, wait};
-use super::{BOUND, SECRET, Scene};
+use super::Scene;
+use crate::harness::node::Node;
+use crate::harness::secured::{BOUND, SECRET};
+use crate::harness::{oracle, wait};
 
 #[test]
 fn the_path_is_exactly_once_over_three_encrypted_connections() {

@@ -1,7 +1,7 @@
 //! Which server a connection ends up with, and when it leaves it.
 
 use super::*;
-use crate::e2e::wire::{How, Moment, Proxy, When, server_of};
+use crate::harness::wire::{How, Moment, Proxy, When, server_of};
 use aqueduct_topology::{Span, Spanned};
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ fn a_host_that_says_nothing_does_not_keep_us_from_the_next() {
         let url = world.database_url();
         let hanging = Proxy::to(url);
         hanging.strike_each(Moment::Connect, When::Before, How::Silence, u32::MAX);
-        let nobody = crate::e2e::node::free_address().to_string();
+        let nobody = crate::harness::node::free_address().to_string();
         let hosts = [nobody, server_of(&hanging.url(url)), server_of(url)].join(",");
         let both = url.replace(&server_of(url), &hosts);
         let opened = tokio::time::timeout(Duration::from_secs(30), connector(&both).connect()).await;

@@ -6,7 +6,7 @@ mod letters;
 mod refusals;
 mod writes;
 
-use super::world::{Sql, World};
+use crate::harness::world::{Sql, World};
 use aqueduct_actors::timescale::draft::draft;
 use aqueduct_actors::timescale::migrate::MigrationSet;
 use aqueduct_actors::timescale::{Connector, Migrator, Timescale, TimescaleOffsets};

@@ -1,7 +1,7 @@
 //! What a writer leaves in the table, whatever happens to its connection and its claim.
 
 use super::*;
-use crate::e2e::wire::{How, Moment, Proxy, When};
+use crate::harness::wire::{How, Moment, Proxy, When};
 use aqueduct_engine::Loss;
 
 #[test]

@@ -96,6 +96,15 @@ impl World {
         Feed::new(&self.stack().kafka_bootstrap(), &self.topic).expect("a producer")
     }
 
+    /// Sends records (key, value, time in ms) to the test's topic, and waits until the broker has them all.
+    pub fn send(&self, records: impl IntoIterator<Item = (String, String, i64)>) {
+        let feed = self.feed();
+        for (key, value, time) in records {
+            feed.send(Some(key.as_bytes()), Some(value.as_bytes()), Some(time)).expect("send");
+        }
+        feed.flush().expect("flush");
+    }
+
     /// Writes the topology file; `{topic}` and `{prefix}` in the text become the test's own.
     pub fn write_topology(&self, text: &str) -> PathBuf {
         let file = self.folder().join("topology.yaml");

@@ -6,7 +6,7 @@
 //! disturbs, and ends with [`stage::Stage::judge`], which asks the [`oracle`]. The [`runner`] runs the groups side by side
 //! and the [`report`] is a table with a line for each.
 //!
-//! `cargo test --release chaos::` runs the short form. The environment asks for more:
+//! `cargo test --release --test chaos` runs the short form. The environment asks for more:
 //! - `AQUEDUCT_CHAOS_HOURS=8`: the long form; after each scenario has run once, random ones until the time is over;
 //! - `AQUEDUCT_CHAOS_SEED=42`: a certain run again; a failure prints its seed;
 //! - `AQUEDUCT_CHAOS_ONLY=kafka,process.kill`: scenarios whose names begin so;
@@ -14,10 +14,14 @@
 //!
 //! The report is kept as Markdown and JSON in `target/chaos/`.
 #![expect(clippy::disallowed_methods, reason = "tests watch the machine's clock from outside")]
+#![allow(unreachable_pub, reason = "nobody imports a test binary")]
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
 mod actors;
 mod catalogue;
 mod credentials;
+#[path = "../harness/mod.rs"]
+mod harness;
 mod kafka;
 mod kit;
 mod load;
