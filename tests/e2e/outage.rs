@@ -100,3 +100,31 @@ fn redis_away_does_not_slow_the_database() {
     assert_eq!(node.exit_code(BOUND), 0);
     oracle::assert_exactly_once(&world, &sql, SENT);
 }
+
+/// While the broker is away the client's session runs out, which leaves it without an id; what it wanted to commit before
+/// is sent all the same when the broker is back, and refused as a stranger's who has our name. Nobody took it.
+#[test]
+fn a_commit_that_outlived_its_session_takes_nobodys_name() {
+    const OUTAGES: u64 = 3;
+    const EACH: u64 = 20_000;
+    let world = World::private();
+    let file = world.write_topology(TRADES);
+    world.migrate(&file);
+    let node = Node::start(&world, &file, "outage", &[]);
+    let sql = world.sql();
+    for outage in 0..OUTAGES {
+        world.send((outage * EACH + 1..=(outage + 1) * EACH).map(trade));
+        oracle::await_drained(&world, &sql, (outage + 1) * EACH, BOUND);
+        world.stack().kill(Part::Kafka).expect("kill the broker");
+        std::thread::sleep(Duration::from_secs(10));
+        world.stack().start(Part::Kafka).expect("start the broker");
+    }
+    world.send((OUTAGES * EACH + 1..=(OUTAGES + 1) * EACH).map(trade));
+    oracle::await_drained(&world, &sql, (OUTAGES + 1) * EACH, BOUND);
+    node.await_ready(200, BOUND);
+    assert_eq!(restarts(&node), 0, "an outage burns no restart");
+    assert!(node.log().contains("Consumer group session timed out"), "no session ran out: {}", node.log());
+    node.terminate();
+    assert_eq!(node.exit_code(BOUND), 0);
+    oracle::assert_exactly_once(&world, &sql, (OUTAGES + 1) * EACH);
+}

@@ -29,6 +29,7 @@ pub(super) struct Notes {
     rebalances: Mutex<VecDeque<Rebalance>>,
     trouble: Mutex<Option<KafkaError>>,
     reason: Reason,
+    session_lost: AtomicBool,
     closing: AtomicBool,
 }
 
@@ -40,6 +41,7 @@ impl Notes {
             rebalances: Mutex::default(),
             trouble: Mutex::default(),
             reason: Reason::default(),
+            session_lost: AtomicBool::new(false),
             closing: AtomicBool::new(false),
         }
     }
@@ -59,6 +61,13 @@ impl Notes {
         &self.reason
     }
 
+    /// Whether the client has given its session up and not been given partitions since. Until it has joined again it has
+    /// no id, and a commit that it sends all the same is answered as if another member had our name
+    /// (librdkafka issue 3437, mended by its pull request 5585, which the release we use does not have).
+    pub(super) fn is_session_lost(&self) -> bool {
+        self.session_lost.load(Ordering::Acquire)
+    }
+
     /// From now on changes are answered on the spot: nobody polls but the closing client itself.
     pub(super) fn close(&self) {
         self.closing.store(true, Ordering::Release);
@@ -73,6 +82,9 @@ impl ClientContext for SourceContext {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         let actor = &*self.0.actor;
         self.0.reason.note(facility, message);
+        if facility == "SESSTMOUT" {
+            self.0.session_lost.store(true, Ordering::Release);
+        }
         match level {
             RDKafkaLogLevel::Emerg
             | RDKafkaLogLevel::Alert
@@ -104,6 +116,9 @@ impl ConsumerContext for SourceContext {
             return;
         }
         let partitions = list.elements().iter().map(|element| element.partition()).collect();
+        if assign {
+            self.0.session_lost.store(false, Ordering::Release);
+        }
         let note = match (assign, consumer.assignment_lost()) {
             (true, _) => Rebalance::Assign(partitions),
             (false, true) => Rebalance::Lost(partitions),

@@ -157,6 +157,9 @@ impl Poll {
     }
 
     fn commit(&mut self, offsets: &[(i32, i64)]) {
+        if self.setup.notes.is_session_lost() {
+            return;
+        }
         let mut list = TopicPartitionList::new();
         for (number, offset) in offsets {
             let held = self.partitions.get(number).is_some_and(|held| held.reading.is_some());

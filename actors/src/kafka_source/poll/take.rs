@@ -206,6 +206,11 @@ impl Poll {
         let code = fatal.as_ref().map(|(code, _)| *code).or_else(|| error.rdkafka_error_code());
         let told = self.classify(error);
         match (code, fatal) {
+            // By ourselves: nobody else has our name, so it is ours again with the next client.
+            (Some(Code::FencedInstanceId), _) if self.setup.notes.is_session_lost() => {
+                let message = "the session with the group ran out; joining it anew";
+                Some(End::ClientGone(Error::new(Class::Transient, message)))
+            }
             (Some(Code::FencedInstanceId), _) => {
                 Some(End::FencedByName(self.classify(&KafkaError::Global(Code::FencedInstanceId))))
             }
