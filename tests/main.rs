@@ -6,6 +6,7 @@
 mod commands;
 mod e2e;
 mod editor;
+mod fuzz;
 mod harness;
 mod regression;
 mod rehearsal;

@@ -13,8 +13,10 @@ use subtle::ConstantTimeEq;
 
 /// Every request passes here; every answer gets the headers that keep a browser honest.
 pub(super) async fn admit(State(desk): State<Arc<Desk>>, request: Request, next: Next) -> Response {
-    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    if desk.loopback && !is_loopback(host) {
+    let hosts = request.headers().get_all(header::HOST);
+    let is_ours = |host: &HeaderValue| host.to_str().is_ok_and(is_loopback);
+    // Whoever names two lets the reader choose; none of them may lead elsewhere.
+    if desk.loopback && !(hosts.iter().next().is_some() && hosts.iter().all(is_ours)) {
         let sentence = "this endpoint answers to localhost only; the request names another host\n";
         return (StatusCode::MISDIRECTED_REQUEST, sentence).into_response();
     }

@@ -364,6 +364,8 @@ async fn a_request_that_names_another_host_is_turned_away() {
     perform(world.builder().settings(with_admin(None)).build().unwrap(), async |handle| {
         let address = running(&handle).await;
         assert_eq!(request(address, "GET /api/actors", "Host: rebound.example\r\n").await.0, 421);
+        let two = "Host: localhost\r\nHost: rebound.example\r\n";
+        assert_eq!(request(address, "GET /api/actors", two).await.0, 421);
         assert_eq!(request(address, "GET /api/actors", "Host: localhost:1\r\n").await.0, 200);
         handle.stop().await;
     })

@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# fuzz/run.sh TARGET SECONDS: libFuzzer on `message`, `topology` or `admin`. What it finds lies in fuzz/found/TARGET.
+# `cargo fuzz run TARGET` does the same with AddressSanitizer, where it is installed.
+set -euo pipefail
+cd "$(dirname "$0")"
+target=${1:?a target: message, topology or admin} seconds=${2:-60}
+coverage='-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares --cfg fuzzing -Ccodegen-units=1'
+# Named, so that build scripts and macros of the host go without.
+host=$(rustc +nightly -vV | sed -n 's/^host: //p')
+CARGO_PROFILE_RELEASE_LTO=off RUSTFLAGS="$coverage" \
+    cargo +nightly build --release --quiet --target "$host" --bin "$target"
+mkdir -p "corpus/$target" "found/$target"
+exec "target/$host/release/$target" "corpus/$target" "-artifact_prefix=found/$target/" \
+    "-max_total_time=$seconds" -max_len=4096 -rss_limit_mb=2048
