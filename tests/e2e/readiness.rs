@@ -28,28 +28,43 @@ fn await_named(node: &Node, actor: &str) -> Value {
     })
 }
 
-/// A fault of a part, how it is made, and how it ends.
-struct Fault {
-    what: &'static str,
-    actor: &'static str,
-    begin: fn(&World),
-    end: fn(&World),
+/// How a part is away.
+#[derive(Clone, Copy, Debug)]
+enum Away {
+    /// Its sockets stay open, and nobody answers.
+    Paused,
+    /// It answers, and takes no writes.
+    ReadOnly,
+    Gone,
 }
 
-fn pause(world: &World, part: Part) {
-    world.stack().pause(part).expect("pause");
-}
+impl Away {
+    fn begin(self, world: &World, part: Part) {
+        match (self, part) {
+            (Away::Paused, part) => world.stack().pause(part).expect("pause"),
+            (Away::Gone, part) => world.stack().kill(part).expect("kill"),
+            (Away::ReadOnly, Part::Redis) => replicate(world, ["127.0.0.1", "1"]),
+            (Away::ReadOnly, _) => {
+                let sql = world.sql();
+                sql.batch("ALTER SYSTEM SET default_transaction_read_only = on");
+                sql.batch("SELECT pg_reload_conf()");
+            }
+        }
+    }
 
-fn resume(world: &World, part: Part) {
-    world.stack().resume(part).expect("resume");
-}
-
-fn kill(world: &World, part: Part) {
-    world.stack().kill(part).expect("kill");
-}
-
-fn start(world: &World, part: Part) {
-    world.stack().start(part).expect("start");
+    fn end(self, world: &World, part: Part) {
+        match (self, part) {
+            (Away::Paused, part) => world.stack().resume(part).expect("resume"),
+            (Away::Gone, part) => world.stack().start(part).expect("start"),
+            (Away::ReadOnly, Part::Redis) => replicate(world, ["NO", "ONE"]),
+            (Away::ReadOnly, _) => {
+                let sql = world.sql();
+                sql.batch("SET default_transaction_read_only = off");
+                sql.batch("ALTER SYSTEM RESET default_transaction_read_only");
+                sql.batch("SELECT pg_reload_conf()");
+            }
+        }
+    }
 }
 
 fn replicate(world: &World, of: [&str; 2]) {
@@ -57,65 +72,16 @@ fn replicate(world: &World, of: [&str; 2]) {
     assert_eq!(answer.expect("an answer"), "OK");
 }
 
-/// Paused: its sockets stay open, and nobody answers.
-const FAULTS: [Fault; 8] = [
-    Fault {
-        what: "database paused",
-        actor: "history",
-        begin: |world| pause(world, Part::Timescale),
-        end: |world| resume(world, Part::Timescale),
-    },
-    Fault {
-        what: "database read-only",
-        actor: "history",
-        begin: |world| {
-            let sql = world.sql();
-            sql.batch("ALTER SYSTEM SET default_transaction_read_only = on");
-            sql.batch("SELECT pg_reload_conf()");
-        },
-        end: |world| {
-            let sql = world.sql();
-            sql.batch("SET default_transaction_read_only = off");
-            sql.batch("ALTER SYSTEM RESET default_transaction_read_only");
-            sql.batch("SELECT pg_reload_conf()");
-        },
-    },
-    Fault {
-        what: "database gone",
-        actor: "history",
-        begin: |world| kill(world, Part::Timescale),
-        end: |world| start(world, Part::Timescale),
-    },
-    Fault {
-        what: "redis paused",
-        actor: "cache",
-        begin: |world| pause(world, Part::Redis),
-        end: |world| resume(world, Part::Redis),
-    },
-    Fault {
-        what: "redis read-only",
-        actor: "cache",
-        begin: |world| replicate(world, ["127.0.0.1", "1"]),
-        end: |world| replicate(world, ["NO", "ONE"]),
-    },
-    Fault {
-        what: "redis gone",
-        actor: "cache",
-        begin: |world| kill(world, Part::Redis),
-        end: |world| start(world, Part::Redis),
-    },
-    Fault {
-        what: "kafka paused",
-        actor: "ticks",
-        begin: |world| pause(world, Part::Kafka),
-        end: |world| resume(world, Part::Kafka),
-    },
-    Fault {
-        what: "kafka gone",
-        actor: "ticks",
-        begin: |world| kill(world, Part::Kafka),
-        end: |world| start(world, Part::Kafka),
-    },
+/// Each part, how it is away, and the actor that is named for it.
+const FAULTS: [(Part, Away, &str); 8] = [
+    (Part::Timescale, Away::Paused, "history"),
+    (Part::Timescale, Away::ReadOnly, "history"),
+    (Part::Timescale, Away::Gone, "history"),
+    (Part::Redis, Away::Paused, "cache"),
+    (Part::Redis, Away::ReadOnly, "cache"),
+    (Part::Redis, Away::Gone, "cache"),
+    (Part::Kafka, Away::Paused, "ticks"),
+    (Part::Kafka, Away::Gone, "ticks"),
 ];
 
 /// connect#4655: `/ready` true with brokers down. Here each part, in each way of being away, while nothing flows.
@@ -129,18 +95,18 @@ fn a_part_that_is_away_is_named_within_seconds_and_so_is_its_return() {
     world.send((1..=1_000).map(trade));
     oracle::await_drained(&world, &sql, 1_000, BOUND);
     node.await_ready(200, BOUND);
-    for fault in FAULTS {
+    for (part, away, actor) in FAULTS {
         let began = Instant::now();
-        (fault.begin)(&world);
-        let named = await_named(&node, fault.actor);
+        away.begin(&world, part);
+        let named = await_named(&node, actor);
         let noticed = began.elapsed();
-        assert_eq!(named["state"], "waiting", "{}: {named}", fault.what);
+        assert_eq!(named["state"], "waiting", "{part} {away:?}: {named}");
         assert!(named["reason"].as_str().is_some_and(|reason| !reason.is_empty()), "{named}");
         assert!(named["since_us"].as_i64().is_some_and(|since| since > 0), "{named}");
-        (fault.end)(&world);
+        away.end(&world, part);
         let ended = Instant::now();
         node.await_ready(200, TELLS_WITHIN);
-        println!("{}: named after {noticed:?}, ready again after {:?}", fault.what, ended.elapsed());
+        println!("{part} {away:?}: named after {noticed:?}, ready again after {:?}", ended.elapsed());
     }
     let actors = node.json("/api/actors");
     let of =
