@@ -10,5 +10,11 @@ host=$(rustc +nightly -vV | sed -n 's/^host: //p')
 CARGO_PROFILE_RELEASE_LTO=off RUSTFLAGS="$coverage" \
     cargo +nightly build --release --quiet --target "$host" --bin "$target"
 mkdir -p "corpus/$target" "found/$target"
+# Something to begin from.
+case $target in
+message) split --lines=1 --suffix-length=4 ../config/topologies/md-trades/one_of_each.jsonl corpus/message/seed- ;;
+topology) for file in ../config/topologies/*/topology.yaml; do cp "$file" "corpus/topology/seed-$(basename "$(dirname "$file")")"; done ;;
+admin) printf 'GET /api/actors HTTP/1.1\r\nHost: localhost\r\n\r\n' >corpus/admin/seed-get ;;
+esac
 exec "target/$host/release/$target" "corpus/$target" "-artifact_prefix=found/$target/" \
     "-max_total_time=$seconds" -max_len=4096 -rss_limit_mb=2048
