@@ -9,6 +9,8 @@ use std::time::Duration;
 
 /// Lines of each log that are shown with a failure; all of it is in the folder.
 const LOG_LINES_SHOWN: usize = 30;
+/// A promise to recover in time is about a machine with something to spare; where tests run, it may be busy.
+const SLACK: u32 = 3;
 
 /// How one run of one scenario ended.
 #[derive(Clone, Debug, Default)]
@@ -17,6 +19,8 @@ pub struct Line {
     pub seed: u64,
     pub faults: u32,
     pub recoveries: Vec<Duration>,
+    /// What was promised of them.
+    pub recovers_within: Option<Duration>,
     pub findings: Option<Findings>,
     pub peak_memory_mib: u64,
     pub took: Duration,
@@ -27,7 +31,16 @@ pub struct Line {
 
 impl Line {
     pub fn is_clean(&self) -> bool {
-        self.failure.is_none() && self.findings.as_ref().is_none_or(Findings::is_clean)
+        self.failure.is_none()
+            && self.findings.as_ref().is_none_or(Findings::is_clean)
+            && self.late_recovery().is_none()
+    }
+
+    /// The longest recovery, where that breaks the promise.
+    fn late_recovery(&self) -> Option<String> {
+        let (promised, longest) = (self.recovers_within?, *self.recoveries.iter().max()?);
+        let late = longest > promised * SLACK;
+        late.then(|| format!("recovered after {longest:.1?}, {SLACK} times {promised:?} are allowed"))
     }
 
     pub fn verdict(&self) -> &'static str {
@@ -39,22 +52,30 @@ impl Line {
         let (lost, doubled) =
             self.findings.as_ref().map_or((0, 0), |findings| (findings.lost, findings.doubled));
         let findings = self.findings.as_ref().map(|findings| findings.wrong.join("; "));
-        [self.failure.clone(), counted(lost, "lost"), counted(doubled, "doubled"), findings]
-            .into_iter()
-            .flatten()
-            .filter(|text| !text.is_empty())
-            .collect::<Vec<_>>()
-            .join("; ")
+        [
+            self.failure.clone(),
+            counted(lost, "lost"),
+            counted(doubled, "doubled"),
+            findings,
+            self.late_recovery(),
+        ]
+        .into_iter()
+        .flatten()
+        .filter(|text| !text.is_empty())
+        .collect::<Vec<_>>()
+        .join("; ")
     }
 
     fn row(&self) -> String {
         let findings = self.findings.clone().unwrap_or_default();
         let Findings { records, lost, doubled, dead_lettered, .. } = findings;
+        let promise = self.recovers_within.map(|promised| format!(" (promised: {} s)", promised.as_secs()));
+        let promise = promise.unwrap_or_default();
         format!(
             "| {} | {} | {records} | {lost} | {doubled} | {dead_lettered} | {} | {} | {} |",
             self.scenario,
             self.faults,
-            distribution(&self.recoveries),
+            distribution(&self.recoveries) + &promise,
             self.peak_memory_mib,
             self.verdict()
         )
@@ -244,6 +265,16 @@ mod tests {
         let findings = |lost| Some(Findings { records: 10, lost, ..Findings::default() });
         let held = Line { scenario: "a.held", faults: 2, findings: findings(0), ..Line::default() };
         let lossy = Line { scenario: "a.lossy", findings: findings(1), ..Line::default() };
+        let promise = Some(Duration::from_secs(2));
+        let recovers = |seconds_taken: u64| Line {
+            scenario: "a.recovers",
+            recoveries: seconds(&[1, seconds_taken]),
+            recovers_within: promise,
+            ..Line::default()
+        };
+        assert!(recovers(6).is_clean());
+        assert!(!recovers(7).is_clean() && recovers(7).wrong().contains("recovered after 7.0s"));
+        assert!(recovers(7).row().contains("7.0 s (promised: 2 s)"));
         let fell = Line { scenario: "a.fell", failure: Some("it fell".into()), ..Line::default() };
         let report = |lines: Vec<Line>| Report { seed: 7, lines, took: Duration::ZERO };
         assert!(report(vec![held.clone()]).is_clean());

@@ -116,6 +116,7 @@ fn once(plan: &Plan, scenario: Scenario, seed: u64, stacks: &mut Stacks) -> Line
         seed,
         faults: trial.faults,
         recoveries: std::mem::take(&mut trial.recoveries),
+        recovers_within: scenario.recovers_within,
         findings: trial.findings.take(),
         peak_memory_mib: trial.peak_memory_mib,
         notes: std::mem::take(&mut trial.notes),

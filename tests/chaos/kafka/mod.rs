@@ -37,10 +37,11 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario::short("kafka.nodes_join_and_leave_static", membership::cooperative_static),
     Scenario::short("kafka.nodes_join_and_leave_kip848", membership::kip848),
     // Another group, as it needs other brokers: it runs beside these.
-    Scenario::short("kafka_cluster.leader_killed", cluster::leader_killed),
-    Scenario::short("kafka_cluster.coordinator_killed", cluster::coordinator_killed),
-    Scenario::short("kafka_cluster.controller_killed", cluster::controller_killed),
-    Scenario::short("kafka_cluster.broker_lost_and_back", cluster::broker_lost_and_back),
+    Scenario::short("kafka_cluster.leader_killed", cluster::leader_killed).recovering_within(15),
+    Scenario::short("kafka_cluster.coordinator_killed", cluster::coordinator_killed).recovering_within(15),
+    Scenario::short("kafka_cluster.controller_killed", cluster::controller_killed).recovering_within(15),
+    Scenario::short("kafka_cluster.broker_lost_and_back", cluster::broker_lost_and_back)
+        .recovering_within(15),
     Scenario::short("kafka_cluster.nodes_join_and_leave_range", membership::kip848_range),
 ];
 

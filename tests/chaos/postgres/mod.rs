@@ -34,9 +34,10 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario::short("postgres.chunks_dropped_each_second", chunks::dropped_each_second),
     Scenario::short("postgres.disk_full", disk::full),
     Scenario::short("postgres.stopped_for_long_at_full_input", outage::stopped_at_full_input),
-    Scenario::short("postgres.failover_to_the_standby", failover::to_the_standby),
-    Scenario::short("postgres.failover_that_lost_commits", failover::that_lost_commits),
-    Scenario::short("postgres.old_primary_back_read_only", failover::old_primary_back_read_only),
+    Scenario::short("postgres.failover_to_the_standby", failover::to_the_standby).recovering_within(10),
+    Scenario::short("postgres.failover_that_lost_commits", failover::that_lost_commits).recovering_within(10),
+    Scenario::short("postgres.old_primary_back_read_only", failover::old_primary_back_read_only)
+        .recovering_within(10),
 ];
 
 /// Records a second while something is disturbed.

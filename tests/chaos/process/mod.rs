@@ -9,7 +9,7 @@ mod terminate;
 use super::scenario::Scenario;
 
 pub const SCENARIOS: &[Scenario] = &[
-    Scenario::short("process.kill_at_random_points", kill::at_random_points),
+    Scenario::short("process.kill_at_random_points", kill::at_random_points).recovering_within(2),
     Scenario::short("process.frozen_past_session_timeout", freeze::past_session_timeout),
     Scenario::short("process.sigterm_under_load", terminate::under_load),
     Scenario::short("process.sigterm_twice", terminate::twice),
