@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
+#include <threads.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -78,4 +79,10 @@ int pthread_cond_timedwait(pthread_cond_t *restrict condition, pthread_mutex_t *
     set(&soon, nanos(&soon) + (left < SLICE ? left : SLICE));
     int ended = pthread_cond_clockwait(condition, mutex, CLOCK_MONOTONIC, &soon);
     return ended == ETIMEDOUT ? 0 : ended;
+}
+
+/* C11's, which librdkafka uses: in glibc the same structures under other names. */
+int cnd_timedwait(cnd_t *restrict condition, mtx_t *restrict mutex, const struct timespec *restrict until) {
+    int ended = pthread_cond_timedwait((pthread_cond_t *)condition, (pthread_mutex_t *)mutex, until);
+    return ended == 0 ? thrd_success : ended == ETIMEDOUT ? thrd_timedout : thrd_error;
 }
