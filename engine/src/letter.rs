@@ -35,7 +35,8 @@ impl Extent {
 /// One rejected record (or one rejected row of it).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Letter {
-    /// The actor that rejected it.
+    /// The identity of the actor that rejected it: its clones share it, so a record that another of them judges again gets
+    /// no second letter, and offsets are kept under it.
     pub actor: Arc<str>,
     /// Where it came from.
     pub key: PartitionKey,

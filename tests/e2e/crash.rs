@@ -4,17 +4,9 @@ use crate::harness::node::Node;
 use crate::harness::topologies::{START_MS, TRADES, trade};
 use crate::harness::world::{Sql, World};
 use crate::harness::{oracle, wait};
-use std::path::PathBuf;
 use std::time::Duration;
 
 const DRAIN_MAX: Duration = Duration::from_secs(90);
-
-/// A world with the trades' table, and its topology file.
-fn prepared(world: &World) -> (PathBuf, Sql) {
-    let file = world.write_topology(TRADES);
-    world.migrate(&file);
-    (file, world.sql())
-}
 
 fn written(sql: &Sql) -> i64 {
     sql.integer("SELECT count(*) FROM market.trades")
@@ -25,7 +17,7 @@ fn twenty_kills_lose_and_double_nothing() {
     const TRADES_SENT: u64 = 400_000;
     const KILLS: u32 = 20;
     let world = World::shared();
-    let (file, sql) = prepared(&world);
+    let (file, sql) = world.prepare(TRADES);
     let seed = fastrand::u64(..);
     eprintln!("seed {seed}");
     let mut random = fastrand::Rng::with_seed(seed);
@@ -49,7 +41,7 @@ fn twenty_kills_lose_and_double_nothing() {
 fn a_second_node_joins_and_leaves() {
     const SENT: u64 = 120_000;
     let world = World::shared();
-    let (file, sql) = prepared(&world);
+    let (file, sql) = world.prepare(TRADES);
     let first = Node::start(&world, &file, "first", &[]);
     world.send((1..=SENT / 3).map(trade));
     wait::until("the first rows", DRAIN_MAX, || (written(&sql) > 0).then_some(()));
@@ -78,7 +70,7 @@ fn a_second_node_joins_and_leaves() {
 fn a_frozen_node_wakes_as_a_zombie_and_writes_nothing() {
     const SENT: u64 = 60_000;
     let world = World::shared();
-    let (file, sql) = prepared(&world);
+    let (file, sql) = world.prepare(TRADES);
     let zombie = Node::start(&world, &file, "zombie", &[]);
     world.send((1..=SENT / 2).map(trade));
     wait::until("rows of the first node", DRAIN_MAX, || (written(&sql) > 0).then_some(()));
@@ -98,7 +90,7 @@ fn a_frozen_node_wakes_as_a_zombie_and_writes_nothing() {
 fn a_writer_whose_epoch_was_raised_writes_no_row_under_the_old_one() {
     const SENT: u64 = 20_000;
     let world = World::shared();
-    let (file, sql) = prepared(&world);
+    let (file, sql) = world.prepare(TRADES);
     let node = Node::start(&world, &file, "fenced", &[]);
     world.send((1..=SENT / 2).map(trade));
     oracle::await_drained(&world, &sql, SENT / 2, DRAIN_MAX);
@@ -117,7 +109,7 @@ fn a_writer_whose_epoch_was_raised_writes_no_row_under_the_old_one() {
 fn sigterm_drains_and_the_ledger_adds_up() {
     const SENT: u64 = 30_000;
     let world = World::shared();
-    let (file, sql) = prepared(&world);
+    let (file, sql) = world.prepare(TRADES);
     world.send((1..=SENT).map(trade));
     let feed = world.feed();
     feed.send(Some(b"K00"), Some(b"not json"), Some(START_MS)).expect("send");

@@ -1,69 +1,23 @@
 //! Dead letters as a piece of work: listed, shown, rehearsed, replayed; killed on the way, refused again, kept and let go.
 
+mod interrupted;
+mod whose;
+
+use crate::harness::console::{command, errors, json, path, run_to_the_end};
 use crate::harness::node::Node;
 use crate::harness::topologies::{START_MS, TRADES, trade};
 use crate::harness::wait;
-use crate::harness::world::{Sql, World};
+use crate::harness::world::World;
 use serde_json::Value;
-use std::path::{Path, PathBuf};
-use std::process::Output;
 use std::time::Duration;
 
 const BOUND: Duration = Duration::from_secs(120);
 const REQUIRE: &str = "    require: { price_positive: p > 0 }\n";
 
-/// A command, and what it says where it does not end with `code`.
-fn command(world: &World, code: i32, arguments: &[&str]) -> Output {
-    let output = world.run(arguments);
-    assert_eq!(
-        output.status.code(),
-        Some(code),
-        "{arguments:?}: {}{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
-    output
-}
-
-fn errors(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
-fn json(world: &World, arguments: &[&str]) -> Value {
-    let arguments: Vec<&str> = arguments.iter().chain(&["--format", "json"]).copied().collect();
-    let output = command(world, 0, &arguments);
-    serde_json::from_slice(&output.stdout).expect("JSON on standard output")
-}
-
 /// A trade whose price the rules refuse.
 fn poisoned(id: u64) -> (String, String, i64) {
     let (key, value, time) = trade(id);
     (key, value.replace("\"p\":\"", "\"p\":\"-"), time)
-}
-
-fn send(world: &World, records: impl Iterator<Item = (String, String, i64)>) {
-    let feed = world.feed();
-    for (key, value, time) in records {
-        feed.send(Some(key.as_bytes()), Some(value.as_bytes()), Some(time)).expect("send");
-    }
-    feed.flush().expect("flush");
-}
-
-/// The file with its table, and the text of it.
-fn prepared(world: &World, text: &str) -> (PathBuf, Sql) {
-    let file = world.write_topology(text);
-    world.migrate(&file);
-    (file, world.sql())
-}
-
-/// Runs a node until it has nothing left to do.
-fn run_to_the_end(world: &World, file: &Path) {
-    let node = Node::start(world, file, "run", &["--until-idle", "1s"]);
-    assert_eq!(node.exit_code(BOUND), 0);
-}
-
-fn path(file: &Path) -> &str {
-    file.to_str().expect("a plain path")
 }
 
 const ROWS: &str = "SELECT count(*) FROM market.trades";
@@ -73,9 +27,9 @@ const PENDING: &str = "SELECT count(*) FROM aqueduct.dead_letter WHERE replayed_
 #[test]
 fn poison_is_listed_tried_rehearsed_and_replayed_once() {
     let world = World::shared();
-    let (file, sql) = prepared(&world, TRADES);
-    send(&world, (1..=100).map(|id| if id % 10 == 0 { poisoned(id) } else { trade(id) }));
-    send(&world, std::iter::once(("K00".to_owned(), "not json".to_owned(), START_MS)));
+    let (file, sql) = world.prepare(TRADES);
+    world.send((1..=100).map(|id| if id % 10 == 0 { poisoned(id) } else { trade(id) }));
+    world.send(std::iter::once(("K00".to_owned(), "not json".to_owned(), START_MS)));
     run_to_the_end(&world, &file);
     let listed = json(&world, &["dlq", "list", path(&file)]);
     assert_eq!(listed["letters"].as_array().expect("letters").len(), 11);
@@ -120,65 +74,17 @@ fn poison_is_listed_tried_rehearsed_and_replayed_once() {
     assert_eq!((sql.integer(ROWS), sql.integer("SELECT count(*) FROM aqueduct.dead_letter")), (100, 11));
 }
 
-/// Open: in one of two runs 3,072 of 40,000 letters were marked though their rows were not in the table. Until that is
-/// found it runs where `AQUEDUCT_TEST_OPEN` is set, so that it guards the others' landing no longer than it must.
-#[test]
-fn a_replay_killed_at_random_points_goes_on_and_doubles_nothing() {
-    const POISONED: u64 = 40_000;
-    if std::env::var_os("AQUEDUCT_TEST_OPEN").is_none() {
-        eprintln!("open, see engine/docs/dead-letters.md; AQUEDUCT_TEST_OPEN=1 runs it");
-        return;
-    }
-    let world = World::shared();
-    let (file, sql) = prepared(&world, TRADES);
-    send(&world, (1..=POISONED).map(poisoned));
-    run_to_the_end(&world, &file);
-    assert_eq!(sql.integer(PENDING), POISONED as i64);
-    let fixed = world.write_topology(&TRADES.replace(REQUIRE, ""));
-    let seed = fastrand::u64(..);
-    eprintln!("seed {seed}");
-    let mut random = fastrand::Rng::with_seed(seed);
-    let mut killed_on_the_way = 0;
-    for _ in 0..8 {
-        let before = sql.integer(ROWS);
-        let mut replay = world
-            .mortal_aqueduct(&[])
-            .args(["dlq", "replay", path(&fixed)])
-            .stdout(std::process::Stdio::null())
-            .stderr(std::process::Stdio::null())
-            .spawn()
-            .expect("the binary starts");
-        let goal = before + random.i64(1..=4_000);
-        wait::until("rows of the replay", BOUND, || {
-            let ended = replay.try_wait().expect("wait").is_some();
-            (ended || sql.integer(ROWS) >= goal).then_some(())
-        });
-        std::thread::sleep(Duration::from_millis(random.u64(0..40)));
-        replay.kill().expect("kill");
-        replay.wait().expect("wait");
-        let rows = sql.integer(ROWS);
-        assert_eq!(rows, sql.integer(DISTINCT), "doubled");
-        killed_on_the_way += u32::from(rows < POISONED as i64);
-    }
-    assert!(killed_on_the_way > 0, "no replay was killed before its end");
-    let done = json(&world, &["dlq", "replay", path(&fixed)]);
-    assert_eq!((&done["failed_again"], &done["left"]), (&0.into(), &0.into()), "{done}");
-    assert_eq!(sql.integer(ROWS), POISONED as i64);
-    assert_eq!(sql.integer(DISTINCT), POISONED as i64);
-    assert_eq!(sql.integer(PENDING), 0);
-}
-
 #[test]
 fn a_replay_runs_beside_a_node_under_load_and_another_replay_is_kept_away() {
     const SENT: u64 = 30_000;
     let world = World::shared();
-    let (file, sql) = prepared(&world, TRADES);
-    send(&world, (1..=2_000).map(poisoned));
+    let (file, sql) = world.prepare(TRADES);
+    world.send((1..=2_000).map(poisoned));
     run_to_the_end(&world, &file);
     let fixed = world.write_topology(&TRADES.replace(REQUIRE, ""));
     let node = Node::start(&world, &fixed, "beside", &[]);
     std::thread::scope(|scope| {
-        scope.spawn(|| send(&world, (2_001..=SENT).map(trade)));
+        scope.spawn(|| world.send((2_001..=SENT).map(trade)));
         wait::until("rows of the node", BOUND, || (sql.integer(ROWS) > 0).then_some(()));
         let done = json(&world, &["dlq", "replay", path(&fixed)]);
         assert_eq!((&done["written"], &done["left"]), (&2_000.into(), &0.into()), "{done}");
@@ -193,6 +99,11 @@ fn a_replay_runs_beside_a_node_under_load_and_another_replay_is_kept_away() {
     sql.rows(lock, &[]);
     let refused = command(&world, 1, &["dlq", "replay", path(&fixed)]);
     assert!(errors(&refused).contains("another replay of topology `trades-"), "{}", errors(&refused));
+    let back = ["offsets", "reset", path(&fixed), "--to", "earliest", "--write-again", "--fence"];
+    let refused = command(&world, 1, &back);
+    assert!(
+        errors(&refused).contains("nothing was changed: dead letters of the topology are being replayed")
+    );
 }
 
 /// A record of several rows; `{require}` is what a row must be.
@@ -228,9 +139,9 @@ fn basket(id: u64, prices: [i32; 3]) -> (String, String, i64) {
 #[test]
 fn of_a_record_only_the_rejected_row_is_replayed_and_a_whole_record_only_as_a_whole() {
     let world = World::shared();
-    let (file, sql) = prepared(&world, BASKETS);
+    let (file, sql) = world.prepare(BASKETS);
     let broken = ("K9".to_owned(), r#"{"rows":7}"#.to_owned(), START_MS);
-    send(&world, [basket(1, [5, -1, 6]), basket(2, [-2, 3, -4]), broken].into_iter());
+    world.send([basket(1, [5, -1, 6]), basket(2, [-2, 3, -4]), broken]);
     run_to_the_end(&world, &file);
     assert_eq!((sql.integer(ROWS), sql.integer(PENDING)), (3, 4));
     let fixed = world.write_topology(&BASKETS.replace("p > 0", "p > -3"));
@@ -244,10 +155,10 @@ fn of_a_record_only_the_rejected_row_is_replayed_and_a_whole_record_only_as_a_wh
 #[test]
 fn a_record_rejected_whole_is_written_with_all_its_rows_or_not_at_all() {
     let world = World::shared();
-    let (file, sql) = prepared(&world, BASKETS);
+    let (file, sql) = world.prepare(BASKETS);
     let rows = basket(1, [5, -9, 6]).1.replace("rows", "alt");
     let whole = format!(r#"{{"rows":7,{}"#, &rows[1..]);
-    send(&world, std::iter::once(("K1".to_owned(), whole, START_MS)));
+    world.send(std::iter::once(("K1".to_owned(), whole, START_MS)));
     run_to_the_end(&world, &file);
     assert_eq!((sql.integer(ROWS), sql.integer(PENDING)), (0, 1));
     let half = world.write_topology(&BASKETS.replace("/rows", "/alt"));
@@ -265,8 +176,8 @@ fn a_record_rejected_whole_is_written_with_all_its_rows_or_not_at_all() {
 #[test]
 fn letters_of_records_that_a_node_will_judge_again_are_left_to_it() {
     let world = World::shared();
-    let (file, sql) = prepared(&world, TRADES);
-    send(&world, (1..=3).map(poisoned));
+    let (file, sql) = world.prepare(TRADES);
+    world.send((1..=3).map(poisoned));
     run_to_the_end(&world, &file);
     // As if the node had ended after it stored the letters and before their batch was committed.
     sql.batch("UPDATE aqueduct.offsets SET next_offset = 0");
@@ -280,9 +191,9 @@ fn letters_of_records_that_a_node_will_judge_again_are_left_to_it() {
 #[test]
 fn what_the_database_refused_is_judged_anew_and_reaches_that_table_alone() {
     let world = World::shared();
-    let (file, sql) = prepared(&world, TRADES);
+    let (file, sql) = world.prepare(TRADES);
     sql.batch("ALTER TABLE market.trades ADD CONSTRAINT small CHECK (id < 50)");
-    send(&world, (1..=60).map(trade));
+    world.send((1..=60).map(trade));
     run_to_the_end(&world, &file);
     assert_eq!((sql.integer(ROWS), sql.integer(PENDING)), (49, 11));
     let refused = json(&world, &["dlq", "replay", path(&file)]);
@@ -300,7 +211,7 @@ fn what_the_database_refused_is_judged_anew_and_reaches_that_table_alone() {
 fn a_replayed_value_never_takes_the_place_of_a_newer_one() {
     use bb8_redis::redis::Commands;
     let world = World::shared();
-    let (file, sql) = prepared(&world, TRADES);
+    let (file, sql) = world.prepare(TRADES);
     // Ids greater than any offset, as they are where several topologies share a database.
     sql.batch("ALTER TABLE aqueduct.dead_letter ALTER COLUMN id RESTART WITH 1000000");
     // Of each key a trade that is refused, then one of the same time: only where they came from tells which is newer.
@@ -312,7 +223,7 @@ fn a_replayed_value_never_takes_the_place_of_a_newer_one() {
         let (key, value, time) = at_once(id);
         (key, value.replace("\"p\":\"", "\"p\":\"-"), time)
     });
-    send(&world, refused.chain((51..=100).map(at_once)).chain(std::iter::once(poisoned(151))));
+    world.send(refused.chain((51..=100).map(at_once)).chain(std::iter::once(poisoned(151))));
     run_to_the_end(&world, &file);
     let fixed = world.write_topology(&TRADES.replace(REQUIRE, ""));
     json(&world, &["dlq", "replay", path(&fixed)]);
@@ -349,7 +260,7 @@ fn letters_of_a_topology_without_rows_reach_its_topic() {
     let out = world.stack().fresh_topic(1).expect("a topic");
     let file = world.write_topology(&COPIES.replace("{out}", &out));
     command(&world, 0, &["migrate", "up", path(&file)]);
-    send(&world, [trade(1), poisoned(2), poisoned(3)].into_iter());
+    world.send([trade(1), poisoned(2), poisoned(3)]);
     run_to_the_end(&world, &file);
     let consumer: BaseConsumer = rdkafka::ClientConfig::new()
         .set("bootstrap.servers", world.stack().kafka_bootstrap())
@@ -366,38 +277,10 @@ fn letters_of_a_topology_without_rows_reach_its_topic() {
 }
 
 #[test]
-fn a_replay_that_is_told_to_stop_says_so_and_the_next_one_goes_on() {
-    const POISONED: u64 = 60_000;
-    let world = World::shared();
-    let (file, sql) = prepared(&world, TRADES);
-    send(&world, (1..=POISONED).map(poisoned));
-    run_to_the_end(&world, &file);
-    let fixed = world.write_topology(&TRADES.replace(REQUIRE, ""));
-    let replay = world
-        .mortal_aqueduct(&[])
-        .args(["dlq", "replay", path(&fixed)])
-        .stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::piped())
-        .spawn()
-        .expect("the binary starts");
-    wait::until("rows of the replay", BOUND, || (sql.integer(ROWS) > 0).then_some(()));
-    let pid = rustix::process::Pid::from_raw(replay.id() as i32).expect("a process id");
-    rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("the process is ours");
-    let output = replay.wait_with_output().expect("its end");
-    assert_eq!(output.status.code(), Some(1), "{}", errors(&output));
-    assert!(errors(&output).contains("it was told to stop; what is done is marked"), "{}", errors(&output));
-    let rows = sql.integer(ROWS);
-    assert_eq!(rows + sql.integer(PENDING), POISONED as i64, "what is written is marked");
-    let done = json(&world, &["dlq", "replay", path(&fixed)]);
-    assert_eq!((&done["written"], &done["left"]), (&(POISONED as i64 - rows).into(), &0.into()), "{done}");
-    assert_eq!((sql.integer(ROWS), sql.integer(DISTINCT)), (POISONED as i64, POISONED as i64));
-}
-
-#[test]
 fn letters_older_than_the_retention_go_and_those_that_wait_are_counted() {
     let world = World::shared();
-    let (file, sql) = prepared(&world, BASKETS);
-    send(&world, (1..=10).map(|id| basket(id, [1, -1, 1])));
+    let (file, sql) = world.prepare(BASKETS);
+    world.send((1..=10).map(|id| basket(id, [1, -1, 1])));
     run_to_the_end(&world, &file);
     sql.batch("UPDATE aqueduct.dead_letter SET at = now() - interval '31 days' WHERE id % 2 = 0");
     let topology =
@@ -429,7 +312,7 @@ fn what_cannot_be_is_refused_with_what_to_do() {
     let no_schema = command(&world, 78, &["dlq", "list", path(&file)]);
     assert!(errors(&no_schema).contains("aqueduct migrate up FILE"), "{}", errors(&no_schema));
     world.migrate(&file);
-    send(&world, [poisoned(1)].into_iter());
+    world.send([poisoned(1)]);
     run_to_the_end(&world, &file);
     let missing = command(&world, 1, &["dlq", "show", path(&file), "4711"]);
     assert!(

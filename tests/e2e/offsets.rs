@@ -1,12 +1,14 @@
 //! Offsets as a piece of work: shown beside the log, moved in every way, and never under somebody's feet unasked.
 
+mod group;
+
+use crate::harness::console::{command, errors, json, path, run_to_the_end};
 use crate::harness::node::Node;
 use crate::harness::topologies::{START_MS, TRADES, trade};
 use crate::harness::wait;
 use crate::harness::world::{PARTITIONS, Sql, World};
 use serde_json::Value;
-use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::path::PathBuf;
 use std::time::Duration;
 
 const BOUND: Duration = Duration::from_secs(90);
@@ -14,51 +16,11 @@ const SENT: u64 = 400;
 const ROWS: &str = "SELECT count(*) FROM market.trades";
 const DISTINCT: &str = "SELECT count(DISTINCT id) FROM market.trades";
 
-fn command(world: &World, code: i32, arguments: &[&str]) -> Output {
-    let output = world.run(arguments);
-    assert_eq!(
-        output.status.code(),
-        Some(code),
-        "{arguments:?}: {}{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
-    output
-}
-
-fn errors(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
-fn json(world: &World, arguments: &[&str]) -> Value {
-    let arguments: Vec<&str> = arguments.iter().chain(&["--format", "json"]).copied().collect();
-    let output = command(world, 0, &arguments);
-    serde_json::from_slice(&output.stdout).expect("JSON on standard output")
-}
-
-fn path(file: &Path) -> &str {
-    file.to_str().expect("a plain path")
-}
-
-fn send(world: &World, ids: std::ops::RangeInclusive<u64>) {
-    let feed = world.feed();
-    for id in ids {
-        let (key, value, time) = trade(id);
-        feed.send(Some(key.as_bytes()), Some(value.as_bytes()), Some(time)).expect("send");
-    }
-    feed.flush().expect("flush");
-}
-
-fn run_to_the_end(world: &World, file: &Path) {
-    let node = Node::start(world, file, "run", &["--until-idle", "1s"]);
-    assert_eq!(node.exit_code(BOUND), 0);
-}
-
 /// A world whose trades are all written.
 fn written(world: &World) -> (PathBuf, Sql) {
     let file = world.write_topology(TRADES);
     world.migrate(&file);
-    send(world, 1..=SENT);
+    world.send((1..=SENT).map(trade));
     run_to_the_end(world, &file);
     let sql = world.sql();
     assert_eq!(sql.integer(ROWS), SENT as i64);
@@ -74,7 +36,7 @@ fn written(world: &World) -> (PathBuf, Sql) {
 fn every_sink_is_shown_beside_the_log() {
     let world = World::shared();
     let (file, _) = written(&world);
-    send(&world, SENT + 1..=SENT + 10);
+    world.send((SENT + 1..=SENT + 10).map(trade));
     let lines = json(&world, &["offsets", "show", path(&file)]);
     let lines = lines.as_array().expect("lines");
     assert_eq!(lines.len(), 2 * PARTITIONS as usize, "two sinks");
@@ -132,7 +94,7 @@ fn back_and_forward_need_their_words_and_do_what_they_say() {
         "as was agreed to"
     );
 
-    send(&world, SENT + 1..=SENT + 50);
+    world.send((SENT + 1..=SENT + 50).map(trade));
     wait::until("the group to be empty for the third time", BOUND, || {
         let output = world.run(&["offsets", "reset", path(&file), "--to", "latest"]);
         errors(&output).contains("100 records after the stored offsets would never be read").then_some(())
@@ -156,7 +118,7 @@ fn an_idle_owner_is_left_alone_unless_it_is_fenced_and_then_reads_on_from_there(
     let world = World::shared();
     let file = world.write_topology(TRADES);
     world.migrate(&file);
-    send(&world, 1..=SENT);
+    world.send((1..=SENT).map(trade));
     let sql = world.sql();
     let node = Node::start(&world, &file, "owner", &[]);
     wait::until("every row", BOUND, || (sql.integer(ROWS) == SENT as i64).then_some(()));
@@ -223,7 +185,7 @@ fn what_cannot_be_is_refused_with_what_to_do() {
     world.migrate(&file);
     let empty = command(&world, 0, &["offsets", "show", path(&file)]);
     assert!(errors(&empty).contains("nothing of this topology has run yet"), "{}", errors(&empty));
-    send(&world, 1..=4);
+    world.send((1..=4).map(trade));
     for (more, code, words) in [
         (&["--to", "earliest"][..], 1, "nothing has run yet, so `start` of the source says where it begins"),
         (&["--to", "earliest", "--partition", "9"], 64, "has no partition 9; it has 0 to 3"),

@@ -135,9 +135,7 @@ fn changed(changes: &[(&str, &str)]) -> String {
 #[test]
 fn ten_reloads_under_load_lose_and_double_nothing() {
     let world = World::shared();
-    let file = world.write_topology(TRADES);
-    world.migrate(&file);
-    let sql = world.sql();
+    let (file, sql) = world.prepare(TRADES);
     let node = Node::start_with(&world, &file, "reloaded", &[], &[("AQUEDUCT_ADMIN_TOKEN", TOKEN)]);
     node.await_ready(200, Duration::from_secs(30));
     let flow = Flow::new();

@@ -151,6 +151,13 @@ impl World {
         }
     }
 
+    /// Writes the topology file and makes its tables.
+    pub fn prepare(&self, text: &str) -> (PathBuf, Sql) {
+        let file = self.write_topology(text);
+        self.migrate(&file);
+        (file, self.sql())
+    }
+
     pub fn sql(&self) -> Sql {
         Sql::connect(self.database_url())
     }

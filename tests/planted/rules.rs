@@ -59,7 +59,13 @@ const RULES: &[Rule] = &[
         "judgement is pure; a letter is durable first, under the claim",
         &["tests/e2e/timescale/letters.rs::a_letter_judged_under_an_older_claim_is_dropped"],
     ),
-    rule(13, "one fate over all branches", &[]),
+    rule(
+        13,
+        "one fate over all branches",
+        &[
+            "tests/e2e/dlq/interrupted.rs::a_letter_that_was_left_out_is_not_marked_with_its_neighbours_and_gets_a_round_of_its_own",
+        ],
+    ),
     Rule {
         number: 14,
         what: "a stateful actor's snapshot rides with its offset",

@@ -1,8 +1,9 @@
 //! A part of a topology through which letters go again: one entry, and the sinks that lack what comes of it.
 //!
 //! Pure. A letter of a normalizer enters there and reaches every sink below; one of a sink enters at the normalizer
-//! before it, so that the rules of today judge the record anew, and reaches that sink alone. Between normalizer and sinks
-//! stands an actor that lets only those rows pass that were rejected: the others of the record are where they belong.
+//! before it, so that the rules of today judge the record anew, and reaches that sink alone: the others have it, whichever
+//! normalizer it is said to enter at. Between normalizer and sinks stands an actor that lets only those rows pass that were
+//! rejected: the others of the record are where they belong.
 
 use super::SOURCE_PREFIX;
 use aqueduct_topology::model::{
@@ -23,7 +24,7 @@ pub struct Lane {
     pub topology: Arc<Topology>,
     /// Name and identity of the source.
     pub source: Arc<str>,
-    /// The normalizer that judges.
+    /// The identity of the normalizer that judges.
     pub normalizer: Arc<str>,
     /// The identities of the sinks without which a letter is not done.
     pub deciding: Vec<String>,
@@ -41,7 +42,7 @@ pub(super) fn lane(
 ) -> Result<Lane, String> {
     let entry = entry(topology, rejecter, to)?;
     let (normalizer, sinks) = match &entry.kind {
-        Kind::Normalizer(_) => (entry, topology.readers(&entry.name.value).collect::<Vec<_>>()),
+        Kind::Normalizer(_) => (entry, sinks_below(topology, entry, rejecter)?),
         kind if kind.is_sink() => (normalizer_before(topology, entry, source)?, vec![entry]),
         kind => {
             let (name, kind) = (&entry.name.value, kind.name());
@@ -63,7 +64,7 @@ pub(super) fn lane(
     Ok(Lane {
         topology: Arc::new(part(topology, &source, normalizer, &left)),
         source: source.into(),
-        normalizer: normalizer.name.value.as_str().into(),
+        normalizer: normalizer.id.value.as_str().into(),
         deciding,
         single_row,
     })
@@ -78,19 +79,42 @@ fn entry<'t>(topology: &'t Topology, rejecter: &str, to: Option<&str>) -> Result
         entries.map(|actor| actor.name.value.as_str()).collect::<Vec<_>>().join(", ")
     };
     if let Some(to) = to {
-        return topology
-            .actor(to)
+        let found = topology.actor(to).or_else(|| topology.identified(to));
+        return found
             .ok_or_else(|| format!("the topology has no actor `{to}`; letters can enter at: {}", names()));
     }
-    // A further clone of an actor has a number behind its name; writers sign with their identity.
-    let name = rejecter.split_once('#').map_or(rejecter, |(name, _)| name);
-    let by_id = || topology.actors.iter().find(|actor| actor.id.value == rejecter);
-    topology.actor(name).or_else(by_id).ok_or_else(|| {
+    signer(topology, rejecter).ok_or_else(|| {
         format!(
             "actor `{rejecter}` rejected these letters and is not in the file any more; say where they enter: --to one of {}",
             names()
         )
     })
+}
+
+/// The actor of the file that signs letters so: with its identity; formerly with its name, and a clone's number behind it.
+fn signer<'t>(topology: &'t Topology, rejecter: &str) -> Option<&'t Actor> {
+    let name = rejecter.split_once('#').map_or(rejecter, |(name, _)| name);
+    topology.identified(rejecter).or_else(|| topology.actor(name))
+}
+
+/// Those that lack what `rejecter` rejected, of the sinks that read from `entry`.
+fn sinks_below<'t>(
+    topology: &'t Topology,
+    entry: &'t Actor,
+    rejecter: &str,
+) -> Result<Vec<&'t Actor>, String> {
+    let mut readers = topology.readers(&entry.name.value);
+    let Some(sink) = signer(topology, rejecter).filter(|signer| signer.kind.is_sink()) else {
+        return Ok(readers.collect());
+    };
+    match readers.find(|reader| reader.name.value == sink.name.value) {
+        Some(reader) => Ok(vec![reader]),
+        None => Err(format!(
+            "`{}` rejected these letters and reads nothing from `{}`, whose sinks would have them twice: name a normalizer \
+             that it reads from, or another sink to reach that one alone",
+            sink.name.value, entry.name.value
+        )),
+    }
 }
 
 /// The normalizer through which records of `source` reach `sink`.
@@ -217,5 +241,18 @@ actors:
         );
         assert!(error("one", "a", Some("a")).contains("name a normalizer"), "a source is no entry");
         assert!(error("h", "c", None).contains("none of them from the source `c`"));
+        assert!(
+            error("other", "a", Some("two"))
+                .starts_with("`other` rejected these letters and reads nothing from")
+        );
+    }
+
+    #[test]
+    fn a_sinks_letters_reach_that_sink_alone_wherever_they_enter() {
+        let lane = |to| super::lane(&topology(), ("h", "c"), Some(to), &[]).expect("a lane");
+        assert_eq!(names(&lane("one")), ["dead_letter", "dlq:t", "one", ROWS, "history"]);
+        assert_eq!(lane("two").deciding, ["h"]);
+        let elsewhere = super::lane(&topology(), ("h", "a"), Some("other"), &[]).expect("a lane");
+        assert_eq!(names(&elsewhere), ["dead_letter", "dlq:t", "one", ROWS, "other"], "as was asked for");
     }
 }

@@ -42,11 +42,12 @@ pub struct Fates {
 }
 
 impl Replay {
-    /// Of `letters`, whose records came from `source`, along `lane` of `topology`.
+    /// Of `letters`, whose records came from `source`, along `lane` of `topology`, in the replay that began with the claim
+    /// `since`.
     pub fn new(
         topology: &Topology,
         (lane, source): (Lane, &str),
-        letters: BTreeMap<i64, Taken>,
+        (letters, since): (BTreeMap<i64, Taken>, i64),
         (timescale, node): (Timescale, Arc<str>),
         claims: Claims,
     ) -> Self {
@@ -60,7 +61,7 @@ impl Replay {
         let part = lane.topology.clone();
         let inner = TimescaleOffsets::new(timescale.clone(), name.clone(), node.clone(), sinks);
         let places = source_places(topology, source);
-        let run = Arc::new(Run::new(lane, (name, node.clone()), timescale.clone(), places, letters));
+        let run = Arc::new(Run::new(lane, (name, node.clone()), timescale.clone(), places, (letters, since)));
         let offsets: Arc<dyn OffsetStore> = Arc::new(LetterOffsets { run: run.clone(), inner });
         let services = Services { topology: part, node, clock, claims, offsets, timescale: Some(timescale) };
         Self { run, services }
@@ -74,6 +75,11 @@ impl Replay {
     /// Where its offsets are.
     pub fn offsets(&self) -> Arc<dyn OffsetStore> {
         self.services.offsets.clone()
+    }
+
+    /// How many letters it has left out, because they were half done: to choose again finds a way for them.
+    pub fn half_done(&self) -> i64 {
+        self.run.half_done() as i64
     }
 
     /// How `actor` of it is made.
@@ -109,19 +115,13 @@ fn source_places(topology: &Topology, source: &str) -> BTreeMap<String, u16> {
     caches.map(place).collect()
 }
 
-/// The greatest epoch under which letters of `topology` were replayed.
-pub async fn last_epoch(connection: &Connection, topology: &str) -> Result<i64, Error> {
-    let row = connection.row("see the last replay", LAST_EPOCH, &[&topology]).await?;
-    Ok(row.get(0))
-}
-
-/// What became of the letters `ids`, replayed under epochs after `since`.
+/// What became of the letters `ids`, in the replay that began with the claim `since`.
 pub async fn fates(connection: &Connection, topology: &str, ids: &[i64], since: i64) -> Result<Fates, Error> {
     let row = connection.row("see what became of letters", FATES, &[&topology, &ids, &since]).await?;
     Ok(Fates { written: row.get(0), filtered: row.get(1), failed: row.get(2), left: row.get(3) })
 }
 
-/// How many letters sinks have kept of what they refused in replays under epochs after `since`, besides those replayed.
+/// How many letters sinks have kept of what they refused in the replay that began with the claim `since`, besides those replayed.
 pub async fn moved(connection: &Connection, topology: &str, upto: i64, since: i64) -> Result<i64, Error> {
     let row = connection.row("see what sinks refused", MOVED, &[&topology, &upto, &since]).await?;
     Ok(row.get(0))
@@ -129,7 +129,7 @@ pub async fn moved(connection: &Connection, topology: &str, upto: i64, since: i6
 
 /// Keeps every other replay of `topology` away for as long as `connection` lives; `false` = one is at work.
 pub async fn exclude_others(connection: &Connection, clock: &Clock, topology: &str) -> Result<bool, Error> {
-    // Retention holds the lock for a moment now and then; a replay holds it as long as it lasts.
+    // Retention or a reset holds the lock for a moment now and then; a replay holds it as long as it lasts.
     let deadline = clock.now() + RETENTION_MAX;
     loop {
         let row = connection.row("exclude other replays", EXCLUDE, &[&topology]).await?;
@@ -139,9 +139,6 @@ pub async fn exclude_others(connection: &Connection, clock: &Clock, topology: &s
         clock.sleep(RETENTION_MAX / 20).await;
     }
 }
-
-const LAST_EPOCH: &str =
-    "SELECT COALESCE(max(epoch), 0) FROM aqueduct.offsets WHERE topology = $1 AND input = 'dlq:' || $1";
 
 const FATES: &str = "\
     SELECT count(*) FILTER (WHERE l.replayed_at IS NOT NULL AND l.outcome = 'written'), \
@@ -154,7 +151,7 @@ const MOVED: &str = "\
     SELECT count(*) FROM aqueduct.dead_letter AS l \
     WHERE l.topology = $1 AND l.id > $2 AND l.attempted_epoch > $3";
 
-/// The key under which retention looks too.
+/// The key under which retention and `offsets reset` look too.
 const EXCLUDE: &str =
     "SELECT pg_catalog.pg_try_advisory_lock(pg_catalog.hashtextextended('aqueduct replay ' || $1::text, 0))";
 

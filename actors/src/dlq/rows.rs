@@ -22,8 +22,8 @@ impl Actor for Rows {
         async move {
             while let Some(lease) = cx.lease().await {
                 let places = lease.row_offsets().iter().zip(lease.row_indices());
-                let passes =
-                    |(id, row): (&i64, &i32)| self.run.get(*id).is_some_and(|taken| taken.passes(*row));
+                let epoch = lease.origin.epoch;
+                let passes = |(id, row): (&i64, &i32)| self.run.passes(epoch, *id, *row);
                 let mask: BooleanArray = places.map(|place| Some(passes(place))).collect();
                 let kept = filter_record_batch(&lease.rows, &mask)
                     .map_err(|error| Error::bug(format!("cannot pick rows: {error}")))?;

@@ -50,15 +50,20 @@ pub struct Choice<'a> {
     pub again: bool,
     /// No letter stored after this one.
     pub upto: i64,
+    /// None that was rejected under a later claim than this: it failed in this very replay.
+    pub since: i64,
     /// Whether offsets lie beside the rows, so that it is known which records are settled.
     pub guarded: bool,
 }
 
-/// The conditions of a letter that is meant and not done; parameters 12 to 15 are those of [`Choice`] and the required
+/// The conditions of a letter that is meant and not done; parameters 12 to 16 are those of [`Choice`] and the required
 /// sinks.
 macro_rules! open {
     () => {
-        concat!(matching!(), " AND l.replayed_at IS NULL AND l.id <= $12")
+        concat!(
+            matching!(),
+            " AND l.replayed_at IS NULL AND l.id <= $12 AND COALESCE(l.attempted_epoch, 0) <= $16"
+        )
     };
 }
 
@@ -92,9 +97,9 @@ const TAKE: &str = concat!(
     open!(),
     " AND ",
     settled!(),
-    " AND (l.attempts = 0 OR $15::bool) AND ($16::bool OR COALESCE(l.extent, 'several') <> 'several') \
-      AND l.actor = $17 AND l.source = $18 AND l.replayed_to = $19::text[] AND l.id > $20 \
-      ORDER BY l.id LIMIT $21"
+    " AND (l.attempts = 0 OR $15::bool) AND ($17::bool OR COALESCE(l.extent, 'several') <> 'several') \
+      AND l.actor = $18 AND l.source = $19 AND l.replayed_to = $20::text[] AND l.id > $21 \
+      ORDER BY l.id LIMIT $22"
 );
 
 /// The greatest id there is; letters that come later are another replay's.
@@ -120,7 +125,7 @@ pub async fn groups(
 ) -> Result<Vec<Group>, Error> {
     let bound = Bound::new(&topology.name.value, choice.filter);
     let sinks = deciding(topology);
-    let params = bound.and(&[&choice.upto, &choice.guarded, &sinks, &choice.again]);
+    let params = bound.and(&[&choice.upto, &choice.guarded, &sinks, &choice.again, &choice.since]);
     let rows = connection.rows("see what is to replay", GROUPS, &params).await?;
     let group = |row: &Row| Group {
         actor: row.get(0),
@@ -149,6 +154,7 @@ pub async fn take(
         &choice.guarded,
         &sinks,
         &choice.again,
+        &choice.since,
         &lane.single_row,
         &group.actor,
         &group.source,
@@ -160,10 +166,7 @@ pub async fn take(
     let taken = |row: &Row| {
         let extent: Option<&str> = row.get(4);
         let whole = extent == Some("record") || (lane.single_row && extent != Some("row"));
-        (
-            row.get(0),
-            Taken { partition: row.get(1), offset: row.get(2), row: row.get(3), whole, failed: false },
-        )
+        (row.get(0), Taken { partition: row.get(1), offset: row.get(2), row: row.get(3), whole })
     };
     Ok(rows.iter().map(taken).collect())
 }

@@ -4,18 +4,14 @@
 //! A claim that is lost is made anew and begins with that question again: what was committed meanwhile is marked.
 
 use super::filter::Filter;
-use super::lane::TOPIC;
+use super::offsets::request;
 use super::read::{Page, Payload, payloads};
 use super::run::Run;
 use crate::kafka::records::{Gathering, Record};
-use aqueduct_engine::{
-    Actor, Batch, Claim, ClaimRequest, Class, Context, Error, Factory, LogRange, Loss, OffsetStore,
-    PartitionKey,
-};
+use aqueduct_engine::{Actor, Batch, Claim, Class, Context, Error, Factory, Loss, OffsetStore};
 use futures::future::LocalBoxFuture;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio_postgres::types::ToSql;
 
 /// Letters of one page.
 const PAGE: usize = 500;
@@ -67,7 +63,7 @@ impl Source {
     async fn replay(&self, cx: &mut Context) -> Result<End, Error> {
         let claim = self.claim(cx).await?;
         let run = self.run.clone();
-        let open = cx.until_ok(ASK_MAX, async || still_open(&run, claim.epoch).await).await?;
+        let open = cx.until_ok(ASK_MAX, async || run.still_open().await).await?;
         cx.status.running();
         let mut gathering = Gathering::new(claim.key.clone(), claim.epoch, claim.start, BATCH_ROWS);
         for page in open.chunks(PAGE) {
@@ -83,7 +79,7 @@ impl Source {
                 left = &left[left.partition_point(|id| *id <= read_to)..];
                 if cx.status.is_draining() || cx.status.stopping() {
                     if let Some(batch) = gathering.finish() {
-                        hand_on(cx, batch).await?;
+                        hand_on(cx, &self.run, batch).await?;
                     }
                     return Ok(End::Asked);
                 }
@@ -93,7 +89,7 @@ impl Source {
             }
         }
         if let Some(batch) = gathering.finish() {
-            hand_on(cx, batch).await?;
+            hand_on(cx, &self.run, batch).await?;
         }
         cx.status.caught_up(true);
         loop {
@@ -111,12 +107,11 @@ impl Source {
     }
 
     async fn claim(&self, cx: &mut Context) -> Result<Claim, Error> {
-        let key = PartitionKey { source: self.run.lane.source.clone(), topic: TOPIC.into(), partition: 0 };
-        let request = ClaimRequest { key, log: LogRange { start: 0, end: i64::MAX, initial: 0 } };
         let offsets = self.offsets.clone();
-        let requests = [request];
+        let requests = [request(&self.run.topology)];
         let claims = cx.until_ok(ASK_MAX, async || offsets.claim(&requests).await).await?;
         let [claim]: [Claim; 1] = claims.try_into().map_err(|_| Error::bug("one request has one claim"))?;
+        self.run.begin(claim.epoch);
         cx.claims.insert(claim.clone());
         cx.ledger.release(&claim.key, claim.epoch - 1);
         Ok(claim)
@@ -138,7 +133,7 @@ impl Source {
         });
         let full = gathering.is_full().then(|| gathering.finish()).flatten();
         for batch in ended.into_iter().flatten().chain(full) {
-            hand_on(cx, batch).await?;
+            hand_on(cx, &self.run, batch).await?;
         }
         Ok(())
     }
@@ -150,34 +145,11 @@ fn lost(cx: &Context, claim: &Claim) -> Option<Loss> {
     rewinds.into_iter().find(|(_, epoch, _)| *epoch == claim.epoch).map(|(_, _, loss)| loss)
 }
 
-async fn hand_on(cx: &mut Context, batch: Batch) -> Result<(), Error> {
+/// What a sink has of it may be marked from here on, so it is noted first.
+async fn hand_on(cx: &mut Context, run: &Run, batch: Batch) -> Result<(), Error> {
+    run.hand_on(batch.origin.epoch, batch.raw.offsets.values());
     cx.ledger.read(&batch.origin, &batch.raw);
     cx.push(batch).await?;
     cx.status.progressed();
     Ok(())
 }
-
-/// The letters of the run that are not done and have not failed in it, ascending.
-async fn still_open(run: &Run, epoch: i64) -> Result<Vec<i64>, Error> {
-    let ids = run.ids();
-    let sinks: Vec<&str> = run
-        .lane
-        .topology
-        .actors
-        .iter()
-        .filter(|actor| actor.kind.is_sink())
-        .map(|actor| actor.id.value.as_str())
-        .collect();
-    let connection = run.timescale.checkout().await?;
-    let params: [&(dyn ToSql + Sync); 4] = [&&*run.topology, &ids, &sinks, &epoch];
-    let rows = connection.rows("read which letters are open", STILL_OPEN, &params).await?;
-    Ok(rows.iter().map(|row| row.get(0)).collect())
-}
-
-/// A letter that some sink of the lane has, and another lacks, would be doubled in the first: such letters have a lane of
-/// their own, so in this one they wait for the next run.
-const STILL_OPEN: &str = "\
-    SELECT l.id FROM aqueduct.dead_letter AS l \
-    WHERE l.topology = $1 AND l.id = ANY ($2::int8[]) AND l.replayed_at IS NULL \
-      AND NOT l.replayed_to && $3::text[] AND l.attempted_epoch IS DISTINCT FROM $4 \
-    ORDER BY l.id";

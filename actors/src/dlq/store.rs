@@ -3,9 +3,8 @@
 use super::again;
 use super::run::Run;
 use crate::timescale::{Advance, Stored};
-use crate::timescale_writer::rows::Rows;
 use crate::timescale_writer::session::Session;
-use crate::timescale_writer::store::{Failure, First, Rejections, Step, Store, Target, Transact};
+use crate::timescale_writer::store::{Copying, Failure, First, Rejections, Step, Store, Target, Transact};
 use crate::timescale_writer::table::Plan;
 use aqueduct_engine::{Error, Letter, PartitionKey};
 use futures::FutureExt;
@@ -43,10 +42,10 @@ struct MarkingSession {
 impl MarkingSession {
     async fn mark(&self, target: &Target, advances: &[Advance]) -> Result<(), Failure> {
         for advance in advances {
-            let ids = self.run.ids_in(advance.previous..advance.next);
             let written: Vec<i64> = self.written.borrow().iter().copied().collect();
             let (sink, connection) = (&*target.sink, self.inner.connection());
-            self.run.mark(connection, (sink, advance.epoch), &ids, &written).await?;
+            let range = advance.previous..advance.next;
+            self.run.mark(connection, (sink, advance.epoch), range, &written).await?;
         }
         Ok(())
     }
@@ -76,18 +75,13 @@ impl Transact for MarkingSession {
         self.inner.step(step)
     }
 
-    fn copy<'a>(
-        &'a self,
-        target: &'a Target,
-        rows: &'a Rows<'a>,
-        range: Range<usize>,
-        first: First,
-    ) -> LocalBoxFuture<'a, Result<(), Failure>> {
+    fn copy<'a>(&'a self, rows: Copying<'a>, first: First) -> LocalBoxFuture<'a, Result<(), Failure>> {
         async move {
             if first == First::Begin {
                 self.written.borrow_mut().clear();
             }
-            self.inner.copy(target, rows, range.clone(), first).await?;
+            self.inner.copy(rows.clone(), first).await?;
+            let Copying { rows, range, .. } = rows;
             let ids = range.map(|index| {
                 let (batch, row) = rows.locate(index);
                 batch.row_offsets()[row]

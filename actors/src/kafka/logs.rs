@@ -7,7 +7,7 @@ use super::{config, query};
 use aqueduct_engine::{Error, LogRange};
 use aqueduct_topology::model::{KafkaConnection, Start};
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -48,12 +48,16 @@ impl Logs {
         query::committed(&self.consumer, &asked, ASK_MAX).map_err(|error| self.wrong(topic, &error))
     }
 
-    /// Tells the group where to read on; the broker refuses while it has members.
-    pub fn commit(&self, topic: &str, offsets: &[(i32, i64)]) -> Result<(), Error> {
-        query::commit(&self.consumer, topic, offsets).map_err(|error| self.wrong(topic, &error))
+    /// Tells the group where to read on; `false` = the broker refuses, for the group has members.
+    pub fn commit(&self, topic: &str, offsets: &[(i32, i64)]) -> Result<bool, Error> {
+        match query::commit(&self.consumer, topic, offsets) {
+            Ok(()) => Ok(true),
+            Err(error) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::UnknownMemberId) => Ok(false),
+            Err(error) => Err(self.wrong(topic, &error)),
+        }
     }
 
-    /// The members of the group, by the name they give themselves.
+    /// The members of the group, by the name they give themselves; of one of the newer protocol (KIP-848) none is told.
     pub fn members(&self) -> Result<Vec<String>, Error> {
         let groups = self.consumer.fetch_group_list(Some(&self.group), ASK_MAX);
         let groups = groups.map_err(|error| self.wrong("", &error))?;

@@ -298,7 +298,7 @@ fn letters(cx: &Context, lease: &Lease, refused: &[(usize, RDKafkaErrorCode)]) -
     let letter = |(row, code): &(usize, RDKafkaErrorCode)| {
         let place = (lease.row_offsets()[*row], lease.row_indices()[*row]);
         let detail = format!("the broker refuses the row: {code}; raise max.message.bytes of the topic");
-        Letter::for_record(&cx.identity.name, lease, place, (Class::Data, "refused".into()), detail)
+        Letter::for_record(&cx.identity.id, lease, place, (Class::Data, "refused".into()), detail)
     };
     refused.iter().map(letter).collect()
 }

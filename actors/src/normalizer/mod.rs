@@ -53,7 +53,7 @@ impl Actor for Normalizer {
                     cx.push(batch.clone()).await?;
                 }
                 if !rejects.is_empty() {
-                    let letters = letters(&cx.identity.name, &lease, rejects);
+                    let letters = letters(&cx.identity.id, &lease, rejects);
                     cx.reject(letters).await;
                 }
                 if planted(Bug::SettlesBeforeHandingOn) {

@@ -289,7 +289,7 @@ impl<'p> Run<'p> {
         }
         let letter = |row: &super::rows::Unplaced| {
             let reason = (Class::Data, row.reason.into());
-            Letter::for_record(&cx.identity.name, lease, row.at, reason, row.detail.clone())
+            Letter::for_record(&cx.identity.id, lease, row.at, reason, row.detail.clone())
         };
         let letters = winners.unplaced.iter().map(letter).collect();
         cx.reject(letters).await;
@@ -353,7 +353,7 @@ impl<'p> Run<'p> {
             });
             match origin {
                 Some(lease) => letters.push(Letter::for_record(
-                    &cx.identity.name,
+                    &cx.identity.id,
                     lease,
                     (entry.order.offset, entry.order.row),
                     (Class::Data, "redis_refused".into()),

@@ -261,9 +261,15 @@ impl StandIns {
         self.services.topology.actors.iter().filter_map(content).collect()
     }
 
-    /// What was rejected, by source, partition and offset.
+    /// What was rejected, by source, partition and offset. Each names the actor as the file does.
     pub fn letters(&self) -> Vec<Letter> {
-        self.database.all_letters()
+        let mut letters = self.database.all_letters();
+        for letter in &mut letters {
+            if let Some(actor) = self.services.topology.identified(&letter.actor) {
+                letter.actor = actor.name.value.as_str().into();
+            }
+        }
+        letters
     }
 
     /// Says what the table behind the writer of that name is like; writers that open a session from now on see it.

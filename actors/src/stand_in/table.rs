@@ -9,8 +9,9 @@ use super::trouble::{Unanswered, Way};
 use super::{Place, Row};
 use crate::json::rows::Rows as Json;
 use crate::timescale::{Advance, Stored, limits};
-use crate::timescale_writer::rows::Rows;
-use crate::timescale_writer::store::{Failure, First, Refused, Rejections, Step, Store, Target, Transact};
+use crate::timescale_writer::store::{
+    Copying, Failure, First, Refused, Rejections, Step, Store, Target, Transact,
+};
 use crate::timescale_writer::table::{Plan, fit};
 use aqueduct_engine::{Batch, Class, Error, Letter, PartitionKey};
 use futures::future::{FutureExt, LocalBoxFuture};
@@ -130,7 +131,7 @@ impl Session {
     }
 
     /// Takes `range` of `rows` into the transaction, up to the first that is refused.
-    fn take(&self, target: &Target, rows: &Rows<'_>, range: Range<usize>) -> Result<(), Failure> {
+    fn take(&self, Copying { target, rows, range }: Copying<'_>) -> Result<(), Failure> {
         let mut json: Option<(*const Batch, Json)> = None;
         for index in range.clone() {
             let (batch, row) = rows.locate(index);
@@ -238,17 +239,11 @@ impl Transact for Session {
         .boxed_local()
     }
 
-    fn copy<'a>(
-        &'a self,
-        target: &'a Target,
-        rows: &'a Rows<'a>,
-        range: Range<usize>,
-        first: First,
-    ) -> LocalBoxFuture<'a, Result<(), Failure>> {
+    fn copy<'a>(&'a self, rows: Copying<'a>, first: First) -> LocalBoxFuture<'a, Result<(), Failure>> {
         async move {
             self.step(Step::First(first)).await?;
             self.reach("copy rows").await?;
-            self.take(target, rows, range)
+            self.take(rows)
         }
         .boxed_local()
     }

@@ -1,8 +1,7 @@
 //! A writer's own connection, with everything prepared: the statements of its transactions.
 
 use super::encode::{HEADER, TRAILER};
-use super::rows::Rows;
-use super::store::{Failure, First, Refused, Rejections, Step, Store, Target, Transact, all_hit};
+use super::store::{Copying, Failure, First, Refused, Rejections, Step, Store, Target, Transact, all_hit};
 use super::table::{self, Plan};
 use crate::timescale::class::condition_name;
 use crate::timescale::connect::Refusal;
@@ -171,12 +170,10 @@ impl Session {
         self.connection.within(doing, limits::STATEMENT_WAIT_MAX, executed).await
     }
 
-    /// Copies `range` of `rows`, with `first` on the wire before it.
+    /// Copies rows, with `first` on the wire before them.
     async fn copy_range(
         &self,
-        target: &Target,
-        rows: &Rows<'_>,
-        range: Range<usize>,
+        Copying { target, rows, range }: Copying<'_>,
         first: First,
     ) -> Result<(), Failure> {
         let doing = format!("copy into `{}`", target.table.plain());
@@ -255,14 +252,8 @@ impl Transact for Session {
         self.execute(doing, statement).boxed_local()
     }
 
-    fn copy<'a>(
-        &'a self,
-        target: &'a Target,
-        rows: &'a Rows<'a>,
-        range: Range<usize>,
-        first: First,
-    ) -> LocalBoxFuture<'a, Result<(), Failure>> {
-        self.copy_range(target, rows, range, first).boxed_local()
+    fn copy<'a>(&'a self, rows: Copying<'a>, first: First) -> LocalBoxFuture<'a, Result<(), Failure>> {
+        self.copy_range(rows, first).boxed_local()
     }
 
     fn keep<'a>(

@@ -39,6 +39,15 @@ pub(crate) enum Failure {
     Failed(Error),
 }
 
+/// What is copied at once.
+#[derive(Clone)]
+pub(crate) struct Copying<'a> {
+    pub(crate) target: &'a Target,
+    pub(crate) rows: &'a Rows<'a>,
+    /// Which of them.
+    pub(crate) range: Range<usize>,
+}
+
 /// What was said of a row that was refused.
 #[derive(Debug)]
 pub(crate) struct Refused {
@@ -116,14 +125,8 @@ pub(crate) trait Transact {
     /// A step without values.
     fn step(&self, step: Step) -> LocalBoxFuture<'_, Result<(), Error>>;
 
-    /// Copies `range` of `rows`, with `first` before it.
-    fn copy<'a>(
-        &'a self,
-        target: &'a Target,
-        rows: &'a Rows<'a>,
-        range: Range<usize>,
-        first: First,
-    ) -> LocalBoxFuture<'a, Result<(), Failure>>;
+    /// Copies rows, with `first` before them.
+    fn copy<'a>(&'a self, rows: Copying<'a>, first: First) -> LocalBoxFuture<'a, Result<(), Failure>>;
 
     /// Keeps letters within the transaction.
     fn keep<'a>(&'a self, target: &'a Target, letters: &'a [Letter])

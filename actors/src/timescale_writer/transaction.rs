@@ -5,7 +5,7 @@
 //! unique key, a trigger at the end), in the middle. Each piece is copied under a savepoint of its own.
 
 use super::rows::Rows;
-use super::store::{Failure, First, Refused, Step, Target, Transact};
+use super::store::{Copying, Failure, First, Refused, Step, Target, Transact};
 use crate::timescale::Advance;
 use aqueduct_engine::batch::{OFFSET_COLUMN, ROW_COLUMN};
 use aqueduct_engine::planted::{Bug, planted};
@@ -53,13 +53,13 @@ async fn whole(
         session.step(Step::First(First::Begin)).await?;
         session.advance(target, advances).await?;
         session.commit().await?;
-        session.copy(target, rows, 0..rows.len(), First::Begin).await?;
+        session.copy(Copying { target, rows, range: 0..rows.len() }, First::Begin).await?;
         return session.commit().await;
     }
     if rows.len() == 0 {
         session.step(Step::First(First::Begin)).await?;
     } else {
-        session.copy(target, rows, 0..rows.len(), First::Begin).await?;
+        session.copy(Copying { target, rows, range: 0..rows.len() }, First::Begin).await?;
     }
     session.advance(target, advances).await?;
     session.commit().await
@@ -80,7 +80,7 @@ async fn in_pieces(
         if range.is_empty() {
             continue;
         }
-        match session.copy(target, rows, range.clone(), First::Savepoint).await {
+        match session.copy(Copying { target, rows, range: range.clone() }, First::Savepoint).await {
             Ok(()) => session.step(Step::Release).await?,
             Err(Failure::Refused(refused)) => {
                 session.step(Step::Undo).await?;

@@ -2,11 +2,12 @@
 
 use aqueduct_actors::dlq::{self, Word};
 use aqueduct_engine::Clock;
+use aqueduct_topology::model::Topology;
 
 #[derive(clap::Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Which letters")]
 pub(crate) struct Filter {
-    /// Rejected by this actor; may be repeated, as may all of these.
+    /// Rejected by this actor of the file, or of this identity; may be repeated, as may all of these.
     #[arg(long, value_name = "ACTOR")]
     actor: Vec<String>,
     /// For this reason.
@@ -47,8 +48,11 @@ pub(crate) enum State {
 }
 
 impl Filter {
-    /// As the database is asked.
-    pub(crate) fn of(&self, ids: &[i64]) -> dlq::Filter {
+    /// As the database is asked: for the identities of the actors that the file names so, and for what was said itself, an
+    /// identity or an actor that is gone.
+    pub(crate) fn of(&self, ids: &[i64], topology: &Topology) -> dlq::Filter {
+        let id = |name: &String| topology.actor(name).map(|actor| actor.id.value.clone());
+        let ids_of_actors = self.actor.iter().filter_map(id);
         let word = |state: &State| match state {
             State::New => Word::New,
             State::Replayed => Word::Replayed,
@@ -56,7 +60,7 @@ impl Filter {
         };
         dlq::Filter {
             ids: ids.to_vec(),
-            actors: self.actor.clone(),
+            actors: ids_of_actors.chain(self.actor.iter().cloned()).collect(),
             reasons: self.reason.clone(),
             classes: self.class.clone(),
             sources: self.source.clone(),

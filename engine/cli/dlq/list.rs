@@ -1,7 +1,7 @@
 //! `aqueduct dlq list FILE`.
 
-use super::WHAT;
 use super::filter::Filter;
+use super::{WHAT, name_of, named};
 use crate::exit::Exit;
 use crate::output::{Format, counted, say, second, shortened, table, time};
 use crate::{file, stores};
@@ -36,11 +36,12 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Exit> {
     let topology = file::read(&arguments.file)?.accepted()?;
-    let (name, filter) = (&topology.name.value, arguments.filter.of(&[]));
+    let (name, filter) = (&topology.name.value, arguments.filter.of(&[], &topology));
     stores::block_on(async {
         let connection = stores::database(&topology, WHAT).await?;
         if arguments.count {
-            let counts = stores::answered(dlq::counts(&connection, name, &filter).await)?;
+            let mut counts = stores::answered(dlq::counts(&connection, name, &filter).await)?;
+            counts.iter_mut().for_each(|count| count.actor = name_of(&topology, &count.actor));
             return print_counts(&counts, arguments.format);
         }
         // One more than is shown says whether there are more.
@@ -48,6 +49,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit> {
         let mut letters = stores::answered(dlq::list(&connection, name, &filter, page).await)?;
         let more = letters.len() as i64 > arguments.limit;
         letters.truncate(arguments.limit as usize);
+        letters.iter_mut().for_each(|letter| named(&topology, letter));
         print(&letters, more, arguments.format)
     })?;
     Ok(Exit::Ok)

@@ -10,6 +10,8 @@ mod show;
 
 use crate::exit::Exit;
 use anyhow::Result;
+use aqueduct_actors::dlq::Letter;
+use aqueduct_topology::model::Topology;
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
@@ -29,6 +31,21 @@ pub(crate) fn run(command: &Command) -> Result<Exit> {
         Command::List(arguments) => list::run(arguments),
         Command::Show(arguments) => show::run(arguments),
         Command::Replay(arguments) => replay::run(arguments),
+    }
+}
+
+/// How the file names the actor of that identity, under which letters are kept; an actor that it does not have any more
+/// stays what it was.
+fn name_of(topology: &Topology, id: &str) -> String {
+    topology.identified(id).map_or_else(|| id.to_owned(), |actor| actor.name.value.clone())
+}
+
+/// Whatever of a letter names an actor, as the file does.
+fn named(topology: &Topology, letter: &mut Letter) {
+    letter.actor = name_of(topology, &letter.actor);
+    let again = letter.again.as_mut().and_then(|again| again.actor.as_mut());
+    if let Some(actor) = again {
+        *actor = name_of(topology, actor);
     }
 }
 

@@ -115,11 +115,11 @@ fn rehearse(
 }
 
 /// Counts; the feed's offset is the place of the letter in the page.
-fn judge(around: &StandIns, mut taken: Vec<Taken>, verdicts: &mut Verdicts) {
+fn judge(around: &StandIns, taken: Vec<Taken>, verdicts: &mut Verdicts) {
+    let mut failed: BTreeSet<usize> = BTreeSet::new();
     for letter in around.letters().iter().filter(|letter| &*letter.actor != ROWS) {
-        let one = &mut taken[letter.offset as usize];
-        if !one.failed && one.concerns(letter.row, letter.extent) {
-            one.failed = true;
+        let place = letter.offset as usize;
+        if taken[place].concerns(letter.row, letter.extent) && failed.insert(place) {
             *verdicts.reasons.entry(format!("{}: {}", letter.actor, letter.reason)).or_default() += 1;
         }
     }
@@ -130,13 +130,13 @@ fn judge(around: &StandIns, mut taken: Vec<Taken>, verdicts: &mut Verdicts) {
         only_hashes = false;
         for row in rows {
             let letter = row.place.offset as usize;
-            if taken[letter].passes(row.place.row) {
+            if !failed.contains(&letter) && taken[letter].covers(row.place.row) {
                 written.insert(letter);
                 *verdicts.rows.entry(sink.clone()).or_default() += 1;
             }
         }
     }
-    let failed = taken.iter().filter(|one| one.failed).count() as u64;
+    let failed = failed.len() as u64;
     // A cache keeps one value of many: which of them gave one is not told.
     let passed = if only_hashes { taken.len() as u64 - failed } else { written.len() as u64 };
     verdicts.taken += taken.len() as u64;

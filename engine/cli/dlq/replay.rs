@@ -1,11 +1,12 @@
 //! `aqueduct dlq replay FILE`.
 //!
 //! Letters that go the same way through the topology are run together, way after way, each as an application of its own
-//! with a part of the topology. Every figure at the end is read from the letters' marks, not from what was believed.
+//! with a part of the topology. A way that had to leave letters out, because a claim that was lost left them half done, is
+//! followed by another round. Every figure at the end is read from the letters' marks, not from what was believed.
 
-use super::WHAT;
 use super::filter::Filter;
 use super::rehearse;
+use super::{WHAT, name_of};
 use crate::environment::host_name;
 use crate::exit::Exit;
 use crate::output::{Format, counted, say};
@@ -61,14 +62,19 @@ pub(super) struct Work {
     pub(super) filter: dlq::Filter,
     pub(super) again: bool,
     pub(super) upto: i64,
+    /// The claim it began with.
+    pub(super) since: i64,
     pub(super) guarded: bool,
-    pub(super) ways: Vec<(Group, Lane)>,
+    pub(super) ways: Ways,
 }
+
+/// Letters by the way they go.
+type Ways = Vec<(Group, Lane)>;
 
 impl Work {
     pub(super) fn choice(&self) -> Choice<'_> {
-        let Work { filter, again, upto, guarded, .. } = self;
-        Choice { filter, again: *again, upto: *upto, guarded: *guarded }
+        let Work { filter, again, upto, since, guarded, .. } = self;
+        Choice { filter, again: *again, upto: *upto, since: *since, guarded: *guarded }
     }
 
     fn name(&self) -> &str {
@@ -81,7 +87,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit> {
     if arguments.dry_run {
         let work = stores::block_on(async {
             let connection = stores::database(&topology, WHAT).await?;
-            prepare(arguments, topology.clone(), &connection).await
+            prepare(arguments, (topology.clone(), i64::MAX), &connection).await
         })?;
         say_left_out(&work);
         return rehearse::run(&work, arguments.format);
@@ -95,25 +101,40 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit> {
                 topology.name.value
             );
         }
-        let work = prepare(arguments, topology, &connection).await?;
+        let node: Arc<str> = host_name().into();
+        let Some(database) = &topology.connections.timescale else {
+            bail!("invariant: letters were asked for in the topology's database");
+        };
+        let timescale = Timescale::new(database, &topology.name.value, &node, Clock::system())?;
+        let since = stores::answered(dlq::begin(&topology, &timescale, &node).await)?;
+        let work = prepare(arguments, (topology, since), &connection).await?;
         say_left_out(&work);
-        replay(&work, &connection, arguments.format).await
+        replay(arguments, &work, (&timescale, &node), &connection).await
     })
 }
 
 /// What there is to do; refuses before anything is done if some of it cannot be.
-async fn prepare(arguments: &Arguments, topology: Topology, connection: &Connection) -> Result<Work> {
-    let mut filter = arguments.filter.of(&arguments.ids);
+async fn prepare(
+    arguments: &Arguments,
+    (topology, since): (Topology, i64),
+    connection: &Connection,
+) -> Result<Work> {
+    let filter = arguments.filter.of(&arguments.ids, &topology);
     let again = arguments.again || filter.states.contains(&dlq::Word::FailedAgain);
-    filter.states.clear();
     let upto = stores::answered(dlq::newest(connection, &topology.name.value).await)?;
     let guarded = topology.actors.iter().any(|actor| matches!(actor.kind, Kind::TimescaleWriter(_)));
-    let choice = Choice { filter: &filter, again, upto, guarded };
-    let groups = stores::answered(dlq::groups(connection, &topology, choice).await)?;
+    let mut work = Work { topology, filter, again, upto, since, guarded, ways: Vec::new() };
+    work.ways = ways(arguments, &work, connection).await?;
+    Ok(work)
+}
+
+/// The ways of what is open at present.
+async fn ways(arguments: &Arguments, work: &Work, connection: &Connection) -> Result<Ways> {
+    let groups = stores::answered(dlq::groups(connection, &work.topology, work.choice()).await)?;
     let mut ways = Vec::new();
     let mut wrong = Vec::new();
     for group in groups {
-        match group.lane(&topology, arguments.to.as_deref()) {
+        match group.lane(&work.topology, arguments.to.as_deref()) {
             Ok(lane) => ways.push((group, lane)),
             Err(why) if group.ready > 0 => {
                 wrong.push(format!("{}: {why}", counted(group.ready as usize, "letter")));
@@ -124,7 +145,7 @@ async fn prepare(arguments: &Arguments, topology: Topology, connection: &Connect
     if !wrong.is_empty() {
         return stores::wrong(format!("nothing was replayed; {}", wrong.join("; ")));
     }
-    Ok(Work { topology, filter, again, upto, guarded, ways })
+    Ok(ways)
 }
 
 /// Why letters that are meant are not taken.
@@ -157,67 +178,100 @@ pub(super) fn total(work: &Work) -> u64 {
     work.ways.iter().map(taken).sum()
 }
 
-async fn replay(work: &Work, connection: &Connection, format: Format) -> Result<Exit> {
+async fn replay(
+    arguments: &Arguments,
+    work: &Work,
+    place: (&Timescale, &Arc<str>),
+    connection: &Connection,
+) -> Result<Exit> {
     let bars = progress::on_stderr();
-    let since = stores::answered(dlq::last_epoch(connection, work.name()).await)?;
     let mut sum = Fates::default();
-    let mut exit = Exit::Ok;
-    let mut ended = None;
-    'ways: for (group, lane) in &work.ways {
-        let mut after = 0;
-        loop {
-            let taking = dlq::take(connection, &work.topology, work.choice(), (group, lane), after).await;
-            let letters = stores::answered(taking)?;
-            let Some(last) = letters.keys().next_back().copied() else { break };
-            let ids: Vec<i64> = letters.keys().copied().collect();
-            let outcome = run_once(work, (group, lane), letters, connection, &*bars).await?;
-            // What was rolled back by a database that went away shows in the marks, whatever the run believed.
-            let fates = stores::answered(dlq::fates(connection, work.name(), &ids, since).await)?;
-            sum.written += fates.written;
-            sum.filtered += fates.filtered;
-            sum.failed += fates.failed;
-            sum.left += fates.left;
-            let stopped = (fates.left > 0).then(|| (Exit::Failed, "it was told to stop".to_owned()));
-            if let Some((code, why)) = outcome.or(stopped) {
-                (exit, ended) = (code, Some(why));
-                break 'ways;
-            }
-            after = last;
+    let mut again;
+    let mut chosen = &work.ways;
+    let ended = loop {
+        let (round, ended) = one_round((work, chosen), place, connection, &*bars).await?;
+        let left_before = if sum == Fates::default() { i64::MAX } else { sum.left };
+        sum.written += round.written;
+        sum.filtered += round.filtered;
+        sum.failed += round.failed;
+        // Those of the last round were taken again in this one.
+        sum.left = round.left;
+        if ended.is_some() || sum.left == 0 {
+            break ended;
         }
-    }
-    let moved = stores::answered(dlq::moved(connection, work.name(), work.upto, since).await)?;
-    print(work, sum, moved, format)?;
-    if let Some(why) = ended {
+        if sum.left >= left_before {
+            break Some((Exit::Failed, "letters stayed half done".to_owned()));
+        }
+        again = ways(arguments, work, connection).await?;
+        chosen = &again;
+    };
+    let moved = stores::answered(dlq::moved(connection, work.name(), work.upto, work.since).await)?;
+    print(work, sum, moved, arguments.format)?;
+    if let Some((exit, why)) = ended {
         say!("ended early: {why}; what is done is marked: run it again, and it goes on from there");
         return Ok(exit);
     }
     Ok(Exit::Ok)
 }
 
-/// Runs `letters` to their end; gives the exit and why, if it ended before.
+/// Runs the letters of every way; what became of them, and why it ended, if that was before the end.
+async fn one_round(
+    (work, ways): (&Work, &Ways),
+    place: (&Timescale, &Arc<str>),
+    connection: &Connection,
+    bars: &dyn Progress,
+) -> Result<(Fates, Option<(Exit, String)>)> {
+    let mut sum = Fates::default();
+    for (group, lane) in ways {
+        let mut after = 0;
+        loop {
+            let taking = dlq::take(connection, &work.topology, work.choice(), (group, lane), after).await;
+            let letters = stores::answered(taking)?;
+            let Some(last) = letters.keys().next_back().copied() else { break };
+            let ids: Vec<i64> = letters.keys().copied().collect();
+            let (ended, half_done) =
+                run_once(work, (group, lane), letters, place, (connection, bars)).await?;
+            // What was rolled back by a database that went away shows in the marks, whatever the run believed.
+            let fates = stores::answered(dlq::fates(connection, work.name(), &ids, work.since).await)?;
+            sum.written += fates.written;
+            sum.filtered += fates.filtered;
+            sum.failed += fates.failed;
+            sum.left += fates.left;
+            let stopped = (fates.left > half_done).then(|| (Exit::Failed, "it was told to stop".to_owned()));
+            if let Some(ended) = ended.or(stopped) {
+                return Ok((sum, Some(ended)));
+            }
+            after = last;
+        }
+    }
+    Ok((sum, None))
+}
+
+/// Runs `letters` to their end; gives the exit and why, if it ended before, and how many it had to leave out.
 async fn run_once(
     work: &Work,
     (group, lane): (&Group, &Lane),
     letters: BTreeMap<i64, Taken>,
-    connection: &Connection,
-    bars: &dyn Progress,
-) -> Result<Option<(Exit, String)>> {
+    (timescale, node): (&Timescale, &Arc<str>),
+    (connection, bars): (&Connection, &dyn Progress),
+) -> Result<(Option<(Exit, String)>, i64)> {
     let ids: Vec<i64> = letters.keys().copied().collect();
     if !lane.topology.actors.iter().any(|actor| actor.kind.is_sink()) {
         stores::answered(dlq::finish(connection, work.name(), &ids, &lane.deciding).await)?;
-        return Ok(None);
+        return Ok((None, 0));
     }
-    let (node, claims, clock): (Arc<str>, _, _) = (host_name().into(), Claims::default(), Clock::system());
-    let Some(database) = &work.topology.connections.timescale else {
-        bail!("invariant: letters were read from the topology's database");
-    };
-    let timescale = Timescale::new(database, work.name(), &node, clock.clone())?;
+    let (claims, clock) = (Claims::default(), Clock::system());
     let count = letters.len() as u64;
-    let place = (timescale, node.clone());
-    let replay = Replay::new(&work.topology, (lane.clone(), &group.source), letters, place, claims.clone());
+    let replay = Replay::new(
+        &work.topology,
+        (lane.clone(), &group.source),
+        (letters, work.since),
+        (timescale.clone(), node.clone()),
+        claims.clone(),
+    );
     let factories = replay.clone();
     let application = RuntimeApplication::builder(replay.topology())
-        .settings(Settings { node, signals: true, ..Settings::default() })
+        .settings(Settings { node: node.clone(), signals: true, ..Settings::default() })
         .catalog(Box::new(move |actor| factories.factory(actor)))
         .offsets(replay.offsets())
         .placement(Placement::CurrentThread)
@@ -225,7 +279,7 @@ async fn run_once(
         .claims(claims)
         .build()?;
     let gave_up = Arc::new(AtomicBool::new(false));
-    let task = format!("letters of {}", group.actor);
+    let task = format!("letters of {}", name_of(&work.topology, &group.actor));
     let outcome = {
         let handle = application.handle();
         let watching = watch(handle, clock, gave_up.clone(), (&task, count, bars));
@@ -238,7 +292,7 @@ async fn run_once(
         }
     };
     bars.finish(&task, &counted(count as usize, "letter"));
-    Ok(early_end(&outcome, gave_up.load(Ordering::Relaxed)))
+    Ok((early_end(&outcome, gave_up.load(Ordering::Relaxed)), replay.half_done()))
 }
 
 fn early_end(outcome: &Outcome, gave_up: bool) -> Option<(Exit, String)> {

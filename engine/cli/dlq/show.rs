@@ -3,7 +3,7 @@
 //! Letters come from the database page by page and are written as they come: there may be more than memory holds.
 
 use super::filter::Filter;
-use super::{WHAT, list};
+use super::{WHAT, list, named};
 use crate::exit::Exit;
 use crate::output::{counted, say, time};
 use crate::{file, stores};
@@ -52,7 +52,7 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Result<Exit> {
     let topology = file::read(&arguments.file)?.accepted()?;
     let name = &topology.name.value;
-    let filter = arguments.filter.of(&arguments.ids);
+    let filter = arguments.filter.of(&arguments.ids, &topology);
     let limit = match (arguments.limit, arguments.format) {
         (Some(limit), _) => limit,
         (None, Format::Text) if arguments.ids.is_empty() => SHOWN,
@@ -66,10 +66,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit> {
         while printer.printed < limit {
             let left = (limit - printer.printed).min(PAGE as usize) as i64;
             let page = Page { after, limit: left };
-            let letters = stores::answered(dlq::payloads(&connection, name, &filter, page).await)?;
+            let mut letters = stores::answered(dlq::payloads(&connection, name, &filter, page).await)?;
             let Some(last) = letters.last() else { break };
             after = last.letter.id;
-            for letter in &letters {
+            for letter in &mut letters {
+                named(&topology, &mut letter.letter);
                 missing.retain(|id| *id != letter.letter.id);
                 printer.print(letter)?;
             }

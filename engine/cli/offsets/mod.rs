@@ -1,5 +1,6 @@
 //! `aqueduct offsets show|reset`: where every sink stands, and moving it.
 
+mod group;
 mod reset;
 mod show;
 

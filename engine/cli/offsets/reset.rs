@@ -1,5 +1,6 @@
 //! `aqueduct offsets reset FILE --to ..`.
 
+use super::group;
 use super::show::{beside_rows, kafka_sources};
 use crate::dlq::filter::time as parsed_time;
 use crate::exit::Exit;
@@ -26,25 +27,25 @@ pub(crate) struct Arguments {
     partition: Vec<i32>,
     /// Only this sink; all of them unless said.
     #[arg(long, value_name = "SINK")]
-    sink: Option<String>,
+    pub(super) sink: Option<String>,
     /// Only this source, where there are several.
     #[arg(long, value_name = "SOURCE")]
     source: Option<String>,
     /// Although a node owns the partition: it is fenced, and reads on from there.
     #[arg(long)]
-    fence: bool,
+    pub(super) fence: bool,
     /// Although rows that are written already are written again.
     #[arg(long)]
-    write_again: bool,
+    pub(super) write_again: bool,
     /// Although records that were never read are passed over; they are counted as skipped.
     #[arg(long)]
-    skip_unread: bool,
+    pub(super) skip_unread: bool,
     /// Forget the offsets of a sink that the file does not have any more, so that another may feed its table.
     #[arg(long, requires = "sink", conflicts_with_all = ["to", "partition", "source"])]
     forget: bool,
     /// Say what would be done; nothing is changed.
     #[arg(long)]
-    dry_run: bool,
+    pub(super) dry_run: bool,
     /// The form of the answer.
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -84,7 +85,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit> {
     let logs = Logs::new(kafka, &topology.name.value)?;
     let targets = targets(arguments, &topology, to, &logs)?;
     if !beside_rows(&topology) {
-        return of_group(arguments, &logs, &targets);
+        return group::reset(arguments, &topology, &logs, targets);
     }
     let members = stores::answered(logs.members())?;
     let order = Order {
@@ -101,14 +102,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit> {
         stores::answered(outcome)
     })?;
     match report {
-        Ok(report) => print(&report, arguments)?,
+        Ok(report) => print(&report, arguments, true)?,
         Err(why) => bail!("nothing was changed: {why}"),
     }
     Ok(Exit::Ok)
 }
 
 /// The sinks that move, each with whether it would write again what it has.
-fn sinks(arguments: &Arguments, topology: &Topology) -> Result<BTreeMap<String, bool>> {
+pub(super) fn sinks(arguments: &Arguments, topology: &Topology) -> Result<BTreeMap<String, bool>> {
     let doubles = |actor: &Actor| match &actor.kind {
         Kind::TimescaleWriter(writer) => writer.unique.is_empty(),
         Kind::KafkaSink(_) => true,
@@ -215,60 +216,8 @@ fn forget(arguments: &Arguments, topology: &Topology) -> Result<Exit> {
     Ok(Exit::Ok)
 }
 
-/// A topology whose offsets are the group's: one for all sinks, and nothing to fence with.
-fn of_group(arguments: &Arguments, logs: &Logs, targets: &[Target]) -> Result<Exit> {
-    if arguments.sink.is_some() || arguments.fence {
-        return stores::wrong(
-            "this topology writes no rows, so its offsets are those of its consumer group: one for all sinks, and no \
-             fence; stop its nodes, and leave out --sink and --fence"
-                .into(),
-        );
-    }
-    let members = stores::answered(logs.members())?;
-    if !members.is_empty() {
-        bail!(
-            "nothing was changed: the consumer group has members ({}): stop them first (one that was killed leaves after its \
-             session of 10 s)",
-            members.join(", ")
-        );
-    }
-    let mut report = Report::default();
-    for target in targets {
-        let before = stores::answered(logs.committed(&target.topic, &[target.partition]))?;
-        let from = before.first().copied().flatten().unwrap_or(target.to);
-        report.moves.push(reset::Move {
-            sink: "(the group)".into(),
-            input: target.input.clone(),
-            topic: target.topic.clone(),
-            partition: target.partition,
-            from,
-            to: target.to,
-            again: (from - target.to).max(0),
-            skipped: (target.to - from).max(0),
-        });
-    }
-    let again: i64 = report.moves.iter().map(|one| one.again).sum();
-    let skipped: i64 = report.moves.iter().map(|one| one.skipped).sum();
-    if again > 0 && !arguments.write_again {
-        bail!("nothing was changed: {again} records would be written again: say --write-again");
-    }
-    if skipped > 0 && !arguments.skip_unread {
-        bail!("nothing was changed: {skipped} records would never be read: say --skip-unread");
-    }
-    if !arguments.dry_run {
-        let topics: std::collections::BTreeSet<&str> =
-            targets.iter().map(|target| target.topic.as_str()).collect();
-        for topic in topics {
-            let of_topic = targets.iter().filter(|target| target.topic == topic);
-            let offsets: Vec<(i32, i64)> = of_topic.map(|target| (target.partition, target.to)).collect();
-            stores::answered(logs.commit(topic, &offsets))?;
-        }
-    }
-    print(&report, arguments)?;
-    Ok(Exit::Ok)
-}
-
-fn print(report: &Report, arguments: &Arguments) -> Result<()> {
+/// `letters`: whether it is known what becomes of the dead letters there.
+pub(super) fn print(report: &Report, arguments: &Arguments, letters: bool) -> Result<()> {
     let mut out = std::io::stdout().lock();
     if arguments.format == Format::Json {
         let mut json = serde_json::to_value(report)?;
@@ -292,10 +241,13 @@ fn print(report: &Report, arguments: &Arguments) -> Result<()> {
     };
     table(&report.moves.iter().map(cells).collect::<Vec<_>>(), &mut out)?;
     let Report { fenced, letters_judged_again, letters_kept, .. } = report;
-    writeln!(
-        out,
-        "dead letters there: {letters_judged_again} go with the next claim, for their records are judged again; {letters_kept} stay"
-    )?;
+    if letters {
+        writeln!(
+            out,
+            "dead letters there: {letters_judged_again} go with the next claim, for their records are judged again; \
+             {letters_kept} stay"
+        )?;
+    }
     if !fenced.is_empty() {
         writeln!(out, "fenced: {}", fenced.join(", "))?;
     }

@@ -2,6 +2,7 @@
 //!
 //! What one server does not tell, the other's answer is printed without: the exit says that something was away.
 
+use super::group::GROUP;
 use crate::exit::{self, Exit};
 use crate::output::{Format, say, second, table, time};
 use crate::{file, stores};
@@ -9,7 +10,7 @@ use anyhow::Result;
 use aqueduct_actors::kafka::logs::Logs;
 use aqueduct_actors::timescale::offsets::{Stand, stands};
 use aqueduct_engine::{Clock, LogRange};
-use aqueduct_topology::model::{Actor, Kind, Start, Topology};
+use aqueduct_topology::model::{Actor, GroupProtocol, Kind, Start, Topology};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -114,10 +115,12 @@ fn of_group(topology: &Topology, logs: &Ranges) -> Result<Vec<Line>> {
         let partitions: Vec<i32> =
             logs.keys().filter(|(known, _)| known == topic).map(|(_, partition)| *partition).collect();
         let committed = stores::answered(asked.committed(topic, &partitions))?;
+        let told = !matches!(&source.kind, Kind::KafkaSource(source) if source.group_protocol == GroupProtocol::Consumer);
+        let note = if told { "" } else { "a group of this protocol does not tell its members" };
         for (partition, committed) in partitions.into_iter().zip(committed) {
             let Some(next_offset) = committed else { continue };
             let stand = Stand {
-                sink: "(the group)".into(),
+                sink: GROUP.into(),
                 input: source.id.value.clone(),
                 topic: topic.to_owned(),
                 partition,
@@ -131,7 +134,7 @@ fn of_group(topology: &Topology, logs: &Ranges) -> Result<Vec<Line>> {
                 updated_us: 0,
             };
             let log = logs.get(&(topic.to_owned(), partition)).copied();
-            lines.push(Line { stand, log, note: "" });
+            lines.push(Line { stand, log, note });
         }
     }
     Ok(lines)

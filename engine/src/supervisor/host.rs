@@ -160,9 +160,9 @@ impl Blueprint {
                 Crash::Probation => ended = Ended::Probation,
                 Crash::Condemned { batch, offset, message } => {
                     ended = Ended::Probation;
-                    let (name, why) = (&self.identity.name, (Class::Bug, "crash".into()));
+                    let (actor, why) = (&self.identity.id, (Class::Bug, "crash".into()));
                     let letter =
-                        Letter::for_record(name, &batch, (offset, 0), why, message).of(Extent::Record);
+                        Letter::for_record(actor, &batch, (offset, 0), why, message).of(Extent::Record);
                     self.record.condemned().push(letter);
                 }
             }

@@ -275,7 +275,7 @@ mod tests {
                     for index in 0..lease.raw.len() {
                         match lease.raw.value(index) {
                             Some(b"bad") => letters.push(Letter::for_record(
-                                &cx.identity.name,
+                                &cx.identity.id,
                                 &lease,
                                 (lease.raw.offsets.value(index), 0),
                                 (Class::Data, "bad".into()),

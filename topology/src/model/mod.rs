@@ -47,6 +47,11 @@ impl Topology {
         self.actors.iter().find(|actor| actor.name.value == name)
     }
 
+    /// The actor whose identity is `id`.
+    pub fn identified(&self, id: &str) -> Option<&Actor> {
+        self.actors.iter().find(|actor| actor.id.value == id)
+    }
+
     /// The actors that read from `name`.
     pub fn readers<'a, 'n>(&'a self, name: &'n str) -> impl Iterator<Item = &'a Actor> + use<'a, 'n> {
         self.actors.iter().filter(move |actor| actor.from.iter().any(|from| from.value == name))

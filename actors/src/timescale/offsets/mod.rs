@@ -52,6 +52,13 @@ impl TimescaleOffsets {
         Self { timescale, topology: self.topology.clone(), node: self.node.clone(), sinks, owners }
     }
 
+    /// The same store, as if this process had claimed `key` under `epoch` before: its next claim is a newer one.
+    pub(crate) fn above(self, key: &PartitionKey, epoch: i64) -> Self {
+        let claimed = (epoch, Owner::random());
+        self.owners.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), claimed);
+        self
+    }
+
     async fn claim_all(&self, requests: &[ClaimRequest]) -> Result<Vec<Claim>, Error> {
         let connection = self.timescale.checkout().await?;
         match self.claim_once(&connection, requests).await {

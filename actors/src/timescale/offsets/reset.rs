@@ -1,7 +1,9 @@
 //! Moving what is stored: an operator's decision, in one transaction, under a newer epoch.
 //!
-//! Invariant: whoever owned the partition owns it no more: its next write hits no row, and it claims anew from what
-//! stands there. Deliberately absent: deleting letters. The next claim forgets those of records that it will judge again.
+//! Invariants: whoever owned the partition owns it no more: its next write hits no row, and it claims anew from what
+//! stands there. None happens while a replay of the topology's dead letters is at work, which holds the same advisory lock:
+//! it took letters because no claim would judge their records again. Deliberately absent: deleting letters. The next claim
+//! forgets those of records that it will judge again.
 
 use super::{BEGIN_CLAIM, LOCK_TOPOLOGY, Stand, execute, stands};
 use crate::timescale::Connection;
@@ -97,6 +99,11 @@ async fn within(
     topology: &str,
     order: &Order,
 ) -> Result<Result<Report, String>, Error> {
+    if !connection.row("exclude replays", EXCLUDE_REPLAYS, &[&topology]).await?.get::<_, bool>(0) {
+        return Ok(Err(
+            "dead letters of the topology are being replayed: wait until that has ended, or end it".into(),
+        ));
+    }
     connection.rows("serialize claims", LOCK_TOPOLOGY, &[&topology]).await?;
     connection.rows("lock the offsets", LOCK, &[&topology]).await?;
     let stored = stands(connection, topology).await?;
@@ -228,6 +235,10 @@ pub async fn forget(connection: &Connection, topology: &str, sink: &str) -> Resu
     const FORGET: &str = "DELETE FROM aqueduct.offsets WHERE topology = $1 AND sink = $2";
     connection.hits("forget a sink's offsets", FORGET, &[&topology, &sink]).await
 }
+
+/// Until the transaction ends; shared with retention, which is at work for a moment now and then.
+const EXCLUDE_REPLAYS: &str = "\
+    SELECT pg_catalog.pg_try_advisory_xact_lock_shared(pg_catalog.hashtextextended('aqueduct replay ' || $1::text, 0))";
 
 /// Ordered as every other transaction locks them.
 const LOCK: &str = "\

@@ -2,8 +2,7 @@
 
 use crate::timescale::offsets::{ClaimRow, plan_claim};
 use crate::timescale::{Advance, Stored};
-use crate::timescale_writer::rows::Rows;
-use crate::timescale_writer::store::{Failure, First, Rejections, Step, Store, Target, Transact};
+use crate::timescale_writer::store::{Copying, Failure, First, Rejections, Step, Store, Target, Transact};
 use crate::timescale_writer::table::Plan;
 use aqueduct_engine::{
     Claim, ClaimRequest, Class, Error, Letter, LogRange, Owner, PartitionKey, SinkIdentity,
@@ -148,9 +147,7 @@ impl Transact for Session {
 
     fn copy<'a>(
         &'a self,
-        _: &'a Target,
-        rows: &'a Rows<'a>,
-        range: Range<usize>,
+        Copying { rows, range, .. }: Copying<'a>,
         _: First,
     ) -> LocalBoxFuture<'a, Result<(), Failure>> {
         let row = |index| {
