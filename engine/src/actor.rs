@@ -120,8 +120,8 @@ impl Context {
         if self.decides {
             self.leave_decided(&mut letters);
         }
-        let fates: Vec<_> =
-            letters.iter().map(|letter| (letter.key.clone(), letter.epoch, letter.offset)).collect();
+        let fate = |letter: &Letter| (letter.key.clone(), letter.epoch, letter.offset, letter.actor.clone());
+        let fates: Vec<_> = letters.iter().map(fate).collect();
         for letter in &letters {
             self.status.count_dead_letter(&letter.reason);
         }
@@ -130,8 +130,8 @@ impl Context {
             let _held_up = self.status.blocked();
             self.letters.store(letters).await;
         }
-        for (key, epoch, offset) in fates.into_iter().filter(|_| self.decides) {
-            self.ledger.dead_lettered(&key, epoch, offset);
+        for (key, epoch, offset, actor) in fates.into_iter().filter(|_| self.decides) {
+            self.ledger.dead_lettered(&key, epoch, offset, &actor);
         }
     }
 
@@ -145,6 +145,18 @@ impl Context {
             });
         }
         letters.retain(|letter| letter.offset >= decided_before[&(letter.key.clone(), letter.epoch)]);
+    }
+
+    /// For a source that has just learned what it may read: lets go of what a life before this one had claimed and is not
+    /// `ours` any more. Nobody else would: that life was not told, and whoever has the partition now knows another process.
+    /// What was not decided of it is read again there.
+    pub fn disown(&self, source: &str, ours: impl Fn(i32) -> bool) {
+        for claim in self.claims.all() {
+            if *claim.key.source == *source && !ours(claim.key.partition) {
+                self.claims.release(&claim.key, claim.epoch);
+                self.ledger.release(&claim.key, claim.epoch);
+            }
+        }
     }
 
     /// How `ended` is to be taken: an error of an actor that is being stopped is the stop, unless it is a fault of its own

@@ -115,7 +115,34 @@ pub struct LetterRequest {
     /// What to store.
     pub letters: Vec<Letter>,
     /// Answered only when durable (or already there, or judged under a claim no longer ours).
-    pub stored: oneshot::Sender<()>,
+    pub stored: Answer,
+}
+
+/// What whoever asked waits for. Dropped unanswered, it is asked again.
+#[derive(Debug)]
+pub struct Answer {
+    answer: Option<oneshot::Sender<()>>,
+    /// Those not answered yet, this one among them.
+    open: Arc<AtomicUsize>,
+}
+
+impl Answer {
+    fn new(open: &Arc<AtomicUsize>) -> (Self, oneshot::Receiver<()>) {
+        let (answer, asked) = oneshot::channel();
+        open.fetch_add(1, Relaxed);
+        (Self { answer: Some(answer), open: open.clone() }, asked)
+    }
+
+    /// The letters are durable. Whoever asked may have been stopped meanwhile.
+    pub fn give(mut self) {
+        let _ = self.answer.take().map(|answer| answer.send(()));
+    }
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        self.open.fetch_sub(1, Relaxed);
+    }
 }
 
 /// The way to the `dead_letter` actor. It belongs to the runtime, so it survives that actor's restarts.
@@ -123,14 +150,14 @@ pub struct LetterRequest {
 pub struct DeadLetterPort {
     sender: mpsc::Sender<LetterRequest>,
     receiver: Arc<Mutex<mpsc::Receiver<LetterRequest>>>,
-    /// Those who wait for an answer.
-    waiting: Arc<AtomicUsize>,
+    /// Requests without an answer. Not those who wait for one: who hangs waits for ever.
+    open: Arc<AtomicUsize>,
 }
 
 impl Default for DeadLetterPort {
     fn default() -> Self {
         let (sender, receiver) = mpsc::channel(crate::limits::LETTER_REQUESTS_MAX);
-        Self { sender, receiver: Arc::new(Mutex::new(receiver)), waiting: Arc::default() }
+        Self { sender, receiver: Arc::new(Mutex::new(receiver)), open: Arc::default() }
     }
 }
 
@@ -140,9 +167,8 @@ impl DeadLetterPort {
         if letters.is_empty() {
             return;
         }
-        let _waits = Waits::new(&self.waiting);
         loop {
-            let (stored, answer) = oneshot::channel();
+            let (stored, answer) = Answer::new(&self.open);
             let request = LetterRequest { letters: letters.clone(), stored };
             self.sender.send(request).await.expect("invariant: the port owns its receiver");
             if answer.await.is_ok() {
@@ -151,9 +177,9 @@ impl DeadLetterPort {
         }
     }
 
-    /// How many wait for an answer.
+    /// How many requests wait for an answer.
     pub(crate) fn waiting(&self) -> usize {
-        self.waiting.load(Relaxed)
+        self.open.load(Relaxed)
     }
 
     /// For the `dead_letter` actor: the next request. One receiver at a time.
@@ -164,21 +190,5 @@ impl DeadLetterPort {
     /// For the `dead_letter` actor: a further request that already waits.
     pub fn try_next(&self) -> Option<LetterRequest> {
         self.receiver.try_lock().ok()?.try_recv().ok()
-    }
-}
-
-/// Somebody waits for an answer, until this is dropped.
-struct Waits<'a>(&'a AtomicUsize);
-
-impl<'a> Waits<'a> {
-    fn new(waiting: &'a AtomicUsize) -> Self {
-        waiting.fetch_add(1, Relaxed);
-        Self(waiting)
-    }
-}
-
-impl Drop for Waits<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Relaxed);
     }
 }

@@ -38,7 +38,7 @@ pub use claim::{Claim, ClaimRequest, Claims, LogRange, Loss, OffsetStore, Owner,
 pub use class::{Class, Error};
 pub use clock::Clock;
 pub use ledger::{Ledger, SinkIndex, SinkSpec};
-pub use letter::{DeadLetterPort, Extent, Letter, LetterRequest};
+pub use letter::{Answer, DeadLetterPort, Extent, Letter, LetterRequest};
 pub use lifecycle::reload::{Next, ReloadAnswer, ReloadError, ReloadRequest};
 pub use lifecycle::{ManifestEntry, Outcome};
 pub use link::Lease;

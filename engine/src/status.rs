@@ -9,7 +9,7 @@ use crate::clock::{Clock, Instant};
 use crate::telemetry::LagBoard;
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -150,7 +150,9 @@ struct Shared {
     drain: watch::Sender<bool>,
     progress: AtomicU64,
     progressed_ms: AtomicU64,
-    caught_up: AtomicBool,
+    /// When the source last said that it is.
+    caught_up: Mutex<Option<Instant>>,
+    beats: AtomicU64,
     blocked_us: AtomicU64,
     blocked: AtomicU64,
     dead_letters: Mutex<BTreeMap<String, u64>>,
@@ -185,7 +187,8 @@ impl Status {
             drain: watch::Sender::new(false),
             progress: AtomicU64::new(0),
             progressed_ms: AtomicU64::new(0),
-            caught_up: AtomicBool::new(false),
+            caught_up: Mutex::default(),
+            beats: AtomicU64::new(0),
             blocked_us: AtomicU64::new(0),
             blocked: AtomicU64::new(0),
             dead_letters: Mutex::new(BTreeMap::new()),
@@ -198,7 +201,8 @@ impl Status {
     /// The handle of the next start: fresh signals; handles of earlier starts lose their say.
     pub fn next_start(&self) -> Self {
         let generation = self.shared.generation.fetch_add(1, Ordering::AcqRel) + 1;
-        self.shared.caught_up.store(false, Ordering::Release);
+        *self.shared.caught_up.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.shared.beats.store(0, Ordering::Relaxed);
         self.progress_now();
         Self { shared: self.shared.clone(), signals: Signals::new(generation) }
     }
@@ -327,16 +331,42 @@ impl Status {
         self.shared.dead_letters.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// A source says whether every partition it has was read to its end since it was claimed.
+    /// A source says whether every partition it has was read to its end since it was claimed. It says so again whenever
+    /// it has looked: what it said once may have ceased to be true since, and one that hangs does not take it back.
     pub fn caught_up(&self, caught_up: bool) {
-        if self.signals.generation == self.shared.generation.load(Ordering::Acquire) {
-            self.shared.caught_up.store(caught_up, Ordering::Release);
+        if self.is_current() {
+            let said = caught_up.then(|| self.shared.clock.now());
+            *self.shared.caught_up.lock().unwrap_or_else(PoisonError::into_inner) = said;
         }
     }
 
     /// What the source last said.
     pub fn is_caught_up(&self) -> bool {
-        self.shared.caught_up.load(Ordering::Acquire)
+        self.caught_up_at().is_some()
+    }
+
+    /// When it last said that it is caught up, unless it took it back since.
+    pub(crate) fn caught_up_at(&self) -> Option<Instant> {
+        *self.shared.caught_up.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// It is there, and looks after what it has to though nothing waits on a link into it: a source its log, a sink its
+    /// connection. One that hangs then is known by its silence alone; so who has said this must go on saying it, every few
+    /// seconds, or is taken to be stalled.
+    pub fn beat(&self) {
+        if self.is_current() {
+            self.shared.beats.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// How often this start said so.
+    pub(crate) fn beats(&self) -> u64 {
+        self.shared.beats.load(Ordering::Relaxed)
+    }
+
+    /// Whether this is a handle of the newest start.
+    fn is_current(&self) -> bool {
+        self.signals.generation == self.shared.generation.load(Ordering::Acquire)
     }
 
     /// How far behind a source is, per partition.

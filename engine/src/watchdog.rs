@@ -3,7 +3,8 @@
 //! Three checks stay apart. *Exited* is the host's to tell. *Alive* is whether its arbiter answers ([`crate::placement`]).
 //! *Progressed* is judged here: stalled = has input waiting, is not held up by a full output, waits for nothing and
 //! nobody, and nothing was settled. A source is judged by each of its partitions: that the others flow is no excuse for
-//! the one that does not. Idle is not stalled.
+//! the one that does not. Idle is not stalled; but whoever looks after something while nothing waits for it, such as a
+//! source its log or a sink its connection, says so again and again, and is stalled when it falls silent.
 //!
 //! A stall is told early, for readiness, and remedied late: after a whole period the actor's connections are discarded;
 //! if another passes, it is restarted, it alone.
@@ -40,6 +41,8 @@ pub(crate) struct Observation {
     pub(crate) progress: u64,
     /// What waits for it.
     pub(crate) input: Input,
+    /// How often it said that it is there; none where that is not asked of it.
+    pub(crate) beats: Option<u64>,
     /// A full output holds it up.
     pub(crate) blocked: bool,
     /// Running or draining: not waiting, fenced, stopped, finished or between two starts.
@@ -69,6 +72,8 @@ pub(crate) struct Stall {
 #[derive(Clone, Debug, Default)]
 struct Watched {
     progress: u64,
+    /// What it had said and done, and since when it has said and done nothing more.
+    silent: Option<(u64, Duration)>,
     /// Since when it has had reason to progress and has not.
     since: Option<Duration>,
     /// Where each partition of a source stands, and since when.
@@ -81,19 +86,36 @@ impl Watched {
     /// Since when what waits has waited, and what that is.
     fn waits(&mut self, now: Duration, seen: &Observation) -> Option<(Duration, String)> {
         if seen.blocked || !seen.at_work || planted(Bug::SeesNoStall) {
-            (self.since, self.standing) = (None, BTreeMap::new());
+            (self.since, self.standing, self.silent) = (None, BTreeMap::new(), None);
             return None;
         }
-        match &seen.input {
-            Input::Batches(0) => self.since = None,
-            Input::Batches(_) if seen.progress != self.progress => self.since = None,
+        let input = match &seen.input {
+            Input::Batches(batches) if *batches == 0 || seen.progress != self.progress => {
+                self.since = None;
+                None
+            }
             Input::Batches(batches) => {
                 let since = *self.since.get_or_insert(now);
-                return Some((since, format!("{batches} batches wait on its links and none is settled")));
+                Some((since, format!("{batches} batches wait on its links and none is settled")))
             }
-            Input::Unread(unread) => return self.longest_standing(now, unread),
+            Input::Unread(unread) => self.longest_standing(now, unread),
+        };
+        let silent = self.silent(now, seen);
+        input.into_iter().chain(silent).min_by_key(|(since, _)| *since)
+    }
+
+    /// Since when one that says again and again that it is there has said nothing, and done nothing either.
+    fn silent(&mut self, now: Duration, seen: &Observation) -> Option<(Duration, String)> {
+        let said = seen.beats?.wrapping_add(seen.progress);
+        match self.silent {
+            Some((known, since)) if known == said => {
+                Some((since, "nothing is heard of it, though it should look after what it has".to_owned()))
+            }
+            _ => {
+                self.silent = Some((said, now));
+                None
+            }
         }
-        None
     }
 
     fn longest_standing(&mut self, now: Duration, unread: &[Unread]) -> Option<(Duration, String)> {
@@ -166,7 +188,7 @@ mod tests {
     use super::*;
 
     const STALLED: Observation =
-        Observation { progress: 7, input: Input::Batches(2), blocked: false, at_work: true };
+        Observation { progress: 7, input: Input::Batches(2), beats: None, blocked: false, at_work: true };
 
     /// What is done when `seen(second)` is seen each second, with a patience of three.
     fn remedies(seconds: u64, seen: impl Fn(u64) -> Observation) -> Vec<(u64, Remedy)> {
@@ -214,6 +236,30 @@ mod tests {
     fn progress_after_the_first_remedy_forgives() {
         let done = remedies(12, |second| Observation { progress: if second < 5 { 7 } else { 8 }, ..STALLED });
         assert_eq!(done, [(4, Remedy::Discard), (9, Remedy::Discard)]);
+    }
+
+    #[test]
+    fn who_falls_silent_is_helped_though_nothing_waits_for_it() {
+        let silent_from = |from: u64| {
+            move |second: u64| Observation {
+                input: Input::Unread(Vec::new()),
+                beats: Some(40 + 5 * second.min(from)),
+                ..STALLED
+            }
+        };
+        assert_eq!(
+            remedies(14, silent_from(4)),
+            [(7, Remedy::Discard), (10, Remedy::Restart), (13, Remedy::Discard)]
+        );
+        assert_eq!(remedies(20, silent_from(20)), []);
+        let idle_sink = |second| Observation { input: Input::Batches(0), ..silent_from(4)(second) };
+        assert_eq!(remedies(8, idle_sink), [(7, Remedy::Discard)]);
+        let at_work = |second| Observation { progress: second, ..silent_from(0)(second) };
+        assert_eq!(remedies(20, at_work), [], "it does something");
+        let unasked = |second| Observation { beats: None, ..silent_from(0)(second) };
+        assert_eq!(remedies(20, unasked), [], "some never say anything");
+        let held_up = |second| Observation { blocked: true, ..silent_from(0)(second) };
+        assert_eq!(remedies(20, held_up), []);
     }
 
     #[test]

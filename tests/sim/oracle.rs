@@ -2,11 +2,13 @@
 
 use super::schedule::CRASHES_MAX;
 use super::stage::Seen;
-use super::workload::{Fate, Sent, Workload};
+use super::workload::{BEGINS_MS, Fate, Sent, Workload};
 use aqueduct_actors::stand_in::{Content, Hash, Row, StandIns};
 use aqueduct_engine::application::Handle;
 use aqueduct_engine::limits::DELIVERIES_MAX;
+use aqueduct_engine::registry::LinkView;
 use aqueduct_engine::{Letter, invariants};
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The panics that a run itself asks for.
@@ -14,6 +16,9 @@ const ASKED_FOR: &str = "the test asked for a panic";
 
 /// Pieces into which a batch of one run may be cut to find who kills its receiver.
 const PIECES_MAX: usize = 12;
+
+/// Events that are kept of a run.
+const EVENTS_MAX: usize = 2000;
 
 /// What is asked of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,13 +65,15 @@ pub struct Watch {
     pieces: usize,
     /// Processes started.
     pub starts: usize,
+    /// What the processes told of themselves first, for people.
+    pub events: Vec<String>,
     violations: Vec<Violation>,
 }
 
 impl Watch {
     pub fn new(workload: &Workload) -> Self {
         let pieces = if workload.deadly().is_empty() { 0 } else { PIECES_MAX };
-        Self { link: workload.link, pieces, starts: 0, violations: Vec::new() }
+        Self { link: workload.link, pieces, starts: 0, events: Vec::new(), violations: Vec::new() }
     }
 
     fn note(&mut self, check: Check, detail: String) {
@@ -98,9 +105,17 @@ impl Watch {
         }
     }
 
-    pub fn process_ended(&mut self, handle: &Handle) {
+    /// What a process told of itself since it was last heard, and what it counts.
+    pub fn listen(&mut self, handle: &Handle, heard: &Cell<u64>) {
         self.sums(handle);
-        for event in handle.registry().events().after(0) {
+        let node = handle.registry().node();
+        for event in handle.registry().events().after(heard.get()) {
+            heard.set(event.id);
+            let at = (event.at_us - BEGINS_MS * 1000) as f64 / 1e6;
+            if self.events.len() < EVENTS_MAX {
+                self.events
+                    .push(format!("{at:>10.3}s {node}: {} {}: {}", event.subject, event.what, event.detail));
+            }
             let unasked = event.detail.contains("panicked at") && !event.detail.contains(ASKED_FOR);
             if unasked || event.what == "gave_up" {
                 self.note(Check::Law, format!("{} {}: {}", event.subject, event.what, event.detail));
@@ -110,10 +125,14 @@ impl Watch {
 
     pub fn undecided(&mut self, handle: &Handle, around: &StandIns) {
         let registry = handle.registry();
+        let holds = |link: &LinkView| link.batches > 0;
+        let actors = registry.actors().into_iter().filter(|actor| actor.inputs.iter().any(holds));
+        let held: Vec<String> = actors.map(|actor| format!("{} {:?}", actor.name, actor.inputs)).collect();
         let detail = format!(
-            "not ready: {:?}; {:?}; stored {:?}; sent {:?}",
+            "not ready: {:?}; {:?}; on links: {held:?}; settled {:?}; stored {:?}; sent {:?}",
             registry.not_ready(),
             registry.ledger().totals(),
+            registry.ledger().positions(),
             around.positions(),
             around.lengths(),
         );
@@ -208,8 +227,9 @@ impl Judge<'_> {
             // Whoever stands beside a culprit may be condemned, though somebody else has rejected it before.
             concerning.retain(|(_, reason)| *reason != "crash");
         }
-        if sent.fate == Fate::Deadly("trades") && self.workload.copy && rows == 1 {
-            // One table was past it with its letter when another process, which was spared, gave it to the other.
+        let decide_apart = self.workload.copy || self.workload.cache_required;
+        if sent.fate == Fate::Deadly("trades") && decide_apart && rows == 1 {
+            // One sink was past it with its letter when another process, which was spared, gave it to the other.
             concerning.retain(|(_, reason)| *reason != "crash");
         }
         let reasons: BTreeSet<(&str, &str)> = concerning.iter().copied().collect();

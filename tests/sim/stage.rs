@@ -10,7 +10,7 @@ use aqueduct_actors::stand_in::{Backup, Chance, Handover, Mishaps, StandIns};
 use aqueduct_engine::application::{Handle, Settings};
 use aqueduct_engine::task::{self, Task};
 use aqueduct_engine::{Claims, Clock, Outcome};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
@@ -40,6 +40,8 @@ pub struct Seen {
     pub outcomes: Vec<Option<Outcome>>,
     /// What was done, and what struck, in order: alike for runs that are alike.
     pub trace: Vec<String>,
+    /// What the processes told of themselves.
+    pub events: Vec<String>,
 }
 
 /// A process of a node.
@@ -47,6 +49,8 @@ struct Process {
     around: StandIns,
     handle: Handle,
     outcome: Rc<RefCell<Option<Outcome>>>,
+    /// The last of its events that was heard.
+    heard: Cell<u64>,
     _task: Task,
 }
 
@@ -135,11 +139,12 @@ pub fn play(workload: &Workload, schedule: &Schedule, seed: u64) -> Seen {
         let decided = stage.settle().await;
         let mut outcomes = stage.end(schedule.end).await;
         outcomes.append(&mut stage.rolled);
-        let Stage { around, watch, mut trace, .. } = stage;
+        let Stage { around, mut watch, mut trace, .. } = stage;
+        let events = std::mem::take(&mut watch.events);
         trace.extend(mishaps.struck());
         trace.push(format!("{:?} questions; {:?}", mishaps.asked(), around.positions()));
         let calm = schedule.acts.is_empty() && schedule.mishaps_per_mille == 0;
-        Seen { around, watch, decided, calm, outcomes, trace }
+        Seen { around, watch, decided, calm, outcomes, trace, events }
     })
 }
 
@@ -163,7 +168,7 @@ impl Stage<'_> {
             *ended.borrow_mut() = Some(outcome);
         };
         let task = task::spawn("process", run);
-        self.processes[node] = Some(Process { around, handle, outcome, _task: task });
+        self.processes[node] = Some(Process { around, handle, outcome, heard: Cell::new(0), _task: task });
     }
 
     /// Sends what is sent, and does what is done, until nothing more is.
@@ -229,7 +234,7 @@ impl Stage<'_> {
     /// What a process holds is dropped where it stands.
     async fn kill(&mut self, node: usize, down: Duration) {
         if let Some(process) = self.processes[node].take() {
-            self.watch.process_ended(&process.handle);
+            self.watch.listen(&process.handle, &process.heard);
             process.handle.abort().await;
             self.starts.push((self.clock.now() + down, node));
         }
@@ -243,7 +248,7 @@ impl Stage<'_> {
             if self.gentle {
                 self.rolled.push(outcome);
             }
-            self.watch.process_ended(&process.handle);
+            self.watch.listen(&process.handle, &process.heard);
             process.handle.abort().await;
             self.starts.push((self.clock.now(), node));
         }
@@ -263,6 +268,7 @@ impl Stage<'_> {
         let now = self.clock.now();
         for process in self.processes.iter().flatten() {
             self.watch.look(&process.handle);
+            self.watch.listen(&process.handle, &process.heard);
         }
         let due = |at: &tokio::time::Instant| *at <= now;
         for (_, actor) in self.heals.extract_if(.., |(at, _)| due(at)).collect::<Vec<_>>() {
@@ -323,7 +329,7 @@ impl Stage<'_> {
                 End::DrainWhenIdle => process.handle.drain_when_idle(IDLE_FOR).await,
             }
             outcomes.push(self.ended(&process).await);
-            self.watch.process_ended(&process.handle);
+            self.watch.listen(&process.handle, &process.heard);
             process.handle.abort().await;
             // The partitions of one that has left go to one that is there.
             self.around.hand_over("ticks", None, 0, Handover::Sudden);

@@ -47,6 +47,14 @@ pub struct Sent {
 }
 
 impl Sent {
+    /// Sent so many milliseconds after the beginning, of an event so many seconds before.
+    pub fn new(id: i64, partition: u32, at_ms: u64, fate: Fate, late_s: i64, who: &'static str) -> Self {
+        let time_ms = BEGINS_MS + at_ms as i64 - late_s * 1000;
+        let time_ms = if fate == Fate::Rejected("trades", "event_time") { time_ms + 20_000 } else { time_ms };
+        let at = Duration::from_millis(at_ms);
+        Self { id, partition, at, fate, time_ms, who, value: value(id, time_ms, fate) }
+    }
+
     pub fn message(&self) -> Message {
         Message {
             key: Some(self.who.as_bytes().to_vec()),
@@ -74,6 +82,8 @@ pub struct Workload {
     pub records: Vec<Sent>,
     /// Whether a second writer is there, and a required one.
     pub copy: bool,
+    /// Whether the cache is a required one.
+    pub cache_required: bool,
     /// The most batches on a link, and bytes.
     pub link: (usize, usize),
     /// What the table of `history` is like.
@@ -83,35 +93,31 @@ pub struct Workload {
 impl Workload {
     pub fn of(rng: &mut fastrand::Rng) -> Self {
         let partitions = rng.u32(1..=4);
-        let copy = rng.u8(..3) == 0;
-        let cache_required = rng.u8(..3) == 0;
-        let link = (rng.usize(2..=8), LINK_BYTES[rng.usize(..LINK_BYTES.len())]);
-        let text = topology(rng, copy, cache_required, link);
+        let shape = Shape::of(rng);
+        let records = records(rng, partitions);
+        Self::with(&shape, partitions, records)
+    }
+
+    /// Those records through a topology of that shape.
+    pub fn with(shape: &Shape, partitions: u32, records: Vec<Sent>) -> Self {
+        let text = shape.topology();
         let (loaded, diagnostics) = load_unconnected(&Source::new("sim.yaml", text.as_str()), &|_| None);
         let (topology, _) = loaded.unwrap_or_else(|| panic!("{diagnostics:?}\n{text}"));
         let declared = Declared {
             check: vec![("not_unlucky".into(), format!("price != {UNLUCKY}"))],
             ..Declared::default()
         };
-        let records = records(rng, partitions);
-        let topology = Arc::new(topology);
-        Self { topology, text, partitions, records, copy, link, declared }
+        let Shape { copy, cache_required, link, .. } = *shape;
+        let (topology, copy) = (Arc::new(topology), copy.is_some());
+        Self { topology, text, partitions, records, copy, cache_required, link, declared }
     }
 
     /// Sends one more record to every partition, when all others are sent.
     pub fn trail(&mut self, at: Duration) {
         for partition in 0..self.partitions {
-            let (id, fate, who) = (self.records.len() as i64 + 1, Fate::Written, NAMES[0]);
-            let time_ms = BEGINS_MS + at.as_millis() as i64;
-            self.records.push(Sent {
-                id,
-                partition,
-                at,
-                fate,
-                time_ms,
-                who,
-                value: value(id, time_ms, fate),
-            });
+            let id = self.records.len() as i64 + 1;
+            let at_ms = at.as_millis() as u64;
+            self.records.push(Sent::new(id, partition, at_ms, Fate::Written, 0, NAMES[0]));
         }
     }
 
@@ -133,15 +139,42 @@ impl Workload {
     }
 }
 
-fn topology(rng: &mut fastrand::Rng, copy: bool, cache_required: bool, link: (usize, usize)) -> String {
-    let strategy = ["one_for_one", "one_for_all", "rest_for_one"][rng.usize(..3)];
-    let clones = rng.u8(1..=2);
-    let flush =
-        |rng: &mut fastrand::Rng| format!("{{ rows: {}, interval: {}ms }}", rng.u8(1..=6), rng.u8(1..=40));
-    let link = format!("link: {{ batches: {}, bytes: {} }}", link.0, link.1);
-    let policy = if cache_required { "required" } else { "best_effort" };
-    let mut text = format!(
-        r#"
+/// What a topology is like.
+#[derive(Clone, Copy, Debug)]
+pub struct Shape {
+    /// Of its supervisor.
+    pub strategy: &'static str,
+    /// Clones of the normalizer.
+    pub clones: u8,
+    /// When `history` flushes: rows, milliseconds.
+    pub history: (u8, u8),
+    /// When a second writer does, if there is one.
+    pub copy: Option<(u8, u8)>,
+    pub cache_required: bool,
+    /// The most batches on a link, and bytes.
+    pub link: (usize, usize),
+}
+
+impl Shape {
+    fn of(rng: &mut fastrand::Rng) -> Self {
+        let copy = rng.u8(..3) == 0;
+        let cache_required = rng.u8(..3) == 0;
+        let link = (rng.usize(2..=8), LINK_BYTES[rng.usize(..LINK_BYTES.len())]);
+        let strategy = ["one_for_one", "one_for_all", "rest_for_one"][rng.usize(..3)];
+        let clones = rng.u8(1..=2);
+        let mut flush = || (rng.u8(1..=6), rng.u8(1..=40));
+        let history = flush();
+        let copy = copy.then(flush);
+        Self { strategy, clones, history, copy, cache_required, link }
+    }
+
+    fn topology(&self) -> String {
+        let Self { strategy, clones, history, copy, cache_required, link } = self;
+        let flush = |(rows, interval): &(u8, u8)| format!("{{ rows: {rows}, interval: {interval}ms }}");
+        let link = format!("link: {{ batches: {}, bytes: {} }}", link.0, link.1);
+        let policy = if *cache_required { "required" } else { "best_effort" };
+        let mut text = format!(
+            r#"
 topology: sim
 supervisors:
   root: {{ strategy: {strategy}, intensity: 1000, period: 1s, backoff: {{ initial: 10ms, max: 500ms }}, children: [ticks, trades, history, {last}last] }}
@@ -163,17 +196,18 @@ actors:
   history: {{ kind: timescale_writer, from: trades, table: market.trades, {link}, flush: {history} }}
   last: {{ kind: redis_cache, from: trades, key: "last:{{who}}", value: [id, price], order_by: ts, policy: {policy}, {link} }}
 "#,
-        last = if copy { "copy, " } else { "" },
-        history = flush(rng),
-    );
-    if copy {
-        let flush = flush(rng);
-        let _ = writeln!(
-            text,
-            "  copy: {{ kind: timescale_writer, from: trades, table: market.copy, {link}, flush: {flush} }}"
+            last = if copy.is_some() { "copy, " } else { "" },
+            history = flush(history),
         );
+        if let Some(copy) = copy {
+            let flush = flush(copy);
+            let _ = writeln!(
+                text,
+                "  copy: {{ kind: timescale_writer, from: trades, table: market.copy, {link}, flush: {flush} }}"
+            );
+        }
+        text
     }
-    text
 }
 
 fn records(rng: &mut fastrand::Rng, partitions: u32) -> Vec<Sent> {
@@ -201,13 +235,11 @@ fn records(rng: &mut fastrand::Rng, partitions: u32) -> Vec<Sent> {
             }
             _ => Fate::Written,
         };
-        let at = Duration::from_millis(at);
         // Ties and stragglers: the newest by its time is often not the last to come.
-        let time_ms = BEGINS_MS + at.as_millis() as i64 - rng.i64(0..4) * 1000;
-        let time_ms = if fate == Fate::Rejected("trades", "event_time") { time_ms + 20_000 } else { time_ms };
-        let (id, partition) = (id as i64 + 1, rng.u32(..partitions));
+        let late_s = rng.i64(0..4);
+        let partition = rng.u32(..partitions);
         let who = NAMES[rng.usize(..NAMES.len())];
-        Sent { id, partition, at, fate, time_ms, who, value: value(id, time_ms, fate) }
+        Sent::new(id as i64 + 1, partition, at, fate, late_s, who)
     };
     moments.into_iter().enumerate().map(record).collect()
 }

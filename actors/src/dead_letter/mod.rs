@@ -12,7 +12,7 @@ use crate::timescale::tending::Tended;
 use crate::timescale::{LetterStore, TimescaleLetters, limits};
 use aqueduct_engine::clock::Instant;
 use aqueduct_engine::telemetry::names;
-use aqueduct_engine::{Actor, Class, Context, Error, Factory, Letter, LetterRequest};
+use aqueduct_engine::{Actor, Answer, Class, Context, Error, Factory, Letter, LetterRequest};
 use aqueduct_topology::model::{self, DeadLetter};
 use futures::FutureExt;
 use futures::future::{Either, LocalBoxFuture, select};
@@ -94,10 +94,7 @@ impl Keeper {
             }
             self.keep(cx, &letters).await?;
             cx.status.progressed();
-            for answer in answers {
-                // Whoever asked may have been stopped meanwhile.
-                let _ = answer.send(());
-            }
+            answers.into_iter().for_each(Answer::give);
         }
     }
 

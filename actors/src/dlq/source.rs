@@ -91,8 +91,8 @@ impl Source {
         if let Some(batch) = gathering.finish() {
             hand_on(cx, &self.run, batch).await?;
         }
-        cx.status.caught_up(true);
         loop {
+            cx.status.caught_up(true);
             if cx.status.is_draining() {
                 return Ok(End::Asked);
             }

@@ -4,7 +4,9 @@ use super::again;
 use super::run::Run;
 use crate::timescale::{Advance, Stored};
 use crate::timescale_writer::session::Session;
-use crate::timescale_writer::store::{Copying, Failure, First, Rejections, Step, Store, Target, Transact};
+use crate::timescale_writer::store::{
+    Copying, Failure, First, Owed, Rejections, Step, Store, Target, Transact,
+};
 use crate::timescale_writer::table::Plan;
 use aqueduct_engine::{Error, Letter, PartitionKey};
 use futures::FutureExt;
@@ -106,6 +108,11 @@ impl Transact for MarkingSession {
             self.mark(target, advances).await
         }
         .boxed_local()
+    }
+
+    /// What is rejected again has its letter since long before the replay.
+    fn holds<'a>(&'a self, _: &'a Target, _: &'a [Owed]) -> LocalBoxFuture<'a, Result<(), Failure>> {
+        std::future::ready(Ok(())).boxed_local()
     }
 
     fn commit(&self) -> LocalBoxFuture<'_, Result<(), Failure>> {

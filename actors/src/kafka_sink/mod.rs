@@ -14,6 +14,7 @@ use crate::Services;
 use crate::json::rows::{Rows, json_columns};
 use crate::kafka::class::{About, describe};
 use crate::kafka::producer::{Deliver, Outgoing, Producer};
+use aqueduct_engine::clock::Instant;
 use aqueduct_engine::limits::CONTACT_EVERY;
 use aqueduct_engine::{
     Actor, Class, Clock, Context, Error, Factory, Headers, Lease, Letter, OffsetStore, PartitionKey,
@@ -30,6 +31,9 @@ use std::time::Duration;
 const DELIVER_MAX: Duration = Duration::from_secs(45);
 /// How long the offset store may take.
 const ADVANCE_MAX: Duration = Duration::from_secs(30);
+/// How often the offset store is told again what it has heard: one that went back has forgotten it, and the next start
+/// would send all of that twice.
+const AGAIN_EVERY: Duration = Duration::from_secs(30);
 
 /// The factory of one `kafka_sink`.
 pub fn factory(actor: &model::Actor, options: &KafkaSink, services: &Services) -> Result<Factory, Error> {
@@ -70,6 +74,7 @@ pub(crate) fn over(
         json: json_columns(actor, &services.topology),
         offsets: services.offsets.clone(),
         advanced: Mutex::default(),
+        told: Mutex::default(),
     });
     Arc::new(move || Box::new(Sink::new(plan.clone())))
 }
@@ -85,12 +90,19 @@ struct Plan {
     offsets: Arc<dyn OffsetStore>,
     /// How far each partition has come, where the store does not know yet: epoch and next offset. It outlives a crash:
     /// what is settled is not delivered again, so nobody else would tell.
-    advanced: Mutex<BTreeMap<PartitionKey, (i64, i64)>>,
+    advanced: Mutex<Reached>,
+    /// The same, of what the store was told.
+    told: Mutex<Reached>,
 }
+
+/// By partition: epoch and next offset.
+type Reached = BTreeMap<PartitionKey, (i64, i64)>;
 
 struct Sink {
     plan: Arc<Plan>,
     producer: Option<Box<dyn Deliver>>,
+    /// When the store is told again.
+    again_at: Option<Instant>,
 }
 
 /// The rows of a batch as messages.
@@ -111,7 +123,7 @@ impl Actor for Sink {
 
 impl Sink {
     fn new(plan: Arc<Plan>) -> Self {
-        Self { plan, producer: None }
+        Self { plan, producer: None, again_at: None }
     }
 
     async fn work(&mut self, cx: &mut Context) -> Result<(), Error> {
@@ -124,7 +136,10 @@ impl Sink {
                     self.advance(cx).await?;
                     match self.lease(cx).await? {
                         Some(lease) => lease,
-                        None => return self.advance(cx).await,
+                        None => {
+                            self.plan.tell_again();
+                            return self.advance(cx).await;
+                        }
                     }
                 }
             };
@@ -146,6 +161,7 @@ impl Sink {
     async fn lease(&mut self, cx: &mut Context) -> Result<Option<Lease>, Error> {
         let (clock, client_id) = (cx.clock.clone(), client_id(cx));
         loop {
+            cx.status.beat();
             if let Ok(lease) = clock.timeout(CONTACT_EVERY, cx.lease()).await {
                 return Ok(lease);
             }
@@ -160,6 +176,7 @@ impl Sink {
                 answer
             })
             .await?;
+            self.advance(cx).await?;
         }
     }
 
@@ -207,6 +224,11 @@ impl Sink {
 
     /// Tells the store how far every partition has come.
     async fn advance(&mut self, cx: &mut Context) -> Result<(), Error> {
+        let now = cx.clock.now();
+        if now >= *self.again_at.get_or_insert(now + AGAIN_EVERY) {
+            self.again_at = Some(now + AGAIN_EVERY);
+            self.plan.tell_again();
+        }
         let advanced: Vec<_> =
             self.plan.advanced().iter().map(|(key, (epoch, next))| (key.clone(), *epoch, *next)).collect();
         if advanced.is_empty() {
@@ -215,11 +237,12 @@ impl Sink {
         let (offsets, sink) = (self.plan.offsets.clone(), cx.identity.id.clone());
         cx.until_ok(ADVANCE_MAX, async || offsets.advance(&sink, &advanced).await).await?;
         let mut left = self.plan.advanced();
-        for (key, epoch, next) in &advanced {
+        for (key, epoch, next) in advanced {
             // What another clone has added since is told later.
-            if left.get(key) == Some(&(*epoch, *next)) {
-                left.remove(key);
+            if left.get(&key) == Some(&(epoch, next)) {
+                left.remove(&key);
             }
+            self.plan.told().insert(key, (epoch, next));
         }
         Ok(())
     }
@@ -233,8 +256,22 @@ fn client_id(cx: &Context) -> String {
 const ADVANCED_MAX: usize = 1024;
 
 impl Plan {
-    fn advanced(&self) -> MutexGuard<'_, BTreeMap<PartitionKey, (i64, i64)>> {
+    fn advanced(&self) -> MutexGuard<'_, Reached> {
         self.advanced.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn told(&self) -> MutexGuard<'_, Reached> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the store was told is to be told once more.
+    fn tell_again(&self) {
+        let told = std::mem::take(&mut *self.told());
+        let mut advanced = self.advanced();
+        for (key, reached) in told {
+            let kept = advanced.entry(key).or_insert(reached);
+            *kept = reached.max(*kept);
+        }
     }
 
     fn describe(&self, code: RDKafkaErrorCode) -> Error {

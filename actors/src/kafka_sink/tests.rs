@@ -42,6 +42,7 @@ fn sink(cluster: &MockCluster<'static, DefaultProducerContext>) -> Sink {
         json: BTreeSet::new(),
         offsets: Arc::new(MemoryOffsets::new(Vec::new(), 0)),
         advanced: Default::default(),
+        told: Default::default(),
     }))
 }
 
@@ -119,4 +120,28 @@ async fn an_outage_of_the_broker_is_waited_through() {
     };
     harness.run_while(sink(&cluster), script).await.0.unwrap();
     assert_eq!(messages(&cluster, 1)[0].0.as_deref(), Some("k:a"));
+}
+
+#[tokio::test]
+async fn a_store_that_went_back_is_told_again_at_the_end() {
+    let cluster = MockCluster::new(1).unwrap();
+    cluster.create_topic("out", 1, 1).unwrap();
+    let sink = sink(&cluster);
+    let plan = sink.plan.clone();
+    let mut harness = Harness::sink("sink", true);
+    let probe = harness.probe();
+    let batch = rows(&[Some("a")]);
+    let reached = [(batch.origin.key.clone(), (batch.origin.epoch, batch.origin.next))].into();
+    probe.send(batch);
+    let script = async {
+        while *plan.told() != reached {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert!(plan.advanced().is_empty(), "it was heard");
+        plan.tell_again();
+        assert_eq!(*plan.advanced(), reached);
+        probe.close_inputs();
+    };
+    harness.run_while(sink, script).await.0.unwrap();
+    assert_eq!((plan.advanced().len(), plan.told().clone()), (0, reached));
 }

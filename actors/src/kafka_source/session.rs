@@ -190,6 +190,7 @@ impl<'a> Session<'a> {
 
     /// What is looked after from time to time.
     fn look(&mut self) -> Result<(), Error> {
+        self.status.beat();
         let now = self.clock.now();
         if now.duration_since(self.logs_asked) >= LAG_EVERY {
             self.logs_asked = now;
@@ -253,7 +254,9 @@ impl<'a> Session<'a> {
     fn hear(&mut self, report: Report) -> Result<(), Error> {
         match report {
             Report::Granted { grant, partitions } => {
-                self.member = true;
+                if !std::mem::replace(&mut self.member, true) {
+                    self.cx.disown(&self.claimer.options.source, |partition| partitions.contains(&partition));
+                }
                 for partition in &partitions {
                     self.claimer.granted.borrow_mut().insert(*partition, grant);
                 }

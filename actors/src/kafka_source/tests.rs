@@ -4,8 +4,8 @@ use super::{Source, SourceOptions};
 use crate::kafka::slot::FixedSlot;
 use aqueduct_engine::claim::Loss;
 use aqueduct_engine::link::Bounds;
-use aqueduct_engine::testing::{Harness, MemoryOffsets, Probe};
-use aqueduct_engine::{Batch, Class, Error, PartitionKey, SinkIdentity, State};
+use aqueduct_engine::testing::{Harness, MemoryOffsets, Probe, RecordsBuilder};
+use aqueduct_engine::{Batch, Claim, Class, Error, Owner, PartitionKey, SinkIdentity, State};
 use aqueduct_topology::model::{GroupProtocol, KafkaConnection, KafkaSource, Membership, Start};
 use aqueduct_topology::{Span, Spanned};
 use rdkafka::ClientConfig;
@@ -190,6 +190,32 @@ async fn a_lost_claim_is_claimed_anew_and_read_from_its_start() {
         let anew: Vec<Batch> = probe.received().into_iter().filter(|batch| batch.origin.epoch == 2).collect();
         assert_eq!(values(&anew)[&0], (40..100).collect::<Vec<_>>());
     }
+}
+
+#[tokio::test]
+async fn what_an_earlier_life_had_claimed_and_the_group_gives_to_others_is_given_back() {
+    let world = World::new(1);
+    world.produce(0, 0..10);
+    let mut harness = Harness::source("source");
+    let probe = harness.probe();
+    // Partition 7 went to another member while nobody was there to be told, with records on their way.
+    let batch = RecordsBuilder::new(7, 0)
+        .of(PartitionKey { source: "source".into(), topic: "t".into(), partition: 7 })
+        .epoch(3)
+        .value("x")
+        .build();
+    let key = batch.origin.key.clone();
+    let (owner, sinks, skipped) = (Owner(1), BTreeMap::new(), BTreeMap::new());
+    probe.claims().insert(Claim { key: key.clone(), epoch: 3, owner, start: 0, sinks, skipped });
+    probe.ledger().read(&batch.origin, &batch.raw);
+    let script = async {
+        probe.until(|probe| count(probe) == 10).await;
+        let in_flight = probe.ledger().rows().into_iter().filter(|row| row.partition == 7);
+        assert_eq!(in_flight.map(|row| row.in_flight).sum::<u64>(), 0, "nobody here will ever decide it");
+        assert_eq!(probe.claims().get(&key), None);
+        probe.status().ask_drain();
+    };
+    harness.run_while(world.source(|_| {}), script).await.0.unwrap();
 }
 
 #[tokio::test]

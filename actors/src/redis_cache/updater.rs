@@ -153,6 +153,7 @@ impl<'p> Run<'p> {
 
     async fn until_done(&mut self, cx: &mut Context) -> Result<(), Error> {
         loop {
+            cx.status.beat();
             let idle = self.pending.settle_idle();
             self.settle(idle, cx);
             self.take_off(cx);
@@ -378,7 +379,10 @@ impl<'p> Run<'p> {
                     cx.settle_written(lease);
                 }
                 Owed::Range(range) => {
-                    self.positions.reached(&range.origin);
+                    let claim = cx.claims.get(&range.origin.key);
+                    let claim = claim.filter(|claim| claim.epoch == range.origin.epoch);
+                    let begins = claim.and_then(|claim| claim.sinks.get(&cx.identity.id).copied());
+                    self.positions.reached_without_gap(&range.origin, begins);
                     let sink = cx.sink.expect("invariant: only sinks settle in the ledger");
                     cx.ledger.settled(sink, &range.origin, &range.offsets);
                     cx.status.progressed();

@@ -114,8 +114,8 @@ impl Replay {
         if let Some(end) = run.read(cx, &mut lines).await? {
             return Ok(end);
         }
-        cx.status.caught_up(true);
         loop {
+            cx.status.caught_up(true);
             if cx.status.is_draining() {
                 return Ok(End::Asked);
             }

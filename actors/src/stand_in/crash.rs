@@ -4,10 +4,12 @@
 
 use super::chance::{Chance, Unhurried};
 use aqueduct_engine::port::Watch;
-use aqueduct_engine::{Actor, Batch, Context, Error, Factory};
-use futures::future::{Either, LocalBoxFuture, select};
+use aqueduct_engine::{Actor, Batch, Context, Error, Factory, State, Status};
+use futures::future::{Either, FutureExt, LocalBoxFuture, select};
 use std::collections::BTreeSet;
+use std::future::poll_fn;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
 use tokio::sync::Notify;
 
 /// How it ends.
@@ -17,7 +19,8 @@ pub enum Crash {
     Error,
     /// It panics.
     Panic,
-    /// It does nothing any more, and keeps what it holds, until somebody ends it.
+    /// It does nothing any more, and keeps what it holds, until somebody ends it. While it waits for what it depends on the
+    /// engine holds it to time limits, and it cannot hang; it does once it is at work again.
     Freeze,
 }
 
@@ -67,6 +70,15 @@ pub(super) fn armed(inner: Factory, switch: Arc<Switch>, chance: Chance) -> Fact
     Arc::new(move || Box::new(Armed { inner: inner(), switch: switch.clone(), chance: chance.clone() }))
 }
 
+/// Lets `running` go on while it waits; how it ended, if it does.
+async fn until_at_work<F: Future + Unpin>(running: &mut F, status: &Status) -> Option<F::Output> {
+    poll_fn(|cx| match status.state().0 {
+        State::Waiting { .. } | State::Fenced { .. } => running.poll_unpin(cx).map(Some),
+        _ => Poll::Ready(None),
+    })
+    .await
+}
+
 struct Armed {
     inner: Box<dyn Actor>,
     switch: Arc<Switch>,
@@ -75,7 +87,7 @@ struct Armed {
 
 impl Actor for Armed {
     fn run<'a>(&'a mut self, cx: &'a mut Context) -> LocalBoxFuture<'a, Result<(), Error>> {
-        let (switch, claims) = (self.switch.clone(), cx.claims.clone());
+        let (switch, claims, status) = (self.switch.clone(), cx.claims.clone(), cx.status.clone());
         cx.inputs.watched_by(Watch(Arc::new(move |batch: &Batch| {
             let (key, epoch) = (&batch.origin.key, batch.origin.epoch);
             assert!(
@@ -89,7 +101,12 @@ impl Actor for Armed {
             let inner = Unhurried { inner: self.inner.run(cx), chance: self.chance.clone() };
             let crash = match select(pulled, inner).await {
                 Either::Right((ended, _)) => return ended,
-                Either::Left((Crash::Freeze, _running)) => std::future::pending().await,
+                Either::Left((Crash::Freeze, mut running)) => {
+                    if let Some(ended) = until_at_work(&mut running, &status).await {
+                        return ended;
+                    }
+                    std::future::pending().await
+                }
                 Either::Left((crash, running)) => {
                     drop(running);
                     crash

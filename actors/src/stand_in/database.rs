@@ -8,7 +8,7 @@
 use super::trouble::Way;
 use crate::timescale::offsets::{ClaimRow, open_from, plan_claim};
 use crate::timescale::{Advance, LetterStore, Stored, limits};
-use crate::timescale_writer::store::{Failure, all_hit};
+use crate::timescale_writer::store::{Failure, Owed, all_hit};
 use aqueduct_engine::clock::Instant;
 use aqueduct_engine::{
     Claim, ClaimRequest, Error, Letter, OffsetStore, Owner, PartitionKey, Position, SinkIdentity,
@@ -16,6 +16,7 @@ use aqueduct_engine::{
 use futures::future::LocalBoxFuture;
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The key under which a letter is stored once, however often it is judged.
@@ -30,6 +31,8 @@ pub(super) struct Database {
     sinks: Arc<BTreeMap<Arc<str>, Vec<SinkIdentity>>>,
     /// Offsets ride in the rows' transaction, and letters are held against their claims.
     exactly_once: bool,
+    /// Whether letters come here.
+    keeps_letters: Arc<AtomicBool>,
     rows: Arc<Mutex<Rows>>,
     /// The way of claims.
     claims: Way,
@@ -40,7 +43,7 @@ pub(super) struct Database {
 /// What one process knows of its own claims. A database that goes back forgets them; links do not.
 #[derive(Debug, Default)]
 struct Process {
-    epochs: Mutex<BTreeMap<PartitionKey, i64>>,
+    claims: Mutex<BTreeMap<PartitionKey, (i64, Owner)>>,
 }
 
 #[derive(Default)]
@@ -81,7 +84,13 @@ impl Database {
         (claims, letters): (Way, Way),
     ) -> Self {
         let process = Arc::default();
-        Self { process, sinks: Arc::new(sinks), exactly_once, rows: Arc::default(), claims, letters }
+        let (sinks, keeps_letters) = (Arc::new(sinks), Arc::new(AtomicBool::new(true)));
+        Self { process, sinks, exactly_once, keeps_letters, rows: Arc::default(), claims, letters }
+    }
+
+    /// Letters are kept elsewhere, so nobody looks for them here.
+    pub(super) fn forgo_letters(&self) {
+        self.keeps_letters.store(false, Relaxed);
     }
 
     /// The same database, as another process sees it.
@@ -171,6 +180,16 @@ impl Database {
         within.map(|letter| (letter.offset, letter.reason.clone())).collect()
     }
 
+    /// Whether that letter should be here and is not.
+    pub(super) fn lacks(&self, owed: &Owed) -> bool {
+        let Owed { key, offset, actor } = owed;
+        let from: Place = (key.clone(), *offset, i32::MIN, "".into());
+        let rows = self.lock();
+        let mut of_record =
+            rows.durable.letters.range(from..).take_while(|((of, at, ..), _)| (of, at) == (key, offset));
+        self.keeps_letters.load(Relaxed) && !of_record.any(|((.., by), _)| by == actor)
+    }
+
     /// All letters, by partition, offset and row.
     pub(super) fn all_letters(&self) -> Vec<Letter> {
         self.lock().durable.letters.values().cloned().collect()
@@ -200,11 +219,11 @@ impl Database {
 
     fn claim_all(&self, requests: &[ClaimRequest]) -> Result<Vec<Claim>, Error> {
         let mut rows = self.lock();
-        let mut epochs = self.process.epochs.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.process.claims.lock().unwrap_or_else(PoisonError::into_inner);
         let mut claims = Vec::with_capacity(requests.len());
         for request in requests {
             let sinks = self.sinks.get(&request.key.source).map(Vec::as_slice).unwrap_or_default();
-            let last = epochs.get(&request.key).copied().unwrap_or(0);
+            let last = known.get(&request.key).map_or(0, |(epoch, _)| *epoch);
             let decided = plan_claim(request, sinks, &rows.durable.of(&request.key), last)?;
             let (key, owner) = (request.key.clone(), Owner::random());
             let (epoch, start) = (decided.epoch, decided.start);
@@ -217,7 +236,7 @@ impl Database {
                 let sinks = self.sinks.get(&claim.key.source).map(Vec::as_slice).unwrap_or_default();
                 rows.durable.forget_letters(claim, open_from(claim, sinks));
             }
-            epochs.insert(claim.key.clone(), claim.epoch);
+            known.insert(claim.key.clone(), (claim.epoch, claim.owner));
         }
         Ok(claims)
     }
@@ -314,10 +333,13 @@ impl OffsetStore for Database {
         Box::pin(async move {
             self.claims.reach("advance offsets", limits::STATEMENT_WAIT_MAX).await?;
             let mut rows = self.lock();
+            let known = self.process.claims.lock().unwrap_or_else(PoisonError::into_inner);
             for (key, epoch, next) in positions {
                 let row = rows.durable.offsets.get_mut(&(Arc::from(sink), key.clone()));
-                if let Some(row) = row.filter(|row| row.epoch == *epoch && row.next_offset < *next) {
-                    row.next_offset = *next;
+                let ours =
+                    |row: &&mut Stored| known.get(key) == Some(&(*epoch, row.owner)) && row.epoch == *epoch;
+                if let Some(row) = row.filter(ours) {
+                    row.next_offset = row.next_offset.max(*next);
                 }
             }
             Ok(())

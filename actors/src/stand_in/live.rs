@@ -31,6 +31,7 @@ impl Live {
         let mut around =
             StandIns::new(topology, clock, claims, &BTreeMap::new(), Chance::of(CALM), Mishaps::default());
         around.services.node = node;
+        around.database.forgo_letters();
         Self { around, letters: Arc::default() }
     }
 

@@ -62,10 +62,15 @@ impl Actor for Source {
 impl Source {
     async fn read(&mut self, cx: &mut Context) -> Result<(), Error> {
         let feed = self.plan.feed.clone();
+        let granted = feed.granted(self.plan.node);
+        let keeps =
+            |partition: i32| granted.get(&(partition as u32)).is_some_and(|grant| grant.leaving.is_none());
+        cx.disown(&feed.source, keeps);
         loop {
             let changed = feed.changed.notified();
             tokio::pin!(changed);
             changed.as_mut().enable();
+            cx.status.beat();
             self.rewind(cx).await;
             self.let_go(cx).await;
             self.claim(cx).await?;
@@ -156,9 +161,13 @@ impl Source {
             let log = LogRange { start: 0, end: self.plan.feed.length(*partition), initial: 0 };
             ClaimRequest { key: self.key(*partition), log }
         };
-        let requests: Vec<_> = new.iter().map(request).collect();
         let database = &self.plan.database;
-        let claims = cx.until_ok(CLAIM_MAX, async || database.claim(&requests).await).await?;
+        let claim = async || {
+            // Asked anew each time: whoever had it may have read on meanwhile.
+            let requests: Vec<_> = new.iter().map(request).collect();
+            database.claim(&requests).await
+        };
+        let claims = cx.until_ok(CLAIM_MAX, claim).await?;
         for (claim, (partition, generation)) in claims.into_iter().zip(new) {
             cx.claims.insert(claim.clone());
             cx.ledger.release(&claim.key, claim.epoch - 1);

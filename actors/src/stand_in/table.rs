@@ -10,7 +10,7 @@ use super::{Place, Row};
 use crate::json::rows::Rows as Json;
 use crate::timescale::{Advance, Stored, limits};
 use crate::timescale_writer::store::{
-    Copying, Failure, First, Refused, Rejections, Step, Store, Target, Transact,
+    Copying, Failure, First, Owed, Refused, Rejections, Step, Store, Target, Transact, all_there,
 };
 use crate::timescale_writer::table::{Plan, fit};
 use aqueduct_engine::{Batch, Class, Error, Letter, PartitionKey};
@@ -273,6 +273,14 @@ impl Transact for Session {
             moved?;
             self.open.borrow_mut().advances.extend_from_slice(advances);
             Ok(())
+        }
+        .boxed_local()
+    }
+
+    fn holds<'a>(&'a self, _: &'a Target, letters: &'a [Owed]) -> LocalBoxFuture<'a, Result<(), Failure>> {
+        async move {
+            self.reach("look for letters").await?;
+            all_there(letters.iter().filter(|owed| self.table.database.lacks(owed)))
         }
         .boxed_local()
     }

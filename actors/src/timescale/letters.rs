@@ -9,7 +9,7 @@ use super::limits;
 use super::pool::Timescale;
 use super::tending::{Tended, tend};
 use crate::base64;
-use aqueduct_engine::{Class, Error, Headers, Letter};
+use aqueduct_engine::{Class, Error, Headers, Letter, PartitionKey};
 use futures::future::LocalBoxFuture;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -192,6 +192,33 @@ pub async fn insert(
             .map_err(not_the_records_fault)?;
     }
     Ok(())
+}
+
+/// Not by source: neither does the key under which a letter is stored once.
+const GONE: &str = "\
+    SELECT n.ordinal \
+    FROM ROWS FROM (pg_catalog.unnest($2::text[]), pg_catalog.unnest($3::text[]), pg_catalog.unnest($4::int4[]), \
+                    pg_catalog.unnest($5::int8[])) \
+         WITH ORDINALITY AS n(actor, topic, partition, \"offset\", ordinal) \
+    WHERE NOT EXISTS (SELECT 1 FROM aqueduct.dead_letter AS l \
+                      WHERE l.topology = $1 AND l.actor = n.actor AND l.topic = n.topic \
+                        AND l.partition = n.partition AND l.\"offset\" = n.\"offset\") \
+    ORDER BY n.ordinal";
+
+/// Which of `places`, counted from 0, have no letter: of that actor, about that record.
+pub(crate) async fn gone<'a>(
+    connection: &Connection,
+    topology: &str,
+    places: impl Iterator<Item = (&'a str, &'a PartitionKey, i64)> + Clone,
+) -> Result<Vec<usize>, Error> {
+    let actors: Vec<&str> = places.clone().map(|(actor, ..)| actor).collect();
+    let topics: Vec<&str> = places.clone().map(|(_, key, _)| &*key.topic).collect();
+    let partitions: Vec<i32> = places.clone().map(|(_, key, _)| key.partition).collect();
+    let offsets: Vec<i64> = places.map(|(.., offset)| offset).collect();
+    let params: [&(dyn ToSql + Sync); 5] = [&topology, &actors, &topics, &partitions, &offsets];
+    let asked = connection.client().query(GONE, &params);
+    let rows = connection.within("look for letters", limits::STATEMENT_WAIT_MAX, asked).await?;
+    Ok(rows.iter().filter_map(|row| usize::try_from(row.get::<_, i64>(0) - 1).ok()).collect())
 }
 
 /// A letter that the database refuses must not be taken for a record that it refuses: nobody would keep it.

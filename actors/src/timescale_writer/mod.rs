@@ -5,6 +5,7 @@
 //! - an outage, a full disk or a missing table is waited through, with the reason in the actor's state;
 //! - an offset that is not where we left it is read: an ambiguous commit had succeeded, or the claim does not hold and
 //!   the source is asked to claim anew; the other partitions go on without it;
+//! - a letter that is gone, of a record over which the offset would move, says that the database went back: likewise;
 //! - a row the database refuses becomes a dead letter in the same transaction as its neighbours.
 //!
 //! Invariant: a lease is settled as written only after a COMMIT was answered or its offset was read back.
@@ -24,12 +25,14 @@ pub(crate) mod table;
 mod transaction;
 
 use crate::Services;
-use crate::timescale::{Identifier, Stored, TableName, limits};
+use crate::timescale::{Advance, Identifier, Stored, TableName, limits};
 use aqueduct_engine::clock::Instant;
 use aqueduct_engine::invariants;
 use aqueduct_engine::limits::CONTACT_EVERY;
 use aqueduct_engine::planted::{Bug, planted};
-use aqueduct_engine::{Actor, Claim, Claims, Class, Context, Error, Factory, Lease, Loss, PartitionKey};
+use aqueduct_engine::{
+    Actor, Claim, Claims, Class, Context, Error, Factory, Lease, Ledger, Loss, PartitionKey,
+};
 use aqueduct_topology::model::{self, Column, Flush, Kind, Policy, TimescaleWriter};
 use futures::FutureExt;
 use futures::future::LocalBoxFuture;
@@ -37,7 +40,8 @@ use gather::Pending;
 use positions::{Held, Positions};
 use rows::Rows;
 use std::sync::Arc;
-use store::{Failure, Store, Target, Transact};
+use store::{Failure, Owed, Store, Target, Transact};
+use transaction::Moves;
 
 /// Misses in a row before a transaction is tried again with a pause.
 const MISSES_MAX: usize = 3;
@@ -103,6 +107,16 @@ struct Writer {
     /// The session was opened since it was last seen that the database has all that was settled.
     unproven: bool,
     positions: Positions,
+}
+
+/// The letters of what others have rejected of the records over which the offsets move.
+fn owed(ledger: &Ledger, advances: &[Advance]) -> Vec<Owed> {
+    let of_partition = |advance: &Advance| {
+        let key = advance.key.clone();
+        let letters = ledger.letters(&key, advance.epoch, advance.previous..advance.next);
+        letters.into_iter().map(move |(offset, actor)| Owed { key: key.clone(), offset, actor })
+    };
+    advances.iter().flat_map(of_partition).collect()
 }
 
 /// A record this sink rejected, durably.
@@ -174,6 +188,7 @@ impl Writer {
     ) -> Result<Option<Option<Lease>>, Error> {
         let clock = cx.clock.clone();
         loop {
+            cx.status.beat();
             let left = due.map_or(CONTACT_EVERY, |due| due.saturating_duration_since(clock.now()));
             if let Ok(lease) = clock.timeout(left.min(CONTACT_EVERY), cx.lease()).await {
                 return Ok(Some(lease));
@@ -272,16 +287,16 @@ impl Writer {
         if pending.is_empty() {
             return Ok(begun);
         }
-        let claims = cx.claims.clone();
+        let (claims, ledger) = (cx.claims.clone(), cx.ledger.clone());
         let rejected = cx
-            .until_ok(limits::ATTEMPT_WAIT_MAX, async || self.attempt(&pending.held, &claims).await)
+            .until_ok(limits::ATTEMPT_WAIT_MAX, async || self.attempt(&pending.held, &claims, &ledger).await)
             .await?;
         let taken = cx.clock.now().duration_since(begun);
         self.count(cx, pending.rows() - rejected.len().min(pending.rows()), taken);
         for (key, epoch, offset, reason) in rejected {
             cx.status.count_dead_letter(&reason);
             if self.spec.required {
-                cx.ledger.dead_lettered(&key, epoch, offset);
+                cx.ledger.dead_lettered(&key, epoch, offset, &self.spec.target.sink);
             }
         }
         for Held { lease, claim } in std::mem::take(pending).held {
@@ -301,7 +316,12 @@ impl Writer {
     }
 
     /// One attempt to store what this sink lacks of `held`. Its connection is kept only if all is known to be well.
-    async fn attempt(&mut self, held: &[Held], claims: &Claims) -> Result<Vec<Rejected>, Error> {
+    async fn attempt(
+        &mut self,
+        held: &[Held],
+        claims: &Claims,
+        ledger: &Ledger,
+    ) -> Result<Vec<Rejected>, Error> {
         let session = match self.session.take().filter(|session| !session.is_broken()) {
             Some(session) => session,
             None => {
@@ -319,7 +339,9 @@ impl Writer {
                 return Ok(rejected);
             }
             let rows = Rows::new(pieces, session.plan())?;
-            match transaction::write(&*session, &self.spec.target, &rows, &advances).await {
+            let letters = owed(ledger, &advances);
+            let moves = Moves { advances: &advances, letters: &letters };
+            match transaction::write(&*session, &self.spec.target, &rows, moves).await {
                 Ok(letters) => {
                     self.positions.committed(&advances);
                     self.session = Some(session);
@@ -330,6 +352,7 @@ impl Writer {
                     return Ok(rejected);
                 }
                 Err(Failure::Missed) => self.positions.doubt(),
+                Err(Failure::Forgotten(keys)) => self.give_up(held, &keys, claims),
                 Err(Failure::Refused(refused)) => return Err(Error::bug(refused.message)),
                 Err(Failure::Failed(error)) => return Err(error),
             }
@@ -337,6 +360,16 @@ impl Writer {
         let message =
             format!("the offsets of sink `{}` keep moving under its own claim", self.spec.target.sink);
         Err(Error::new(Class::Transient, message))
+    }
+
+    /// Letters of these partitions are gone, though no offset is: only who judges their records anew can write them.
+    fn give_up(&mut self, held: &[Held], keys: &[PartitionKey], claims: &Claims) {
+        for Held { claim, .. } in held.iter().filter(|batch| keys.contains(&batch.claim.key)) {
+            if !self.positions.is_lost(claim) {
+                self.positions.give_up(claim);
+                self.tell_loss(claim, Loss::WentBack, None, claims);
+            }
+        }
     }
 
     /// Reads the offsets in doubt. A claim that does not hold is reported to its source; rows that turn out to be

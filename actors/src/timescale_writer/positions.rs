@@ -93,6 +93,12 @@ impl Positions {
         judge(stored, claim, self.of(claim).map_or(begun, |known| known.durable))
     }
 
+    /// `claim` does not hold: nothing more is written under it.
+    pub(super) fn give_up(&mut self, claim: &Claim) {
+        self.known.remove(&claim.key);
+        self.lost.insert(claim.key.clone(), claim.epoch);
+    }
+
     fn of(&self, claim: &Claim) -> Option<&Position> {
         self.known.get(&claim.key).filter(|position| position.epoch == claim.epoch)
     }
@@ -104,8 +110,7 @@ impl Positions {
             Verdict::Fenced => Loss::Fenced,
             Verdict::WentBack | Verdict::ClaimLost => Loss::WentBack,
         };
-        self.known.remove(&claim.key);
-        self.lost.insert(claim.key.clone(), claim.epoch);
+        self.give_up(claim);
         Err(loss)
     }
 

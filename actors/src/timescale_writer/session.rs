@@ -1,7 +1,9 @@
 //! A writer's own connection, with everything prepared: the statements of its transactions.
 
 use super::encode::{HEADER, TRAILER};
-use super::store::{Copying, Failure, First, Refused, Rejections, Step, Store, Target, Transact, all_hit};
+use super::store::{
+    Copying, Failure, First, Owed, Refused, Rejections, Step, Store, Target, Transact, all_hit, all_there,
+};
 use super::table::{self, Plan};
 use crate::timescale::class::condition_name;
 use crate::timescale::connect::Refusal;
@@ -274,6 +276,19 @@ impl Transact for Session {
         advances: &'a [Advance],
     ) -> LocalBoxFuture<'a, Result<(), Failure>> {
         self.move_offsets(target, advances).boxed_local()
+    }
+
+    fn holds<'a>(
+        &'a self,
+        target: &'a Target,
+        letters: &'a [Owed],
+    ) -> LocalBoxFuture<'a, Result<(), Failure>> {
+        async move {
+            let places = letters.iter().map(|owed| (&*owed.actor, &owed.key, owed.offset));
+            let gone = letters::gone(&self.connection, &target.topology, places).await?;
+            all_there(gone.into_iter().filter_map(|index| letters.get(index)))
+        }
+        .boxed_local()
     }
 
     fn commit(&self) -> LocalBoxFuture<'_, Result<(), Failure>> {

@@ -35,6 +35,8 @@ pub(crate) enum Failure {
     Refused(Refused),
     /// An offset was not where we left it.
     Missed,
+    /// Letters are gone that were durable once: of records of these partitions.
+    Forgotten(Vec<PartitionKey>),
     /// Everything else.
     Failed(Error),
 }
@@ -93,6 +95,22 @@ pub(crate) enum Step {
     Rollback,
 }
 
+/// A letter that an actor of this process has made durable, whatever became of it since.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Owed {
+    pub(crate) key: PartitionKey,
+    pub(crate) offset: i64,
+    /// Who rejected the record.
+    pub(crate) actor: Arc<str>,
+}
+
+/// Every letter must be there, or the database went back: it may have lost letters and not one of our offsets.
+pub(crate) fn all_there<'a>(gone: impl Iterator<Item = &'a Owed>) -> Result<(), Failure> {
+    let mut keys: Vec<PartitionKey> = gone.map(|owed| owed.key.clone()).collect();
+    keys.dedup();
+    if keys.is_empty() { Ok(()) } else { Err(Failure::Forgotten(keys)) }
+}
+
 /// Offsets of records that a sink rejected, each with the reason.
 pub(crate) type Rejections = Vec<(i64, Arc<str>)>;
 
@@ -138,6 +156,13 @@ pub(crate) trait Transact {
         &'a self,
         target: &'a Target,
         advances: &'a [Advance],
+    ) -> LocalBoxFuture<'a, Result<(), Failure>>;
+
+    /// Fails unless every one of these letters is there; asked under the offsets' lock, so no claim takes them away any more.
+    fn holds<'a>(
+        &'a self,
+        target: &'a Target,
+        letters: &'a [Owed],
     ) -> LocalBoxFuture<'a, Result<(), Failure>>;
 
     /// Makes all of it durable. A failure may leave open whether it did.

@@ -1,16 +1,35 @@
 //! One transaction: the rows, then the offsets, then the commit; and, where a row is refused, the same around it.
 //!
-//! Invariant: the offsets move last, and only with every row below them written or kept as a letter. The refused rows
+//! Invariant: the offsets move last, and only with every row below them written or kept as a letter, be it here or by
+//! whoever rejected the record before. The refused rows
 //! are found by bisection: where the database says which line it refused, the range is cut there; where it does not (a
 //! unique key, a trigger at the end), in the middle. Each piece is copied under a savepoint of its own.
 
 use super::rows::Rows;
-use super::store::{Copying, Failure, First, Refused, Step, Target, Transact};
+use super::store::{Copying, Failure, First, Owed, Refused, Step, Target, Transact};
 use crate::timescale::Advance;
 use aqueduct_engine::batch::{OFFSET_COLUMN, ROW_COLUMN};
 use aqueduct_engine::planted::{Bug, planted};
 use aqueduct_engine::{Class, Error, Letter};
 use std::ops::Range;
+
+/// How the offsets move, and over which records that others have rejected.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Moves<'a> {
+    pub(super) advances: &'a [Advance],
+    pub(super) letters: &'a [Owed],
+}
+
+impl Moves<'_> {
+    /// Moves the offsets within the transaction that `session` is in.
+    async fn within(self, session: &dyn Transact, target: &Target) -> Result<(), Failure> {
+        session.advance(target, self.advances).await?;
+        if self.letters.is_empty() {
+            return Ok(());
+        }
+        session.holds(target, self.letters).await
+    }
+}
 
 /// Writes `rows` and moves the offsets; returns the letters of the rows that were refused. After a failure the session
 /// is outside of any transaction again, or broken.
@@ -18,13 +37,13 @@ pub(super) async fn write(
     session: &dyn Transact,
     target: &Target,
     rows: &Rows<'_>,
-    advances: &[Advance],
+    moves: Moves<'_>,
 ) -> Result<Vec<Letter>, Failure> {
-    match ended(session, whole(session, target, rows, advances).await).await {
+    match ended(session, whole(session, target, rows, moves).await).await {
         // Bytes meant for another table are nobody's fault but the one's who altered it.
         Err(Failure::Refused(_)) => {
             session.fits(target).await?;
-            let outcome = in_pieces(session, target, rows, advances).await;
+            let outcome = in_pieces(session, target, rows, moves).await;
             ended(session, outcome).await
         }
         Err(Failure::Failed(error)) if error.class == Class::Bug && !session.is_broken() => {
@@ -47,11 +66,11 @@ async fn whole(
     session: &dyn Transact,
     target: &Target,
     rows: &Rows<'_>,
-    advances: &[Advance],
+    moves: Moves<'_>,
 ) -> Result<(), Failure> {
     if planted(Bug::CommitsBeforeWriting) {
         session.step(Step::First(First::Begin)).await?;
-        session.advance(target, advances).await?;
+        session.advance(target, moves.advances).await?;
         session.commit().await?;
         session.copy(Copying { target, rows, range: 0..rows.len() }, First::Begin).await?;
         return session.commit().await;
@@ -61,7 +80,7 @@ async fn whole(
     } else {
         session.copy(Copying { target, rows, range: 0..rows.len() }, First::Begin).await?;
     }
-    session.advance(target, advances).await?;
+    moves.within(session, target).await?;
     session.commit().await
 }
 
@@ -70,7 +89,7 @@ async fn in_pieces(
     session: &dyn Transact,
     target: &Target,
     rows: &Rows<'_>,
-    advances: &[Advance],
+    moves: Moves<'_>,
 ) -> Result<Vec<Letter>, Failure> {
     session.step(Step::First(First::BeginStrictly)).await?;
     let mut letters = Vec::new();
@@ -94,7 +113,7 @@ async fn in_pieces(
         }
     }
     session.keep(target, &letters).await?;
-    session.advance(target, advances).await?;
+    moves.within(session, target).await?;
     match session.commit().await {
         // Every row was taken on its own, yet the whole is refused: nothing we could reject.
         Err(Failure::Refused(refused)) => {

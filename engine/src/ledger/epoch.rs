@@ -7,7 +7,9 @@ use super::range::Range;
 use super::{Counts, SinkIndex};
 use crate::limits::LEDGER_PASSED_RANGES_MAX;
 use crate::planted::{Bug, planted};
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
+use std::ops;
+use std::sync::Arc;
 
 /// A sink as seen from one source.
 #[derive(Clone, Copy, Debug)]
@@ -26,8 +28,8 @@ pub(super) struct EpochLedger {
     deciding: usize,
     /// What somebody still waits for, ascending.
     ranges: VecDeque<Range>,
-    /// Rejected before they were read.
-    early: BTreeSet<i64>,
+    /// Rejected before they were read, and by whom.
+    early: BTreeMap<i64, Vec<Arc<str>>>,
     /// One past the last offset read.
     end: Option<i64>,
     /// Ranges not decided and not passed.
@@ -40,7 +42,7 @@ impl EpochLedger {
     pub(super) fn new(sinks: Vec<Place>) -> Self {
         let deciding = sinks.iter().filter(|place| place.deciding).count();
         let counts = Counts::default();
-        let (ranges, early) = (VecDeque::new(), BTreeSet::new());
+        let (ranges, early) = (VecDeque::new(), BTreeMap::new());
         Self { counts, sinks, deciding, ranges, early, end: None, open: 0, passed: 0 }
     }
 
@@ -61,8 +63,8 @@ impl EpochLedger {
             return;
         }
         let mut range = Range::new(first, next, records, self.sinks.len());
-        for offset in take_range(&mut self.early, first, next) {
-            range.reject(offset);
+        for (offset, actors) in take_range(&mut self.early, first, next) {
+            actors.iter().for_each(|actor| range.reject(offset, actor));
         }
         self.counts.read += records;
         self.counts.in_flight += records;
@@ -97,18 +99,25 @@ impl EpochLedger {
         self.forget();
     }
 
-    /// The record at `offset` was rejected by a required branch.
-    pub(super) fn dead_lettered(&mut self, offset: i64) {
+    /// The record at `offset` was rejected by `actor`, of a required branch.
+    pub(super) fn dead_lettered(&mut self, offset: i64, actor: &Arc<str>) {
         if self.end.is_none_or(|end| offset >= end) {
-            self.early.insert(offset);
+            self.early.entry(offset).or_default().push(actor.clone());
             return;
         }
         let index = self.ranges.partition_point(|range| range.next <= offset);
         match self.ranges.get_mut(index) {
-            Some(range) if range.pending && range.first <= offset => range.reject(offset),
+            Some(range) if range.pending && range.first <= offset => range.reject(offset, actor),
             // Decided long ago, and said again by a redelivery.
             _ => {}
         }
+    }
+
+    /// The letters of the records in `offsets` whose fate is not decided.
+    pub(super) fn letters(&self, offsets: ops::Range<i64>) -> Vec<(i64, Arc<str>)> {
+        let start = self.ranges.partition_point(|range| range.next <= offsets.start);
+        let within = self.ranges.range(start..).take_while(|range| range.first < offsets.end);
+        within.flat_map(|range| range.letters(&offsets)).cloned().collect()
     }
 
     /// How many ranges somebody waits for, or might come back to.
@@ -225,12 +234,12 @@ impl EpochLedger {
     }
 }
 
-/// Takes the offsets in `first..next` out of the set.
-fn take_range(set: &mut BTreeSet<i64>, first: i64, next: i64) -> BTreeSet<i64> {
-    if set.is_empty() {
-        return BTreeSet::new();
+/// Takes the offsets in `first..next` out of the map.
+fn take_range<T>(map: &mut BTreeMap<i64, T>, first: i64, next: i64) -> BTreeMap<i64, T> {
+    if map.is_empty() {
+        return BTreeMap::new();
     }
-    let mut taken = set.split_off(&first);
-    set.append(&mut taken.split_off(&next));
+    let mut taken = map.split_off(&first);
+    map.append(&mut taken.split_off(&next));
     taken
 }

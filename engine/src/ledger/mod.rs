@@ -22,6 +22,7 @@ use crate::limits::LEDGER_EPOCHS_KEPT_MAX;
 use epoch::{EpochLedger, Place};
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
@@ -196,11 +197,17 @@ impl Ledger {
         self.settlement.notify_waiters();
     }
 
-    /// A required branch has rejected the record at `offset`, durably. Saying it twice is saying it once.
-    pub fn dead_lettered(&self, key: &PartitionKey, epoch: i64, offset: i64) {
+    /// `actor`, of a required branch, has rejected the record at `offset`, durably. Saying it twice is saying it once.
+    pub fn dead_lettered(&self, key: &PartitionKey, epoch: i64, offset: i64, actor: &Arc<str>) {
         if let Some(epoch) = self.lock().epoch(key, epoch) {
-            epoch.dead_lettered(offset);
+            epoch.dead_lettered(offset, actor);
         }
+    }
+
+    /// Which records in `offsets` were rejected, each with who did, of those whose fate is not decided: whoever moves an
+    /// offset over them leaves nothing of them but these letters.
+    pub fn letters(&self, key: &PartitionKey, epoch: i64, offsets: Range<i64>) -> Vec<(i64, Arc<str>)> {
+        self.lock().epoch(key, epoch).map(|epoch| epoch.letters(offsets)).unwrap_or_default()
     }
 
     /// The source passed over `count` records that the log no longer has.

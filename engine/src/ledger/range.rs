@@ -4,6 +4,9 @@
 //! others.
 
 use super::spans::Spans;
+use std::collections::BTreeSet;
+use std::ops;
+use std::sync::Arc;
 
 /// Which offsets of a range, by a bit each; nothing is allocated until one is set.
 #[derive(Debug, Default)]
@@ -71,6 +74,8 @@ pub(super) struct Range {
     settled: Box<[Spans]>,
     written: Marks,
     rejected: Marks,
+    /// Who has rejected what: the letters without which these records would be nowhere.
+    letters: BTreeSet<(i64, Arc<str>)>,
     /// Counted instead of marked, where one settlement decides.
     written_at_once: u64,
 }
@@ -87,6 +92,7 @@ impl Range {
             settled: vec![Spans::default(); sinks].into(),
             written: Marks::default(),
             rejected: Marks::default(),
+            letters: BTreeSet::new(),
             written_at_once: 0,
         }
     }
@@ -119,15 +125,22 @@ impl Range {
         self.written.mark(self.first, (self.next - self.first) as usize, offsets);
     }
 
-    /// The message at `offset`, which lies within, was rejected.
-    pub(super) fn reject(&mut self, offset: i64) {
+    /// The message at `offset`, which lies within, was rejected by `actor`.
+    pub(super) fn reject(&mut self, offset: i64, actor: &Arc<str>) {
         self.rejected.mark(self.first, (self.next - self.first) as usize, &[offset]);
+        self.letters.insert((offset, actor.clone()));
+    }
+
+    /// The letters of the messages in `offsets`, until the range is decided.
+    pub(super) fn letters(&self, offsets: &ops::Range<i64>) -> impl Iterator<Item = &(i64, Arc<str>)> {
+        self.letters.iter().filter(|(offset, _)| offsets.contains(offset))
     }
 
     /// The fates, now that every deciding sink has settled it. Forgets what it needed to know them.
     pub(super) fn decide(&mut self) -> Fates {
         assert!(self.pending, "a range is decided once");
         self.pending = false;
+        self.letters.clear();
         let (written, rejected) = (std::mem::take(&mut self.written), std::mem::take(&mut self.rejected));
         let dead_lettered = rejected.count;
         if self.skipped {

@@ -44,10 +44,32 @@ fn a_record_is_dead_lettered_else_written_else_filtered() {
     read(&ledger, 0, 10);
     assert_eq!(ledger.totals(), counts(10, 0, 0, 0, 0, 10));
     // One of its rows was rejected, others were written.
-    ledger.dead_lettered(&partition(0), 1, 3);
-    ledger.dead_lettered(&partition(0), 1, 4);
+    ledger.dead_lettered(&partition(0), 1, 3, &"a".into());
+    ledger.dead_lettered(&partition(0), 1, 4, &"a".into());
     ledger.settled(WRITER, &origin(0, 10), &[0, 1, 1, 1, 3, 9]);
     assert_eq!(ledger.totals(), counts(10, 3, 2, 5, 0, 0));
+}
+
+#[test]
+fn letters_are_known_until_the_fate_of_their_records_is_decided() {
+    let ledger = Ledger::new("t".into(), vec![("a".into(), true), ("b".into(), true)]);
+    let known = |offsets| ledger.letters(&partition(0), 1, offsets);
+    let said = |offset, actor: &str| ledger.dead_lettered(&partition(0), 1, offset, &actor.into());
+    read(&ledger, 0, 10);
+    said(12, "early");
+    read(&ledger, 10, 20);
+    for (offset, actor) in [(3, "x"), (3, "x"), (3, "y"), (9, "x")] {
+        said(offset, actor);
+    }
+    let letter = |offset: i64, actor: &str| (offset, actor.into());
+    assert_eq!(known(0..20), [letter(3, "x"), letter(3, "y"), letter(9, "x"), letter(12, "early")]);
+    assert_eq!(known(4..12), [letter(9, "x")]);
+    ledger.settled(SinkIndex(0), &origin(0, 10), &[]);
+    assert_eq!(known(0..10).len(), 3, "the other sink has yet to pass them");
+    ledger.settled(SinkIndex(1), &origin(0, 10), &[]);
+    assert_eq!(known(0..20), [letter(12, "early")]);
+    ledger.release(&partition(0), 1);
+    assert_eq!(known(0..20), []);
 }
 
 #[test]
@@ -71,7 +93,7 @@ fn saying_anything_twice_is_saying_it_once() {
     let ledger = ledger();
     let said = |ledger: &Ledger| {
         read(ledger, 0, 10);
-        ledger.dead_lettered(&partition(0), 1, 3);
+        ledger.dead_lettered(&partition(0), 1, 3, &"a".into());
         ledger.settled(WRITER, &origin(0, 10), &[1, 2]);
         ledger.settled(CACHE, &origin(0, 10), &[1, 2]);
     };
@@ -171,7 +193,7 @@ fn what_stays_unaccounted_does_not_pile_up() {
 fn a_rejection_may_come_before_the_reading() {
     let ledger = ledger();
     read(&ledger, 0, 2);
-    ledger.dead_lettered(&partition(0), 1, 3);
+    ledger.dead_lettered(&partition(0), 1, 3, &"a".into());
     read(&ledger, 2, 6);
     ledger.settled(WRITER, &origin(0, 2), &[]);
     ledger.settled(WRITER, &origin(2, 6), &[2, 3]);
@@ -226,7 +248,7 @@ async fn idle_completes_when_the_last_batch_is_decided_even_an_empty_one() {
 fn a_full_branch_passes_over_where_no_sink_is_required() {
     let ledger = Ledger::new("t".into(), vec![("cache".into(), false)]);
     read(&ledger, 0, 4);
-    ledger.dead_lettered(&partition(0), 1, 0);
+    ledger.dead_lettered(&partition(0), 1, 0, &"a".into());
     ledger.passed_over(SinkIndex(0), &origin(0, 4), 4);
     assert_eq!(ledger.totals(), counts(4, 0, 1, 0, 3, 0));
 }
@@ -256,7 +278,7 @@ fn a_newer_claim_takes_back_what_the_older_had_not_decided() {
     ledger.read(&again.origin, &again.raw);
     // The words of the old claim count no more.
     ledger.settled(WRITER, &origin(10, 20), &[10]);
-    ledger.dead_lettered(&partition(0), 1, 11);
+    ledger.dead_lettered(&partition(0), 1, 11, &"a".into());
     let lines: Vec<_> = ledger.rows().into_iter().map(|row| (row.epoch, row.read, row.in_flight)).collect();
     assert_eq!(lines, [(1, 10, 0), (2, 1, 1)]);
 }
@@ -334,7 +356,7 @@ proptest! {
                 }
                 // A required branch rejects before its sink settles, so nothing decided is rejected later.
                 Event::Reject { offset } if offset >= settled[0].min(settled[1]) => {
-                    ledger.dead_lettered(&partition(0), 1, offset);
+                    ledger.dead_lettered(&partition(0), 1, offset, &"a".into());
                     rejected.insert(offset);
                 }
                 Event::Settle { sink, cut, again } if settled[sink] < end => {

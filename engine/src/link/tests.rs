@@ -347,6 +347,37 @@ fn what_spoke_against_a_dropped_batch_speaks_against_its_records_when_they_come_
     assert!(!link.on_probation(), "it was settled since: nothing speaks against it");
 }
 
+#[test]
+fn a_condemned_record_that_comes_again_because_its_batch_was_dropped_is_condemned_again_at_once() {
+    let (link, sender, mut receiver) = wide();
+    let crashed = |receiver: &mut Receiver| {
+        let lease = receiver.try_lease().unwrap();
+        let crash = link.receiver_crashed("boom");
+        drop(lease);
+        *receiver = link.receiver();
+        crash
+    };
+    sender.try_push(batch_of(1, 7, 1)).unwrap();
+    for _ in 0..DELIVERIES_MAX {
+        assert!(crashed(&mut receiver).counts());
+    }
+    // The last of them felled the source, too. Before it has claimed anew, the old batch is tried once more.
+    assert!(matches!(crashed(&mut receiver), Crash::Condemned { offset: 7, .. }));
+    receiver.try_lease().unwrap().discard();
+    sender.try_push(batch_of(2, 5, 4)).unwrap();
+    // Were these counted, they would fell the source again, and so for ever.
+    assert!(matches!(crashed(&mut receiver), Crash::Probation), "5..9 is cut");
+    receiver.try_lease().unwrap().settle();
+    assert!(matches!(crashed(&mut receiver), Crash::Probation), "7..9 is cut");
+    assert!(matches!(crashed(&mut receiver), Crash::Condemned { offset: 7, .. }));
+    while let Some(lease) = receiver.try_lease() {
+        lease.settle();
+    }
+    sender.try_push(batch_of(3, 7, 1)).unwrap();
+    let _lease = receiver.try_lease().unwrap();
+    assert!(!link.on_probation(), "it was settled without the record: nothing speaks against it");
+}
+
 proptest! {
     #[test]
     fn one_culprit_is_found_within_the_bound_and_all_others_pass_once_in_order(

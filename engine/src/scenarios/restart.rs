@@ -118,7 +118,7 @@ async fn a_record_that_always_kills_its_actor_becomes_a_dead_letter() {
                         journal.note(format!("{} {} {}", letter.actor, letter.offset, letter.reason));
                         assert!(letter.detail.contains("cannot bear offset 2"), "{}", letter.detail);
                     }
-                    let _ = request.stored.send(());
+                    request.stored.give();
                 }
             })
         })

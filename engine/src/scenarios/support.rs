@@ -65,7 +65,7 @@ pub(super) fn record(offset: i64) -> Batch {
     Batch::raw(Origin { key, epoch: 1, first: offset, next: offset + 1 }, raw)
 }
 
-/// Pushes `records`, says it is caught up, waits for the drain.
+/// Pushes `records`, says again and again that it is caught up, waits for the drain.
 pub(super) fn source(records: i64) -> Behaviour {
     behaviour(move |cx| {
         Box::pin(async move {
@@ -77,14 +77,16 @@ pub(super) fn source(records: i64) -> Behaviour {
                 cx.ledger.read(&batch.origin, &batch.raw);
                 cx.push(batch).await?;
             }
-            cx.status.caught_up(true);
-            let status = cx.status.clone();
-            tokio::select! {
-                biased;
-                () = status.draining() => {}
-                () = status.stopped() => {}
+            let (status, clock) = (cx.status.clone(), cx.clock.clone());
+            loop {
+                status.caught_up(true);
+                tokio::select! {
+                    biased;
+                    () = status.draining() => return Ok(()),
+                    () = status.stopped() => return Ok(()),
+                    () = clock.sleep(Duration::from_millis(50)) => {}
+                }
             }
-            Ok(())
         })
     })
 }

@@ -162,7 +162,8 @@ impl Probe {
         for link in &self.shared.input_links {
             if let Crash::Condemned { batch, offset, message } = link.receiver_crashed(message) {
                 self.seen().letters.push(Letter::crashed_actor(name, &batch, offset, message));
-                self.shared.ledger.dead_lettered(&batch.origin.key, batch.origin.epoch, offset);
+                let origin = &batch.origin;
+                self.shared.ledger.dead_lettered(&origin.key, origin.epoch, offset, name);
             }
         }
     }
@@ -172,8 +173,7 @@ impl Probe {
         loop {
             let request = self.shared.port.next().await;
             self.seen().letters.extend(request.letters);
-            // The actor may have been stopped while it waited for this answer.
-            let _ = request.stored.send(());
+            request.stored.give();
             self.shared.changed.notify_waiters();
         }
     }

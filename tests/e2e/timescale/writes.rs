@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::harness::wire::{How, Moment, Proxy, When};
+use aqueduct_actors::timescale::LetterStore;
 use aqueduct_engine::Loss;
 
 #[test]
@@ -97,6 +98,30 @@ fn a_zombie_writes_nothing_and_its_source_is_told() {
         // The owner is not disturbed.
         write(&base, "b", &[&new], vec![plain(0, new.epoch, 0, 10)]).await.1.expect("drained");
         assert_eq!((base.integer(COUNT).await, base.integer(STORED).await), (10, 10));
+    });
+}
+
+#[test]
+fn no_offset_moves_over_a_record_whose_letter_a_failover_lost() {
+    on_arbiter(async {
+        let base = Base::new().await;
+        let claim = claim(&offsets(&base, "a"), 0).await.expect("a claim");
+        // Somebody upstream has rejected the record, and its letter was durable: on the server that is gone.
+        let rejected = async || {
+            let mut harness = Harness::sink("history", true);
+            prepare(&harness, &[&claim], vec![plain(0, 1, 0, 3), plain(0, 1, 4, 6)]);
+            harness.ledger().dead_lettered(&key(0), 1, 5, &"trades".into());
+            harness.close_inputs();
+            harness.run(base.writer("a")).await.expect("drained");
+            harness
+        };
+        let harness = rejected().await;
+        assert_eq!((base.integer(COUNT).await, base.integer(STORED).await), (0, 0));
+        assert_eq!(harness.claims().take_rewinds("ticks"), [(key(0), 1, Loss::WentBack)]);
+        letters::store(&base).store(&[letters::letter(1, 5)]).await.expect("stored");
+        let harness = rejected().await;
+        assert_eq!((base.integer(COUNT).await, base.integer(STORED).await), (9, 10));
+        assert_eq!(harness.claims().take_rewinds("ticks"), []);
     });
 }
 

@@ -112,7 +112,7 @@ impl Node {
         if self.held.is_empty() {
             return;
         }
-        let attempt = self.writer.attempt(&self.held, &self.claims).now_or_never();
+        let attempt = self.writer.attempt(&self.held, &self.claims, &self.ledger).now_or_never();
         if attempt.expect("nothing here is waited for").is_err() {
             return;
         }

@@ -2,7 +2,9 @@
 
 use crate::timescale::offsets::{ClaimRow, plan_claim};
 use crate::timescale::{Advance, Stored};
-use crate::timescale_writer::store::{Copying, Failure, First, Rejections, Step, Store, Target, Transact};
+use crate::timescale_writer::store::{
+    Copying, Failure, First, Owed, Rejections, Step, Store, Target, Transact,
+};
 use crate::timescale_writer::table::Plan;
 use aqueduct_engine::{
     Claim, ClaimRequest, Class, Error, Letter, LogRange, Owner, PartitionKey, SinkIdentity,
@@ -170,6 +172,10 @@ impl Transact for Session {
         let hit = self.outside.durable().hit(advances);
         *self.advances.borrow_mut() = advances.to_vec();
         ready(if hit { Ok(()) } else { Err(Failure::Missed) }).boxed_local()
+    }
+
+    fn holds<'a>(&'a self, _: &'a Target, _: &'a [Owed]) -> LocalBoxFuture<'a, Result<(), Failure>> {
+        unreachable!("no record is rejected")
     }
 
     fn commit(&self) -> LocalBoxFuture<'_, Result<(), Failure>> {

@@ -2,6 +2,7 @@
 
 use super::super::idle;
 use super::Conductor;
+use crate::clock::Instant;
 use crate::limits::READY_STALL_MAX;
 use crate::status::{State, Status};
 use crate::supervisor::exit::Exit;
@@ -25,10 +26,12 @@ impl Conductor {
 
     fn idleness(&self) -> idle::Observation {
         let roster = self.registry.roster();
-        let mut sources = roster.entries().filter(|entry| entry.role == Role::Source);
+        let sources = roster.entries().filter(|entry| entry.role == Role::Source);
+        let unfinished = sources.filter(|entry| entry.status.state().0 != State::Finished);
+        let looked = |at: Instant| at.saturating_duration_since(self.born);
+        let mut said = unfinished.map(|entry| entry.status.caught_up_at().map(looked));
         idle::Observation {
-            caught_up: sources
-                .all(|entry| entry.status.is_caught_up() || entry.status.state().0 == State::Finished),
+            caught_up: said.try_fold(self.now(), |longest, said| Some(longest.min(said?))),
             empty: self.registry.ledger.is_idle() && !roster.entries().any(|entry| entry.has_input()),
             progress: roster.entries().map(|entry| entry.status.progress()).sum(),
         }
@@ -47,7 +50,8 @@ impl Conductor {
                     Role::DeadLetter => Input::Batches(self.shared.letters.waiting()),
                     _ => Input::Batches(entry.batches_waiting()),
                 },
-                blocked: entry.is_blocked(),
+                beats: Some(entry.status.beats()).filter(|&beats| beats > 0),
+                blocked: entry.is_blocked() && self.may_be_held_up(actor),
                 at_work: self.hosted[actor].on && entry.status.state().0.is_at_work(),
             };
             let stall = self.watchdog.observe(now, actor, &seen);
@@ -65,6 +69,14 @@ impl Conductor {
                 None => {}
             }
         }
+    }
+
+    /// Whether there is anything that may hold it up, as it says of itself: one that hangs takes nothing back, and an empty
+    /// link has room for any batch.
+    fn may_be_held_up(&self, actor: usize) -> bool {
+        let outputs = &self.hosted[actor].blueprint.outputs;
+        let full = outputs.iter().flat_map(|edge| &edge.links).any(|link| !link.is_empty());
+        full || self.shared.letters.waiting() > 0
     }
 
     /// Readiness is told of a stall that lasts, and of its end.

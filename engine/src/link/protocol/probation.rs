@@ -5,7 +5,8 @@
 //! batch goes on without it.
 //!
 //! A restart of the source along with its receiver, as a supervisor may order, makes the batch stale: it is dropped, and
-//! its records come again in another. So what spoke against a dropped batch is inherited by whatever holds its records.
+//! its records come again in another. So what spoke against a dropped batch is inherited by whatever holds its records;
+//! and that a record was condemned is forgotten only with its batch settled, not with its batch dropped.
 //!
 //! Invariant: a condemnation takes at most log2(records) + 1 crashes, fewer than the 2 * log2(records) + 2 allowed.
 //! Deliberately absent: faults that end the process (stack overflow, out of memory) leave nobody to count them.
@@ -67,8 +68,12 @@ impl<T: Flow> Receiving<T> {
         }
         let (key, first, next) = (held.item.key().clone(), held.item.first(), held.item.next());
         let Held { deliveries, suspect, .. } = *held;
+        self.accuse_later(Accusation { key, first, next, deliveries, suspect });
+    }
+
+    fn accuse_later(&mut self, accusation: Accusation<T::Key>) {
         self.accusations.truncate(ACCUSATIONS_MAX - 1);
-        self.accusations.push_front(Accusation { key, first, next, deliveries, suspect });
+        self.accusations.push_front(accusation);
     }
 
     /// `held` was settled: nothing speaks against its records any more.
@@ -152,7 +157,12 @@ impl<T: Flow> Link<T> {
                 let held = &mut receiving.held[index];
                 let emptied = Arc::new(held.item.emptied());
                 let batch = std::mem::replace(&mut held.item, emptied);
+                // Unless what is left of it is settled, the record will come again and kill again: alone, then, and not
+                // as if nothing were known of it.
+                let (key, first, next) = (batch.key().clone(), batch.first(), batch.next());
+                let accusation = Accusation { key, first, next, deliveries: held.deliveries, suspect: true };
                 self.acquit(held);
+                receiving.accuse_later(accusation);
                 Crash::Condemned { batch, offset, message: message.to_owned() }
             }
         }
