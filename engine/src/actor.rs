@@ -184,6 +184,18 @@ impl Context {
     pub async fn until_ok<T>(
         &mut self,
         timeout: Duration,
+        attempt: impl AsyncFnMut() -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let value = self.until_answered(timeout, attempt).await?;
+        self.status.running();
+        Ok(value)
+    }
+
+    /// The same for a step on the way to work: an answer does not say that the actor runs, so its state is left to the
+    /// caller.
+    pub async fn until_answered<T>(
+        &mut self,
+        timeout: Duration,
         mut attempt: impl AsyncFnMut() -> Result<T, Error>,
     ) -> Result<T, Error> {
         let mut backoff = crate::backoff::Backoff::outage();
@@ -197,7 +209,6 @@ impl Context {
             let error = match answer {
                 Ok(Ok(value)) => {
                     self.status.contacted();
-                    self.status.running();
                     return Ok(value);
                 }
                 Ok(Err(error)) => error,

@@ -8,7 +8,7 @@ use aqueduct_stack::{Part, Stack};
 
 pub const SCENARIOS: &[Scenario] = &[
     Scenario::short("credentials.kafka_password_withdrawn", kafka_password_withdrawn),
-    Scenario::long("credentials.kafka_password_changed", kafka_password_changed),
+    Scenario::short("credentials.kafka_password_changed", kafka_password_changed),
     Scenario::short("credentials.kafka_acl_revoked", kafka_acl_revoked),
     Scenario::short("credentials.timescale_password_changed", timescale_password_changed),
     Scenario::short("credentials.redis_password_changed", redis_password_changed),

@@ -3,5 +3,6 @@
 mod audit;
 mod bad_input;
 mod demo;
+mod ending;
 pub mod plan;
 mod settings;

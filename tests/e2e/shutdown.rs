@@ -6,6 +6,7 @@ use crate::harness::topologies::{TRADES, trade};
 use crate::harness::wait;
 use crate::harness::world::{Sql, World};
 use aqueduct_stack::Part;
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use serde_json::Value;
 use std::time::Duration;
 
@@ -56,6 +57,31 @@ fn a_drain_that_finished_says_what_was_settled_of_each_partition() {
     }
     next.sort_unstable();
     assert_eq!((settled, next), (1_000, stored(&sql)), "what it says is what is stored");
+}
+
+/// Whoever takes over need not wait until the group misses the member.
+#[test]
+fn a_node_that_has_ended_has_left_its_group() {
+    let world = World::shared();
+    let topic = r#"topic: "{topic}""#;
+    assert!(TRADES.contains(topic), "the topology's source is written so");
+    let file = world.write_topology(&TRADES.replace(topic, &format!("{topic}, membership: dynamic")));
+    world.migrate(&file);
+    let group = format!("trades-{}", world.topic);
+    let mut client = world.stack().kafka_client().expect("a client");
+    let asks: BaseConsumer = client.set("group.id", format!("{group}-asks")).create().expect("a client");
+    let members = || {
+        let groups = asks.fetch_group_list(Some(&group), BOUND).expect("the broker's answer");
+        groups.groups().iter().map(|group| group.members().len()).sum::<usize>()
+    };
+    for _ in 0..5 {
+        let node = Node::start(&world, &file, "leaving", &[]);
+        node.await_ready(200, BOUND);
+        assert_eq!(members(), 1);
+        node.terminate();
+        node.ended(BOUND, 0);
+        assert_eq!(members(), 0);
+    }
 }
 
 /// The database fell silent, and then rows came.

@@ -28,7 +28,7 @@ pub struct Closed {
 }
 
 impl Closed {
-    /// Whether the client was gone within `patience`.
+    /// Whether the client was gone within `patience`. Blocks for as long.
     pub fn wait(&self, patience: Duration) -> bool {
         self.closed.recv_timeout(patience).is_ok()
     }

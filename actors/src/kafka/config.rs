@@ -39,7 +39,13 @@ pub struct Member {
 }
 
 /// Settings of any client of `connection`; `client_id` is how the broker's logs and quotas know it.
+///
+/// A client has threads of its own, and one whose broker does not answer may outlive everybody's patience. OpenSSL would
+/// take itself down in the exit handlers of the process, under the feet of such a thread in the middle of a handshake:
+/// a segmentation fault in place of an exit code. Initialized here, before the first client is, it leaves that to the
+/// system.
 pub fn client(connection: &KafkaConnection, client_id: &str) -> Result<ClientConfig, Error> {
+    openssl_sys::init();
     let mut config = ClientConfig::new();
     config
         .set("bootstrap.servers", &connection.bootstrap.value)

@@ -51,11 +51,13 @@ impl ClientContext for Asking {
 
 impl ConsumerContext for Asking {}
 
-/// `[thrd:..]: sasl_ssl://b:9093/bootstrap: SSL handshake failed: why (after 5ms in state ..)` without the places, which
-/// are said elsewhere, and the time, which is never the same.
+/// `[thrd:..]: GroupCoordinator: b:9093: SSL handshake failed: why (after 5ms in state ..)` without the places, which are
+/// said elsewhere, and the time, which is never the same. A place has no blanks in it.
 fn essence(message: &str) -> &str {
-    let message = message.split_once("]: ").map_or(message, |(_, rest)| rest);
-    let message = message.split_once(": ").map_or(message, |(_, rest)| rest);
+    let mut message = message.split_once("]: ").map_or(message, |(_, rest)| rest);
+    while let Some((_, rest)) = message.split_once(": ").filter(|(place, _)| !place.contains(' ')) {
+        message = rest;
+    }
     message.split(" (after ").next().unwrap_or(message)
 }
 
@@ -111,6 +113,15 @@ mod tests {
             "no TLS with b:1: SSL handshake failed: unknown; correct connections.kafka.tls"
         );
         assert_eq!(reason.explain(Some(Code::AllBrokersDown), error()).message, error().message);
+    }
+
+    #[test]
+    fn a_reason_is_the_same_whichever_connection_was_refused() {
+        let why = "SASL authentication error: Authentication failed: no (after 3ms in state AUTH_REQ)";
+        for places in ["sasl_ssl://b:1/bootstrap: ", "GroupCoordinator: b:1: ", "sasl_ssl://b:1/1: "] {
+            let line = format!("[thrd:{}]: {places}{why}", places.trim_end_matches(": "));
+            assert_eq!(essence(&line), "SASL authentication error: Authentication failed: no");
+        }
     }
 
     #[test]

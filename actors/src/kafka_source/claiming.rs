@@ -6,6 +6,7 @@ use super::talk::Grant;
 use crate::kafka::class::{About, classify};
 use crate::kafka::client::Client;
 use crate::kafka::query;
+use crate::kafka::refusal::Reason;
 use aqueduct_engine::backoff::Backoff;
 use aqueduct_engine::{Claim, ClaimRequest, Class, Clock, Error, LogRange, PartitionKey};
 use aqueduct_topology::model::Start;
@@ -46,6 +47,8 @@ pub(super) enum Claiming {
 #[derive(Clone)]
 pub(super) struct Claimer {
     pub(super) client: Client<SourceContext>,
+    /// Why the client was refused, if it was.
+    pub(super) reason: Reason,
     pub(super) options: Arc<SourceOptions>,
     pub(super) granted: Granted,
     pub(super) clock: Clock,
@@ -169,7 +172,8 @@ impl Claimer {
             topic: &self.options.kafka.topic.value,
         };
         match answer {
-            Ok(answer) => answer.map_err(|error| classify(&error, about)),
+            Ok(answer) => answer
+                .map_err(|error| self.reason.explain(error.rdkafka_error_code(), classify(&error, about))),
             Err(error) => Err(Error::bug(format!("a question to the broker ended badly: {error}"))),
         }
     }

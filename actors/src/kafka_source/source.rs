@@ -25,6 +25,8 @@ use tokio::sync::mpsc;
 const TALK_MAX: usize = 8192;
 /// How long the client's making, or a slot's lease, may take.
 const OPEN_MAX: Duration = Duration::from_secs(30);
+/// How long its end is waited for; a broker that does not answer may hold it up for longer.
+const CLOSE_MAX: Duration = Duration::from_secs(3);
 
 /// What a source is told.
 #[derive(Clone)]
@@ -107,12 +109,13 @@ impl Source {
         let options = self.options.clone();
         // Until the group has answered, nothing is read, whatever else there is.
         cx.status.waiting(&options.not_joined());
-        let slot = cx.until_ok(OPEN_MAX, async || lease_slot(&options).await).await?;
+        let slot = cx.until_answered(OPEN_MAX, async || lease_slot(&options).await).await?;
         cx.status.waiting(&options.not_joined());
-        let (client, notes, credentials, _closed) =
-            cx.until_ok(OPEN_MAX, async || open(&options, slot.as_ref()).await).await?;
+        let (client, notes, credentials, closed) =
+            cx.until_answered(OPEN_MAX, async || open(&options, slot.as_ref()).await).await?;
         let (orders, obeyed) = sync_channel(TALK_MAX);
         let (reported, reports) = mpsc::channel(TALK_MAX);
+        let reason = notes.reason().clone();
         let setup = Setup {
             client: client.clone(),
             notes,
@@ -135,6 +138,7 @@ impl Source {
             .map_err(|error| Error::bug(format!("no thread to poll Kafka on: {error}")))?;
         let claimer = Claimer {
             client,
+            reason,
             options,
             granted: Granted::default(),
             clock: cx.clock.clone(),
@@ -142,7 +146,14 @@ impl Source {
             waiting: Rc::default(),
         };
         let outcome = Session::new(cx, claimer, orders).run(reports).await;
-        // The name is ours until the client is gone.
+        // The name is ours until the client is gone, and a group that was left in order need not wait for us.
+        let gone = tokio::task::spawn_blocking(move || closed.wait(CLOSE_MAX)).await;
+        if !gone.unwrap_or(false) {
+            tracing::warn!(
+                actor = &*self.options.source,
+                "the client takes longer than {CLOSE_MAX:?} to close"
+            );
+        }
         drop(slot);
         outcome
     }

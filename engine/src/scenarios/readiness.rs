@@ -156,6 +156,24 @@ async fn an_outage() {
     }
 }
 
+/// An answer on the way to work, such as a lease of a name before a group is joined, is not yet work.
+#[tokio::test(start_paused = true)]
+async fn an_answer_before_the_last_one() {
+    let fault = Fault::default();
+    let world = line(faulty(&fault, |cx, fault| {
+        Box::pin(async move {
+            cx.status.waiting(&Error::new(Class::Transient, "joining group `g`"));
+            cx.until_answered(secs(1), async || Ok(())).await?;
+            fault.over().await;
+            cx.status.running();
+            Ok(())
+        })
+    }));
+    for entry in play(world, "history", &fault).await {
+        assert_eq!((entry.state, &*entry.reason), ("waiting", "joining group `g`"));
+    }
+}
+
 /// A server that takes the request and never answers.
 #[tokio::test(start_paused = true)]
 async fn a_black_hole_in_the_middle_of_a_request() {
