@@ -77,12 +77,11 @@ impl Poll {
                         return Some(end);
                     }
                 }
-                // It would overtake what is on its way through the intake.
+                // The client has cleared where its partition leads, and it would overtake what is on its way.
                 Some(Ok(message)) => {
-                    let place =
-                        format!("{} [{}] at {}", message.topic(), message.partition(), message.offset());
-                    let message = format!("{place} came past the intake, which every partition leads to");
-                    return Some(End::ClientGone(Error::bug(message)));
+                    let partition = message.partition();
+                    drop(message);
+                    self.go_back(partition);
                 }
             }
         }
@@ -125,9 +124,17 @@ impl Poll {
         if !reading.leaps(offset) {
             return false;
         }
-        let next = reading.gathering.next();
-        self.reread(partition, next);
+        self.go_back(partition);
         true
+    }
+
+    /// Has the client fetch `partition` again from the first message we have not taken on.
+    fn go_back(&mut self, partition: i32) {
+        let reading = self.partitions.get(&partition).and_then(|held| held.reading.as_ref());
+        if let Some(next) = reading.map(|reading| reading.gathering.next()) {
+            self.intake.forward(&self.setup.topic, partition);
+            self.reread(partition, next);
+        }
     }
 
     /// Until the oldest batch has lingered long enough.
