@@ -112,7 +112,8 @@ impl Source {
 
     async fn claim(&self, cx: &mut Context) -> Result<Claim, Error> {
         let key = PartitionKey { source: self.run.lane.source.clone(), topic: TOPIC.into(), partition: 0 };
-        let request = ClaimRequest { key, log: LogRange { start: 0, end: i64::MAX, initial: 0 } };
+        let request =
+            ClaimRequest { key, log: LogRange { start: 0, end: i64::MAX, initial: 0 }, begun: false };
         let offsets = self.offsets.clone();
         let requests = [request];
         let claims = cx.until_ok(ASK_MAX, async || offsets.claim(&requests).await).await?;

@@ -154,7 +154,7 @@ impl Source {
         cx.status.caught_up(false);
         let request = |(partition, _): &(u32, u64)| {
             let log = LogRange { start: 0, end: self.plan.feed.length(*partition), initial: 0 };
-            ClaimRequest { key: self.key(*partition), log }
+            ClaimRequest { key: self.key(*partition), log, begun: false }
         };
         let requests: Vec<_> = new.iter().map(request).collect();
         let database = &self.plan.database;
