@@ -41,7 +41,8 @@ pub struct LogRange {
     pub start: i64,
     /// The high watermark.
     pub end: i64,
-    /// The offset that `start: earliest | latest | <time>` means here; used where no sink has an offset.
+    /// Where reading begins here if no sink has an offset: what `start: earliest | latest | <time>` means, or the log's
+    /// start in a partition that came later.
     pub initial: i64,
 }
 
@@ -52,6 +53,9 @@ pub struct ClaimRequest {
     pub key: PartitionKey,
     /// What Kafka has.
     pub log: LogRange,
+    /// Whether the topic has begun ([`OffsetStore::begin`]), so that a partition without an offset is one that came later.
+    /// Where nothing of the topic is stored any more the claim is refused, to be asked again.
+    pub begun: bool,
 }
 
 /// A partition that is ours.
@@ -76,6 +80,26 @@ pub trait OffsetStore: Send + Sync {
     /// Claims all of `requests` for all sinks of the topology, in one transaction.
     /// Transient faults are the caller's to retry; [`crate::Class::Config`] says what somebody must change.
     fn claim<'a>(&'a self, requests: &'a [ClaimRequest]) -> LocalBoxFuture<'a, Result<Vec<Claim>, Error>>;
+
+    /// Whether `source` has begun with `topic`: some sink downstream of it has an offset there. A store in which nothing
+    /// begins says yes.
+    fn has_begun<'a>(&'a self, source: &'a str, topic: &'a str) -> LocalBoxFuture<'a, Result<bool, Error>> {
+        let _ = (source, topic);
+        Box::pin(std::future::ready(Ok(true)))
+    }
+
+    /// Stores where each partition that `topic` has begins for every sink of `source`, unless it has begun; in one
+    /// transaction, whoever comes first. From then on a partition without an offset is one that the topic has grown by:
+    /// nothing of it was ever there to pass over, and it begins at its start, whoever claims it and whenever.
+    fn begin<'a>(
+        &'a self,
+        source: &'a str,
+        topic: &'a str,
+        starts: &'a BTreeMap<i32, i64>,
+    ) -> LocalBoxFuture<'a, Result<(), Error>> {
+        let _ = (source, topic, starts);
+        Box::pin(std::future::ready(Ok(())))
+    }
 
     /// The stored next offset per sink and partition, for lag and the ledger.
     fn positions<'a>(&'a self) -> LocalBoxFuture<'a, Result<Vec<Position>, Error>>;

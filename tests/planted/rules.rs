@@ -29,7 +29,10 @@ const RULES: &[Rule] = &[
     rule(
         6,
         "whose an offset is, and where a sink begins",
-        &["tests/e2e/timescale/claims.rs::a_table_fed_under_another_name_is_refused_until_the_file_says_so"],
+        &[
+            "tests/e2e/timescale/claims.rs::a_table_fed_under_another_name_is_refused_until_the_file_says_so",
+            "tests/e2e/timescale/beginning.rs::a_topic_begins_once_whoever_comes_first",
+        ],
     ),
     rule(
         7,

@@ -27,7 +27,7 @@ use tokio_postgres::types::ToSql;
 pub(super) fn request(topology: &str) -> ClaimRequest {
     let source = format!("{SOURCE_PREFIX}{topology}").into();
     let key = PartitionKey { source, topic: TOPIC.into(), partition: 0 };
-    ClaimRequest { key, log: LogRange { start: 0, end: i64::MAX, initial: 0 } }
+    ClaimRequest { key, log: LogRange { start: 0, end: i64::MAX, initial: 0 }, begun: false }
 }
 
 /// Claims the letters of `topology` for all of its sinks: from here on nothing changes about them but by this replay. Gives

@@ -10,7 +10,8 @@ use aqueduct_engine::{
 };
 use aqueduct_topology::model::KafkaConnection;
 use futures::future::LocalBoxFuture;
-use rdkafka::consumer::BaseConsumer;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaResult;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -69,20 +70,37 @@ impl KafkaOffsets {
         Ok(made)
     }
 
-    async fn claim_all(&self, requests: &[ClaimRequest]) -> Result<Vec<Claim>, Error> {
-        let Some(first) = requests.first() else { return Ok(Vec::new()) };
+    /// What the group was told of each of `partitions`; `None` = nothing.
+    async fn committed(&self, partitions: Vec<(Arc<str>, i32)>) -> Result<Vec<Option<i64>>, Error> {
+        let topic = partitions.first().map(|(topic, _)| topic.clone()).unwrap_or_default();
+        self.ask(&topic, move |client| {
+            let asked: Vec<(&str, i32)> =
+                partitions.iter().map(|(topic, number)| (&**topic, *number)).collect();
+            query::committed(client, &asked, ASK_MAX)
+        })
+        .await
+    }
+
+    /// Asks off the arbiter: the client's questions block.
+    async fn ask<T: Send + 'static>(
+        &self,
+        topic: &str,
+        question: impl FnOnce(&BaseConsumer) -> KafkaResult<T> + Send + 'static,
+    ) -> Result<T, Error> {
         let client = self.client()?;
-        let asked: Vec<(Arc<str>, i32)> =
-            requests.iter().map(|request| (request.key.topic.clone(), request.key.partition)).collect();
-        let answer = tokio::task::spawn_blocking(move || {
-            let asked: Vec<(&str, i32)> = asked.iter().map(|(topic, number)| (&**topic, *number)).collect();
-            query::committed(&client, &asked, ASK_MAX)
-        });
-        let about = About { bootstrap: &self.connection.bootstrap.value, topic: &first.key.topic };
-        let committed = answer
-            .await
-            .map_err(|error| Error::bug(format!("a question to the broker ended badly: {error}")))?
-            .map_err(|error| classify(&error, about))?;
+        let about = About { bootstrap: &self.connection.bootstrap.value, topic };
+        match tokio::task::spawn_blocking(move || question(&client)).await {
+            Ok(answer) => answer.map_err(|error| classify(&error, about)),
+            Err(error) => Err(Error::bug(format!("a question to the broker ended badly: {error}"))),
+        }
+    }
+
+    async fn claim_all(&self, requests: &[ClaimRequest]) -> Result<Vec<Claim>, Error> {
+        if requests.is_empty() {
+            return Ok(Vec::new());
+        }
+        let place = |request: &ClaimRequest| (request.key.topic.clone(), request.key.partition);
+        let committed = self.committed(requests.iter().map(place).collect()).await?;
         Ok(requests
             .iter()
             .zip(committed)
@@ -116,6 +134,18 @@ impl KafkaOffsets {
 impl OffsetStore for KafkaOffsets {
     fn claim<'a>(&'a self, requests: &'a [ClaimRequest]) -> LocalBoxFuture<'a, Result<Vec<Claim>, Error>> {
         Box::pin(self.claim_all(requests))
+    }
+
+    /// What a topic begins with its member tells the group.
+    fn has_begun<'a>(&'a self, _source: &'a str, topic: &'a str) -> LocalBoxFuture<'a, Result<bool, Error>> {
+        Box::pin(async move {
+            let asked = topic.to_owned();
+            let count =
+                self.ask(topic, move |client| query::partitions(client.client(), &asked, ASK_MAX)).await?;
+            let topic: Arc<str> = topic.into();
+            let all = (0..count).map(|partition| (topic.clone(), partition)).collect();
+            Ok(self.committed(all).await?.iter().any(Option::is_some))
+        })
     }
 
     fn positions<'a>(&'a self) -> LocalBoxFuture<'a, Result<Vec<Position>, Error>> {

@@ -15,7 +15,7 @@ use rdkafka::error::KafkaResult;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long the broker may take to answer a question.
@@ -52,8 +52,6 @@ pub(super) struct Claimer {
     pub(super) options: Arc<SourceOptions>,
     pub(super) granted: Granted,
     pub(super) clock: Clock,
-    /// How many partitions the topic had at first, once asked. Lives as long as the source.
-    pub(super) began_with: Arc<OnceLock<i32>>,
     /// Why a claim waits, by its first partition; empty = none does.
     pub(super) waiting: Rc<RefCell<BTreeMap<i32, Error>>>,
 }
@@ -103,10 +101,15 @@ impl Claimer {
         if wanted.is_empty() {
             return Ok(Vec::new());
         }
+        self.begin().await?;
         let mut logs = self.ranges(wanted.keys().copied().collect()).await?;
         let requests: Vec<ClaimRequest> = logs
             .iter()
-            .map(|(partition, log)| ClaimRequest { key: self.options.key(*partition), log: *log })
+            .map(|(partition, log)| ClaimRequest {
+                key: self.options.key(*partition),
+                log: *log,
+                begun: true,
+            })
             .collect();
         let claims = self
             .clock
@@ -135,29 +138,37 @@ impl Claimer {
         Ok(claims.into_iter().filter_map(|claim| claimed(claim, &logs)).collect())
     }
 
-    /// Where `partitions` stand. Those that the topic has grown by while we ran are begun at their start, whatever the
-    /// file says: nobody meant to pass over what came before the group noticed them.
-    pub(super) async fn ranges(&self, partitions: Vec<i32>) -> Result<BTreeMap<i32, LogRange>, Error> {
-        let began_with = self.began_with().await?;
-        let (topic, start) = (self.options.topic(), self.options.kafka.start.value.clone());
-        self.ask(move |client| {
-            let (old, new): (Vec<i32>, Vec<i32>) =
-                partitions.into_iter().partition(|partition| *partition < began_with);
-            let mut ranges = query::ranges(client, &topic, &old, &start, ASK_MAX)?;
-            ranges.extend(query::ranges(client, &topic, &new, &Start::Earliest, ASK_MAX)?);
-            Ok(ranges)
-        })
-        .await
+    /// Sees to it that every partition the topic had when the group first came to it has an offset: what `start` of the
+    /// file meant there and then. All others came later and are read from their start.
+    async fn begin(&self) -> Result<(), Error> {
+        let (offsets, topic) = (&self.options.offsets, self.options.topic());
+        if offsets.has_begun(&self.options.source, &topic).await? {
+            return Ok(());
+        }
+        // Nothing keeps two members from telling the group at once, so one of them does.
+        if !offsets.exactly_once() && !self.granted.borrow().contains_key(&0) {
+            let message =
+                format!("the member that has partition 0 of `{topic}` has yet to say where the group begins");
+            return Err(Error::new(Class::Transient, message));
+        }
+        let start = self.options.kafka.start.value.clone();
+        let asked = topic.clone();
+        let starts: BTreeMap<i32, i64> = self
+            .ask(move |client| {
+                let all: Vec<i32> = (0..query::partitions(client.client(), &asked, ASK_MAX)?).collect();
+                let ranges = query::ranges(client, &asked, &all, &start, ASK_MAX)?;
+                Ok(ranges.into_iter().map(|(partition, log)| (partition, log.initial)).collect())
+            })
+            .await?;
+        tracing::info!(actor = &*self.options.source, ?starts, "the topic begins");
+        offsets.begin(&self.options.source, &topic, &starts).await?;
+        if offsets.exactly_once() { Ok(()) } else { self.say_written(starts.into_iter().collect()).await }
     }
 
-    /// How many partitions the topic had when this source was first given some.
-    async fn began_with(&self) -> Result<i32, Error> {
-        if let Some(count) = self.began_with.get() {
-            return Ok(*count);
-        }
+    /// Where `partitions` stand.
+    pub(super) async fn ranges(&self, partitions: Vec<i32>) -> Result<BTreeMap<i32, LogRange>, Error> {
         let topic = self.options.topic();
-        let count = self.ask(move |client| query::partitions(client.client(), &topic, ASK_MAX)).await?;
-        Ok(*self.began_with.get_or_init(|| count))
+        self.ask(move |client| query::ranges(client, &topic, &partitions, &Start::Earliest, ASK_MAX)).await
     }
 
     /// Asks the broker off the arbiter: the client's questions block.

@@ -503,7 +503,7 @@ impl Claimer {
     }
 
     /// Tells the group, and waits for its answer.
-    async fn say_written(&self, written: Vec<(i32, i64)>) -> Result<(), Error> {
+    pub(super) async fn say_written(&self, written: Vec<(i32, i64)>) -> Result<(), Error> {
         if written.is_empty() {
             return Ok(());
         }

@@ -16,8 +16,8 @@ use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use std::collections::BTreeSet;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::mpsc;
 
@@ -52,14 +52,12 @@ pub struct SourceOptions {
 /// A source of one topic.
 pub struct Source {
     options: Arc<SourceOptions>,
-    /// How many partitions the topic had at first; clients come and go.
-    began_with: Arc<OnceLock<i32>>,
 }
 
 impl Source {
     /// A source that has not begun.
     pub fn new(options: SourceOptions) -> Self {
-        Self { options: Arc::new(options), began_with: Arc::default() }
+        Self { options: Arc::new(options) }
     }
 }
 
@@ -142,7 +140,6 @@ impl Source {
             options,
             granted: Granted::default(),
             clock: cx.clock.clone(),
-            began_with: self.began_with.clone(),
             waiting: Rc::default(),
         };
         let outcome = Session::new(cx, claimer, orders).run(reports).await;

@@ -1,14 +1,19 @@
 //! The source against librdkafka's own broker in this process.
 
 use super::{Source, SourceOptions};
+use crate::kafka::offsets::KafkaOffsets;
+use crate::kafka::query;
 use crate::kafka::slot::FixedSlot;
 use aqueduct_engine::claim::Loss;
 use aqueduct_engine::link::Bounds;
 use aqueduct_engine::testing::{Harness, MemoryOffsets, Probe, RecordsBuilder};
-use aqueduct_engine::{Batch, Claim, Class, Error, Owner, PartitionKey, SinkIdentity, State};
+use aqueduct_engine::{
+    Batch, Claim, Class, Clock, Error, OffsetStore, Owner, PartitionKey, SinkIdentity, State,
+};
 use aqueduct_topology::model::{GroupProtocol, KafkaConnection, KafkaSource, Membership, Start};
 use aqueduct_topology::{Span, Spanned};
 use rdkafka::ClientConfig;
+use rdkafka::consumer::BaseConsumer;
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer};
 use std::collections::BTreeMap;
@@ -51,7 +56,16 @@ impl World {
         self.producer.flush(Duration::from_secs(10)).unwrap();
     }
 
+    fn connection(&self) -> KafkaConnection {
+        let bootstrap = Spanned::new(self.cluster.bootstrap_servers(), Span::default());
+        KafkaConnection { bootstrap, tls: None, sasl: None }
+    }
+
     fn source(&self, change: impl FnOnce(&mut KafkaSource)) -> Source {
+        self.source_on(Arc::new(self.offsets.clone()), change)
+    }
+
+    fn source_on(&self, offsets: Arc<dyn OffsetStore>, change: impl FnOnce(&mut KafkaSource)) -> Source {
         let mut kafka = KafkaSource {
             topic: Spanned::new("t".into(), Span::default()),
             start: Spanned::new(Start::Earliest, Span::default()),
@@ -61,14 +75,13 @@ impl World {
             linger: Duration::from_millis(5),
         };
         change(&mut kafka);
-        let bootstrap = Spanned::new(self.cluster.bootstrap_servers(), Span::default());
         Source::new(SourceOptions {
-            connection: KafkaConnection { bootstrap, tls: None, sasl: None },
+            connection: self.connection(),
             group: "g".into(),
             node: "node".into(),
             source: "source".into(),
             kafka,
-            offsets: Arc::new(self.offsets.clone()),
+            offsets,
             slots: Arc::new(FixedSlot(0)),
             required: std::collections::BTreeSet::new(),
         })
@@ -255,6 +268,70 @@ async fn an_offset_beyond_the_end_waits_for_somebody_to_look() {
     };
     harness.run_while(world.source(|_| {}), script).await.0.unwrap();
     assert_eq!(values(&probe.received())[&0], (5..10).collect::<Vec<_>>());
+}
+
+/// Under `start: latest`.
+#[tokio::test]
+async fn what_a_topic_has_at_first_is_passed_over_and_what_it_grows_by_is_not() {
+    let latest = |kafka: &mut KafkaSource| kafka.start = Spanned::new(Start::Latest, Span::default());
+    let world = World::new(2);
+    world.produce(0, 0..100);
+    let run = async |world: &World, script: &mut dyn FnMut(), wanted: usize| {
+        let mut harness = Harness::source("source");
+        let probe = harness.probe();
+        let script = async {
+            while probe.claims().all().len() < 2 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            script();
+            let came = probe.until(|probe| count(probe) == wanted);
+            if tokio::time::timeout(Duration::from_secs(60), came).await.is_err() {
+                panic!("{} of {wanted} records came", count(&probe));
+            }
+            probe.status().ask_drain();
+        };
+        harness.run_while(world.source(latest), script).await.0.unwrap();
+        values(&probe.received())
+    };
+    let first =
+        run(&world, &mut || (0..2).for_each(|partition| world.produce(partition, 100..110)), 20).await;
+    assert_eq!(first, BTreeMap::from([(0, (100..110).collect()), (1, (100..110).collect())]));
+    // A node that has never seen the topic with partition 0 alone; the offsets have.
+    let grown = World::new(2);
+    grown.place(5);
+    grown.produce(0, 0..5);
+    grown.produce(1, 0..30);
+    assert_eq!(run(&grown, &mut || {}, 30).await, BTreeMap::from([(1, (0..30).collect())]));
+}
+
+/// Nothing but the group remembers where it began.
+#[tokio::test]
+async fn a_group_is_told_where_it_begins_before_anything_is_read() {
+    let world = World::new(3);
+    (0..3).for_each(|partition| world.produce(partition, 0..10 + i64::from(partition)));
+    let connection = world.connection();
+    let sink = SinkIdentity { id: "sink".into(), adopts: None, target: "topic".into(), required: true };
+    let sinks = BTreeMap::from([("source".into(), vec![sink])]);
+    let store = KafkaOffsets::new(connection, "g", sinks, Clock::system());
+    let mut harness = Harness::source("source");
+    let probe = harness.probe();
+    let source = world.source_on(Arc::new(store), |kafka| {
+        kafka.start = Spanned::new(Start::Latest, Span::default());
+    });
+    let script = async {
+        while probe.claims().all().len() < 3 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", world.cluster.bootstrap_servers()).set("group.id", "g");
+        let asks: BaseConsumer = config.create().unwrap();
+        let partitions: Vec<(&str, i32)> = (0..3).map(|partition| ("t", partition)).collect();
+        let committed = query::committed(&asks, &partitions, Duration::from_secs(10)).unwrap();
+        assert_eq!(committed, [Some(10), Some(11), Some(12)]);
+        probe.status().ask_drain();
+    };
+    harness.run_while(source, script).await.0.unwrap();
+    assert_eq!(count(&probe), 0);
 }
 
 async fn until_state(probe: &Probe, wanted: impl Fn(&State) -> bool) {

@@ -134,6 +134,7 @@ impl Replay {
             key: self.plan.key(partition as i32),
             // Where the file ends is known when it has been read.
             log: LogRange { start: 0, end: i64::MAX, initial: 0 },
+            begun: false,
         };
         let requests: Vec<_> = (0..self.plan.options.partitions).map(request).collect();
         let plan = self.plan.clone();

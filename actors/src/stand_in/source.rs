@@ -159,7 +159,7 @@ impl Source {
         cx.status.caught_up(false);
         let request = |(partition, _): &(u32, u64)| {
             let log = LogRange { start: 0, end: self.plan.feed.length(*partition), initial: 0 };
-            ClaimRequest { key: self.key(*partition), log }
+            ClaimRequest { key: self.key(*partition), log, begun: false }
         };
         let database = &self.plan.database;
         let claim = async || {

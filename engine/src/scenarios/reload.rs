@@ -45,7 +45,7 @@ impl Ground {
                 journal.note("+ticks");
                 loop {
                     let log = LogRange { start: 0, end: i64::MAX, initial: 0 };
-                    let requests = [ClaimRequest { key: key(), log }];
+                    let requests = [ClaimRequest { key: key(), log, begun: false }];
                     let claim = offsets.claim(&requests).await?.remove(0);
                     cx.claims.insert(claim.clone());
                     let mut offset = claim.start;

@@ -173,6 +173,11 @@ impl Rows {
         }
     }
 
+    fn has_begun(&self, sinks: &[SinkIdentity], source: &str, topic: &str) -> bool {
+        let mut rows = self.offsets.keys().filter(|(_, key)| *key.source == *source && *key.topic == *topic);
+        rows.any(|(of, _)| sinks.iter().any(|sink| sink.id == *of))
+    }
+
     fn claim(&mut self, request: &ClaimRequest, sinks: &[SinkIdentity], heal_max: i64) -> Claim {
         let row = |sink: &SinkIdentity| self.offsets.get(&(sink.id.clone(), request.key.clone()));
         let epoch = sinks.iter().filter_map(row).map(|row| row.epoch).max().unwrap_or(0) + 1;
@@ -228,6 +233,28 @@ impl OffsetStore for MemoryOffsets {
         })
     }
 
+    fn has_begun<'a>(&'a self, source: &'a str, topic: &'a str) -> LocalBoxFuture<'a, Result<bool, Error>> {
+        Box::pin(std::future::ready(Ok(self.lock().has_begun(&self.sinks, source, topic))))
+    }
+
+    fn begin<'a>(
+        &'a self,
+        source: &'a str,
+        topic: &'a str,
+        starts: &'a BTreeMap<i32, i64>,
+    ) -> LocalBoxFuture<'a, Result<(), Error>> {
+        let mut rows = self.lock();
+        if !rows.has_begun(&self.sinks, source, topic) {
+            for (&partition, &next_offset) in starts {
+                let key = PartitionKey { source: source.into(), topic: topic.into(), partition };
+                let row = Row { epoch: 0, owner: Owner::random(), next_offset };
+                let places = self.sinks.iter().map(|sink| (sink.id.clone(), key.clone()));
+                rows.offsets.extend(places.map(|place| (place, row)));
+            }
+        }
+        Box::pin(std::future::ready(Ok(())))
+    }
+
     fn positions<'a>(&'a self) -> LocalBoxFuture<'a, Result<Vec<Position>, Error>> {
         Box::pin(async move {
             let rows = self.lock();
@@ -275,7 +302,8 @@ mod tests {
     fn an_advance_moves_the_claims_own_row_forward_only() {
         let store = MemoryOffsets::new(vec![sink("cache", true)], 10);
         let key = partition(0);
-        let request = ClaimRequest { key: key.clone(), log: LogRange { start: 0, end: 9, initial: 3 } };
+        let request =
+            ClaimRequest { key: key.clone(), log: LogRange { start: 0, end: 9, initial: 3 }, begun: false };
         let claim = store.claim(&[request]).now_or_never().unwrap().unwrap().remove(0);
         let next_after = |epoch, next| {
             store.advance("cache", &[(key.clone(), epoch, next)]).now_or_never().unwrap().unwrap();
@@ -291,7 +319,11 @@ mod tests {
     }
 
     fn claim(store: &MemoryOffsets) -> Result<Claim, Error> {
-        let request = ClaimRequest { key: partition(0), log: LogRange { start: 0, end: 900, initial: 40 } };
+        let request = ClaimRequest {
+            key: partition(0),
+            log: LogRange { start: 0, end: 900, initial: 40 },
+            begun: false,
+        };
         let claims = store.claim(&[request]).now_or_never().unwrap()?;
         Ok(claims.into_iter().next().unwrap())
     }

@@ -21,7 +21,7 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario::short("kafka.idle_then_one_message", idle::one_message),
     Scenario::short("kafka.retention_below_our_offset", retention::below_our_offset),
     Scenario::short("kafka.topic_deleted_and_recreated", topic::deleted_and_recreated),
-    Scenario::long("kafka.partitions_grown_from_4_to_8_live", topic::grown),
+    Scenario::short("kafka.partitions_grown_from_4_to_8_live", topic::grown),
     Scenario::short("kafka.compacted_topic_and_transaction_markers", transactions::compacted),
     Scenario::short("kafka.read_committed", transactions::read_committed),
     Scenario::long("kafka.duplicate_static_member", group::duplicate_static_member),
@@ -48,7 +48,8 @@ pub const SCENARIOS: &[Scenario] = &[
 /// Of each partition the writer has claimed, that column of its row.
 fn partitions_at(stage: &Stage, column: &str) -> Vec<(i32, i64)> {
     let query = format!(
-        "SELECT partition, {column} FROM aqueduct.offsets WHERE topology = $1 AND sink = 'history' ORDER BY partition"
+        "SELECT partition, {column} FROM aqueduct.offsets \
+         WHERE topology = $1 AND sink = 'history' AND session <> 'unclaimed' ORDER BY partition"
     );
     stage.world.sql().rows(&query, &[&stage.topology]).iter().map(|row| (row.get(0), row.get(1))).collect()
 }

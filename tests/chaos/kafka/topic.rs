@@ -13,26 +13,44 @@ use std::time::{Duration, Instant};
 
 const TOLD_MAX: Duration = Duration::from_secs(20);
 const GROWN: u32 = 2 * PARTITIONS;
+const GROWN_AGAIN: u32 = 3 * PARTITIONS;
 
-/// Partitions come while both sides run. What is sent to them before the group notices is read as well, even where the
-/// file says `start: latest`: that is about what was there before the topology.
+/// Partitions come while both sides run, and while no node does. What is sent to them before the group notices is read as
+/// well, even where the file says `start: latest`: that is about what was there before the topology.
 pub fn grown(trial: &mut Trial<'_>) {
     let stage = Stage::set_as(trial, PLAIN, &chaos_with("start: latest"));
     let nodes = vec![stage.node("one"), stage.node("two")];
     await_claims(&stage, PARTITIONS);
     let before = stage.load(500);
     stage.await_progress(500);
-    let admin = Admin::of(&stage);
-    let more = NewPartitions::new(&stage.world.topic, GROWN as usize);
-    let made = block_on(admin.0.create_partitions([&more], &Admin::patience())).expect("an answer");
-    made.into_iter().for_each(|topic| drop(topic.expect("partitions are made")));
+    grow(&stage, GROWN);
     let began = Instant::now();
     trial.fault();
-    let sent = before.stop();
+    let mut sent = before.stop();
     let load = Load::start_from(stage.client(), &stage.world.topic, GROWN, 500, sent + 1);
     await_claims(&stage, GROWN);
     trial.recovered(began.elapsed());
-    stage.judge(trial, load, nodes);
+    for node in nodes {
+        node.terminate();
+        assert_eq!(node.exit_code(BOUND), 0, "a node drains to its end");
+    }
+    grow(&stage, GROWN_AGAIN);
+    trial.fault();
+    sent += load.stop();
+    let load = Load::start_from(stage.client(), &stage.world.topic, GROWN_AGAIN, 500, sent + 1);
+    std::thread::sleep(Duration::from_secs(1));
+    let began = Instant::now();
+    let node = stage.node("three");
+    await_claims(&stage, GROWN_AGAIN);
+    trial.recovered(began.elapsed());
+    stage.judge(trial, load, vec![node]);
+}
+
+fn grow(stage: &Stage, partitions: u32) {
+    let more = NewPartitions::new(&stage.world.topic, partitions as usize);
+    let made =
+        block_on(Admin::of(stage).0.create_partitions([&more], &Admin::patience())).expect("an answer");
+    made.into_iter().for_each(|topic| drop(topic.expect("partitions are made")));
 }
 
 fn await_claims(stage: &Stage, partitions: u32) {

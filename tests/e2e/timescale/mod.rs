@@ -1,5 +1,6 @@
 //! The TimescaleDB side on its own: claims, fences, writes, letters and migrations, without broker or process.
 
+mod beginning;
 mod claims;
 mod hosts;
 mod letters;
@@ -155,7 +156,7 @@ fn key(partition: i32) -> PartitionKey {
 }
 
 fn request(partition: i32, end: i64) -> ClaimRequest {
-    ClaimRequest { key: key(partition), log: LogRange { start: 0, end, initial: 0 } }
+    ClaimRequest { key: key(partition), log: LogRange { start: 0, end, initial: 0 }, begun: false }
 }
 
 /// Claims one partition for `node`.

@@ -83,7 +83,7 @@ const KAFKA_SOURCE: &[Key] = &[
         "start",
         Shape::TimeOr(&["earliest", "latest"]),
         "earliest",
-        "Where to begin while no sink has an offset.",
+        "Where to begin with a topic: what each of its partitions has by then is read from here on. Those it grows by later are read from their start.",
     ),
     Key::default(
         "group_protocol",

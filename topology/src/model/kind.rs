@@ -50,7 +50,7 @@ impl Kind {
     }
 }
 
-/// Where a sink without an offset starts.
+/// Where a topic begins that no sink has an offset of.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Start {
     /// At the log's start.

@@ -3,6 +3,7 @@
 //! A claim is one transaction for all partitions and sinks, serialized per topology by an advisory lock. It waits for
 //! the rows' locks only briefly; whoever holds them longer is a session its former owner left behind, and is ended.
 
+mod begin;
 mod plan;
 pub mod reset;
 mod stands;
@@ -94,12 +95,14 @@ impl TimescaleOffsets {
         self.query(connection, "serialize claims", LOCK_TOPOLOGY, &[&&*self.topology]).await?;
         self.adopt(connection).await?;
         let rows = self.lock_rows(connection, requests).await?;
-        self.refuse_taken_targets(connection, requests).await?;
+        self.refuse_taken_targets(connection, &requests.iter().map(|request| &*request.key.source).collect())
+            .await?;
+        self.refuse_unbegun(connection, requests, &rows).await?;
         let mut claims = Vec::with_capacity(requests.len());
         for (request, rows) in requests.iter().zip(&rows) {
             let last = self.last_epoch(&request.key);
             let Plan { epoch, start, sinks, skipped } =
-                plan(request, self.sinks_of(&request.key)?, rows, last)?;
+                plan(request, self.sinks_of(&request.key.source)?, rows, last)?;
             let (key, owner) = (request.key.clone(), Owner::random());
             claims.push(Claim { key, epoch, owner, start, sinks, skipped });
         }
@@ -119,10 +122,10 @@ impl TimescaleOffsets {
         owners.get(key).map_or(0, |(epoch, _)| *epoch)
     }
 
-    fn sinks_of(&self, key: &PartitionKey) -> Result<&[SinkIdentity], Error> {
-        let sinks = self.sinks.get(&key.source).map(Vec::as_slice).unwrap_or_default();
+    fn sinks_of(&self, source: &str) -> Result<&[SinkIdentity], Error> {
+        let sinks = self.sinks.get(source).map(Vec::as_slice).unwrap_or_default();
         if sinks.is_empty() {
-            return Err(Error::bug(format!("source `{}` claims, but no sink reads from it", key.source)));
+            return Err(Error::bug(format!("source `{source}` claims, but no sink reads from it")));
         }
         Ok(sinks)
     }
@@ -160,10 +163,9 @@ impl TimescaleOffsets {
     async fn refuse_taken_targets(
         &self,
         connection: &Connection,
-        requests: &[ClaimRequest],
+        sources: &BTreeSet<&str>,
     ) -> Result<(), Refused> {
-        let sources: BTreeSet<&Arc<str>> = requests.iter().map(|request| &request.key.source).collect();
-        let claiming = sources.into_iter().filter_map(|source| self.sinks.get(source)).flatten();
+        let claiming = sources.iter().filter_map(|source| self.sinks.get(*source)).flatten();
         let targets: BTreeMap<&str, &str> = claiming.map(|sink| (&*sink.target, &*sink.id)).collect();
         let named: Vec<&str> = targets.keys().copied().collect();
         let present: Vec<&str> = self.sinks.values().flatten().map(|sink| &*sink.id).collect();
@@ -186,7 +188,7 @@ impl TimescaleOffsets {
         let (mut epochs, mut owners, mut offsets) = (Vec::new(), Vec::new(), Vec::new());
         let (mut targets, mut required, mut skipped) = (Vec::new(), Vec::new(), Vec::new());
         for claim in claims {
-            for sink in self.sinks_of(&claim.key)? {
+            for sink in self.sinks_of(&claim.key.source)? {
                 sinks.push(&sink.id);
                 keys.push(&claim.key);
                 epochs.push(claim.epoch);
@@ -223,7 +225,7 @@ impl TimescaleOffsets {
     async fn forget_letters(&self, connection: &Connection, claims: &[Claim]) -> Result<(), Refused> {
         let [inputs, topics] = names(claims.iter().map(|claim| &claim.key));
         let partitions: Vec<i32> = claims.iter().map(|claim| claim.key.partition).collect();
-        let open = claims.iter().map(|claim| Ok(open_from(claim, self.sinks_of(&claim.key)?)));
+        let open = claims.iter().map(|claim| Ok(open_from(claim, self.sinks_of(&claim.key.source)?)));
         let open: Vec<i64> = open.collect::<Result<_, Error>>()?;
         let params: [&(dyn ToSql + Sync); 5] = [&&*self.topology, &inputs, &topics, &partitions, &open];
         self.query(connection, "delete dead letters that will be judged again", FORGET_LETTERS, &params)
@@ -343,6 +345,19 @@ impl TimescaleOffsets {
 impl OffsetStore for TimescaleOffsets {
     fn claim<'a>(&'a self, requests: &'a [ClaimRequest]) -> LocalBoxFuture<'a, Result<Vec<Claim>, Error>> {
         Box::pin(self.claim_all(requests))
+    }
+
+    fn has_begun<'a>(&'a self, source: &'a str, topic: &'a str) -> LocalBoxFuture<'a, Result<bool, Error>> {
+        Box::pin(self.has_begun_now(source, topic))
+    }
+
+    fn begin<'a>(
+        &'a self,
+        source: &'a str,
+        topic: &'a str,
+        starts: &'a BTreeMap<i32, i64>,
+    ) -> LocalBoxFuture<'a, Result<(), Error>> {
+        Box::pin(self.begin_now(source, topic, starts))
     }
 
     fn positions<'a>(&'a self) -> LocalBoxFuture<'a, Result<Vec<Position>, Error>> {

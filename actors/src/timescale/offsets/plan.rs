@@ -123,7 +123,7 @@ mod tests {
 
     fn request(start: i64, end: i64, initial: i64) -> ClaimRequest {
         let key = PartitionKey { source: "ticks".into(), topic: "md".into(), partition: 3 };
-        ClaimRequest { key, log: LogRange { start, end, initial } }
+        ClaimRequest { key, log: LogRange { start, end, initial }, begun: false }
     }
 
     fn sink(id: &str, required: bool) -> SinkIdentity {

@@ -59,7 +59,8 @@ impl Outside {
     /// Claims a partition whose log ends at `end`; `last_epoch` is what the claiming process claimed last.
     pub(super) fn claim(&self, key: &PartitionKey, end: i64, last_epoch: i64) -> Claim {
         let sink = SinkIdentity { id: SINK.into(), adopts: None, target: "table".into(), required: true };
-        let request = ClaimRequest { key: key.clone(), log: LogRange { start: 0, end, initial: 0 } };
+        let request =
+            ClaimRequest { key: key.clone(), log: LogRange { start: 0, end, initial: 0 }, begun: false };
         let mut durable = self.durable();
         let row = durable.offsets.get(key).map(|stored| ClaimRow {
             sink: SINK.to_owned(),
