@@ -4,6 +4,7 @@ use super::{End, Poll, Report};
 use crate::kafka::intake::Taken;
 use crate::kafka::records::Record;
 use crate::kafka::refusal::is_refusal;
+use aqueduct_engine::planted::{Bug, planted};
 use aqueduct_engine::{Class, Error};
 use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
@@ -206,7 +207,7 @@ impl Poll {
         let code = fatal.as_ref().map(|(code, _)| *code).or_else(|| error.rdkafka_error_code());
         let told = self.classify(error);
         match (code, fatal) {
-            (Some(Code::FencedInstanceId), _) => {
+            (Some(Code::FencedInstanceId), _) if !planted(Bug::RejoinsUnderItsName) => {
                 Some(End::FencedByName(self.classify(&KafkaError::Global(Code::FencedInstanceId))))
             }
             (Some(code), Some(_)) => Some(End::ClientGone(self.classify(&KafkaError::Global(code)))),
