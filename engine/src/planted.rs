@@ -21,6 +21,8 @@ pub enum Bug {
     CountsEveryEnd,
     /// A whole batch is condemned with its culprit.
     CondemnsNeighbours,
+    /// That a record was condemned is forgotten when its batch is dropped.
+    ForgetsVerdicts,
     /// A sink without an offset begins at the log's end.
     JoinsAtTheEnd,
     /// A claim does not raise the epoch.
@@ -47,22 +49,40 @@ pub enum Bug {
     JudgesByTheClock,
     /// A batch advances before its rejects are durable.
     RejectsAfterForwarding,
+    /// An offset moves over a rejected record whether its letter is still there or not.
+    LooksForNoLetters,
     /// A record's fate is decided by the first of the required sinks.
     DecidesAtTheFirst,
     /// Of two values that wait for one key the last to come wins.
     LetsTheLastWin,
     /// The cache's guard lets an older value pass.
     GuardsNothing,
+    /// A member takes any name of its node that is free.
+    TakesAnySlot,
+    /// A member whose name another one has taken joins again.
+    RejoinsUnderItsName,
+    /// A revocation is never answered.
+    AnswersNoRevocation,
+    /// Messages are taken many at a time from the consumer's own queue.
+    TakesFromTheConsumersQueue,
+    /// An end of a log that is no message's moves no offset.
+    StaysBeforeTheMarkers,
     /// A sink that is drained leaves its last transaction.
     LeavesTheLastBatch,
     /// Nobody is ever stalled.
     SeesNoStall,
+    /// Whoever falls silent with nothing waiting for it is left alone.
+    HearsNoSilence,
     /// Idle is who stands still, whatever is left to do.
     TakesStandingForIdle,
+    /// What a source had claimed that another node reads by now is never given back.
+    KeepsWhatOthersRead,
     /// A panic is taken for a stop.
     OverlooksPanics,
     /// A lease that is dropped unsettled is gone.
     LosesDroppedLeases,
+    /// Which of two links is asked first is left to chance.
+    LeavesOrderToChance,
 }
 
 #[cfg(feature = "planted")]
@@ -70,10 +90,21 @@ thread_local! {
     static PLANTED: std::cell::Cell<Option<Bug>> = const { std::cell::Cell::new(None) };
 }
 
-/// Whether `bug` is planted in this thread.
+/// Planted in every thread; once for all.
+#[cfg(feature = "planted")]
+static EVERYWHERE: std::sync::OnceLock<Bug> = std::sync::OnceLock::new();
+
+/// Whether `bug` is planted in this thread, or in all.
 #[cfg(feature = "planted")]
 pub fn planted(bug: Bug) -> bool {
-    PLANTED.get() == Some(bug)
+    PLANTED.get() == Some(bug) || EVERYWHERE.get() == Some(&bug)
+}
+
+/// Plants `bug` in every thread of this process, to its end: for what has threads of its own.
+#[cfg(feature = "planted")]
+pub fn everywhere(bug: Bug) {
+    let planted = *EVERYWHERE.get_or_init(|| bug);
+    assert_eq!(planted, bug, "one bug a process");
 }
 
 /// Whether `bug` is planted in this thread: never.

@@ -9,10 +9,10 @@
 //! - `AQUEDUCT_SIM_SEEDS=20000 cargo test --release --test tests sim::` runs so many seeds instead of the usual ones;
 //! - `AQUEDUCT_SIM_SEED=42` runs that one again, and prints what happened.
 #![allow(clippy::disallowed_methods, reason = "a test reads its switches from the environment")]
-#![allow(dead_code, reason = "tests/planted plays the same runs under scripts of its own")]
+#![allow(dead_code, reason = "tests/planted plays the same runs with bugs in them, and runs of its own")]
 
+pub mod cases;
 pub mod oracle;
-mod pins;
 pub mod schedule;
 pub mod stage;
 pub mod sweep;

@@ -239,7 +239,7 @@ impl Judge<'_> {
                 sent.id, sent.fate
             )
         };
-        let filtered = sent.fate == Fate::Filtered;
+        let filtered = matches!(sent.fate, Fate::Filtered | Fate::Marker);
         match rows + concerning.len() {
             0 if !filtered => return self.wrong(Check::Lost, what()),
             2.. => return self.wrong(Check::Doubled, what()),
@@ -247,7 +247,7 @@ impl Judge<'_> {
         }
         let right = match sent.fate {
             Fate::Written => rows == 1,
-            Fate::Filtered => rows == 0 && reasons.is_empty(),
+            Fate::Filtered | Fate::Marker => rows == 0 && reasons.is_empty(),
             Fate::Rejected(actor, reason) => reasons.contains(&(actor, reason)),
             Fate::Refused if table == "history" => reasons.contains(&("history", "check_violation")),
             Fate::Refused => rows == 1,

@@ -5,7 +5,7 @@
 
 use super::oracle::Watch;
 use super::schedule::{Act, End, LASTS, Schedule};
-use super::workload::{BEGINS_MS, Workload};
+use super::workload::{BEGINS_MS, Fate, Sent, Workload};
 use aqueduct_actors::stand_in::{Backup, Chance, Handover, Mishaps, StandIns};
 use aqueduct_engine::application::{Handle, Settings};
 use aqueduct_engine::task::{self, Task};
@@ -180,7 +180,7 @@ impl Stage<'_> {
         while self.clock.now() < began + LASTS {
             let now = self.clock.now().duration_since(began);
             while let Some(sent) = records.next_if(|sent| sent.at <= now) {
-                self.around.feed("ticks").unwrap().send(sent.message());
+                self.send(sent);
             }
             while let Some((_, act)) = acts.next_if(|(at, _)| *at <= now) {
                 self.trace.push(format!("{:>10.3}s {act:?}", now.as_secs_f64()));
@@ -193,7 +193,15 @@ impl Stage<'_> {
         }
         // Some acts take long; what is left to send is sent all the same.
         for sent in records {
-            self.around.feed("ticks").unwrap().send(sent.message());
+            self.send(sent);
+        }
+    }
+
+    fn send(&self, sent: &Sent) {
+        let feed = self.around.feed("ticks").unwrap();
+        match sent.fate {
+            Fate::Marker => feed.mark(sent.partition),
+            _ => drop(feed.send(sent.message())),
         }
     }
 

@@ -28,6 +28,8 @@ pub enum Fate {
     Refused,
     /// Nothing: it is not selected.
     Filtered,
+    /// Nothing: it is no record, but the marker of a transaction, which takes an offset.
+    Marker,
     /// It kills that actor: a letter, or a row where another process was spared.
     Deadly(&'static str),
 }
@@ -228,7 +230,7 @@ fn records(rng: &mut fastrand::Rng, partitions: u32) -> Vec<Sent> {
             1 => Fate::Rejected("trades", "price_positive"),
             2 => Fate::Rejected("trades", "event_time"),
             3 => Fate::Refused,
-            4 => Fate::Filtered,
+            4 => [Fate::Filtered, Fate::Marker][rng.usize(..2)],
             5 if deadly_left > 0 => {
                 deadly_left -= 1;
                 Fate::Deadly(["trades", "history"][rng.usize(..2)])
@@ -249,6 +251,7 @@ fn value(id: i64, time_ms: i64, fate: Fate) -> Vec<u8> {
         Fate::Rejected(_, "not_json") => return format!("nonsense {id}").into_bytes(),
         Fate::Rejected(_, "price_positive") => ("t", -1),
         Fate::Refused => ("t", UNLUCKY),
+        Fate::Marker => return Vec::new(),
         Fate::Filtered => ("q", 1),
         Fate::Written | Fate::Deadly(_) | Fate::Rejected(..) => ("t", 100 + id),
     };

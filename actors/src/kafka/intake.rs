@@ -17,6 +17,7 @@
 use super::client::Client;
 use super::records::Record;
 use aqueduct_engine::Headers;
+use aqueduct_engine::planted::{Bug, planted};
 use rdkafka::bindings as ffi;
 use rdkafka::consumer::{Consumer, ConsumerContext};
 use rdkafka::error::{IsError, KafkaError};
@@ -64,8 +65,14 @@ pub struct Intake<C: ConsumerContext + 'static> {
 impl<C: ConsumerContext + 'static> Intake<C> {
     /// A queue of `client`.
     pub fn new(client: Client<C>) -> Self {
-        // SAFETY: the client is alive; the call has no other demands.
-        let queue = unsafe { ffi::rd_kafka_queue_new(client.client().native_ptr()) };
+        let native = client.client().native_ptr();
+        // SAFETY: the client is alive, and a consumer; the calls have no other demands, and what either gives is ours.
+        let queue = unsafe {
+            match planted(Bug::TakesFromTheConsumersQueue) {
+                true => ffi::rd_kafka_queue_get_consumer(native),
+                false => ffi::rd_kafka_queue_new(native),
+            }
+        };
         let queue =
             NonNull::new(queue).expect("invariant: librdkafka ends the process where memory is short");
         Self { queue, client }

@@ -3,6 +3,7 @@
 //! Two members of one name fence each other, so a slot is leased before the client is made and held as long as it lives.
 
 use aqueduct_engine::Error;
+use aqueduct_engine::planted::{Bug, planted};
 use futures::future::LocalBoxFuture;
 use std::any::Any;
 
@@ -24,6 +25,20 @@ impl std::fmt::Debug for Slot {
 pub trait MemberSlots: Send + Sync {
     /// Leases a slot for this topology and node.
     fn acquire<'a>(&'a self, topology: &'a str, node: &'a str) -> LocalBoxFuture<'a, Result<Slot, Error>>;
+}
+
+/// The lowest of `slots` names that `lease` can have, if there is one.
+pub async fn lowest_free(
+    slots: u32,
+    mut lease: impl AsyncFnMut(u32) -> Result<bool, Error>,
+) -> Result<Option<u32>, Error> {
+    for place in 0..slots {
+        let number = if planted(Bug::TakesAnySlot) { slots - 1 - place } else { place };
+        if lease(number).await? {
+            return Ok(Some(number));
+        }
+    }
+    Ok(None)
 }
 
 /// For topologies with nothing to lock: the slot is given by the place of the source in the file. A second process of

@@ -48,6 +48,14 @@ impl Actor for Normalizer {
             while let Some(lease) = cx.lease().await {
                 let Decoded { rows, rejects, .. } = self.decoder.decode(&lease);
                 let batch = lease.with_rows(rows);
+                if planted(Bug::SettlesBeforeHandingOn) {
+                    let letters = letters(&cx.identity.name, &lease, rejects);
+                    lease.settle();
+                    cx.room(&batch).await?;
+                    cx.reject(letters).await;
+                    cx.push(batch).await?;
+                    continue;
+                }
                 cx.room(&batch).await?;
                 if planted(Bug::RejectsAfterForwarding) {
                     cx.push(batch.clone()).await?;
@@ -55,11 +63,6 @@ impl Actor for Normalizer {
                 if !rejects.is_empty() {
                     let letters = letters(&cx.identity.id, &lease, rejects);
                     cx.reject(letters).await;
-                }
-                if planted(Bug::SettlesBeforeHandingOn) {
-                    lease.settle();
-                    cx.push(batch).await?;
-                    continue;
                 }
                 cx.push(batch).await?;
                 cx.status.progressed();

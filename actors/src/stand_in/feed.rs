@@ -26,10 +26,13 @@ pub struct Feed {
     pub(super) source: Arc<str>,
     /// The topic.
     pub(super) topic: Arc<str>,
-    logs: Mutex<BTreeMap<u32, Vec<Arc<Message>>>>,
+    logs: Mutex<BTreeMap<u32, Vec<Entry>>>,
     owners: Mutex<BTreeMap<u32, Owners>>,
     pub(super) changed: Notify,
 }
+
+/// A message, or the marker of a transaction, which takes an offset and holds none.
+type Entry = Option<Arc<Message>>;
 
 /// Who reads one partition.
 #[derive(Clone, Copy, Debug, Default)]
@@ -74,12 +77,20 @@ impl Feed {
         let first = *logs.keys().next().expect("invariant: a feed has a partition");
         let partition = message.partition.unwrap_or(first);
         let log = logs.get_mut(&partition).expect("invariant: the feed was made with every partition");
-        log.push(Arc::new(message));
+        log.push(Some(Arc::new(message)));
         self.changed.notify_waiters();
         (partition, log.len() as i64 - 1)
     }
 
-    /// How many messages each partition has.
+    /// A transaction ends in `partition`.
+    pub fn mark(&self, partition: u32) {
+        if let Some(log) = self.logs().get_mut(&partition) {
+            log.push(None);
+        }
+        self.changed.notify_waiters();
+    }
+
+    /// How long the log of each partition is.
     pub fn lengths(&self) -> BTreeMap<u32, i64> {
         self.logs().iter().map(|(partition, log)| (*partition, log.len() as i64)).collect()
     }
@@ -88,8 +99,8 @@ impl Feed {
         self.logs().get(&partition).map_or(0, |log| log.len() as i64)
     }
 
-    /// At most `most` messages from `offset` on.
-    pub(super) fn read(&self, partition: u32, offset: i64, most: usize) -> Vec<Arc<Message>> {
+    /// What stands at `offset` and behind it, up to `most`.
+    pub(super) fn read(&self, partition: u32, offset: i64, most: usize) -> Vec<Entry> {
         let logs = self.logs();
         let log = logs.get(&partition).map_or(&[][..], Vec::as_slice);
         log.iter().skip(usize::try_from(offset).unwrap_or(0)).take(most).cloned().collect()
@@ -135,7 +146,7 @@ impl Feed {
         self.changed.notify_waiters();
     }
 
-    fn logs(&self) -> MutexGuard<'_, BTreeMap<u32, Vec<Arc<Message>>>> {
+    fn logs(&self) -> MutexGuard<'_, BTreeMap<u32, Vec<Entry>>> {
         self.logs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

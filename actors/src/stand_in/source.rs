@@ -48,6 +48,14 @@ struct Held {
     claim: Claim,
     generation: u64,
     gathering: Gathering,
+    /// Up to where only markers have come, which a later message passes.
+    unread: i64,
+}
+
+impl Held {
+    fn reads_from(&self) -> i64 {
+        self.gathering.next().max(self.unread)
+    }
 }
 
 impl Actor for Source {
@@ -172,7 +180,8 @@ impl Source {
             cx.claims.insert(claim.clone());
             cx.ledger.release(&claim.key, claim.epoch - 1);
             let gathering = Gathering::new(claim.key.clone(), claim.epoch, claim.start, BATCH_ROWS);
-            self.held.insert(partition, Held { claim, generation, gathering });
+            let unread = claim.start;
+            self.held.insert(partition, Held { claim, generation, gathering, unread });
         }
         Ok(())
     }
@@ -183,17 +192,20 @@ impl Source {
         let mut waiting: Vec<(&u32, &mut Held)> = self
             .held
             .iter_mut()
-            .filter(|(partition, held)| held.gathering.next() < feed.length(**partition))
+            .filter(|(partition, held)| held.reads_from() < feed.length(**partition))
             .collect();
         if waiting.is_empty() || cx.status.stopping() {
             return Ok(false);
         }
         let (partition, held) = waiting.swap_remove(chance.up_to(waiting.len() as u64 - 1) as usize);
         let few = if chance.one_in(3) { chance.up_to(3) as usize + 1 } else { BATCH_ROWS };
+        let first = held.reads_from();
         let gathering = &mut held.gathering;
-        let first = gathering.next();
         let mut batches = Vec::new();
-        for (message, offset) in feed.read(*partition, first, few).iter().zip(first..) {
+        let mut reached = first;
+        for (entry, offset) in feed.read(*partition, first, few).iter().zip(first..) {
+            reached = offset + 1;
+            let Some(message) = entry else { continue };
             let ended = gathering.add(Record {
                 offset,
                 key: message.key.as_deref(),
@@ -204,6 +216,13 @@ impl Source {
             batches.extend(ended.into_iter().flatten());
         }
         batches.extend(gathering.finish());
+        // Where the log ends, the client tells how far it is, markers included.
+        if reached == feed.length(*partition) {
+            batches.extend(gathering.pass(reached));
+        }
+        if gathering.next() < reached {
+            held.unread = reached;
+        }
         for batch in batches {
             cx.ledger.read(&batch.origin, &batch.raw);
             cx.push(batch).await?;

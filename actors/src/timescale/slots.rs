@@ -6,7 +6,7 @@
 
 use super::connect::Connection;
 use super::{Timescale, limits};
-use crate::kafka::slot::{MemberSlots, Slot};
+use crate::kafka::slot::{MemberSlots, Slot, lowest_free};
 use aqueduct_engine::backoff::Backoff;
 use aqueduct_engine::{Class, Clock, Error, task};
 use futures::future::LocalBoxFuture;
@@ -45,11 +45,10 @@ impl AdvisorySlots {
 
     async fn lowest(&self, member: &Member) -> Result<Slot, Error> {
         let connection = self.timescale.connect().await?;
-        for number in 0..SLOTS_MAX {
-            if member.try_lock(&connection, number).await? {
-                let keeper = keep(self.clone(), member.clone(), number, connection);
-                return Ok(Slot { number, lease: Some(Box::new(task::spawn("member slot", keeper))) });
-            }
+        let lease = async |number| member.try_lock(&connection, number).await;
+        if let Some(number) = lowest_free(SLOTS_MAX, lease).await? {
+            let keeper = keep(self.clone(), member.clone(), number, connection);
+            return Ok(Slot { number, lease: Some(Box::new(task::spawn("member slot", keeper))) });
         }
         Err(Error::new(
             Class::Config,

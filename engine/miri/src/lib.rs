@@ -1,8 +1,14 @@
 //! The link's own source, with the real queue, without the rest of the engine. See the README.
 
 #[allow(dead_code, reason = "the link uses a few")]
+#[path = "../../src/invariants.rs"]
+pub mod invariants;
+#[allow(dead_code, reason = "the link uses a few")]
 #[path = "../../src/limits.rs"]
 pub mod limits;
+#[allow(dead_code, reason = "nothing is planted here")]
+#[path = "../../src/planted.rs"]
+pub mod planted;
 #[allow(dead_code, reason = "the tests use a part of it")]
 #[path = "../../src/link/protocol/mod.rs"]
 pub mod protocol;

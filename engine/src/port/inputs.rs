@@ -91,8 +91,9 @@ impl Inputs {
         }
         let count = self.receivers.len();
         let mut ended = 0;
+        let first = if planted(Bug::LeavesOrderToChance) { by_chance(count) } else { self.next };
         for step in 0..count {
-            let index = (self.next + step) % count;
+            let index = (first + step) % count;
             match fresh(&mut self.receivers[index], claims, &mut poll) {
                 Poll::Ready(Some(lease)) => {
                     self.next = (index + 1) % count;
@@ -134,6 +135,12 @@ impl Inputs {
             polled => polled,
         }
     }
+}
+
+/// Any number below `count`, another one in every process and at every call.
+fn by_chance(count: usize) -> usize {
+    use std::hash::{BuildHasher, RandomState};
+    (RandomState::new().hash_one(count) % count.max(1) as u64) as usize
 }
 
 /// The next batch of one link that is not of an epoch older than the newest claim.

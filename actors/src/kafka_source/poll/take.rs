@@ -4,6 +4,7 @@ use super::{End, Poll, Report};
 use crate::kafka::intake::Taken;
 use crate::kafka::records::Record;
 use crate::kafka::refusal::is_refusal;
+use aqueduct_engine::planted::{Bug, planted};
 use aqueduct_engine::{Class, Error};
 use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
@@ -218,7 +219,7 @@ impl Poll {
                 let message = "the session with the group ran out; joining it anew";
                 Some(End::ClientGone(Error::new(Class::Transient, message)))
             }
-            (Some(Code::FencedInstanceId), _) => {
+            (Some(Code::FencedInstanceId), _) if !planted(Bug::RejoinsUnderItsName) => {
                 Some(End::FencedByName(self.classify(&KafkaError::Global(Code::FencedInstanceId))))
             }
             (Some(code), Some(_)) => Some(End::ClientGone(self.classify(&KafkaError::Global(code)))),
