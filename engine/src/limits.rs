@@ -50,7 +50,7 @@ pub const CONTACT_EVERY: Duration = Duration::from_secs(1);
 pub const CONTACT_WAIT_MAX: Duration = Duration::from_secs(3);
 /// How long an actor may get nowhere with work before it, before the node is no longer ready. The watchdog's remedies
 /// come later: they cost more than a word.
-pub const READY_STALL_MAX: Duration = Duration::from_millis(3500);
+pub const READY_STALL_MAX: Duration = Duration::from_secs(4);
 /// The longest wait between two attempts to reach what is away.
 pub const OUTAGE_WAIT_MAX: Duration = Duration::from_secs(2);
 /// How soon `/readyz` tells of a fault, and of its end.
@@ -94,6 +94,10 @@ const _: () = assert!(ADMIN_KEEP_ALIVE.as_secs() * 2 < ADMIN_IDLE_MAX.as_secs(),
 const _: () = assert!(
     CONTACT_EVERY.as_millis() + CONTACT_WAIT_MAX.as_millis() < READINESS_TELLS_WITHIN.as_millis(),
     "an idle node tells in time"
+);
+const _: () = assert!(
+    CONTACT_WAIT_MAX.as_millis() < READY_STALL_MAX.as_millis(),
+    "who waits for an answer is not taken to be silent"
 );
 const _: () = assert!(
     READY_STALL_MAX.as_millis() + 2 * CONDUCTOR_TICK.as_millis() < READINESS_TELLS_WITHIN.as_millis(),

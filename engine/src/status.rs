@@ -351,8 +351,8 @@ impl Status {
     }
 
     /// It is there, and looks after what it has to though nothing waits on a link into it: a source its log, a sink its
-    /// connection. One that hangs then is known by its silence alone; so who has said this must go on saying it, every few
-    /// seconds, or is taken to be stalled.
+    /// connection. One that hangs then is known by its silence alone; so who has said this must go on saying it, at least
+    /// every [`CONTACT_WAIT_MAX`](crate::limits::CONTACT_WAIT_MAX), or is taken to be stalled: before it rests, and before it asks.
     pub fn beat(&self) {
         if self.is_current() {
             self.shared.beats.fetch_add(1, Ordering::Relaxed);

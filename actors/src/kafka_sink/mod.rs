@@ -165,6 +165,7 @@ impl Sink {
             if let Ok(lease) = clock.timeout(CONTACT_EVERY, cx.lease()).await {
                 return Ok(lease);
             }
+            cx.status.beat();
             cx.until_ok(DELIVER_MAX, async || {
                 let producer = match self.producer.take() {
                     Some(producer) => producer,

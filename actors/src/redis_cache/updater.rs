@@ -223,6 +223,7 @@ impl<'p> Run<'p> {
 
     /// While nothing comes, asks the server whether it is there: an outage shows before it is in the way.
     async fn keep_contact(&mut self, cx: &Context) -> Result<(), Error> {
+        cx.status.beat();
         let answer = tokio::select! {
             biased;
             () = cx.status.stopped() => return Ok(()),

@@ -209,6 +209,7 @@ impl Writer {
     async fn keep_contact(&mut self, cx: &mut Context) -> Result<(), Error> {
         let (session, spec, positions) = (&mut self.session, &self.spec, &mut self.positions);
         let unproven = &mut self.unproven;
+        cx.status.beat();
         cx.until_ok(limits::ATTEMPT_WAIT_MAX, async || {
             *session = match session.take().filter(|session| !session.is_broken()) {
                 Some(known) => {

@@ -98,6 +98,7 @@ impl HarnessBuilder {
             output_links,
             ledger: Ledger::new("test".into(), sinks),
             claims: Claims::default(),
+            name: self.name.clone(),
             port: DeadLetterPort::default(),
             status: Status::new(self.clock.clone()),
             outputs_are_sinks: self.sink.is_none(),

@@ -24,6 +24,8 @@ pub(super) struct Shared {
     pub(super) senders: Vec<Sender>,
     pub(super) ledger: Ledger,
     pub(super) claims: Claims,
+    /// Who is under test; where it is a sink, every claim has it.
+    pub(super) name: Arc<str>,
     pub(super) port: DeadLetterPort,
     pub(super) status: Status,
     /// Whether outputs settle in the ledger as sinks would: `false` when the actor is the sink itself.
@@ -147,7 +149,7 @@ impl Probe {
                 epoch: origin.epoch,
                 owner: Owner(origin.epoch as u128),
                 start: origin.first,
-                sinks: Default::default(),
+                sinks: [(self.shared.name.clone(), origin.first)].into(),
                 skipped: Default::default(),
             });
         }
