@@ -51,6 +51,9 @@ pub const CONTACT_WAIT_MAX: Duration = Duration::from_secs(3);
 /// How long an actor may get nowhere with work before it, before the node is no longer ready. The watchdog's remedies
 /// come later: they cost more than a word.
 pub const READY_STALL_MAX: Duration = Duration::from_millis(3500);
+/// How long one that says again and again that it is there may say nothing: it asks the other side, and that has
+/// [`CONTACT_WAIT_MAX`] for its answer.
+pub const SILENCE_MAX: Duration = Duration::from_secs(10);
 /// The longest wait between two attempts to reach what is away.
 pub const OUTAGE_WAIT_MAX: Duration = Duration::from_secs(2);
 /// How soon `/readyz` tells of a fault, and of its end.
@@ -88,6 +91,10 @@ pub const ADMIN_KEEP_ALIVE: Duration = Duration::from_secs(10);
 /// Different reasons an actor's dead letters are counted by; further ones count as `other`.
 pub const DEAD_LETTER_REASONS_MAX: usize = 64;
 
+const _: () = assert!(
+    2 * (CONTACT_EVERY.as_secs() + CONTACT_WAIT_MAX.as_secs()) < SILENCE_MAX.as_secs(),
+    "whoever waits for an answer is not silent yet"
+);
 const _: () = assert!(BATCH_RECORDS_MAX as i64 <= BATCH_OFFSETS_SPAN_MAX, "a full batch fits its range");
 const _: () = assert!(ADMIN_STREAMS_MAX < ADMIN_CONNECTIONS_MAX, "probes find a place");
 const _: () = assert!(ADMIN_KEEP_ALIVE.as_secs() * 2 < ADMIN_IDLE_MAX.as_secs(), "a quiet stream is kept");
