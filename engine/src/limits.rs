@@ -50,7 +50,10 @@ pub const CONTACT_EVERY: Duration = Duration::from_secs(1);
 pub const CONTACT_WAIT_MAX: Duration = Duration::from_secs(3);
 /// How long an actor may get nowhere with work before it, before the node is no longer ready. The watchdog's remedies
 /// come later: they cost more than a word.
-pub const READY_STALL_MAX: Duration = Duration::from_secs(4);
+pub const READY_STALL_MAX: Duration = Duration::from_millis(3500);
+/// How long one that says again and again that it is there may say nothing: it says so before it asks the other side, and
+/// that has [`CONTACT_WAIT_MAX`] for its answer.
+pub const SILENCE_MAX: Duration = Duration::from_millis(4500);
 /// The longest wait between two attempts to reach what is away.
 pub const OUTAGE_WAIT_MAX: Duration = Duration::from_secs(2);
 /// How soon `/readyz` tells of a fault, and of its end.
@@ -96,8 +99,9 @@ const _: () = assert!(
     "an idle node tells in time"
 );
 const _: () = assert!(
-    CONTACT_WAIT_MAX.as_millis() < READY_STALL_MAX.as_millis(),
-    "who waits for an answer is not taken to be silent"
+    CONTACT_WAIT_MAX.as_millis() + 1000 < SILENCE_MAX.as_millis()
+        && SILENCE_MAX.as_millis() + 2 * CONDUCTOR_TICK.as_millis() < READINESS_TELLS_WITHIN.as_millis(),
+    "whoever waits for an answer is not silent yet, and whoever hangs is told of in time"
 );
 const _: () = assert!(
     READY_STALL_MAX.as_millis() + 2 * CONDUCTOR_TICK.as_millis() < READINESS_TELLS_WITHIN.as_millis(),

@@ -9,6 +9,7 @@
 //! A stall is told early, for readiness, and remedied late: after a whole period the actor's connections are discarded;
 //! if another passes, it is restarted, it alone.
 
+use crate::limits::SILENCE_MAX;
 use crate::planted::{Bug, planted};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -84,7 +85,7 @@ struct Watched {
 
 impl Watched {
     /// Since when what waits has waited, and what that is.
-    fn waits(&mut self, now: Duration, seen: &Observation) -> Option<(Duration, String)> {
+    fn waits(&mut self, now: Duration, patience: Duration, seen: &Observation) -> Option<(Duration, String)> {
         if seen.blocked || !seen.at_work || planted(Bug::SeesNoStall) {
             (self.since, self.standing, self.silent) = (None, BTreeMap::new(), None);
             return None;
@@ -100,16 +101,24 @@ impl Watched {
             }
             Input::Unread(unread) => self.longest_standing(now, unread),
         };
-        let silent = self.silent(now, seen);
+        let silent = self.silent(now, patience, seen);
         input.into_iter().chain(silent).min_by_key(|(since, _)| *since)
     }
 
     /// Since when one that says again and again that it is there has said nothing, and done nothing either.
-    fn silent(&mut self, now: Duration, seen: &Observation) -> Option<(Duration, String)> {
+    fn silent(
+        &mut self,
+        now: Duration,
+        patience: Duration,
+        seen: &Observation,
+    ) -> Option<(Duration, String)> {
         let said = seen.beats.filter(|_| !planted(Bug::HearsNoSilence))?.wrapping_add(seen.progress);
         match self.silent {
             Some((known, since)) if known == said => {
-                Some((since, "nothing is heard of it, though it should look after what it has".to_owned()))
+                let lasts = now.saturating_sub(since) >= SILENCE_MAX.min(patience);
+                lasts.then(|| {
+                    (since, "nothing is heard of it, though it should look after what it has".to_owned())
+                })
             }
             _ => {
                 self.silent = Some((said, now));
@@ -163,7 +172,7 @@ impl Watchdog {
     pub(crate) fn observe(&mut self, now: Duration, actor: usize, seen: &Observation) -> Option<Stall> {
         let patience = self.patience;
         let watched = &mut self.watched[actor];
-        let waits = watched.waits(now, seen);
+        let waits = watched.waits(now, patience, seen);
         watched.progress = seen.progress;
         let Some((since, what)) = waits else {
             watched.helped = None;

@@ -31,12 +31,8 @@ fn script(acts: Vec<(u64, Act)>) -> Schedule {
     Schedule::script(acts, End::Drain)
 }
 
-fn trouble(actor: &'static str, what: Trouble, from_ms: u64, seconds: u64) -> (u64, Act) {
-    (from_ms, Act::Trouble { actor, what, lasting: Duration::from_secs(seconds) })
-}
-
 fn away(actor: &'static str, from_ms: u64, seconds: u64) -> (u64, Act) {
-    trouble(actor, Trouble::Away, from_ms, seconds)
+    (from_ms, Act::Trouble { actor, what: Trouble::Away, lasting: Duration::from_secs(seconds) })
 }
 
 fn freeze(at_ms: u64, actor: &'static str) -> (u64, Act) {
@@ -104,72 +100,4 @@ pub fn a_condemned_record_is_spared_by_the_next_process() -> Run {
 pub fn a_record_kills_its_reader(strategy: &'static str) -> Run {
     let records = sent([(100, Fate::Written), (100, Fate::Deadly("trades")), (2000, Fate::Written)]);
     run(&Shape { strategy, ..SHAPE }, records, script(Vec::new()))
-}
-
-/// Commits happen, and nobody is told.
-pub fn commits_are_not_answered() -> Run {
-    run(&SHAPE, many(), script(vec![trouble("history", Trouble::Silent, 300, 2)]))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn holds(run: &Run) {
-        if let Some(failure) = run.failure() {
-            panic!("{failure}");
-        }
-    }
-
-    #[test]
-    fn a_letter_that_a_failover_lost_is_written_again() {
-        holds(&a_letter_is_lost_in_a_failover());
-    }
-
-    #[test]
-    fn an_offset_of_a_cache_that_a_failover_lost_is_told_again() {
-        [true, false]
-            .into_iter()
-            .for_each(|required| holds(&an_offset_of_a_cache_is_lost_in_a_failover(required)));
-    }
-
-    #[test]
-    fn a_source_that_hangs_is_neither_idle_nor_left_alone() {
-        [End::Drain, End::DrainWhenIdle].into_iter().for_each(|end| holds(&a_source_hangs(end)));
-    }
-
-    #[test]
-    fn who_hangs_while_it_is_held_up_is_found_when_nothing_holds_it_up_any_more() {
-        ["ticks", "trades"].into_iter().for_each(|actor| holds(&an_actor_hangs_while_it_is_held_up(actor)));
-    }
-
-    #[test]
-    fn a_cache_that_hangs_with_nothing_to_do_is_found_all_the_same() {
-        holds(&a_cache_hangs_with_nothing_to_do());
-    }
-
-    #[test]
-    fn what_an_earlier_life_of_a_source_had_claimed_is_given_back() {
-        holds(&a_partition_goes_while_its_source_is_down());
-    }
-
-    #[test]
-    fn restarts_that_an_operator_asks_for_speak_against_no_record() {
-        ["history", "trades"]
-            .into_iter()
-            .for_each(|actor| holds(&an_actor_is_restarted_while_it_holds_batches(actor)));
-    }
-
-    #[test]
-    fn a_record_that_kills_is_condemned_once_under_every_strategy() {
-        for strategy in ["one_for_one", "rest_for_one", "one_for_all"] {
-            holds(&a_record_kills_its_reader(strategy));
-        }
-        holds(&a_condemned_record_is_spared_by_the_next_process());
-    }
-
-    #[test]
-    fn a_commit_that_nobody_answered_is_looked_for() {
-        holds(&commits_are_not_answered());
-    }
 }

@@ -13,6 +13,7 @@
 
 pub mod cases;
 pub mod oracle;
+mod pins;
 pub mod schedule;
 pub mod stage;
 pub mod sweep;
