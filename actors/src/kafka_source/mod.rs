@@ -18,6 +18,7 @@
 
 mod claiming;
 mod context;
+mod leaving;
 mod partition;
 mod poll;
 mod session;

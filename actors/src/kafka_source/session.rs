@@ -1,6 +1,7 @@
 //! The life of one client as the actor sees it: claims, drains, lag, state.
 
 use super::claiming::{ASK_MAX, Claimed, Claimer, Claiming};
+use super::leaving::Leaving;
 use super::poll::REVOKE_MAX;
 use super::talk::{End, Order, Report};
 use crate::kafka::query;
@@ -8,16 +9,16 @@ use aqueduct_engine::claim::Loss;
 use aqueduct_engine::clock::Instant;
 use aqueduct_engine::limits::CONTACT_WAIT_MAX;
 use aqueduct_engine::{Claim, Claims, Class, Clock, Context, Error, Ledger, LogRange, State, Status};
-use futures::StreamExt;
 use futures::future::LocalBoxFuture;
 use futures::stream::FuturesUnordered;
+use futures::{FutureExt, StreamExt};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// How often the state is looked over, and what sinks ask for.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
+pub(super) const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// How often the broker is asked where the logs end.
 const LAG_EVERY: Duration = Duration::from_secs(1);
 /// How often the group is told what is written, where that is only for tools.
@@ -33,7 +34,7 @@ const RANGE_WAIT: Duration = Duration::from_millis(200);
 /// How long a drain waits for what is in flight before it leaves the group.
 const DRAIN_MAX: Duration = Duration::from_secs(10);
 /// The drain is cut a little before the polling thread would cut it.
-const IDLE_MAX: Duration = REVOKE_MAX.saturating_sub(Duration::from_millis(250));
+pub(super) const IDLE_MAX: Duration = REVOKE_MAX.saturating_sub(Duration::from_millis(250));
 
 /// How a client's life ended.
 #[derive(Debug)]
@@ -53,6 +54,7 @@ enum Done {
     Written(Result<Vec<(i32, i64)>, Error>),
     Logs(Result<BTreeMap<i32, LogRange>, Error>),
     Ranges(Result<BTreeMap<i32, LogRange>, Error>),
+    LetGo,
 }
 
 pub(super) struct Session<'a> {
@@ -142,6 +144,10 @@ impl<'a> Session<'a> {
     }
 
     async fn end(&mut self, why: End) -> Result<Outcome, Error> {
+        // Of those that a sink has found lost: the new claim will not come from here.
+        Leaving::new(self.cx, &self.claimer.options.source).end_all(|claim| {
+            self.held.get(&claim.key.partition).is_none_or(|held| held.epoch != claim.epoch)
+        });
         match why {
             End::Told if self.renewing && !self.status.stopping() => Ok(Outcome::ClientGone(Error::new(
                 Class::Transient,
@@ -255,7 +261,7 @@ impl<'a> Session<'a> {
         match report {
             Report::Granted { grant, partitions } => {
                 if !std::mem::replace(&mut self.member, true) {
-                    self.cx.disown(&self.claimer.options.source, |partition| partitions.contains(&partition));
+                    self.leave_to_others(&partitions);
                 }
                 for partition in &partitions {
                     self.claimer.granted.borrow_mut().insert(*partition, grant);
@@ -339,12 +345,21 @@ impl<'a> Session<'a> {
             Done::Ranges(Ok(logs)) => logs.into_iter().try_for_each(|(partition, log)| {
                 self.order(Order::Range { partition, start: log.start, end: log.end })
             }),
+            Done::LetGo => Ok(()),
             Done::Ranges(Err(error)) => {
                 self.note_trouble(error);
                 self.ask_ranges();
                 Ok(())
             }
         }
+    }
+
+    /// The group has answered: what the client before this one had, and this one has not, is others' now.
+    fn leave_to_others(&mut self, granted: &[i32]) {
+        let leaving = Leaving::new(self.cx, &self.claimer.options.source);
+        let mut left = leaving.held();
+        left.retain(|claim| !granted.contains(&claim.key.partition));
+        self.jobs.push(Box::pin(leaving.let_go(left).map(|()| Done::LetGo)));
     }
 
     /// Records of a partition are gone that were never read. What was read before is written, then the offset store is

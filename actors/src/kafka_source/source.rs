@@ -2,6 +2,7 @@
 
 use super::claiming::{Claimer, Granted};
 use super::context::{Notes, SourceContext};
+use super::leaving::Leaving;
 use super::poll::{Poll, Setup};
 use super::session::{Outcome, Session};
 use crate::kafka::client::{Client, Closed};
@@ -82,8 +83,12 @@ impl Actor for Source {
                     Outcome::FencedByName(error) => {
                         tracing::error!(actor = &*self.options.source, %error, "left the group for good");
                         cx.status.set(State::Fenced { reason: error.message.into_owned() });
-                        let (stopped, draining) = (cx.status.stopped(), cx.status.draining());
-                        futures::future::select(Box::pin(stopped), Box::pin(draining)).await;
+                        let leaving = Leaving::new(cx, &self.options.source);
+                        let stays = async {
+                            leaving.let_all_go().await;
+                            cx.status.draining().await;
+                        };
+                        futures::future::select(Box::pin(cx.status.stopped()), Box::pin(stays)).await;
                         return Ok(());
                     }
                 }

@@ -16,6 +16,7 @@ use rdkafka::ClientConfig;
 use rdkafka::consumer::BaseConsumer;
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer};
+use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -332,6 +333,43 @@ async fn a_group_is_told_where_it_begins_before_anything_is_read() {
     };
     harness.run_while(source, script).await.0.unwrap();
     assert_eq!(count(&probe), 0);
+}
+
+/// What it had read is another's to write; left in the ledger, it would be in flight for ever.
+#[tokio::test]
+async fn a_member_that_left_for_good_has_nothing_in_flight() {
+    let world = World::new(2);
+    (0..2).for_each(|partition| world.produce(partition, 0..10));
+    let mut harness = Harness::source("source");
+    let probe = harness.probe();
+    probe.hold_outputs(true);
+    let script = async {
+        while probe.ledger().totals().read < 20 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        // One was found lost while the client was there, the other is found lost afterwards.
+        let claims = probe.claims().all();
+        let lose = |claim: &Claim| probe.claims().request_rewind(&claim.key, claim.epoch, Loss::Fenced);
+        let fence = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID; 10];
+        (0..100).for_each(|_| world.offsets.fail_next_claim(Error::new(Class::Transient, "away")));
+        lose(&claims[0]);
+        world.cluster.request_errors(RDKafkaApiKey::Heartbeat, &fence);
+        until_state(
+            &probe,
+            |state| matches!(state, State::Fenced { reason } if reason.contains("fenced_by_name")),
+        )
+        .await;
+        lose(&claims[1]);
+        let idle = async {
+            while !probe.ledger().is_idle() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(3), idle).await.expect("it is let go soon");
+        assert!(probe.claims().all().is_empty());
+        probe.status().ask_drain();
+    };
+    harness.run_while(world.source(|kafka| kafka.membership = Membership::Static), script).await.0.unwrap();
 }
 
 async fn until_state(probe: &Probe, wanted: impl Fn(&State) -> bool) {

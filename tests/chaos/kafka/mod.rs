@@ -24,7 +24,7 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario::short("kafka.partitions_grown_from_4_to_8_live", topic::grown),
     Scenario::short("kafka.compacted_topic_and_transaction_markers", transactions::compacted),
     Scenario::short("kafka.read_committed", transactions::read_committed),
-    Scenario::long("kafka.duplicate_static_member", group::duplicate_static_member),
+    Scenario::short("kafka.duplicate_static_member", group::duplicate_static_member),
     Scenario::short(
         "kafka.database_stalled_past_the_session_timeout",
         group::database_stalled_past_the_session,
