@@ -54,13 +54,16 @@ fn partitions_at(stage: &Stage, column: &str) -> Vec<(i32, i64)> {
     stage.world.sql().rows(&query, &[&stage.topology]).iter().map(|row| (row.get(0), row.get(1))).collect()
 }
 
-/// An operator says where these partitions go on.
-fn decide(stage: &Stage, offsets: &BTreeMap<i32, i64>) {
-    const DECIDE: &str =
-        "UPDATE aqueduct.offsets SET next_offset = $3 WHERE topology = $1 AND partition = $2";
-    let sql = stage.world.sql();
+/// An operator says where these partitions go on, and agrees `although` it costs something.
+fn decide(stage: &Stage, offsets: &BTreeMap<i32, i64>, although: &str) {
+    let file = stage.file.to_str().expect("a plain path");
     for (partition, offset) in offsets {
-        sql.rows(DECIDE, &[&stage.topology, partition, offset]);
+        let (partition, offset) = (partition.to_string(), offset.to_string());
+        let words =
+            ["offsets", "reset", file, "--partition", &partition, "--to", &offset, "--fence", although];
+        let output = stage.world.run(&words);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{words:?}: {said}");
     }
 }
 

@@ -84,7 +84,7 @@ pub fn deleted_and_recreated(trial: &mut Trial<'_>) {
     let rows = stage.rows();
     assert_eq!(rows, Some(sent as i64), "nothing of the new topic is read before somebody decides");
     let starts = (0..PARTITIONS as i32).map(|partition| (partition, 0)).collect();
-    decide(&stage, &starts);
+    decide(&stage, &starts, "--write-again");
     trial.recovered(stage.time_to_progress());
     load.stop();
     stage.judge_logs(trial, vec![node], &[old]);
