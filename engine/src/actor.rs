@@ -136,13 +136,18 @@ impl Context {
         }
     }
 
-    /// Takes out the letters of records whose fate was decided before the claim they were read under.
+    /// Takes out the letters of records whose fate was decided before the claim they were read under, or that this sink
+    /// has had.
     fn leave_decided(&self, letters: &mut Vec<Letter>) {
         let mut decided_before = BTreeMap::new();
         for letter in &*letters {
             decided_before.entry((letter.key.clone(), letter.epoch)).or_insert_with(|| {
                 let claim = self.claims.get(&letter.key).filter(|claim| claim.epoch == letter.epoch);
-                claim.map_or(i64::MIN, |claim| self.ledger.decided_before(&claim))
+                claim.map_or(i64::MIN, |claim| {
+                    // What a sink has behind it, it has had, as a row or as a letter: it is read again for others.
+                    let own = self.sink.and_then(|_| claim.sinks.get(&self.identity.id).copied());
+                    self.ledger.decided_before(&claim).max(own.unwrap_or(i64::MIN))
+                })
             });
         }
         letters.retain(|letter| letter.offset >= decided_before[&(letter.key.clone(), letter.epoch)]);
@@ -224,5 +229,52 @@ impl Context {
                 return Err(error);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::claim::{Claim, Owner};
+    use crate::testing::{Harness, raw_batch};
+
+    /// Rejects every record it is given.
+    struct Refuses;
+
+    impl Actor for Refuses {
+        fn run<'a>(&'a mut self, cx: &'a mut Context) -> LocalBoxFuture<'a, Result<(), Error>> {
+            Box::pin(async move {
+                while let Some(lease) = cx.lease().await {
+                    let letter = |offset| {
+                        let why = (Class::Data, "refused".into());
+                        Letter::for_record(&cx.identity.name, &lease, (offset, 0), why, String::new())
+                    };
+                    let letters = lease.raw.offsets.values().iter().map(|offset| letter(*offset)).collect();
+                    cx.reject(letters).await;
+                    lease.settle();
+                }
+                Ok(())
+            })
+        }
+    }
+
+    #[tokio::test]
+    async fn a_sink_rejects_nothing_that_it_has_had() {
+        // Another required sink lags behind, so it is all read again from there.
+        let mut harness = Harness::sink("history", true);
+        let batch = raw_batch(0, 0, &["a", "b", "c", "d"]);
+        harness.claims().insert(Claim {
+            key: batch.origin.key.clone(),
+            epoch: batch.origin.epoch,
+            owner: Owner(1),
+            start: 0,
+            sinks: [("history".into(), 2), ("copy".into(), 0)].into(),
+            skipped: Default::default(),
+        });
+        harness.send(batch);
+        harness.close_inputs();
+        harness.run(Refuses).await.unwrap();
+        let offsets: Vec<i64> = harness.letters().iter().map(|letter| letter.offset).collect();
+        assert_eq!(offsets, [2, 3]);
     }
 }

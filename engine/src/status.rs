@@ -202,7 +202,6 @@ impl Status {
     pub fn next_start(&self) -> Self {
         let generation = self.shared.generation.fetch_add(1, Ordering::AcqRel) + 1;
         *self.shared.caught_up.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        self.shared.beats.store(0, Ordering::Relaxed);
         self.progress_now();
         Self { shared: self.shared.clone(), signals: Signals::new(generation) }
     }
@@ -353,13 +352,15 @@ impl Status {
     /// It is there, and looks after what it has to though nothing waits on a link into it: a source its log, a sink its
     /// connection. One that hangs then is known by its silence alone; so who has said this must go on saying it, at least
     /// every [`CONTACT_WAIT_MAX`](crate::limits::CONTACT_WAIT_MAX), or is taken to be stalled: before it rests, and before it asks.
+    ///
+    /// That goes for later starts, too, which may hang before they say anything.
     pub fn beat(&self) {
         if self.is_current() {
             self.shared.beats.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    /// How often this start said so.
+    /// How often it said so, in this start and those before.
     pub(crate) fn beats(&self) -> u64 {
         self.shared.beats.load(Ordering::Relaxed)
     }

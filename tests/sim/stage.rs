@@ -65,10 +65,12 @@ impl Process {
         registry.not_ready().is_empty() && registry.ledger().is_idle()
     }
 
-    /// Whether a best-effort branch was passed over, for being full.
-    fn has_passed_over(&self) -> bool {
-        let passed = self.handle.registry().ledger().passed_over_records();
+    /// Whether a best-effort branch was passed over, for being full, or left behind by a drain, for being away.
+    fn leaves_to_the_next(&self) -> bool {
+        let registry = self.handle.registry();
+        let passed = registry.ledger().passed_over_records();
         passed.iter().any(|(_, records)| *records > 0)
+            || registry.events().after(0).iter().any(|event| event.what == "left_behind")
     }
 }
 
@@ -311,10 +313,10 @@ impl Stage<'_> {
             if all_done && self.around.is_at_end() {
                 return true;
             }
-            let passed_over = up().any(Process::has_passed_over);
+            let heals = up().any(Process::leaves_to_the_next);
             let all_ended = up().all(Process::has_ended) && self.starts.is_empty();
-            if all_done && passed_over && rounds_left > 0 {
-                // A best-effort branch that was full was passed over: the next start heals it.
+            if all_done && heals && rounds_left > 0 {
+                // Of a best-effort branch that was full, or away: the next start heals it.
                 rounds_left -= 1;
                 for node in 0..self.processes.len() {
                     self.kill(node, Duration::ZERO).await;

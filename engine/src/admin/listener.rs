@@ -7,27 +7,35 @@ use crate::Clock;
 use crate::clock::Instant;
 use crate::limits::{ADMIN_ANSWER_MAX, ADMIN_CONNECTIONS_MAX, ADMIN_HEAD_MAX, ADMIN_IDLE_MAX};
 use axum::serve::Listener;
+use std::fs::File;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Sleep, sleep_until};
 
+/// How long to wait for a file when none is left for a connection.
+const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(100);
+
 /// Accepts while fewer than the bound are open.
 pub(super) struct BoundedListener {
     inner: TcpListener,
     permits: Arc<Semaphore>,
+    /// A file held for the moment when there is none left for a connection: then it gives way, so that probes are answered
+    /// one after the other, whatever else has taken all the others.
+    spare: Option<File>,
 }
 
 impl BoundedListener {
     pub(super) async fn bind(address: SocketAddr) -> io::Result<Self> {
         let inner = TcpListener::bind(address).await?;
-        Ok(Self { inner, permits: Arc::new(Semaphore::new(ADMIN_CONNECTIONS_MAX)) })
+        Ok(Self { inner, permits: Arc::new(Semaphore::new(ADMIN_CONNECTIONS_MAX)), spare: None })
     }
 
     pub(super) fn address(&self) -> io::Result<SocketAddr> {
@@ -41,13 +49,40 @@ impl Listener for BoundedListener {
 
     async fn accept(&mut self) -> (Self::Io, SocketAddr) {
         let permit = self.permits.clone().acquire_owned().await.expect("invariant: nobody closes it");
-        let (inner, address) = Listener::accept(&mut self.inner).await;
-        (BoundedStream::new(inner, Some(permit)), address)
+        loop {
+            let spare = self.spare.take().or_else(spare);
+            match self.inner.accept().await {
+                Ok((inner, address)) => {
+                    self.spare = spare;
+                    return (BoundedStream::new(inner, Some(permit)), address);
+                }
+                Err(error) if is_the_clients(&error) => self.spare = spare,
+                Err(error) if spare.is_some() => {
+                    tracing::warn!(%error, "the admin endpoint takes its last file; raise the limit of open files");
+                    drop(spare);
+                    if let Ok((inner, address)) = self.inner.accept().await {
+                        return (BoundedStream::new(inner, Some(permit)), address);
+                    }
+                }
+                // Somebody else was faster.
+                Err(_) => tokio::time::sleep(ACCEPT_AGAIN_AFTER).await,
+            }
+        }
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
         self.address()
     }
+}
+
+fn spare() -> Option<File> {
+    File::open("/dev/null").ok()
+}
+
+/// Whoever wanted to connect is gone again.
+fn is_the_clients(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
 
 /// What a connection is at.

@@ -17,7 +17,7 @@ pub const SCENARIOS: &[Scenario] = &[
         "process.sigterm_at_start_with_everything_down",
         terminate::at_start_with_everything_down,
     ),
-    Scenario::short("process.file_descriptors_limited_to_64", limits::file_descriptors),
+    Scenario::long("process.file_descriptors_limited_to_64", limits::file_descriptors),
     Scenario::short("process.memory_limited", limits::memory),
     Scenario::short("process.log_disk_full", limits::log_disk_full),
     Scenario::short("process.wall_clock_stepped_an_hour", clock::stepped_an_hour),

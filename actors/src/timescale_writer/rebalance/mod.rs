@@ -8,6 +8,10 @@
 //! ledger. [`node`] stands in for the source's two halves, whose steps it takes one by one, in the order its pages give:
 //! granted, claimed, read; halted and claimed anew on a rewind; released when taken. [`outside`] is the database.
 //!
+//! Deliberately absent: those two halves themselves. They speak to librdkafka's client, which has threads and a clock of its
+//! own, so a thousand cases in a second cannot drive them; `kafka_source/tests.rs`, `tests/planted/kafka.rs` and
+//! `tests/e2e/kafka` do, a case at a time.
+//!
 //! After each step: a row for each offset below the stored one, exactly once, and none above; the stored offset goes
 //! back only with the database; the ledger accounts for everything. In the end, when nothing fails any more: everything
 //! that was sent is there.
