@@ -5,7 +5,7 @@
 //!
 //! **A replay claims before it chooses** ([`begin`]), every sink of the topology. One that was killed may have words on their
 //! way to the database, such as that its cache has these letters, and one that was frozen may wake up: what is said under an
-//! older claim is said before this one or never ([`Run::mark_told`]). ADR 0016 has the interleaving.
+//! older claim is said before this one or never ([`Run::mark_told`]). ADR 0017 has the interleaving.
 
 use super::SOURCE_PREFIX;
 use super::lane::TOPIC;
