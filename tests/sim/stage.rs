@@ -25,8 +25,8 @@ const IDLE_FOR: Duration = Duration::from_millis(400);
 const RESTART_EVERY: Duration = Duration::from_millis(60);
 /// Starts that may be needed until a best-effort branch has been given all.
 const HEALS_MAX: u32 = 8;
-/// How long a drain may take, one that is cut included.
-const ENDING_MAX: Duration = Duration::from_secs(120);
+/// How long a drain may take, one that is cut included, and one that waits for somebody who hangs to be found.
+const ENDING_MAX: Duration = Duration::from_secs(300);
 
 /// What was seen of one run, when it is over.
 pub struct Seen {
@@ -65,12 +65,15 @@ impl Process {
         registry.not_ready().is_empty() && registry.ledger().is_idle()
     }
 
-    /// Whether a best-effort branch was passed over, for being full, or left behind by a drain, for being away.
+    /// Whether a best-effort branch was passed over, for being full, or left behind by a drain, for being away; or the
+    /// cache hung to the end, so that it did not tell how far it had come.
     fn leaves_to_the_next(&self) -> bool {
         let registry = self.handle.registry();
         let passed = registry.ledger().passed_over_records();
         passed.iter().any(|(_, records)| *records > 0)
-            || registry.events().after(0).iter().any(|event| event.what == "left_behind")
+            || registry.events().after(0).iter().any(|event| {
+                event.what == "left_behind" || (event.what == "killed" && event.subject.starts_with("last"))
+            })
     }
 }
 

@@ -382,7 +382,8 @@ impl<'p> Run<'p> {
                 Owed::Range(range) => {
                     let claim = cx.claims.get(&range.origin.key);
                     let claim = claim.filter(|claim| claim.epoch == range.origin.epoch);
-                    let begins = claim.and_then(|claim| claim.sinks.get(&cx.identity.id).copied());
+                    let begins =
+                        claim.map(|claim| claim.sinks.get(&cx.identity.id).copied().unwrap_or(claim.start));
                     self.positions.reached_without_gap(&range.origin, begins);
                     let sink = cx.sink.expect("invariant: only sinks settle in the ledger");
                     cx.ledger.settled(sink, &range.origin, &range.offsets);
