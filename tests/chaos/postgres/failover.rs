@@ -47,6 +47,7 @@ impl Pair {
             primary.replace(&hosts[0], &hosts.join(","))
         ));
         let standby = primary.replace(&hosts[0], &hosts[1]);
+        wait::until("the standby has the database", CAUGHT_UP_WITHIN, || Sql::try_connect(&standby).ok());
         Self { primary, standby }
     }
 
