@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 const BOUND: Duration = Duration::from_secs(30);
 const TOKEN: (&str, &str) = ("AQUEDUCT_ADMIN_TOKEN", "regression-token");
 
-/// Watches `/readyz` for a while: never 200; gives the last answer that names the source.
+/// Watches `/readyz` for a while: never 200; gives the last answer that names the source, once every actor was
+/// started.
 fn never_ready(node: &Node, watched: Duration) -> String {
     let address: SocketAddr = node.url.trim_start_matches("http://").parse().expect("an address");
     #[expect(clippy::disallowed_methods, reason = "the node's clock is the machine's")]
@@ -19,7 +20,8 @@ fn never_ready(node: &Node, watched: Duration) -> String {
         assert_ne!(status, 200, "ready without a broker: {body}");
         #[expect(clippy::disallowed_methods, reason = "the node's clock is the machine's")]
         let is_over = Instant::now() >= until;
-        (is_over && body.contains("ticks")).then_some(body)
+        let is_up = body.contains(r#""phase":"running""#) && body.contains("ticks");
+        (is_over && is_up).then_some(body)
     })
 }
 

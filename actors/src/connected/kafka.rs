@@ -1,13 +1,15 @@
 //! Kafka: brokers, topics, their settings, and what the user may read.
 //!
-//! librdkafka's questions block, and a client may take long to end; so they are asked on a thread of their own, which is
-//! left behind when it is late. Settings of topics that nobody may see are taken as fitting.
+//! librdkafka's questions block, and a client may take long to end; so they are asked on a thread of their own, which
+//! answers before it ends its clients, and is left behind when it is late. Settings of topics that nobody may see are taken
+//! as fitting.
 
-use super::{Inquiry, Server, written_actor};
+use super::{ANSWER_MAX, Inquiry, Server, written_actor};
 use crate::kafka::class::{About, classify, describe};
-use crate::kafka::refusal::{Asking, Reason};
+use crate::kafka::refusal::{Asking, Reason, Refusal};
 use crate::kafka::{config, query};
-use aqueduct_engine::{Class, Error};
+use aqueduct_engine::clock::Instant;
+use aqueduct_engine::{Class, Clock, Error};
 use aqueduct_topology::model::{Actor, FieldType, KafkaConnection, Kind, Normalizer, Topology};
 use aqueduct_topology::{Code, Diagnostic, Span};
 use rdkafka::admin::{AdminClient, AdminOptions, ResourceSpecifier};
@@ -25,9 +27,11 @@ const SERVER: Server = Server {
     also: "; see that its listener speaks what `tls` and `sasl` say",
 };
 
-/// How long one question may take, and how often the first is asked while no broker is known to be away.
+/// How long one question may take.
 const QUESTION_MAX: Duration = Duration::from_millis(800);
-const FIRST_QUESTIONS: usize = 4;
+/// How long the broker may take to answer where TLS or SASL must be agreed on first: several round trips, and work for both
+/// sides. A refusal comes at the end of it, and must not pass for silence on a busy machine.
+const AGREED_MAX: Duration = Duration::from_secs(12);
 /// How much of a client's queue is read between two of them; what is only logged counts too.
 const EVENTS_MAX: usize = 64;
 
@@ -53,22 +57,32 @@ pub(super) async fn ask(inquiry: &Inquiry<'_>) {
     let Some(connection) = &topology.connections.kafka else { return };
     let uses = |kind: &Kind| matches!(kind, Kind::KafkaSource(_) | Kind::KafkaSink(_));
     let place = inquiry.place(connection.bootstrap.span, uses);
+    let asks = connection.tls.is_some() || connection.sasl.is_some();
+    let patience = if asks { AGREED_MAX } else { ANSWER_MAX };
     let asking = async {
-        let answer = on_a_thread(connection.clone(), topology).await?;
+        let until = inquiry.clock.now() + patience;
+        let answer = on_a_thread(connection.clone(), topology, (inquiry.clock.clone(), until)).await?;
         judge(topology, connection, &answer).into_iter().for_each(|finding| inquiry.report(finding));
         Ok(())
     };
-    inquiry.within(SERVER, place, asking).await;
+    inquiry.within(SERVER, place, patience, asking).await;
 }
 
-async fn on_a_thread(connection: KafkaConnection, topology: &Topology) -> Result<Answer, Error> {
+async fn on_a_thread(
+    connection: KafkaConnection,
+    topology: &Topology,
+    until: (Clock, Instant),
+) -> Result<Answer, Error> {
     let topics: BTreeSet<String> = uses(topology).into_iter().map(|(topic, ..)| topic).collect();
     let sources = topology.actors.iter().any(|actor| matches!(actor.kind, Kind::KafkaSource(_)));
     let group = sources.then(|| topology.name.value.clone());
     let (sender, receiver) = oneshot::channel();
     let asked = std::thread::Builder::new().name("kafka-check".into()).spawn(move || {
+        let mut clients = Clients::default();
+        let answer = questions(&connection, &topics, group.as_deref(), &until, &mut clients);
         // Whoever asked may have stopped waiting.
-        let _ = sender.send(questions(&connection, &topics, group.as_deref()));
+        let _ = sender.send(answer);
+        drop(clients);
     });
     asked.map_err(|error| Error::bug(format!("no thread to ask kafka on: {error}")))?;
     receiver.await.map_err(|_| Error::bug("the questions to kafka ended without an answer"))?
@@ -94,17 +108,27 @@ fn uses(topology: &Topology) -> Vec<(String, Span, &Actor)> {
         .collect()
 }
 
+/// What was asked through; a refused one may take long to end.
+#[derive(Default)]
+struct Clients {
+    consumer: Option<BaseConsumer<Asking>>,
+    admin: Option<AdminClient<DefaultClientContext>>,
+}
+
 fn questions(
     connection: &KafkaConnection,
     topics: &BTreeSet<String>,
     group: Option<&str>,
+    until: &(Clock, Instant),
+    clients: &mut Clients,
 ) -> Result<Answer, Error> {
     let about = About { bootstrap: &connection.bootstrap.value, topic: "" };
     let wrong = |error: KafkaError| classify(&error, about);
     let client = config::inquirer(connection, "aqueduct-check", group.unwrap_or("aqueduct-check"))?;
-    let reason = Reason::default();
-    let consumer: BaseConsumer<Asking> = client.create_with_context(Asking(reason.clone())).map_err(wrong)?;
-    reach(&consumer, about, &reason)?;
+    let refusal = Refusal::default();
+    let consumer = client.create_with_context(Asking(refusal.clone())).map_err(wrong)?;
+    let consumer = &*clients.consumer.insert(consumer);
+    reach(consumer, about, refusal.reason(), until)?;
     let mut answer = Answer::default();
     for topic in topics {
         let known = match consumer.fetch_metadata(Some(topic), QUESTION_MAX) {
@@ -122,17 +146,23 @@ fn questions(
         answer.topics.insert(topic.clone(), known);
     }
     let admin = config::client(connection, "aqueduct-check")?.create().map_err(wrong)?;
-    describe_topics(&admin, &mut answer.topics);
+    describe_topics(clients.admin.insert(admin), &mut answer.topics);
     if group.is_some() {
-        answer.group_forbidden = is_group_forbidden(&consumer, &answer.topics);
+        answer.group_forbidden = is_group_forbidden(consumer, &answer.topics);
     }
     Ok(answer)
 }
 
 /// Returns once a broker has answered. What a client as a whole complains of stands in its queue.
-fn reach(consumer: &BaseConsumer<Asking>, about: About<'_>, reason: &Reason) -> Result<(), Error> {
+fn reach(
+    consumer: &BaseConsumer<Asking>,
+    about: About<'_>,
+    reason: &Reason,
+    (clock, until): &(Clock, Instant),
+) -> Result<(), Error> {
     let mut last = Error::new(Class::Transient, format!("no broker of {} answers", about.bootstrap));
-    for _ in 0..FIRST_QUESTIONS {
+    // What is found is to be said in time, so the last question ends before.
+    while clock.now() + QUESTION_MAX < *until {
         // A name nobody has: the answer is small, however many topics there are.
         let asked = consumer.fetch_metadata(Some("aqueduct-check"), QUESTION_MAX);
         let Err(error) = asked else { return Ok(()) };

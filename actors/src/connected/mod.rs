@@ -1,6 +1,6 @@
 //! A topology beside the servers it names: what `check --connect` finds, as diagnostics at the line that caused each.
 //!
-//! The servers are asked at once, each for at most [`ANSWER_MAX`], and none is changed: what a user may do is read from
+//! The servers are asked at once, each for at most [`ANSWER_MAX`] (Kafka longer where it asks who we are), and none is changed: what a user may do is read from
 //! the server, or asked in a way that has no effect. What was found before a server fell silent is kept.
 //!
 //! Deliberately absent: repairs, and any judgement of the file alone.
@@ -69,12 +69,18 @@ impl Inquiry<'_> {
     }
 
     /// Awaits what a server has to say, for a while; that it does not say it is a finding at `place`.
-    async fn within(&self, server: Server, place: Span, asking: impl Future<Output = Result<(), Error>>) {
-        match self.clock.timeout(ANSWER_MAX, asking).await {
+    async fn within(
+        &self,
+        server: Server,
+        place: Span,
+        patience: Duration,
+        asking: impl Future<Output = Result<(), Error>>,
+    ) {
+        match self.clock.timeout(patience, asking).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => self.report(failure(server, place, &error)),
             Err(_) => {
-                let message = format!("{} gave no answer within {} s", server.name, ANSWER_MAX.as_secs());
+                let message = format!("{} gave no answer within {} s", server.name, patience.as_secs());
                 self.report(unreachable(server, place, message));
             }
         }

@@ -3,7 +3,7 @@
 //! What a user may do is asked by queueing the cache's commands in a transaction that is discarded: the server judges a
 //! command when it is queued, and none is carried out.
 
-use super::{Inquiry, Server};
+use super::{ANSWER_MAX, Inquiry, Server};
 use crate::redis_cache::server::{Connection, Server as Redis};
 use aqueduct_engine::{Class, Error};
 use aqueduct_topology::model::{Actor, Kind, RedisCache, TemplatePart, Topology};
@@ -40,7 +40,7 @@ pub(super) async fn ask(inquiry: &Inquiry<'_>) {
         }
         Ok(())
     };
-    inquiry.within(SERVER, place, asking).await;
+    inquiry.within(SERVER, place, ANSWER_MAX, asking).await;
 }
 
 fn caches(topology: &Topology) -> impl Iterator<Item = (&Actor, &RedisCache)> {

@@ -2,7 +2,7 @@
 //!
 //! Tables are compared by what the writer itself goes by, so that what passes here can be written there.
 
-use super::{Inquiry, Server, failure, field_span};
+use super::{ANSWER_MAX, Inquiry, Server, failure, field_span};
 use crate::timescale::migrate::{ENGINE, Error as MigrationError, Migrator, Plan};
 use crate::timescale::{Connection, Connector, Identifier, TableName, limits};
 use crate::timescale_writer::columns_of;
@@ -63,7 +63,7 @@ pub(super) async fn ask(inquiry: &Inquiry<'_>) {
         migrations(inquiry, connector, place).await;
         Ok(())
     };
-    inquiry.within(SERVER, place, asking).await;
+    inquiry.within(SERVER, place, ANSWER_MAX, asking).await;
 }
 
 fn writers(topology: &Topology) -> impl Iterator<Item = (&Actor, &TimescaleWriter)> {

@@ -71,6 +71,10 @@ pub fn describe(code: Code, About { bootstrap, topic }: About<'_>) -> Error {
                 "not allowed to join the consumer group at {bootstrap}; grant this user READ on the group"
             )
         }
+        Code::ClusterAuthorizationFailed => format!(
+            "not allowed to write at {bootstrap}; grant this user WRITE on topic `{topic}` (and, before Kafka 3, \
+             IDEMPOTENT_WRITE on the cluster)"
+        ),
         Code::SaslAuthenticationFailed | Code::Authentication => {
             format!("{bootstrap} refused user or password; correct connections.kafka.sasl")
         }

@@ -6,7 +6,7 @@
 use super::producer::{Outgoing, Producer};
 use crate::kafka::class::{About, describe};
 use crate::timescale::LetterStore;
-use aqueduct_engine::{Clock, Error, Headers, Letter};
+use aqueduct_engine::{Class, Clock, Error, Headers, Letter};
 use aqueduct_topology::model::KafkaConnection;
 use futures::future::LocalBoxFuture;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -36,7 +36,21 @@ impl KafkaLetters {
         Ok(made)
     }
 
+    /// The next attempt makes another client.
+    fn forget(&self) {
+        *self.producer.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
     async fn store_all(&self, letters: &[Letter]) -> Result<(), Error> {
+        if letters.is_empty() {
+            // Whether the place for letters is there.
+            let there = self.producer()?.ping(&self.topic).await;
+            // An outage ends by itself; what somebody mends may take a client that is made anew.
+            if there.as_ref().is_err_and(|error| error.class == Class::Config) {
+                self.forget();
+            }
+            return there;
+        }
         let messages = letters.iter().map(|letter| Outgoing {
             key: letter.record_key.as_deref(),
             value: letter.payload.as_deref(),
@@ -45,7 +59,7 @@ impl KafkaLetters {
         });
         let delivered = self.producer()?.deliver(&self.topic, messages).await;
         if delivered.is_err() {
-            *self.producer.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            self.forget();
         }
         match delivered?.first() {
             None => Ok(()),

@@ -5,6 +5,7 @@
 pub mod class;
 pub mod client;
 pub mod config;
+pub mod inquirer;
 pub mod intake;
 pub mod letters;
 pub mod logs;

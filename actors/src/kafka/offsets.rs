@@ -3,33 +3,31 @@
 //! Reading starts where the group was told; sinks say here how far they have come, and the source tells the group the
 //! least of that. A claim's epoch only orders the claims of one node: nothing fences another, hence the "at least".
 
-use super::class::{About, classify};
-use super::{config, query};
+use super::inquirer::Inquirer;
+use super::query;
+use super::refusal::Asking;
 use aqueduct_engine::{
     Claim, ClaimRequest, Clock, Error, OffsetStore, Owner, PartitionKey, Position, SinkIdentity,
 };
 use aqueduct_topology::model::KafkaConnection;
 use futures::future::LocalBoxFuture;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::KafkaResult;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-const ASK_MAX: Duration = Duration::from_secs(10);
+const ASK_MAX: Duration = Duration::from_secs(5);
 
 /// How far one sink has come.
 type Positions = BTreeMap<(PartitionKey, Arc<str>), (i64, i64)>;
 
 /// An offset store that is the consumer group's own.
 pub struct KafkaOffsets {
-    connection: KafkaConnection,
-    group: String,
+    inquirer: Inquirer,
     /// By the identity of the source.
     sinks: BTreeMap<Arc<str>, Vec<SinkIdentity>>,
     clock: Clock,
     positions: Arc<Mutex<Positions>>,
-    client: Arc<Mutex<Option<Arc<BaseConsumer>>>>,
 }
 
 impl KafkaOffsets {
@@ -40,59 +38,30 @@ impl KafkaOffsets {
         sinks: BTreeMap<Arc<str>, Vec<SinkIdentity>>,
         clock: Clock,
     ) -> Self {
-        let (positions, client) = Default::default();
-        Self { connection, group: group.into(), sinks, clock, positions, client }
+        let group = group.into();
+        let inquirer = Inquirer::new(connection, format!("aqueduct-{group}-offsets"), group);
+        Self { inquirer, sinks, clock, positions: Arc::default() }
     }
 
     /// The same store for a topology with other sinks, which knows what this process has claimed.
     pub fn with_sinks(&self, sinks: BTreeMap<Arc<str>, Vec<SinkIdentity>>) -> Self {
         Self {
-            connection: self.connection.clone(),
-            group: self.group.clone(),
+            inquirer: self.inquirer.clone(),
             sinks,
             clock: self.clock.clone(),
             positions: self.positions.clone(),
-            client: self.client.clone(),
         }
-    }
-
-    /// A client that asks and never joins; made once, and again after it has failed.
-    fn client(&self) -> Result<Arc<BaseConsumer>, Error> {
-        let mut client = self.client.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(client) = &*client {
-            return Ok(client.clone());
-        }
-        let client_id = format!("aqueduct-{}-offsets", self.group);
-        let config = config::inquirer(&self.connection, &client_id, &self.group)?;
-        let about = About { bootstrap: &self.connection.bootstrap.value, topic: "" };
-        let made: Arc<BaseConsumer> = Arc::new(config.create().map_err(|error| classify(&error, about))?);
-        *client = Some(made.clone());
-        Ok(made)
     }
 
     /// What the group was told of each of `partitions`; `None` = nothing.
     async fn committed(&self, partitions: Vec<(Arc<str>, i32)>) -> Result<Vec<Option<i64>>, Error> {
         let topic = partitions.first().map(|(topic, _)| topic.clone()).unwrap_or_default();
-        self.ask(&topic, move |client| {
+        let question = move |client: &BaseConsumer<Asking>| {
             let asked: Vec<(&str, i32)> =
                 partitions.iter().map(|(topic, number)| (&**topic, *number)).collect();
             query::committed(client, &asked, ASK_MAX)
-        })
-        .await
-    }
-
-    /// Asks off the arbiter: the client's questions block.
-    async fn ask<T: Send + 'static>(
-        &self,
-        topic: &str,
-        question: impl FnOnce(&BaseConsumer) -> KafkaResult<T> + Send + 'static,
-    ) -> Result<T, Error> {
-        let client = self.client()?;
-        let about = About { bootstrap: &self.connection.bootstrap.value, topic };
-        match tokio::task::spawn_blocking(move || question(&client)).await {
-            Ok(answer) => answer.map_err(|error| classify(&error, about)),
-            Err(error) => Err(Error::bug(format!("a question to the broker ended badly: {error}"))),
-        }
+        };
+        self.inquirer.ask(&topic, question).await
     }
 
     async fn claim_all(&self, requests: &[ClaimRequest]) -> Result<Vec<Claim>, Error> {
@@ -140,8 +109,10 @@ impl OffsetStore for KafkaOffsets {
     fn has_begun<'a>(&'a self, _source: &'a str, topic: &'a str) -> LocalBoxFuture<'a, Result<bool, Error>> {
         Box::pin(async move {
             let asked = topic.to_owned();
-            let count =
-                self.ask(topic, move |client| query::partitions(client.client(), &asked, ASK_MAX)).await?;
+            let count = self
+                .inquirer
+                .ask(topic, move |client| query::partitions(client.client(), &asked, ASK_MAX))
+                .await?;
             let topic: Arc<str> = topic.into();
             let all = (0..count).map(|partition| (topic.clone(), partition)).collect();
             Ok(self.committed(all).await?.iter().any(Option::is_some))

@@ -1,10 +1,12 @@
 //! Messages to a topic, awaited until the broker has them.
 //!
 //! The client retries by itself, idempotently, for as long as a message may take (`message.timeout.ms`); what has failed
-//! then is told by its place, so that the caller sends that part again. Bounded by the client's queue: where it is full,
+//! then is told by its place, so that the caller sends that part again. Only a broker that does not let us in is not waited
+//! for: it takes another client to come with what the files hold by then. Bounded by the client's queue: where it is full,
 //! sending waits.
 
-use super::class::{About, classify};
+use super::class::{About, classify, describe};
+use super::refusal::Refusal;
 use super::{config, query};
 use aqueduct_engine::limits::CONTACT_WAIT_MAX;
 use aqueduct_engine::{Clock, Error, Headers};
@@ -102,11 +104,13 @@ struct Place {
 #[derive(Clone, Debug)]
 struct Reports {
     client_id: Arc<str>,
+    refusal: Refusal,
 }
 
 impl ClientContext for Reports {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         let client = &*self.client_id;
+        self.refusal.reason().note(facility, message);
         match level {
             RDKafkaLogLevel::Debug | RDKafkaLogLevel::Info | RDKafkaLogLevel::Notice => {
                 tracing::debug!(target: "librdkafka", client, facility, "{message}");
@@ -116,6 +120,7 @@ impl ClientContext for Reports {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
+        self.refusal.note(error.rdkafka_error_code());
         // Every message tells its own fate.
         tracing::debug!(target: "librdkafka", client = &*self.client_id, %error, "{reason}");
     }
@@ -126,6 +131,9 @@ impl ProducerContext for Reports {
 
     fn delivery(&self, result: &DeliveryResult<'_>, place: Box<Place>) {
         let failure = result.as_ref().err().map(|(error, _)| code(error));
+        if failure.is_none() {
+            self.refusal.over();
+        }
         place.delivery.settle(place.index, failure);
     }
 }
@@ -138,6 +146,7 @@ fn code(error: &KafkaError) -> RDKafkaErrorCode {
 pub struct Producer {
     inner: Option<Arc<ThreadedProducer<Reports>>>,
     bootstrap: String,
+    refusal: Refusal,
     clock: Clock,
 }
 
@@ -146,10 +155,11 @@ impl Producer {
     pub fn new(connection: &KafkaConnection, client_id: &str, clock: Clock) -> Result<Self, Error> {
         let config = config::producer(connection, client_id)?;
         let bootstrap = connection.bootstrap.value.clone();
-        let reports = Reports { client_id: client_id.into() };
+        let refusal = Refusal::default();
+        let reports = Reports { client_id: client_id.into(), refusal: refusal.clone() };
         let inner = ThreadedProducer::from_config_and_context(&config, reports)
             .map_err(|error| classify(&error, About { bootstrap: &bootstrap, topic: "" }))?;
-        Ok(Self { inner: Some(Arc::new(inner)), bootstrap, clock })
+        Ok(Self { inner: Some(Arc::new(inner)), bootstrap, refusal, clock })
     }
 
     /// Sends `messages` to `topic` and returns once the broker has them, with the places and codes of those it has not.
@@ -161,14 +171,21 @@ impl Producer {
     ) -> Result<Vec<(usize, RDKafkaErrorCode)>, Error> {
         let delivery = Arc::new(Delivery::default());
         delivery.left.store(messages.len(), Ordering::Release);
-        for (index, message) in messages.enumerate() {
-            let place = Box::new(Place { delivery: delivery.clone(), index });
-            self.enqueue(topic, &message, place).await;
+        let delivered = async {
+            for (index, message) in messages.enumerate() {
+                let place = Box::new(Place { delivery: delivery.clone(), index });
+                self.enqueue(topic, &message, place).await;
+            }
+            delivery.all().await;
+        };
+        let about = About { bootstrap: &self.bootstrap, topic };
+        tokio::select! {
+            biased;
+            () = delivered => {}
+            code = self.refusal.told() => return Err(self.refused(code, about)),
         }
-        delivery.all().await;
         if let Some((code, reason)) = self.producer().client().fatal_error() {
-            let about = About { bootstrap: &self.bootstrap, topic };
-            let error = super::class::describe(code, about);
+            let error = describe(code, about);
             return Err(Error::new(error.class, format!("{error} ({reason})")));
         }
         let mut failed = std::mem::take(&mut *delivery.failed.lock().unwrap_or_else(PoisonError::into_inner));
@@ -177,7 +194,7 @@ impl Producer {
     }
 
     /// Fails unless a broker answers soon that `topic` is there. The client's question blocks: off the arbiter.
-    async fn ping(&self, topic: &str) -> Result<(), Error> {
+    pub async fn ping(&self, topic: &str) -> Result<(), Error> {
         let (client, asked) = (self.inner.clone(), topic.to_owned());
         let answer = tokio::task::spawn_blocking(move || {
             let client = client.expect("invariant: the producer is taken only by drop");
@@ -185,9 +202,21 @@ impl Producer {
         });
         let about = About { bootstrap: &self.bootstrap, topic };
         match answer.await {
-            Ok(answer) => answer.map_err(|error| classify(&error, about)),
+            Ok(Ok(())) => {
+                self.refusal.over();
+                Ok(())
+            }
+            // That no answer came says less than why.
+            Ok(Err(error)) => Err(match self.refusal.now() {
+                Some(code) => self.refused(code, about),
+                None => classify(&error, about),
+            }),
             Err(error) => Err(Error::bug(format!("a question to the broker ended badly: {error}"))),
         }
+    }
+
+    fn refused(&self, code: RDKafkaErrorCode, about: About<'_>) -> Error {
+        self.refusal.reason().explain(Some(code), describe(code, about))
     }
 
     async fn enqueue(&self, topic: &str, message: &Outgoing<'_>, mut place: Box<Place>) {
@@ -233,4 +262,57 @@ fn owned(headers: &Headers) -> OwnedHeaders {
     headers.iter().fold(OwnedHeaders::new_with_capacity(headers.len()), |owned, (key, value)| {
         owned.insert(Header { key, value: value.as_deref() })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aqueduct_engine::Class;
+    use aqueduct_topology::model::Tls;
+    use aqueduct_topology::{Span, Spanned};
+    use rdkafka::mocking::MockCluster;
+    use std::io::{Read, Write};
+
+    /// The client itself gives a message thirty seconds.
+    const SOON: Duration = Duration::from_secs(15);
+
+    fn connection(bootstrap: String, tls: Option<Tls>) -> KafkaConnection {
+        KafkaConnection { bootstrap: Spanned::new(bootstrap, Span::default()), tls, sasl: None }
+    }
+
+    async fn deliver(producer: &Producer) -> Result<Vec<(usize, RDKafkaErrorCode)>, Error> {
+        let messages = [Outgoing { value: Some(b"x"), ..Outgoing::default() }];
+        tokio::time::timeout(SOON, producer.deliver("t", messages.into_iter())).await.expect("soon")
+    }
+
+    #[tokio::test]
+    async fn a_broker_that_does_not_let_us_in_is_not_waited_for() {
+        let no_broker = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = no_broker.local_addr().unwrap().to_string();
+        let answer = |mut stream: std::net::TcpStream| {
+            let _ = stream.read(&mut [0; 4096]);
+            let _ = stream.write_all(b"this is no TLS at all, whatever was asked for");
+        };
+        std::thread::spawn(move || no_broker.incoming().flatten().for_each(answer));
+        let encrypted = connection(address, Some(Tls::default()));
+        let producer = Producer::new(&encrypted, "test", Clock::system()).unwrap();
+        let refused = deliver(&producer).await.unwrap_err();
+        let there = tokio::time::timeout(SOON, producer.ping("t")).await.expect("soon").unwrap_err();
+        for error in [refused, there] {
+            assert_eq!(error.class, Class::Config);
+            for part in ["no TLS", "SSL handshake failed", "connections.kafka.tls"] {
+                assert!(error.message.contains(part), "{error}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_broker_that_lets_us_in_takes_the_message() {
+        let cluster = MockCluster::new(1).unwrap();
+        cluster.create_topic("t", 1, 1).unwrap();
+        let plain = connection(cluster.bootstrap_servers(), None);
+        let producer = Producer::new(&plain, "test", Clock::system()).unwrap();
+        producer.ping("t").await.unwrap();
+        assert!(deliver(&producer).await.unwrap().is_empty());
+    }
 }

@@ -8,9 +8,11 @@ use aqueduct_topology::model::KafkaConnection;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerContext;
-use rdkafka::error::RDKafkaErrorCode as Code;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use sha2::{Digest, Sha256};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::Notify;
 
 /// Whether the server was reached and did not let us in.
 pub fn is_refusal(code: Code) -> bool {
@@ -39,13 +41,68 @@ impl Reason {
     }
 }
 
-/// A context that does nothing but note the reason.
+/// Whether a client is turned away at present, and why. Cloning shares it.
 #[derive(Clone, Debug, Default)]
-pub struct Asking(pub Reason);
+pub struct Refusal(Arc<Refused>);
+
+#[derive(Debug, Default)]
+struct Refused {
+    /// So that those who are let in need no lock to say so.
+    is_refused: AtomicBool,
+    code: Mutex<Option<Code>>,
+    reason: Reason,
+    told: Notify,
+}
+
+impl Refusal {
+    /// Why, where the client's log says so.
+    pub fn reason(&self) -> &Reason {
+        &self.0.reason
+    }
+
+    /// The client complains of `code`.
+    pub fn note(&self, code: Option<Code>) {
+        let Some(code) = code.filter(|code| is_refusal(*code)) else { return };
+        *self.0.code.lock().unwrap_or_else(PoisonError::into_inner) = Some(code);
+        self.0.is_refused.store(true, Ordering::Release);
+        self.0.told.notify_waiters();
+    }
+
+    /// A broker has done what the client asked.
+    pub fn over(&self) {
+        if self.0.is_refused.swap(false, Ordering::AcqRel) {
+            *self.0.code.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        }
+    }
+
+    /// The refusal that lasts.
+    pub fn now(&self) -> Option<Code> {
+        *self.0.code.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The same, once there is one.
+    pub async fn told(&self) -> Code {
+        loop {
+            let told = self.0.told.notified();
+            if let Some(code) = self.now() {
+                return code;
+            }
+            told.await;
+        }
+    }
+}
+
+/// A context that does nothing but take note of a refusal.
+#[derive(Clone, Debug, Default)]
+pub struct Asking(pub Refusal);
 
 impl ClientContext for Asking {
     fn log(&self, _: RDKafkaLogLevel, facility: &str, message: &str) {
-        self.0.note(facility, message);
+        self.0.reason().note(facility, message);
+    }
+
+    fn error(&self, error: KafkaError, _: &str) {
+        self.0.note(error.rdkafka_error_code());
     }
 }
 
@@ -122,6 +179,20 @@ mod tests {
             let line = format!("[thrd:{}]: {places}{why}", places.trim_end_matches(": "));
             assert_eq!(essence(&line), "SASL authentication error: Authentication failed: no");
         }
+    }
+
+    #[tokio::test]
+    async fn a_refusal_lasts_until_a_broker_does_what_it_is_asked() {
+        let refusal = Refusal::default();
+        refusal.note(Some(Code::AllBrokersDown));
+        assert_eq!(refusal.now(), None, "an outage is none");
+        let told = refusal.clone();
+        let (code, ()) = tokio::join!(told.told(), async { refusal.note(Some(Code::SSL)) });
+        assert_eq!(code, Code::SSL);
+        refusal.note(Some(Code::Resolve));
+        assert_eq!(refusal.told().await, Code::SSL, "what follows it does not hide it");
+        refusal.over();
+        assert_eq!(refusal.now(), None);
     }
 
     #[test]

@@ -172,8 +172,10 @@ impl Sink {
                     None => (self.plan.open)(&client_id, clock.clone())?,
                 };
                 let answer = producer.ping(&self.plan.topic).await;
-                // The client reconnects by itself.
-                self.producer = Some(producer);
+                // The client reconnects by itself, but with what it was made with.
+                if !matches!(&answer, Err(error) if error.class == Class::Config) {
+                    self.producer = Some(producer);
+                }
                 answer
             })
             .await?;

@@ -148,13 +148,14 @@ impl Source {
             waiting: Rc::default(),
         };
         let outcome = Session::new(cx, claimer, orders).run(reports).await;
-        // The name is ours until the client is gone, and a group that was left in order need not wait for us.
-        let gone = tokio::task::spawn_blocking(move || closed.wait(CLOSE_MAX)).await;
-        if !gone.unwrap_or(false) {
-            tracing::warn!(
-                actor = &*self.options.source,
-                "the client takes longer than {CLOSE_MAX:?} to close"
-            );
+        if matches!(outcome, Ok(Outcome::Finished)) {
+            // No other client comes after it: the name is ours until it is gone, and the group need not wait for a member
+            // that has left in order.
+            let gone = tokio::task::spawn_blocking(move || closed.wait(CLOSE_MAX)).await;
+            if !gone.unwrap_or(false) {
+                let actor = &*self.options.source;
+                tracing::warn!(actor, "the client takes longer than {CLOSE_MAX:?} to close");
+            }
         }
         drop(slot);
         outcome

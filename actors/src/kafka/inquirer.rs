@@ -1,0 +1,91 @@
+//! A client that only asks: offsets, metadata, what a group has committed. It never joins.
+//!
+//! Made with the first question, and anew after the brokers have not let it in: it takes another one to come with what the
+//! files hold by then. Questions block, so they are asked off the arbiter.
+
+use super::class::{About, classify, describe};
+use super::client::Client;
+use super::config;
+use super::refusal::{Asking, Refusal};
+use aqueduct_engine::Error;
+use aqueduct_topology::model::KafkaConnection;
+use rdkafka::config::FromClientConfigAndContext;
+use rdkafka::consumer::BaseConsumer;
+use rdkafka::error::KafkaResult;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// How much of the client's queue is read at a time; what is only logged counts too.
+const EVENTS_MAX: usize = 256;
+
+/// See the module. Cloning shares the client.
+#[derive(Clone)]
+pub struct Inquirer {
+    connection: KafkaConnection,
+    client_id: String,
+    group: String,
+    made: Arc<Mutex<Option<Made>>>,
+}
+
+#[derive(Clone)]
+struct Made {
+    client: Client<Asking>,
+    refusal: Refusal,
+}
+
+impl Inquirer {
+    /// Of the cluster of `connection`, on behalf of `group`. Nothing is connected yet.
+    pub fn new(connection: KafkaConnection, client_id: impl Into<String>, group: impl Into<String>) -> Self {
+        Self { connection, client_id: client_id.into(), group: group.into(), made: Arc::default() }
+    }
+
+    /// Asks `question`, which is about `topic`.
+    pub async fn ask<T: Send + 'static>(
+        &self,
+        topic: &str,
+        question: impl FnOnce(&BaseConsumer<Asking>) -> KafkaResult<T> + Send + 'static,
+    ) -> Result<T, Error> {
+        let (inquirer, topic) = (self.clone(), topic.to_owned());
+        let answer = tokio::task::spawn_blocking(move || inquirer.ask_now(&topic, question)).await;
+        answer
+            .unwrap_or_else(|error| Err(Error::bug(format!("a question to the broker ended badly: {error}"))))
+    }
+
+    fn ask_now<T>(
+        &self,
+        topic: &str,
+        question: impl FnOnce(&BaseConsumer<Asking>) -> KafkaResult<T>,
+    ) -> Result<T, Error> {
+        let about = About { bootstrap: &self.connection.bootstrap.value, topic };
+        let Made { client, refusal } = self.client(about)?;
+        let answer = question(&client);
+        // What the client as a whole complains of stands in its queue, which nobody else reads.
+        for _ in 0..EVENTS_MAX {
+            let _ = client.poll(Duration::ZERO);
+        }
+        match (answer, refusal.now()) {
+            (Ok(answer), _) => {
+                refusal.over();
+                Ok(answer)
+            }
+            (Err(_), Some(code)) => {
+                *self.made.lock().unwrap_or_else(PoisonError::into_inner) = None;
+                Err(refusal.reason().explain(Some(code), describe(code, about)))
+            }
+            (Err(error), None) => Err(classify(&error, about)),
+        }
+    }
+
+    fn client(&self, about: About<'_>) -> Result<Made, Error> {
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(made) = &*made {
+            return Ok(made.clone());
+        }
+        let config = config::inquirer(&self.connection, &self.client_id, &self.group)?;
+        let refusal = Refusal::default();
+        let consumer = BaseConsumer::from_config_and_context(&config, Asking(refusal.clone()))
+            .map_err(|error| classify(&error, about))?;
+        let (client, _closed) = Client::new(self.client_id.clone(), consumer);
+        Ok(made.insert(Made { client, refusal }).clone())
+    }
+}
