@@ -220,7 +220,7 @@ impl Judge<'_> {
         // A letter of another writer says nothing of this table.
         let mut concerning: Vec<(&str, &str)> = letters
             .iter()
-            .map(|letter| (without_clone(&letter.actor), &*letter.reason))
+            .map(|letter| (&*letter.actor, &*letter.reason))
             .filter(|(actor, _)| *actor == table || *actor == "trades")
             .collect();
         if rows == 0 && concerning.len() > 1 && !self.workload.deadly().is_empty() {
@@ -350,11 +350,6 @@ impl Judge<'_> {
             }
         }
     }
-}
-
-/// The name in the file of an actor of which there are several.
-fn without_clone(actor: &str) -> &str {
-    actor.split('#').next().unwrap_or_default()
 }
 
 /// Whether a key holds its newest value; one of a record that kills may be there or not.
