@@ -30,6 +30,7 @@ mod schema;
 mod settings;
 mod settled;
 mod stack;
+mod status;
 mod stores;
 mod unit_test;
 mod version;
@@ -64,6 +65,8 @@ enum Command {
     Plan(plan::Arguments),
     /// Have a running node read its topology file again and apply what changed, without stopping what did not.
     Reload(reload::Arguments),
+    /// Report how a node is: health, ingest, lag, cache, quality, drills, known gaps; exit 1 if it is not ready.
+    Status(status::Arguments),
     /// Compare what is said with what runs.
     #[command(subcommand)]
     Audit(audit::Command),
@@ -127,6 +130,7 @@ fn dispatch(command: Command) -> anyhow::Result<Exit> {
         Command::Test(arguments) => unit_test::run(&arguments),
         Command::Try(arguments) => preview::run(&arguments),
         Command::Plan(arguments) => plan::run(&arguments),
+        Command::Status(arguments) => status::run(&arguments),
         Command::Audit(command) => audit::run(&command),
         Command::Reload(arguments) => reload::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),

@@ -10,6 +10,7 @@ pub mod claim;
 pub mod class;
 pub mod clock;
 pub mod events;
+pub mod gaps;
 mod graph;
 pub mod invariants;
 pub mod ledger;

@@ -5,7 +5,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests watch the machine's clock from outside")]
 
 mod bad_messages;
-mod cache_rebuild;
+mod cache;
 mod connect;
 mod crash;
 mod dlq;
@@ -22,4 +22,5 @@ mod roles;
 mod secrets;
 mod security;
 mod shutdown;
+mod status;
 mod timescale;

@@ -1,6 +1,7 @@
 //! Rules of the repository that no compiler checks.
 
 mod edges;
+mod gaps;
 mod links;
 mod source;
 

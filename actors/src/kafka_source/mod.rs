@@ -18,7 +18,7 @@
 
 mod claiming;
 mod context;
-mod leaving;
+pub(crate) mod leaving;
 mod partition;
 mod poll;
 mod session;

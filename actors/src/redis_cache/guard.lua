@@ -2,7 +2,8 @@
 -- KEYS: the hashes. ARGV, for each key: its order; its expiry (milliseconds since 1970, or '' for none); how many fields
 -- have a value, or 'D' for a tombstone; how many have none; a name and a value for each of the former; the names of the
 -- latter.
--- Answers for each key: 1 written, 0 not newer than what is stored, or the text of the error that key met.
+-- Answers for each key: 1 written over an older value, 2 written where there was none, 0 not newer than what is stored, or
+-- the text of the error that key met.
 -- Orders are compared as text: a number of Lua has 53 bits and would lose nanoseconds. No table is built per key: that
 -- would cost more than the commands.
 local call, pcall, arguments = redis.call, redis.pcall, ARGV
@@ -30,7 +31,7 @@ for index = 1, #KEYS do
       elseif stored then
         call('PERSIST', key)
       end
-      answers[index] = 1
+      answers[index] = stored and 1 or 2
     end
   end
 end

@@ -3,6 +3,7 @@
 //! A call bounds how long the server listens to nobody else; a pipeline is what one timeout covers.
 
 use super::pending::{Entry, Write};
+use super::probe::lookups::Lookups;
 use super::reply::{class_of, error_of};
 use super::server::{Connection, Server, checkout};
 use aqueduct_engine::{Class, Clock, Error};
@@ -36,12 +37,13 @@ pub(crate) struct Guard {
     /// The script's digest, told by the server that first loaded it.
     digest: OnceLock<String>,
     fields: Vec<String>,
+    lookups: Arc<Lookups>,
 }
 
 impl Guard {
-    /// For hashes with these fields.
-    pub(crate) fn new(fields: Vec<String>) -> Self {
-        Self { digest: OnceLock::new(), fields }
+    /// For hashes with these fields. What it looks up is counted in `lookups`.
+    pub(crate) fn new(fields: Vec<String>, lookups: Arc<Lookups>) -> Self {
+        Self { digest: OnceLock::new(), fields, lookups }
     }
 
     /// Writes all of `writes`; a fate for each, in order. May be repeated at will.
@@ -84,11 +86,13 @@ impl Guard {
             load(&mut connection, address).await?;
             replies = connection.send(&calls, address).await?;
         }
-        let fates = read(replies, part.len(), address);
-        if fates.is_err() {
+        let answers = read(replies, part.len(), address);
+        if answers.is_err() {
             connection.doubt();
         }
-        fates
+        let Answers { fates, first } = answers?;
+        self.lookups.count(fates.len() as u64 - first, first);
+        Ok(fates)
     }
 
     fn calls(&self, digest: &str, part: &[(Arc<str>, Entry)]) -> Pipeline {
@@ -150,10 +154,19 @@ async fn load(connection: &mut Connection, address: &str) -> Result<String, Erro
     })
 }
 
+/// What the script answered.
+#[derive(Debug, PartialEq, Eq)]
+struct Answers {
+    fates: Vec<Fate>,
+    /// Keys that were not there before.
+    first: u64,
+}
+
 /// The fates in the replies of `keys` keys. An error that is not the fault of its key is everybody's.
-fn read(replies: Vec<Value>, keys: usize, address: &str) -> Result<Vec<Fate>, Error> {
+fn read(replies: Vec<Value>, keys: usize, address: &str) -> Result<Answers, Error> {
     let strange = |what: &str| Error::bug(format!("redis at {address}: the guard answered {what}"));
     let mut fates = Vec::with_capacity(keys);
+    let mut first = 0;
     for reply in replies {
         if let Some(text) = error_text(&reply) {
             return Err(error_of(&text));
@@ -162,6 +175,10 @@ fn read(replies: Vec<Value>, keys: usize, address: &str) -> Result<Vec<Fate>, Er
         for answer in answers {
             fates.push(match answer {
                 Value::Int(1) => Fate::Written,
+                Value::Int(2) => {
+                    first += 1;
+                    Fate::Written
+                }
                 Value::Int(0) => Fate::Stale,
                 Value::BulkString(text) => {
                     let text = String::from_utf8_lossy(&text).into_owned();
@@ -175,7 +192,7 @@ fn read(replies: Vec<Value>, keys: usize, address: &str) -> Result<Vec<Fate>, Er
             });
         }
     }
-    if fates.len() == keys { Ok(fates) } else { Err(strange("for another number of keys")) }
+    if fates.len() == keys { Ok(Answers { fates, first }) } else { Err(strange("for another number of keys")) }
 }
 
 /// `CODE message` of an error reply.
@@ -196,11 +213,11 @@ mod tests {
     fn an_error_of_one_key_is_its_own_unless_the_server_is_at_fault() {
         let list = |answers| vec![Value::Array(answers)];
         let text = |text: &str| Value::BulkString(text.as_bytes().to_vec());
-        let fates = read(list(vec![Value::Int(1), text("WRONGTYPE Operation"), Value::Int(0)]), 3, "here");
-        assert_eq!(
-            fates.unwrap(),
-            [Fate::Written, Fate::Refused("WRONGTYPE Operation".to_owned()), Fate::Stale]
-        );
+        let replies = vec![Value::Int(1), text("WRONGTYPE Operation"), Value::Int(0), Value::Int(2)];
+        let Answers { fates, first } = read(list(replies), 4, "here").unwrap();
+        let refused = Fate::Refused("WRONGTYPE Operation".to_owned());
+        assert_eq!(fates, [Fate::Written, refused, Fate::Stale, Fate::Written]);
+        assert_eq!(first, 1);
         let full = read(list(vec![Value::Int(1), text("OOM command not allowed")]), 2, "here").unwrap_err();
         assert_eq!(full.class, Class::Capacity);
         assert_eq!(read(list(vec![Value::Int(1)]), 2, "here").unwrap_err().class, Class::Bug);

@@ -5,14 +5,16 @@
 //! repeated. What is on its way or waits is the newest value per key only ([`pending`]), so an outage of Redis costs
 //! one value per key, not one per row.
 //!
-//! A null field is absent from the hash. Deliberately absent: reads.
+//! A null field is absent from the hash. Deliberately absent: reads, but for the [`probe`]'s, which writes no value.
 
+mod counterpart;
 mod deletion;
 pub(crate) mod guard;
 mod meter;
 pub(crate) mod order;
 pub(crate) mod pending;
 mod positions;
+pub mod probe;
 pub mod rebuild;
 mod reply;
 mod rows;
@@ -30,7 +32,8 @@ use std::sync::Arc;
 
 /// The factory of one `redis_cache`.
 pub fn factory(actor: &Actor, options: &RedisCache, services: &Services) -> Result<Factory, Error> {
-    over(actor, options, services, store_of(actor, options, services)?)
+    let (open, probe) = of_redis(actor, options, services)?;
+    assemble(actor, options, services, (open, Some(Arc::new(probe))))
 }
 
 /// Stores in the Redis server of the topology.
@@ -39,13 +42,25 @@ pub(crate) fn store_of(
     options: &RedisCache,
     services: &Services,
 ) -> Result<store::Open, Error> {
+    of_redis(actor, options, services).map(|(open, _)| open)
+}
+
+/// The Redis server of the topology, and what looks at it from where readers stand.
+fn of_redis(
+    actor: &Actor,
+    options: &RedisCache,
+    services: &Services,
+) -> Result<(store::Open, probe::Beat), Error> {
     let connection = services.topology.connections.redis.as_ref().ok_or_else(|| {
         let message =
             "no Redis server is named; write `connections: { redis: { url: .. } }` or set REDIS_URL";
         refused(actor, message)
     })?;
     let server = server::Server::new(connection).map_err(|error| refused(actor, &error.message))?;
-    Ok(store::redis(server, connection.pool, probe_key(options)))
+    let lookups = Arc::new(probe::lookups::Lookups::default());
+    let around = (server.clone(), services.node.clone());
+    let probe = probe::Beat::new(services.topology.clone(), (actor, options), around, lookups.clone());
+    Ok((store::redis(server, connection.pool, probe_key(options), lookups), probe))
 }
 
 /// A key under the prefix of all keys, which an ACL for them covers, and of no row.
@@ -64,6 +79,15 @@ pub(crate) fn over(
     services: &Services,
     open: store::Open,
 ) -> Result<Factory, Error> {
+    assemble(actor, options, services, (open, None))
+}
+
+fn assemble(
+    actor: &Actor,
+    options: &RedisCache,
+    services: &Services,
+    (open, probe): (store::Open, Option<Arc<probe::Beat>>),
+) -> Result<Factory, Error> {
     if options.value.iter().any(|field| field.value == rows::ORDER_FIELD) {
         let message = format!("`value` names `{}`, which holds the order", rows::ORDER_FIELD);
         return Err(refused(actor, &message));
@@ -76,6 +100,7 @@ pub(crate) fn over(
     let plan = Arc::new(updater::Plan {
         layout: rows::Layout::new(options, sources_above(actor, &services.topology)),
         open,
+        probe,
         best_effort: actor.policy == Policy::BestEffort,
         offsets: services.offsets.clone(),
         kept: updater::Kept::default(),

@@ -34,6 +34,12 @@ impl Order {
         assert_eq!(text.len(), TEXT_LENGTH, "an order has one width");
         text
     }
+
+    /// `by` of what [`Order::text`] gave; `None` for any other text.
+    pub(crate) fn by_of(text: &[u8]) -> Option<i64> {
+        let digits = std::str::from_utf8(text).ok()?.get(..20)?;
+        Some((digits.parse::<u64>().ok()? ^ (1 << 63)) as i64)
+    }
 }
 
 #[cfg(test)]
@@ -49,6 +55,11 @@ mod tests {
         #[test]
         fn text_compares_like_the_number(left in any::<i64>(), right in any::<i64>()) {
             prop_assert_eq!(order(left).text().cmp(&order(right).text()), left.cmp(&right));
+        }
+
+        #[test]
+        fn text_tells_the_number(by in any::<i64>()) {
+            prop_assert_eq!(Order::by_of(order(by).text().as_bytes()), Some(by));
         }
 
         #[test]

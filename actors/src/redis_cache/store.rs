@@ -2,6 +2,7 @@
 
 use super::guard::{Fate, Guard};
 use super::pending::Writes;
+use super::probe::lookups::Lookups;
 use super::server::{self, Server};
 use aqueduct_engine::limits::CONTACT_WAIT_MAX;
 use aqueduct_engine::{Class, Clock, Error};
@@ -20,12 +21,13 @@ pub(crate) trait Store {
 /// Opens the store of hashes with these fields; once per life of an actor.
 pub(crate) type Open = Box<dyn Fn(Vec<String>) -> Box<dyn Store> + Send + Sync>;
 
-/// A Redis server, through a pool of its own. `probe` is a key of ours that holds nothing.
-pub(super) fn redis(server: Server, connections: u32, probe: Arc<str>) -> Open {
+/// A Redis server, through a pool of its own. `probe` is a key of ours that holds nothing; what is looked up is counted in
+/// `lookups`.
+pub(super) fn redis(server: Server, connections: u32, probe: Arc<str>, lookups: Arc<Lookups>) -> Open {
     Box::new(move |fields| {
         Box::new(Pooled {
             pool: server::pool(&server, connections),
-            guard: Arc::new(Guard::new(fields)),
+            guard: Arc::new(Guard::new(fields, lookups.clone())),
             address: server.address().to_owned(),
             probe: probe.clone(),
         })

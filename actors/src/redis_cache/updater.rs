@@ -7,6 +7,7 @@ use super::guard::Fate;
 use super::meter::Meter;
 use super::pending::{Entry, Offer, Pending, Writes};
 use super::positions::{Positions, Untold};
+use super::probe::Beat;
 use super::rows::{Layout, Winners};
 use super::settle::{Owed, Range, owe_range};
 use super::store::{Open, Store};
@@ -32,6 +33,8 @@ const INTAKE_BATCHES_MAX: usize = 32;
 pub(crate) struct Plan {
     pub(crate) layout: Layout,
     pub(crate) open: Open,
+    /// What looks at the cache from where its readers stand; one per node.
+    pub(super) probe: Option<Arc<Beat>>,
     pub(crate) best_effort: bool,
     pub(crate) offsets: Arc<dyn OffsetStore>,
     pub(crate) kept: Kept,
@@ -79,7 +82,11 @@ impl Updater {
 
 impl Actor for Updater {
     fn run<'a>(&'a mut self, cx: &'a mut Context) -> LocalBoxFuture<'a, Result<(), Error>> {
-        Box::pin(async move { Run::new(&self.plan, cx).until_done(cx).await })
+        Box::pin(async move {
+            let probe = self.plan.probe.as_ref().filter(|_| cx.identity.clone == 0);
+            let _probe = probe.map(|probe| probe.start(cx));
+            Run::new(&self.plan, cx).until_done(cx).await
+        })
     }
 }
 

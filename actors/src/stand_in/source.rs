@@ -5,6 +5,7 @@ use super::chance::Chance;
 use super::database::Database;
 use super::feed::{Feed, Handover, Node};
 use crate::kafka::records::{Gathering, Record};
+use crate::kafka_source::leaving::Leaving;
 use aqueduct_engine::{
     Actor, Claim, ClaimRequest, Context, Error, Factory, LogRange, Loss, OffsetStore, PartitionKey,
 };
@@ -73,7 +74,8 @@ impl Source {
         let granted = feed.granted(self.plan.node);
         let keeps =
             |partition: i32| granted.get(&(partition as u32)).is_some_and(|grant| grant.leaving.is_none());
-        cx.disown(&feed.source, keeps);
+        // Whoever else has a partition now knows another process: what a life before this one had claimed is let go here.
+        Leaving::new(cx, &feed.source).end_all(|claim| !keeps(claim.key.partition));
         loop {
             let changed = feed.changed.notified();
             tokio::pin!(changed);

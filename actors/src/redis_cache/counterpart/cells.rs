@@ -1,6 +1,6 @@
 //! Values of a table as the columns a normalizer would have made of them, so that they get the same text.
 
-use super::source::micros_of;
+use super::table::micros_of;
 use aqueduct_engine::batch::{hidden_columns, with_hidden_columns};
 use aqueduct_engine::{Class, Error};
 use aqueduct_topology::model::{Column, FieldType};

@@ -21,28 +21,34 @@ const WINDOW_US: i64 = 3_600 * 1_000_000;
 const END_US: i64 = 253_402_300_800 * 1_000_000;
 
 /// What one step reads.
-pub(super) enum Window {
+pub(crate) enum Window {
     /// Rows of these event times.
     Times { from_us: i64, before_us: i64 },
     /// The whole table: its rows have no event time.
     Everything,
 }
 
+/// What is asked of a table whose rows have an event time.
+struct Times {
+    newest_before: Statement,
+    oldest: Statement,
+    rows_before: Statement,
+}
+
 /// See the module.
-pub(super) struct Source {
+pub(crate) struct Table {
     connection: Connection,
     table: TableName,
     columns: Vec<Column>,
     newest_rows: Statement,
-    /// The statements for the newest and the oldest event time.
-    times: Option<(Statement, Statement)>,
+    times: Option<Times>,
     ttl: Option<Duration>,
     key: PartitionKey,
 }
 
-impl Source {
+impl Table {
     /// Connects, finds the table, prepares.
-    pub(super) async fn open(
+    pub(crate) async fn open(
         topology: &Topology,
         actor: &Actor,
         options: &RedisCache,
@@ -72,10 +78,11 @@ impl Source {
         };
         let newest_rows = prepare(sql::newest_rows(&table, &cells, &key, (&order, time.as_ref()))).await?;
         let times = match &time {
-            Some(time) => Some((
-                prepare(sql::newest_time_before(&table, time)).await?,
-                prepare(sql::oldest_time(&table, time)).await?,
-            )),
+            Some(time) => Some(Times {
+                newest_before: prepare(sql::newest_time_before(&table, time)).await?,
+                oldest: prepare(sql::oldest_time(&table, time)).await?,
+                rows_before: prepare(sql::rows_before(&table, &cells, time)).await?,
+            }),
             None => None,
         };
         let by_time = time.as_ref().is_some_and(|time| *time == order);
@@ -91,13 +98,13 @@ impl Source {
         })
     }
 
-    pub(super) fn table(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         self.table.plain()
     }
 
     /// Nothing older than this is worth reading.
-    pub(super) async fn oldest_us(&self, since_us: Option<i64>, clock: &Clock) -> Result<Option<i64>, Error> {
-        let Some((_, oldest)) = &self.times else { return Ok(None) };
+    pub(crate) async fn oldest_us(&self, since_us: Option<i64>, clock: &Clock) -> Result<Option<i64>, Error> {
+        let Some(Times { oldest, .. }) = &self.times else { return Ok(None) };
         let expired = self
             .ttl
             .map(|ttl| clock.wall_us().saturating_sub(i64::try_from(ttl.as_micros()).unwrap_or(i64::MAX)));
@@ -106,14 +113,14 @@ impl Source {
     }
 
     /// The next window below `before_us`; gaps are leapt over.
-    pub(super) async fn window(
+    pub(crate) async fn window(
         &self,
         before_us: Option<i64>,
         oldest_us: Option<i64>,
     ) -> Result<Option<Window>, Error> {
-        let Some((newest, _)) = &self.times else { return Ok(Some(Window::Everything)) };
+        let Some(Times { newest_before, .. }) = &self.times else { return Ok(Some(Window::Everything)) };
         let before = time_of(before_us.unwrap_or(END_US));
-        let Some(newest) = self.time(newest, &[&before]).await? else { return Ok(None) };
+        let Some(newest) = self.time(newest_before, &[&before]).await? else { return Ok(None) };
         let oldest = oldest_us.unwrap_or(newest);
         if newest < oldest {
             return Ok(None);
@@ -133,35 +140,56 @@ impl Source {
     }
 
     /// The newest row of each key in `window`.
-    pub(super) async fn rows(&self, window: &Window) -> Result<Rows<'_>, Error> {
+    pub(crate) async fn rows(&self, window: &Window) -> Result<Rows<'_>, Error> {
         let times = match *window {
             Window::Times { from_us, before_us } => vec![time_of(from_us), time_of(before_us)],
             Window::Everything => Vec::new(),
         };
         let asked = self.connection.client().query_raw(&self.newest_rows, times);
         let stream = self.connection.within("read rows", limits::REBUILD_WAIT_MAX, asked).await?;
-        Ok(Rows { source: self, stream: Box::pin(stream.fuse()) })
+        Ok(Rows { table: self, stream: Box::pin(stream.fuse()) })
+    }
+
+    /// At most so many rows from before `before_us` backwards, found by the index of the event time. `None`: there are
+    /// none, or they have no event time.
+    pub(crate) async fn sample(&self, before_us: i64, rows_max: usize) -> Result<Option<Batch>, Error> {
+        let Some(Times { rows_before, .. }) = &self.times else { return Ok(None) };
+        let before = time_of(before_us.min(END_US));
+        let limit = i64::try_from(rows_max).unwrap_or(i64::MAX);
+        let parameters: [&(dyn ToSql + Sync); 2] = [&before, &limit];
+        let parameters = parameters.into_iter().map(|parameter| parameter as &dyn ToSql);
+        let asked = self.connection.client().query_raw(rows_before, parameters.collect::<Vec<_>>());
+        let stream = self.connection.within("read rows", limits::STATEMENT_WAIT_MAX, asked).await?;
+        Rows { table: self, stream: Box::pin(stream.fuse()) }.next(rows_max).await
+    }
+
+    /// The event times from which rows are worth comparing to the newest, if there are any.
+    pub(crate) async fn span_us(&self, clock: &Clock) -> Result<Option<(i64, i64)>, Error> {
+        let Some(Times { newest_before, .. }) = &self.times else { return Ok(None) };
+        let newest = self.time(newest_before, &[&time_of(END_US)]).await?;
+        let oldest = self.oldest_us(None, clock).await?;
+        Ok(oldest.zip(newest).filter(|(oldest, newest)| oldest <= newest))
     }
 }
 
 /// Rows on their way.
-pub(super) struct Rows<'a> {
-    source: &'a Source,
+pub(crate) struct Rows<'a> {
+    table: &'a Table,
     /// Asked once more after its end, it would take the connection for closed.
     stream: Pin<Box<Fuse<RowStream>>>,
 }
 
 impl Rows<'_> {
     /// At most so many rows, as a batch of the normalizer's.
-    pub(super) async fn next(&mut self, rows_max: usize) -> Result<Option<Batch>, Error> {
-        let source = self.source;
-        let mut cells: Vec<Vec<Cell>> = source.columns.iter().map(|_| Vec::new()).collect();
+    pub(crate) async fn next(&mut self, rows_max: usize) -> Result<Option<Batch>, Error> {
+        let table = self.table;
+        let mut cells: Vec<Vec<Cell>> = table.columns.iter().map(|_| Vec::new()).collect();
         let mut rows = 0;
         while rows < rows_max {
             let next = self.stream.try_next();
-            let next = source.connection.within("read rows", limits::REBUILD_WAIT_MAX, next).await?;
+            let next = table.connection.within("read rows", limits::REBUILD_WAIT_MAX, next).await?;
             let Some(row) = next else { break };
-            for (index, column) in source.columns.iter().enumerate() {
+            for (index, column) in table.columns.iter().enumerate() {
                 cells[index].push(Cell::of(&row, index, column.kind)?);
             }
             rows += 1;
@@ -169,8 +197,8 @@ impl Rows<'_> {
         if rows == 0 {
             return Ok(None);
         }
-        let origin = Origin { key: source.key.clone(), epoch: 0, first: 0, next: 1 };
-        let rows = record_batch(&source.columns, cells, rows)?;
+        let origin = Origin { key: table.key.clone(), epoch: 0, first: 0, next: 1 };
+        let rows = record_batch(&table.columns, cells, rows)?;
         Ok(Some(Batch::raw(origin, RawRecords::empty()).with_rows(rows)))
     }
 }
@@ -193,6 +221,11 @@ fn normalizer<'a>(topology: &'a Topology, actor: &Actor) -> Option<&'a Normalize
         Kind::Normalizer(normalizer) if actor.from.len() == 1 => Some(normalizer),
         _ => None,
     }
+}
+
+/// Whether there is a table with the values of `cache`.
+pub(crate) fn has_table(topology: &Topology, cache: &Actor) -> bool {
+    normalizer(topology, cache).is_some() && table(topology, cache).is_ok()
 }
 
 /// The table that takes the rows the cache takes.
