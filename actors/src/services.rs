@@ -1,9 +1,10 @@
 //! What the factories of all kinds are built with.
 
+use crate::kafka::inquirer::Inquirer;
 use crate::kafka::offsets::KafkaOffsets;
 use crate::timescale::Timescale;
 use crate::timescale::offsets::TimescaleOffsets;
-use aqueduct_engine::{Claims, Class, Clock, Error, OffsetStore, SinkIdentity};
+use aqueduct_engine::{Claims, Class, Clock, Error, Logs, OffsetStore, SinkIdentity};
 use aqueduct_topology::model::{Kind, Topology};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -78,16 +79,18 @@ impl Connected {
         };
         let sinks = sinks_by_source(&topology);
         let writes_rows = writes_rows(&topology);
+        let logs = cluster.clone().map(|kafka| {
+            let logs: Arc<dyn Logs> = Arc::new(Inquirer::new(kafka, format!("aqueduct-{name}-lag"), &*name));
+            logs
+        });
         let store = match (&timescale, cluster, before.map(|before| &before.store)) {
             (Some(_), _, Some(Store::Timescale(store))) if writes_rows && database == old_database => {
-                Store::Timescale(Arc::new(store.with_sinks(sinks)))
+                Store::Timescale(Arc::new(store.with_sinks(sinks).knowing(logs)))
             }
-            (Some(timescale), _, _) if writes_rows => Store::Timescale(Arc::new(TimescaleOffsets::new(
-                timescale.clone(),
-                name,
-                node.clone(),
-                sinks,
-            ))),
+            (Some(timescale), _, _) if writes_rows => {
+                let store = TimescaleOffsets::new(timescale.clone(), name, node.clone(), sinks);
+                Store::Timescale(Arc::new(store.knowing(logs)))
+            }
             (_, Some(kafka), Some(Store::Kafka(store))) if Some(&kafka) == old_cluster.as_ref() => {
                 Store::Kafka(Arc::new(store.with_sinks(sinks)))
             }

@@ -1,6 +1,6 @@
 //! From a topology to a running node: the same assembly for every command that runs one.
 
-use crate::identity;
+use crate::{identity, version};
 use crate::reload::{self, Origin};
 use crate::settings::Settings;
 use anyhow::Result;
@@ -125,6 +125,7 @@ fn assemble(
         .clock(node.clock)
         .claims(node.claims)
         .canonical(form)
+        .build_info(version::labels())
         .build()?;
     Ok((application, connected))
 }

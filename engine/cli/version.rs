@@ -15,3 +15,13 @@ pub(crate) fn long() -> &'static str {
     });
     &LONG
 }
+
+/// The same, each by itself, for metrics.
+pub(crate) fn labels() -> Vec<(&'static str, String)> {
+    let (_, librdkafka) = rdkafka::util::get_rdkafka_version();
+    vec![
+        ("version", env!("CARGO_PKG_VERSION").to_owned()),
+        ("commit", env!("AQUEDUCT_COMMIT").to_owned()),
+        ("librdkafka", librdkafka),
+    ]
+}

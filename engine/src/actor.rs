@@ -9,6 +9,7 @@ use crate::letter::{DeadLetterPort, Letter};
 use crate::link::Lease;
 use crate::port::{Inputs, Outputs};
 use crate::status::Status;
+use crate::telemetry::names;
 use futures::future::LocalBoxFuture;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -165,9 +166,23 @@ impl Context {
     pub fn settle_written(&mut self, lease: Lease) {
         let sink = self.sink.expect("invariant: only sinks settle in the ledger");
         self.ledger.settled(sink, &lease.origin, lease.row_offsets());
+        if let Some(last) = lease.raw.len().checked_sub(1) {
+            let times_ms = [lease.raw.time_ms(0), lease.raw.time_ms(last)];
+            self.observe_age(times_ms.into_iter().flatten());
+        }
         self.status.wrote();
         self.status.progressed();
         lease.settle();
+    }
+
+    /// A sink has made records of these Kafka times durable: the oldest and the newest of a batch stand for all of it.
+    pub fn observe_age(&self, times_ms: impl IntoIterator<Item = i64>) {
+        let now_us = self.clock.wall_us();
+        for time_ms in times_ms {
+            // A producer whose clock is ahead is not waited for.
+            let age_us = now_us.saturating_sub(time_ms.saturating_mul(1000)).max(0);
+            self.status.figures().observe(names::END_TO_END_SECONDS, &[], age_us as f64 / 1e6);
+        }
     }
 
     /// Runs `attempt` until it succeeds, with backoff. While it fails with [`Class::Transient`], [`Class::Capacity`] or

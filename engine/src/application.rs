@@ -18,7 +18,7 @@ use crate::placement::{Placement, Seats};
 use crate::registry::{ActorView, Phase, PhaseView, Registry};
 use crate::supervisor::core::Order;
 use crate::supervisor::guard;
-use crate::telemetry::{probe, recorder};
+use crate::telemetry::{Figures, probe, recorder};
 use aqueduct_topology::model::Topology;
 use std::net::SocketAddr;
 use std::sync::atomic::AtomicBool;
@@ -67,6 +67,7 @@ pub struct Builder {
     claims: Claims,
     letters: DeadLetterPort,
     canonical: serde_json::Value,
+    build: Vec<(&'static str, String)>,
 }
 
 impl Builder {
@@ -118,6 +119,12 @@ impl Builder {
         self
     }
 
+    /// Versions of the program and what it is made of, as labels of `aqueduct_build_info`.
+    pub fn build_info(mut self, versions: Vec<(&'static str, String)>) -> Self {
+        self.build = versions;
+        self
+    }
+
     /// Assembles everything and starts nothing.
     ///
     /// # Panics
@@ -159,6 +166,8 @@ impl Builder {
             alive: AtomicBool::new(false),
             started_us: shared.clock.wall_us(),
             clock: shared.clock.clone(),
+            figures: Figures::default(),
+            build: self.build,
         });
         let (sender, commands) = mpsc::channel(crate::limits::COMMANDS_MAX);
         let (asking, reload_requests) = mpsc::channel(crate::limits::COMMANDS_MAX);
@@ -200,6 +209,7 @@ impl RuntimeApplication {
             claims: Claims::default(),
             letters: DeadLetterPort::default(),
             canonical: serde_json::Value::Null,
+            build: vec![("version", env!("CARGO_PKG_VERSION").to_owned())],
         }
     }
 
@@ -242,7 +252,8 @@ impl RuntimeApplication {
         side_tasks.push(recorder::upkeep(registry.clock.clone()));
         let store = self.graph.offsets.clone().map(watch::Sender::new);
         if let Some(store) = &store {
-            side_tasks.push(probe::start(store.subscribe(), registry.clone(), self.shared.claims.clone()));
+            let (store, claims) = (store.subscribe(), self.shared.claims.clone());
+            side_tasks.extend(probe::start(store, registry.clone(), claims));
         }
         drop(self.reload_requests.take());
         let seats = Seats::new(self.placement)

@@ -26,6 +26,8 @@ pub(crate) struct ActorPlan {
     /// Its name in the file, which its clones share.
     pub(crate) actor: Arc<str>,
     pub(crate) role: Role,
+    /// What it reads, if it is a source that reads a log.
+    pub(crate) topic: Option<Arc<str>>,
     pub(crate) factory: Factory,
     pub(crate) inputs: Vec<InputLink>,
     pub(crate) outputs: Vec<OutputEdge>,
@@ -177,6 +179,7 @@ impl<'a> Graph<'a> {
                     },
                     actor: actor.name.value.as_str().into(),
                     role: role(&actor.kind),
+                    topic: topic(&actor.kind),
                     factory: factory.clone(),
                     inputs: Vec::new(),
                     outputs: Vec::new(),
@@ -293,6 +296,13 @@ fn role(kind: &Kind) -> Role {
         kind if kind.is_source() => Role::Source,
         kind if kind.is_sink() => Role::Sink,
         _ => Role::Transform,
+    }
+}
+
+fn topic(kind: &Kind) -> Option<Arc<str>> {
+    match kind {
+        Kind::KafkaSource(source) => Some(source.topic.value.as_str().into()),
+        _ => None,
     }
 }
 

@@ -6,9 +6,11 @@
 use crate::batch::PartitionKey;
 use crate::class::Error;
 use crate::planted::{Bug, planted};
+use crate::telemetry::Figures;
 use futures::future::LocalBoxFuture;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 /// A random 128-bit token, unique to one claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -116,6 +118,18 @@ pub trait OffsetStore: Send + Sync {
         Box::pin(std::future::ready(Ok(())))
     }
 
+    /// Who keeps the logs, if somebody here can tell.
+    fn logs(&self) -> Option<&dyn Logs> {
+        None
+    }
+
+    /// Shows what can be measured of the place where offsets live, such as its connections; again and again, on
+    /// telemetry's own beat.
+    fn measure<'a>(&'a self, figures: &'a Figures) -> LocalBoxFuture<'a, ()> {
+        let _ = figures;
+        Box::pin(std::future::ready(()))
+    }
+
     /// Whether offsets ride in the rows' transaction (exactly once) or are committed after it (at least once).
     fn exactly_once(&self) -> bool;
 }
@@ -133,6 +147,28 @@ pub struct Position {
     pub next_offset: i64,
     /// Whether somebody moved it under a claim of this process: the claim does not hold, and nobody else has the partition.
     pub moved: bool,
+    /// Whose claim that was.
+    pub holder: Holder,
+    /// How long the offset has not moved, as far as the store can tell.
+    pub resting: Duration,
+}
+
+/// Whose claim a stored offset was written under.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Holder {
+    /// This node's, in this life or one before.
+    Ours,
+    /// Another node's, which is there.
+    Other,
+    /// Another node's, of which nothing is there any more.
+    Nobody,
+}
+
+/// Who keeps the logs and can tell where they begin and end, whether or not anybody reads them. Asked by telemetry alone,
+/// on its own beat, so an answer may take its time but must not keep a thread of actors from their work.
+pub trait Logs: Send + Sync {
+    /// Where every partition of `topic` begins and ends, as a reader of committed records sees it.
+    fn ranges<'a>(&'a self, topic: &'a str) -> LocalBoxFuture<'a, Result<BTreeMap<i32, LogRange>, Error>>;
 }
 
 /// Why a claim does not hold any more.

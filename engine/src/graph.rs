@@ -163,10 +163,11 @@ impl Graph {
             Some(Entry {
                 identity: blueprint.identity.clone(),
                 role: blueprint.role,
+                topic: blueprint.topic.clone(),
                 supervisor: tree.supervisor_of(slot).clone(),
                 status: blueprint.status.clone(),
                 inputs: blueprint.inputs.clone(),
-                outputs: blueprint.outputs.iter().map(|edge| edge.meter.clone()).collect(),
+                outputs: blueprint.outputs.iter().map(|edge| (edge.to.clone(), edge.meter.clone())).collect(),
                 required: *required,
                 record: blueprint.record.clone(),
             })
@@ -275,6 +276,7 @@ fn blueprint(slot: usize, actor: ActorPlan, shared: &Shared, known: Option<&Blue
         index: slot,
         identity: actor.identity,
         role: actor.role,
+        topic: actor.topic,
         factory: actor.factory,
         inputs: actor.inputs,
         outputs: actor.outputs,

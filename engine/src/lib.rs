@@ -35,7 +35,9 @@ pub use actor::{Actor, ActorIdentity, Context, Factory};
 pub use application::{Builder, Handle, OrderError, RuntimeApplication, Settings};
 pub use assemble::Catalog;
 pub use batch::{Batch, Headers, Origin, PartitionKey, RawRecords};
-pub use claim::{Claim, ClaimRequest, Claims, LogRange, Loss, OffsetStore, Owner, Position, SinkIdentity};
+pub use claim::{
+    Claim, ClaimRequest, Claims, Holder, LogRange, Logs, Loss, OffsetStore, Owner, Position, SinkIdentity,
+};
 pub use class::{Class, Error};
 pub use clock::Clock;
 pub use ledger::{Ledger, SinkIndex, SinkSpec};
@@ -47,4 +49,4 @@ pub use placement::Placement;
 pub use registry::Registry;
 pub use status::{State, Status};
 pub use supervisor::exit::Exit;
-pub use telemetry::LagBoard;
+pub use telemetry::{Figures, LagBoard};

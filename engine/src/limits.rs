@@ -60,10 +60,20 @@ pub const OUTAGE_WAIT_MAX: Duration = Duration::from_secs(2);
 pub const READINESS_TELLS_WITHIN: Duration = Duration::from_secs(5);
 /// How often stored offsets are read for lag.
 pub const LAG_PROBE_EVERY: Duration = Duration::from_secs(2);
+/// How old the last look at a log may be before telemetry looks itself: who reads it looks more often.
+pub const LAG_LOOK_AFTER: Duration = Duration::from_millis(2500);
+/// How long nobody may have had a partition before this node tells of its lag all the same.
+pub const LAG_ORPHAN_AFTER: Duration = Duration::from_secs(10);
+/// How often the stores are measured: connections, tables.
+pub const MEASURE_EVERY: Duration = Duration::from_secs(5);
 /// How long such a read may take.
 pub const LAG_PROBE_WAIT_MAX: Duration = Duration::from_secs(5);
-/// Partitions that get a series of their own; beyond, a source's are summed.
-pub const SERIES_PARTITIONS_MAX: usize = 1000;
+/// Partitions that get series of their own, those furthest behind before the others; the rest of a source's are summed.
+pub const SERIES_PARTITIONS_MAX: usize = 250;
+/// Series of one metric that an actor may show of itself.
+pub const FIGURE_SERIES_MAX: usize = 250;
+/// As much of a label as is shown; a topic's name fits.
+pub const LABEL_BYTES_MAX: usize = 256;
 /// How often the recorder is tidied while nobody scrapes.
 pub const RECORDER_UPKEEP_EVERY: Duration = Duration::from_secs(5);
 /// Connections the admin endpoint serves at once.

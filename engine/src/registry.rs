@@ -10,7 +10,8 @@ use crate::port::EdgeMeter;
 use crate::status::{State, Status};
 use crate::supervisor::host::{InputLink, Record, Role};
 use crate::supervisor::spec::Strategy;
-use crate::telemetry::Lag;
+use crate::telemetry::figures::{Figure, Figures};
+use crate::telemetry::{Lag, Settled};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,10 +23,13 @@ use std::time::Duration;
 pub(crate) struct Entry {
     pub(crate) identity: ActorIdentity,
     pub(crate) role: Role,
+    /// What it reads, if it is a source that reads a log.
+    pub(crate) topic: Option<Arc<str>>,
     pub(crate) supervisor: Arc<str>,
     pub(crate) status: Status,
     pub(crate) inputs: Vec<InputLink>,
-    pub(crate) outputs: Vec<Arc<EdgeMeter>>,
+    /// By who reads from it.
+    pub(crate) outputs: Vec<(Arc<str>, Arc<EdgeMeter>)>,
     /// Whether a record counts as written only with what this actor does for it.
     pub(crate) required: bool,
     pub(crate) record: Arc<Record>,
@@ -57,6 +61,17 @@ pub struct LinkView {
     pub bytes: usize,
     /// The larger of both shares of its bounds, 0..=1.
     pub ratio: f64,
+}
+
+/// How an edge out of an actor fares, for people.
+#[derive(Clone, Debug, Serialize)]
+pub struct EdgeView {
+    /// The actor that reads from it, whatever its clones.
+    pub to: Arc<str>,
+    /// Seconds its sender has waited for room.
+    pub blocked_seconds: f64,
+    /// Records that a best-effort edge was not given, because it was full.
+    pub passed_over_records: u64,
 }
 
 /// One actor, for people.
@@ -92,12 +107,48 @@ pub struct ActorView {
     pub last_write_us: Option<i64>,
     /// Seconds it was held up by full outputs.
     pub blocked_seconds: f64,
+    /// Whether a record counts as written only with what it does.
+    pub required: bool,
     /// The links into it.
     pub inputs: Vec<LinkView>,
+    /// The edges out of it.
+    pub outputs: Vec<EdgeView>,
     /// Records it rejected, by reason.
     pub dead_letters: BTreeMap<String, u64>,
     /// How far behind it is, if it is a source.
     pub lag: Vec<Lag>,
+    /// What it measures of itself.
+    pub figures: Vec<Figure>,
+}
+
+#[cfg(test)]
+impl ActorView {
+    /// One that does nothing and lacks nothing.
+    pub(crate) fn named(name: &str, role: Role) -> Self {
+        Self {
+            name: name.into(),
+            id: name.into(),
+            kind: "scripted",
+            role,
+            supervisor: "root".into(),
+            state: "running",
+            reason: None,
+            since_us: 0,
+            ready: true,
+            restarts: 0,
+            last_exit: None,
+            progress: 0,
+            last_contact_us: None,
+            last_write_us: None,
+            blocked_seconds: 0.0,
+            required: true,
+            inputs: Vec::new(),
+            outputs: Vec::new(),
+            dead_letters: BTreeMap::new(),
+            lag: Vec::new(),
+            figures: Vec::new(),
+        }
+    }
 }
 
 /// Why somebody is not ready.
@@ -188,6 +239,10 @@ pub struct Registry {
     /// Whether the root supervisor is at work (from the first start to its end).
     pub(crate) alive: AtomicBool,
     pub(crate) started_us: i64,
+    /// What is measured of the stores that the actors share.
+    pub(crate) figures: Figures,
+    /// Versions, as labels.
+    pub(crate) build: Vec<(&'static str, String)>,
 }
 
 impl Registry {
@@ -248,7 +303,10 @@ impl Registry {
 
     /// Every actor.
     pub fn actors(&self) -> Vec<ActorView> {
-        self.roster().entries().map(|entry| entry.view(&self.clock)).collect()
+        let settled = self.ledger.settled_by_required();
+        let none = Settled::new();
+        let view = |entry: &Entry| entry.view(&self.clock, settled.get(&entry.identity.id).unwrap_or(&none));
+        self.roster().entries().map(view).collect()
     }
 
     /// Who is not ready and why; empty = ready. A stop that an operator asked for is a reason too: work is not done.
@@ -291,11 +349,16 @@ fn reason_of(state: &State) -> String {
 }
 
 impl Entry {
-    fn view(&self, clock: &Clock) -> ActorView {
+    fn view(&self, clock: &Clock, settled: &Settled) -> ActorView {
         let (state, since_us) = self.status.state();
         let link = |input: &InputLink| {
             let fill = input.link.fill();
             LinkView { from: input.from.clone(), batches: fill.batches, bytes: fill.bytes, ratio: fill.ratio }
+        };
+        let edge = |(to, meter): &(Arc<str>, Arc<EdgeMeter>)| EdgeView {
+            to: to.clone(),
+            blocked_seconds: meter.blocked(clock.now()).as_secs_f64(),
+            passed_over_records: meter.passed_over_records(),
         };
         ActorView {
             name: self.identity.name.clone(),
@@ -313,9 +376,12 @@ impl Entry {
             last_contact_us: self.status.last_contact_us(),
             last_write_us: self.status.last_write_us(),
             blocked_seconds: self.blocked(clock).as_secs_f64(),
+            required: self.required,
             inputs: self.inputs.iter().map(link).collect(),
+            outputs: self.outputs.iter().map(edge).collect(),
             dead_letters: self.status.dead_letters(),
-            lag: self.status.lag().lines(clock.wall_us()),
+            lag: self.status.lag().lines(settled),
+            figures: self.status.figures().list(),
         }
     }
 
@@ -331,13 +397,13 @@ impl Entry {
 
     /// Whether a full output holds it up.
     pub(crate) fn is_blocked(&self) -> bool {
-        self.status.is_blocked() || self.outputs.iter().any(|edge| edge.is_blocked())
+        self.status.is_blocked() || self.outputs.iter().any(|(_, edge)| edge.is_blocked())
     }
 
     /// How long full outputs have held it up. Edges wait at the same time, and a source that pushes from its own thread
     /// says so itself: the longest of them counts, not the sum.
     fn blocked(&self, clock: &Clock) -> Duration {
-        let edges = self.outputs.iter().map(|edge| edge.blocked(clock.now())).max();
+        let edges = self.outputs.iter().map(|(_, edge)| edge.blocked(clock.now())).max();
         self.status.blocked_total().max(edges.unwrap_or_default())
     }
 }

@@ -6,7 +6,7 @@
 
 use crate::class::{Class, Error};
 use crate::clock::{Clock, Instant};
-use crate::telemetry::LagBoard;
+use crate::telemetry::{Figures, LagBoard, cut};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -157,6 +157,7 @@ struct Shared {
     blocked: AtomicU64,
     dead_letters: Mutex<BTreeMap<String, u64>>,
     lag: LagBoard,
+    figures: Figures,
 }
 
 /// While it lives, the actor counts as held up by a full output.
@@ -192,7 +193,8 @@ impl Status {
             blocked_us: AtomicU64::new(0),
             blocked: AtomicU64::new(0),
             dead_letters: Mutex::new(BTreeMap::new()),
-            lag: LagBoard::default(),
+            lag: LagBoard::new(clock.clone()),
+            figures: Figures::default(),
             clock,
         };
         Self { shared: Arc::new(shared), signals: Signals::new(0) }
@@ -202,6 +204,7 @@ impl Status {
     pub fn next_start(&self) -> Self {
         let generation = self.shared.generation.fetch_add(1, Ordering::AcqRel) + 1;
         *self.shared.caught_up.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.shared.lag.restarted();
         self.progress_now();
         Self { shared: self.shared.clone(), signals: Signals::new(generation) }
     }
@@ -319,6 +322,7 @@ impl Status {
 
     /// A record was rejected.
     pub fn count_dead_letter(&self, reason: &str) {
+        let reason = cut(reason);
         let mut counts = self.shared.dead_letters.lock().unwrap_or_else(PoisonError::into_inner);
         let full = counts.len() >= crate::limits::DEAD_LETTER_REASONS_MAX;
         let reason = if full && !counts.contains_key(reason) { "other" } else { reason };
@@ -373,6 +377,11 @@ impl Status {
     /// How far behind a source is, per partition.
     pub fn lag(&self) -> &LagBoard {
         &self.shared.lag
+    }
+
+    /// What the actor measures of itself; it survives its starts and goes with it.
+    pub fn figures(&self) -> &Figures {
+        &self.shared.figures
     }
 
     /// Asks the actor to stop.

@@ -130,19 +130,11 @@ impl Keeper {
 }
 
 fn show(cx: &Context, tended: &Tended) {
-    let labels = |state: Option<&'static str>| {
-        let mut labels = vec![
-            metrics::Label::new("topology", cx.identity.topology.to_string()),
-            metrics::Label::new("actor", cx.identity.name.to_string()),
-            metrics::Label::new("kind", cx.identity.kind),
-        ];
-        labels.extend(state.map(|state| metrics::Label::new("state", state)));
-        labels
-    };
-    metrics::gauge!(names::DEAD_LETTERS.name, labels(Some("new"))).set(tended.new as f64);
-    metrics::gauge!(names::DEAD_LETTERS.name, labels(Some("failed-again"))).set(tended.failed_again as f64);
-    metrics::gauge!(names::DEAD_LETTER_AGE_SECONDS.name, labels(None)).set(tended.oldest_age_seconds as f64);
-    metrics::counter!(names::DEAD_LETTERS_DELETED_TOTAL.name, labels(None)).increment(tended.deleted);
+    let figures = cx.status.figures();
+    figures.set(names::DEAD_LETTERS, &[("state", "new")], tended.new as f64);
+    figures.set(names::DEAD_LETTERS, &[("state", "failed-again")], tended.failed_again as f64);
+    figures.set(names::DEAD_LETTER_AGE_SECONDS, &[], tended.oldest_age_seconds as f64);
+    figures.add(names::DEAD_LETTERS_DELETED_TOTAL, &[], tended.deleted as f64);
     if tended.deleted > 0 {
         tracing::info!(actor = %cx.identity.name, letters = tended.deleted, "deleted dead letters older than the retention");
     }

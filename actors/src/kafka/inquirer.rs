@@ -7,11 +7,15 @@ use super::class::{About, classify, describe};
 use super::client::Client;
 use super::config;
 use super::refusal::{Asking, Refusal};
-use aqueduct_engine::Error;
-use aqueduct_topology::model::KafkaConnection;
+use super::query;
+use aqueduct_engine::limits::CONTACT_WAIT_MAX;
+use aqueduct_engine::{Error, LogRange, Logs};
+use aqueduct_topology::model::{KafkaConnection, Start};
+use futures::future::LocalBoxFuture;
 use rdkafka::config::FromClientConfigAndContext;
-use rdkafka::consumer::BaseConsumer;
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaResult;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -87,5 +91,19 @@ impl Inquirer {
             .map_err(|error| classify(&error, about))?;
         let (client, _closed) = Client::new(self.client_id.clone(), consumer);
         Ok(made.insert(Made { client, refusal }).clone())
+    }
+}
+
+impl Logs for Inquirer {
+    fn ranges<'a>(&'a self, topic: &'a str) -> LocalBoxFuture<'a, Result<BTreeMap<i32, LogRange>, Error>> {
+        Box::pin(async move {
+            let asked = topic.to_owned();
+            self.ask(topic, move |client| {
+                let count = query::partitions(client.client(), &asked, CONTACT_WAIT_MAX)?;
+                let all: Vec<i32> = (0..count).collect();
+                query::ranges(client, &asked, &all, &Start::Earliest, CONTACT_WAIT_MAX)
+            })
+            .await
+        })
     }
 }

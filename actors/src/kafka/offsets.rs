@@ -7,7 +7,7 @@ use super::inquirer::Inquirer;
 use super::query;
 use super::refusal::Asking;
 use aqueduct_engine::{
-    Claim, ClaimRequest, Clock, Error, OffsetStore, Owner, PartitionKey, Position, SinkIdentity,
+    Claim, ClaimRequest, Clock, Error, Holder, Logs, OffsetStore, Owner, PartitionKey, Position, SinkIdentity,
 };
 use aqueduct_topology::model::KafkaConnection;
 use futures::future::LocalBoxFuture;
@@ -128,6 +128,9 @@ impl OffsetStore for KafkaOffsets {
                 epoch: *epoch,
                 next_offset: *next_offset,
                 moved: false,
+                // Only the group knows. What is claimed here is ours all the same.
+                holder: Holder::Other,
+                resting: Duration::ZERO,
             };
         let positions = positions.iter().map(position).collect();
         Box::pin(std::future::ready(Ok(positions)))
@@ -148,6 +151,10 @@ impl OffsetStore for KafkaOffsets {
             }
         }
         Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn logs(&self) -> Option<&dyn Logs> {
+        Some(&self.inquirer)
     }
 
     fn exactly_once(&self) -> bool {

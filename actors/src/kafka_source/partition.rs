@@ -166,10 +166,10 @@ impl Reading {
 
     /// For the lag in seconds, and the watchdog.
     fn note(batch: &Batch, status: &Status) {
-        let last = batch.raw.len().checked_sub(1).and_then(|last| batch.raw.time_ms(last));
+        let first = (!batch.raw.is_empty()).then(|| batch.raw.time_ms(0)).flatten();
         let key = &batch.origin.key;
         status.lag().passed(&key.topic, key.partition, batch.origin.next);
-        if let Some(time_ms) = last {
+        if let Some(time_ms) = first {
             status.lag().read(&key.topic, key.partition, batch.origin.next, time_ms);
         }
         status.progressed();

@@ -8,6 +8,7 @@ use crate::kafka::query;
 use aqueduct_engine::claim::Loss;
 use aqueduct_engine::clock::Instant;
 use aqueduct_engine::limits::CONTACT_WAIT_MAX;
+use aqueduct_engine::telemetry::names;
 use aqueduct_engine::{Claim, Claims, Class, Clock, Context, Error, Ledger, LogRange, State, Status};
 use futures::future::LocalBoxFuture;
 use futures::stream::FuturesUnordered;
@@ -103,8 +104,17 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Until the polling thread has ended.
-    pub(super) async fn run(mut self, mut reports: mpsc::Receiver<Report>) -> Result<Outcome, Error> {
+    /// Until the polling thread has ended. However it ends, nothing is ours in the group from then on.
+    pub(super) async fn run(mut self, reports: mpsc::Receiver<Report>) -> Result<Outcome, Error> {
+        self.show_membership();
+        let ended = self.run_client(reports).await;
+        self.member = false;
+        self.claimer.granted.borrow_mut().clear();
+        self.show_membership();
+        ended
+    }
+
+    async fn run_client(&mut self, mut reports: mpsc::Receiver<Report>) -> Result<Outcome, Error> {
         let status = self.status.clone();
         let clock = self.clock.clone();
         let (mut stopping, mut draining) = (false, false);
@@ -260,6 +270,7 @@ impl<'a> Session<'a> {
     fn hear(&mut self, report: Report) -> Result<(), Error> {
         match report {
             Report::Granted { grant, partitions } => {
+                self.status.figures().add(names::KAFKA_GROUP_REBALANCES_TOTAL, &[], 1.0);
                 if !std::mem::replace(&mut self.member, true) {
                     self.leave_to_others(&partitions);
                 }
@@ -267,6 +278,7 @@ impl<'a> Session<'a> {
                     self.claimer.granted.borrow_mut().insert(*partition, grant);
                 }
                 self.claim(partitions, Duration::ZERO);
+                self.show_membership();
             }
             Report::Revoking { partition, epoch } => self.drain_partition(partition, epoch),
             Report::Released { partition, epoch } => {
@@ -280,7 +292,11 @@ impl<'a> Session<'a> {
                     self.claim(vec![partition], RECLAIM_WAIT);
                 }
             }
-            Report::Revoked { partitions } => self.forget(&partitions),
+            Report::Revoked { partitions } => {
+                self.status.figures().add(names::KAFKA_GROUP_REBALANCES_TOTAL, &[], 1.0);
+                self.forget(&partitions);
+                self.show_membership();
+            }
             Report::Trouble(error) => {
                 // The client tells of the same trouble with each of its own attempts.
                 if self.trouble.as_ref().is_none_or(|known| known.message != error.message) {
@@ -435,6 +451,14 @@ impl<'a> Session<'a> {
             self.fenced.remove(partition);
             self.status.lag().remove(&topic, *partition);
         }
+    }
+
+    /// What the group lets us have.
+    fn show_membership(&self) {
+        let assigned = self.claimer.granted.borrow().len();
+        let figures = self.status.figures();
+        figures.set(names::KAFKA_GROUP_MEMBER, &[], f64::from(u8::from(self.member)));
+        figures.set(names::KAFKA_GROUP_ASSIGNED_PARTITIONS, &[], assigned as f64);
     }
 
     fn count_skipped(&self, partition: i32, epoch: i64, from: i64, to: i64) {

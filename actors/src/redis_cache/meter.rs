@@ -1,46 +1,59 @@
-//! The figures of one cache.
+//! The figures of one cache, gathered between two looks of the actor at everything: rows are many, its board is behind a
+//! lock.
 
-use aqueduct_engine::ActorIdentity;
-use metrics::{Counter, Gauge, Histogram, Label, counter, gauge, histogram};
+use aqueduct_engine::Figures;
+use aqueduct_engine::telemetry::names;
+use std::time::Duration;
 
-/// Handles, made once.
+/// What has happened since it was last told.
 pub(crate) struct Meter {
+    figures: Figures,
     /// Keys given a new value.
-    pub(crate) writes: Counter,
+    pub(crate) writes: u64,
     /// Rows that gave way to a newer one before anything was sent.
-    pub(crate) coalesced: Counter,
+    pub(crate) coalesced: u64,
     /// Values that Redis already had, or newer ones.
-    pub(crate) stale: Counter,
+    pub(crate) stale: u64,
     /// Rows whose time to live had passed.
-    pub(crate) expired: Counter,
+    pub(crate) expired: u64,
     /// Rows a best-effort cache did not write: no place for them, or no room.
-    pub(crate) skipped: Counter,
-    /// Keys that wait to be written.
-    pub(crate) pending_keys: Gauge,
-    /// How old the newest value written is.
-    pub(crate) age_seconds: Gauge,
-    /// How long a flush took.
-    pub(crate) flush_seconds: Histogram,
+    pub(crate) skipped: u64,
 }
 
 impl Meter {
-    /// For that actor.
-    pub(crate) fn new(identity: &ActorIdentity) -> Self {
-        let label = |name: &'static str, value: &str| Label::new(name, value.to_owned());
-        let labels = vec![
-            label("topology", &identity.topology),
-            label("actor", &identity.name),
-            label("kind", identity.kind),
+    /// That tells `figures`.
+    pub(crate) fn new(figures: &Figures) -> Self {
+        let figures = figures.clone();
+        Self { figures, writes: 0, coalesced: 0, stale: 0, expired: 0, skipped: 0 }
+    }
+
+    /// Tells what has gathered, and how many keys wait.
+    pub(crate) fn tell(&mut self, pending_keys: usize) {
+        let counters = [
+            (names::CACHE_WRITES_TOTAL, &mut self.writes),
+            (names::CACHE_COALESCED_TOTAL, &mut self.coalesced),
+            (names::CACHE_STALE_TOTAL, &mut self.stale),
+            (names::CACHE_EXPIRED_TOTAL, &mut self.expired),
+            (names::CACHE_SKIPPED_TOTAL, &mut self.skipped),
         ];
-        Self {
-            writes: counter!("aqueduct_cache_writes_total", labels.clone()),
-            coalesced: counter!("aqueduct_cache_coalesced_total", labels.clone()),
-            stale: counter!("aqueduct_cache_stale_total", labels.clone()),
-            expired: counter!("aqueduct_cache_expired_total", labels.clone()),
-            skipped: counter!("aqueduct_cache_skipped_total", labels.clone()),
-            pending_keys: gauge!("aqueduct_cache_pending_keys", labels.clone()),
-            age_seconds: gauge!("aqueduct_cache_age_seconds", labels.clone()),
-            flush_seconds: histogram!("aqueduct_flush_seconds", labels),
+        for (metric, count) in counters {
+            self.figures.add(metric, &[], std::mem::take(count) as f64);
         }
+        self.figures.set(names::CACHE_PENDING_KEYS, &[], pending_keys as f64);
+    }
+
+    /// A flush took so long.
+    pub(crate) fn flushed(&self, took: Duration) {
+        self.figures.observe(names::FLUSH_SECONDS, &[], took.as_secs_f64());
+    }
+
+    /// The newest value written is so old.
+    pub(crate) fn aged(&self, seconds: f64) {
+        self.figures.set(names::CACHE_AGE_SECONDS, &[], seconds);
+    }
+
+    /// The server's database holds so many keys.
+    pub(crate) fn counted(&self, keys: u64) {
+        self.figures.set(names::CACHE_SERVER_KEYS, &[], keys as f64);
     }
 }

@@ -25,6 +25,8 @@ pub(crate) struct Range {
     pub(crate) origin: Origin,
     /// The offsets that had rows, as far as remembered.
     pub(crate) offsets: Vec<i64>,
+    /// Kafka times of its first and its last record, in ms.
+    pub(crate) times_ms: [Option<i64>; 2],
 }
 
 /// Adds `range` to `owed`, joining it to what it continues.
@@ -50,6 +52,7 @@ pub(crate) fn owe_range(owed: &mut Vec<Owed>, range: Range) {
     match continued {
         Some(last) => {
             last.origin.next = range.origin.next;
+            last.times_ms = [last.times_ms[0].or(range.times_ms[0]), range.times_ms[1].or(last.times_ms[1])];
             if !forget {
                 last.offsets.extend(range.offsets);
             }
@@ -66,7 +69,8 @@ mod tests {
 
     fn range(partition: i32, first: i64, next: i64) -> Range {
         let key = PartitionKey { source: "s".into(), topic: "t".into(), partition };
-        Range { origin: Origin { key, epoch: 1, first, next }, offsets: (first..next).collect() }
+        let times_ms = [Some(first), Some(next - 1)];
+        Range { origin: Origin { key, epoch: 1, first, next }, offsets: (first..next).collect(), times_ms }
     }
 
     fn ranges(owed: &[Owed]) -> Vec<(i32, i64, i64, usize)> {
@@ -88,6 +92,8 @@ mod tests {
             owe_range(&mut owed, range);
         }
         assert_eq!(ranges(&owed), [(0, 0, 9, 9), (1, 0, 5, 5), (0, 10, 11, 1)]);
+        let Owed::Range(joined) = &owed[0] else { panic!("no lease here") };
+        assert_eq!(joined.times_ms, [Some(0), Some(8)]);
     }
 
     #[test]

@@ -26,6 +26,8 @@ use tokio::sync::watch;
 pub(crate) const PENDING_KEYS_MAX: usize = aqueduct_topology::bounds::CACHE_KEYS_MAX as usize;
 /// How long a best-effort cache may hold up a drain.
 pub(crate) const DRAIN_WAIT_MAX: Duration = Duration::from_secs(5);
+/// How often the server is asked how many keys it holds.
+const SIZE_EVERY: Duration = Duration::from_secs(15);
 /// Batches taken in before the next flush is considered.
 const INTAKE_BATCHES_MAX: usize = 32;
 
@@ -107,6 +109,8 @@ enum Event {
     Quiet,
     /// The watchdog asks for new connections.
     Discard,
+    /// The server has said how many keys it holds, or has not.
+    Sized(Option<u64>),
 }
 
 /// One life of the actor.
@@ -118,6 +122,7 @@ struct Run<'p> {
     meter: Meter,
     positions: Positions,
     flight: Option<LocalBoxFuture<'static, Landed>>,
+    sizing: LocalBoxFuture<'static, Option<u64>>,
     backoff: Backoff,
     retry_at: Option<Instant>,
     discard: watch::Receiver<u64>,
@@ -138,12 +143,14 @@ impl Drop for Run<'_> {
 impl<'p> Run<'p> {
     fn new(plan: &'p Arc<Plan>, cx: &Context) -> Self {
         let clone = cx.identity.clone;
+        let store = (plan.open)(plan.layout.fields());
         Self {
             plan,
             clone,
             pending: plan.kept.take(clone),
-            store: (plan.open)(plan.layout.fields()),
-            meter: Meter::new(&cx.identity),
+            sizing: store.size(cx.clock.clone(), SIZE_EVERY),
+            store,
+            meter: Meter::new(cx.status.figures()),
             positions: Positions::new(
                 plan.offsets.clone(),
                 cx.identity.id.clone(),
@@ -176,6 +183,11 @@ impl<'p> Run<'p> {
                     self.flight = None;
                     self.pending.turn_back();
                     self.store = (self.plan.open)(self.plan.layout.fields());
+                    self.sizing = self.store.size(cx.clock.clone(), SIZE_EVERY);
+                }
+                Event::Sized(keys) => {
+                    keys.into_iter().for_each(|keys| self.meter.counted(keys));
+                    self.sizing = self.store.size(cx.clock.clone(), SIZE_EVERY);
                 }
                 Event::Flushed(landed) => self.land(landed, cx).await?,
                 Event::Leased(Some(lease)) => self.take_in(lease, cx).await?,
@@ -188,7 +200,7 @@ impl<'p> Run<'p> {
                     return Ok(());
                 }
             }
-            self.meter.pending_keys.set(self.pending.keys() as f64);
+            self.meter.tell(self.pending.keys());
         }
     }
 
@@ -224,6 +236,7 @@ impl<'p> Run<'p> {
             () = clock.sleep(drain_in), if draining && self.plan.best_effort => Event::DrainTimedOut,
             () = self.positions.keep_telling(&clock) => unreachable!("telling never ends"),
             lease = cx.lease(), if may_lease => Event::Leased(lease),
+            keys = &mut self.sizing => Event::Sized(keys),
             () = clock.sleep(CONTACT_EVERY), if quiet => Event::Quiet,
         }
     }
@@ -263,21 +276,23 @@ impl<'p> Run<'p> {
 
     async fn coalesce(&mut self, lease: Lease, cx: &mut Context) -> Result<(), Error> {
         let winners = self.plan.layout.winners(&lease, cx.clock.wall_us().div_euclid(1000))?;
-        self.meter.coalesced.increment(winners.coalesced);
-        self.meter.expired.increment(winners.expired);
+        self.meter.coalesced += winners.coalesced;
+        self.meter.expired += winners.expired;
         self.reject_unplaced(&winners, &lease, cx).await;
         for (key, entry) in winners.entries {
             match self.pending.offer(&key, entry, !self.plan.best_effort) {
                 Offer::New => {}
-                Offer::Coalesced => self.meter.coalesced.increment(1),
-                Offer::Full => self.meter.skipped.increment(1),
+                Offer::Coalesced => self.meter.coalesced += 1,
+                Offer::Full => self.meter.skipped += 1,
             }
         }
         if planted(Bug::RunsAhead) {
             self.positions.reached(&lease.origin);
         }
         if self.plan.best_effort {
-            let range = Range { origin: lease.origin.clone(), offsets: lease.row_offsets().to_vec() };
+            let last = lease.raw.len().saturating_sub(1);
+            let times_ms = if lease.raw.is_empty() { [None; 2] } else { [0, last].map(|at| lease.raw.time_ms(at)) };
+            let range = Range { origin: lease.origin.clone(), offsets: lease.row_offsets().to_vec(), times_ms };
             owe_range(self.pending.owed_mut(), range);
             lease.settle();
         } else {
@@ -286,12 +301,12 @@ impl<'p> Run<'p> {
         Ok(())
     }
 
-    async fn reject_unplaced(&self, winners: &Winners, lease: &Lease, cx: &mut Context) {
+    async fn reject_unplaced(&mut self, winners: &Winners, lease: &Lease, cx: &mut Context) {
         if winners.unplaced.is_empty() {
             return;
         }
         if self.plan.best_effort {
-            self.meter.skipped.increment(winners.unplaced.len() as u64);
+            self.meter.skipped += winners.unplaced.len() as u64;
             let first = &winners.unplaced[0].detail;
             tracing::warn!(actor = %cx.identity.name, rows = winners.unplaced.len(), %first, "rows without a place in the cache");
             return;
@@ -316,7 +331,7 @@ impl<'p> Run<'p> {
         self.backoff.reset();
         cx.status.wrote();
         cx.status.running();
-        self.meter.flush_seconds.record(landed.took.as_secs_f64());
+        self.meter.flushed(landed.took);
         let settled = self.pending.land();
         self.count(&landed.writes, &fates, cx);
         self.reject_refused(&landed.writes, &fates, &settled, cx).await;
@@ -335,19 +350,19 @@ impl<'p> Run<'p> {
         }
     }
 
-    fn count(&self, writes: &[(Arc<str>, Entry)], fates: &[Fate], cx: &Context) {
+    fn count(&mut self, writes: &[(Arc<str>, Entry)], fates: &[Fate], cx: &Context) {
         let with = |fate: &Fate| fates.iter().filter(|other| *other == fate).count() as u64;
-        self.meter.writes.increment(with(&Fate::Written));
-        self.meter.stale.increment(with(&Fate::Stale));
+        self.meter.writes += with(&Fate::Written);
+        self.meter.stale += with(&Fate::Stale);
         if let Some(newest) = self.plan.layout.newest_time_us(writes) {
             let age_us = cx.clock.wall_us().saturating_sub(newest).max(0);
-            self.meter.age_seconds.set(age_us as f64 / 1e6);
+            self.meter.aged(age_us as f64 / 1e6);
         }
     }
 
     /// Keys that cannot take their value: the record goes to the dead letter, or (best effort) is counted.
     async fn reject_refused(
-        &self,
+        &mut self,
         writes: &[(Arc<str>, Entry)],
         fates: &[Fate],
         settled: &[Owed],
@@ -369,7 +384,7 @@ impl<'p> Run<'p> {
                     format!("key `{key}`: {why}; delete the key, or choose another `key`"),
                 )),
                 None => {
-                    self.meter.skipped.increment(1);
+                    self.meter.skipped += 1;
                     tracing::warn!(actor = %cx.identity.name, %key, %why, "a key of the cache cannot take its value");
                 }
             }
@@ -394,6 +409,7 @@ impl<'p> Run<'p> {
                     self.positions.reached_without_gap(&range.origin, begins);
                     let sink = cx.sink.expect("invariant: only sinks settle in the ledger");
                     cx.ledger.settled(sink, &range.origin, &range.offsets);
+                    cx.observe_age(range.times_ms.into_iter().flatten());
                     cx.status.progressed();
                 }
             }

@@ -284,10 +284,10 @@ impl Run {
 
     async fn hand_on(&self, cx: &mut Context, batch: Batch) -> Result<(), Error> {
         cx.ledger.read(&batch.origin, &batch.raw);
-        let last = batch.raw.len().checked_sub(1).and_then(|last| batch.raw.time_ms(last));
+        let first = (!batch.raw.is_empty()).then(|| batch.raw.time_ms(0)).flatten();
         let (partition, next) = (batch.origin.key.partition, batch.origin.next);
         cx.push(batch).await?;
-        if let Some(time_ms) = last {
+        if let Some(time_ms) = first {
             cx.status.lag().read(&self.plan.topic, partition, next, time_ms);
         }
         cx.status.progressed();

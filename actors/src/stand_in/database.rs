@@ -11,13 +11,14 @@ use crate::timescale::{Advance, LetterStore, Stored, limits};
 use crate::timescale_writer::store::{Failure, Owed, all_hit};
 use aqueduct_engine::clock::Instant;
 use aqueduct_engine::{
-    Claim, ClaimRequest, Error, Letter, OffsetStore, Owner, PartitionKey, Position, SinkIdentity,
+    Claim, ClaimRequest, Error, Holder, Letter, OffsetStore, Owner, PartitionKey, Position, SinkIdentity,
 };
 use futures::future::LocalBoxFuture;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// The key under which a letter is stored once, however often it is judged.
 type Place = (PartitionKey, i64, i32, Arc<str>);
@@ -203,6 +204,8 @@ impl Database {
             epoch: row.epoch,
             next_offset: row.next_offset,
             moved: false,
+            holder: Holder::Ours,
+            resting: Duration::ZERO,
         };
         self.lock().durable.offsets.iter().map(position).collect()
     }

@@ -15,6 +15,7 @@ mod hosts;
 pub mod identifier;
 pub mod letters;
 pub mod limits;
+mod measure;
 pub mod migrate;
 pub mod offsets;
 mod pool;

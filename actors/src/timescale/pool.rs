@@ -110,4 +110,28 @@ impl Timescale {
             }
         })
     }
+
+    /// How the pool fares.
+    pub(super) fn load(&self) -> Load {
+        let state = self.pool.state();
+        let (idle, statistics) = (state.idle_connections, &state.statistics);
+        Load {
+            idle,
+            busy: state.connections.saturating_sub(idle),
+            max: self.connector.pool_size(),
+            waited: statistics.get_waited,
+            timed_out: statistics.get_timed_out,
+        }
+    }
+}
+
+/// How a pool fares.
+pub(super) struct Load {
+    pub(super) idle: u32,
+    pub(super) busy: u32,
+    pub(super) max: u32,
+    /// Times somebody waited for a connection and got one.
+    pub(super) waited: u64,
+    /// Times nobody gave one back in time.
+    pub(super) timed_out: u64,
 }

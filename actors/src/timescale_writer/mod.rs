@@ -30,6 +30,7 @@ use aqueduct_engine::clock::Instant;
 use aqueduct_engine::invariants;
 use aqueduct_engine::limits::CONTACT_EVERY;
 use aqueduct_engine::planted::{Bug, planted};
+use aqueduct_engine::telemetry::names;
 use aqueduct_engine::{
     Actor, Claim, Claims, Class, Context, Error, Factory, Lease, Ledger, Loss, PartitionKey,
 };
@@ -410,12 +411,7 @@ impl Writer {
     }
 
     fn count(&self, cx: &Context, rows: usize, taken: std::time::Duration) {
-        let labels = [
-            ("topology", cx.identity.topology.to_string()),
-            ("actor", cx.identity.name.to_string()),
-            ("kind", cx.identity.kind.to_owned()),
-        ];
-        metrics::histogram!("aqueduct_flush_seconds", &labels).record(taken.as_secs_f64());
-        metrics::counter!("aqueduct_rows_total", &labels).increment(rows as u64);
+        cx.status.figures().observe(names::FLUSH_SECONDS, &[], taken.as_secs_f64());
+        cx.status.figures().add(names::ROWS_TOTAL, &[], rows as f64);
     }
 }

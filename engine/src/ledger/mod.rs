@@ -19,6 +19,7 @@ use crate::batch::{Origin, PartitionKey, RawRecords};
 use crate::claim::Claim;
 use crate::invariants;
 use crate::limits::LEDGER_EPOCHS_KEPT_MAX;
+use crate::telemetry::Settled;
 use epoch::{EpochLedger, Place};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -261,6 +262,23 @@ impl Ledger {
             }
         }
         positions
+    }
+
+    /// How far the furthest-behind required sink has come in each partition under its newest claim, by source. What is
+    /// settled is durable, so this is what the database says, without asking it; a source without a required sink has no
+    /// line.
+    pub(crate) fn settled_by_required(&self) -> BTreeMap<Arc<str>, Settled> {
+        let inner = self.lock();
+        let mut settled: BTreeMap<Arc<str>, Settled> = BTreeMap::new();
+        for (key, partition) in &inner.partitions {
+            let Some((&epoch, ledger)) = partition.live.last_key_value() else { continue };
+            let required = ledger.positions().filter(|(sink, _)| inner.sinks[sink.0].spec.required);
+            if let Some(next) = required.map(|(_, next)| next).min() {
+                let lines = settled.entry(key.source.clone()).or_default();
+                lines.insert((key.topic.clone(), key.partition), (epoch, next));
+            }
+        }
+        settled
     }
 
     /// Records each sink was not given because its branch was full, by its identity.

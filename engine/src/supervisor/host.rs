@@ -57,6 +57,8 @@ pub(crate) struct Blueprint {
     pub(crate) index: usize,
     pub(crate) identity: ActorIdentity,
     pub(crate) role: Role,
+    /// What it reads, if it is a source that reads a log.
+    pub(crate) topic: Option<Arc<str>>,
     pub(crate) factory: Factory,
     /// The links into it and who fills them.
     pub(crate) inputs: Vec<InputLink>,

@@ -1,12 +1,18 @@
 //! What the engine says about itself: metrics, logs, lag.
 
+mod bottleneck;
 mod exposition;
+pub mod figures;
 mod lag;
 pub mod log;
 pub mod names;
 pub(crate) mod probe;
+mod process;
 pub mod recorder;
 mod render;
 
-pub use lag::{Lag, LagBoard};
+pub use bottleneck::bottleneck;
+pub(crate) use exposition::cut;
+pub use figures::Figures;
+pub use lag::{Lag, LagBoard, Settled, StoredOffset};
 pub use render::render;

@@ -1,74 +1,231 @@
 //! The name and meaning of every metric. Users script against these names: changing one is a breaking change.
 //!
-//! Labels: `topology, actor, kind` on all of them; `topic, partition` where it says so, up to
-//! [`crate::limits::SERIES_PARTITIONS_MAX`] partitions, beyond which they are summed.
+//! One table says all there is to say: what kind it is, its unit, its labels, and one sentence for people. The metrics
+//! page, `engine/docs/metrics.md` and `aqueduct schema --of metrics` are made from it, so they cannot disagree.
+//! Deliberately absent: values.
 
-/// A metric's name and help text.
+use serde::{Serialize, Serializer};
+
+/// What a value means over time.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Kind {
+    /// It only rises, or begins anew with the process or the actor.
+    Counter,
+    /// It goes up and down.
+    Gauge,
+    /// Observations by size, with these upper bounds.
+    Histogram(&'static [f64]),
+}
+
+impl Kind {
+    /// Prometheus' word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Kind::Counter => "counter",
+            Kind::Gauge => "gauge",
+            Kind::Histogram(_) => "histogram",
+        }
+    }
+
+    /// Upper bounds of a histogram's buckets.
+    pub fn bounds(self) -> &'static [f64] {
+        match self {
+            Kind::Histogram(bounds) => bounds,
+            Kind::Counter | Kind::Gauge => &[],
+        }
+    }
+}
+
+impl Serialize for Kind {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+/// What a metric describes: the labels it has before its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// The process.
+    Process,
+    /// The topology it runs.
+    Topology,
+    /// An actor.
+    Actor,
+    /// A partition of a source's topic; see [`crate::limits::SERIES_PARTITIONS_MAX`].
+    Partition,
+}
+
+impl Scope {
+    /// Its labels.
+    pub fn labels(self) -> &'static [&'static str] {
+        match self {
+            Scope::Process => &[],
+            Scope::Topology => &["topology"],
+            Scope::Actor => &["topology", "actor", "kind"],
+            Scope::Partition => &["topology", "actor", "kind", "topic", "partition"],
+        }
+    }
+}
+
+/// A metric.
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Metric {
-    /// `aqueduct_<noun>_<unit>[_total]`.
+    /// `aqueduct_<noun>_<unit>[_total]`; figures of the process have the names everybody gives them.
     pub name: &'static str,
+    /// What its value means over time.
+    pub kind: Kind,
+    /// What it counts or measures.
+    pub unit: &'static str,
+    /// What it describes.
+    pub scope: Scope,
+    /// Labels beyond those of its scope.
+    pub own_labels: &'static [&'static str],
     /// One sentence.
     pub help: &'static str,
 }
 
+impl Metric {
+    /// Every label of its series.
+    pub fn labels(&self) -> impl Iterator<Item = &'static str> {
+        self.scope.labels().iter().chain(self.own_labels).copied()
+    }
+}
+
+/// Upper bounds for what takes milliseconds when all is well, seconds.
+const FLUSH_BOUNDS: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
+/// Upper bounds for the way of a record through everything, which an outage makes long, seconds.
+const END_TO_END_BOUNDS: &[f64] =
+    &[0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, 7200.0];
+
 macro_rules! metrics {
-    ($($(#[$doc:meta])* $constant:ident = $name:literal, $help:literal;)+) => {
-        $(#[doc = $help] pub const $constant: Metric = Metric { name: $name, help: $help };)+
+    ($($constant:ident = $name:literal, $kind:expr, $unit:literal, $scope:ident [$($label:literal),*], $help:literal;)+) => {
+        $(
+            #[doc = $help]
+            pub const $constant: Metric = Metric {
+                name: $name,
+                kind: $kind,
+                unit: $unit,
+                scope: Scope::$scope,
+                own_labels: &[$($label),*],
+                help: $help,
+            };
+        )+
 
         /// Every metric.
         pub const ALL: &[Metric] = &[$($constant),+];
     };
 }
 
+use Kind::{Counter, Gauge, Histogram};
+
 metrics! {
-    RECORDS_TOTAL = "aqueduct_records_total",
-        "Records by fate (read, written, dead_lettered, filtered, skipped), by topic and partition.";
-    UNACCOUNTED_RECORDS = "aqueduct_unaccounted_records",
+    RECORDS_TOTAL = "aqueduct_records_total", Counter, "records", Partition ["fate"],
+        "Records by fate (read, written, dead_lettered, filtered, skipped).";
+    UNACCOUNTED_RECORDS = "aqueduct_unaccounted_records", Gauge, "records", Partition [],
         "Records read that have no fate and are not in flight; anything but 0 is a bug.";
-    IN_FLIGHT_RECORDS = "aqueduct_in_flight_records",
-        "Records read whose fate is not decided yet, by topic and partition.";
-    LAG_RECORDS = "aqueduct_lag_records",
-        "The broker's end less the stored next offset, by topic and partition.";
-    LAG_SECONDS = "aqueduct_lag_seconds",
-        "Age of the first record the sinks do not have, by topic and partition.";
-    LINK_FILL_RATIO = "aqueduct_link_fill_ratio",
+    IN_FLIGHT_RECORDS = "aqueduct_in_flight_records", Gauge, "records", Partition [],
+        "Records read whose fate is not decided yet.";
+    ROWS_TOTAL = "aqueduct_rows_total", Counter, "rows", Actor [],
+        "Rows a sink has made durable; a record may give many or none.";
+    LAG_RECORDS = "aqueduct_lag_records", Gauge, "records", Partition [],
+        "The broker's end (of committed transactions) less the stored next offset of the required sink furthest behind.";
+    LAG_SECONDS = "aqueduct_lag_seconds", Gauge, "seconds", Partition [],
+        "Age of the first record that a required sink lacks, by its Kafka time once it was read, else since it was seen in the log; 0 without any.";
+    LAG_SAMPLE_AGE_SECONDS = "aqueduct_lag_sample_age_seconds", Gauge, "seconds", Actor [],
+        "Age of the older of both readings that the lag is made of, the oldest over the partitions: how far to trust it.";
+    LAG_PARTITIONS = "aqueduct_lag_partitions", Gauge, "partitions", Actor [],
+        "Partitions whose lag this node tells.";
+    FOLDED_PARTITIONS = "aqueduct_folded_partitions", Gauge, "partitions", Actor [],
+        "Partitions without a series of their own, summed under partition other.";
+    LINK_FILL_RATIO = "aqueduct_link_fill_ratio", Gauge, "ratio", Actor ["from"],
         "How full the link from one actor (from) into another is, 0 to 1.";
-    BLOCKED_SECONDS_TOTAL = "aqueduct_blocked_seconds_total",
+    BLOCKED_SECONDS_TOTAL = "aqueduct_blocked_seconds_total", Counter, "seconds", Actor [],
         "Time an actor was held up by full outputs.";
-    ACTOR_STATE = "aqueduct_actor_state",
+    EDGE_BLOCKED_SECONDS_TOTAL = "aqueduct_edge_blocked_seconds_total", Counter, "seconds", Actor ["to"],
+        "Time an actor waited for room on the edge to another (to).";
+    PASSED_OVER_RECORDS_TOTAL = "aqueduct_passed_over_records_total", Counter, "records", Actor ["to"],
+        "Records that a full best-effort edge to another actor (to) was not given.";
+    ACTOR_STATE = "aqueduct_actor_state", Gauge, "boolean", Actor ["state"],
         "1 for the state an actor is in, 0 for the others.";
-    RESTARTS_TOTAL = "aqueduct_restarts_total",
+    RESTARTS_TOTAL = "aqueduct_restarts_total", Counter, "restarts", Actor [],
         "Starts of an actor after its first.";
-    DEAD_LETTERS_TOTAL = "aqueduct_dead_letters_total",
+    DEAD_LETTERS_TOTAL = "aqueduct_dead_letters_total", Counter, "records", Actor ["reason"],
         "Records an actor rejected, by reason.";
-    DEAD_LETTERS = "aqueduct_dead_letters",
+    DEAD_LETTERS = "aqueduct_dead_letters", Gauge, "letters", Actor ["state"],
         "Letters that are not replayed, by state (new, failed-again); counted now and then, up to a bound.";
-    DEAD_LETTER_AGE_SECONDS = "aqueduct_dead_letter_age_seconds",
+    DEAD_LETTER_AGE_SECONDS = "aqueduct_dead_letter_age_seconds", Gauge, "seconds", Actor [],
         "Age of the oldest letter that is not replayed; 0 without any.";
-    DEAD_LETTERS_DELETED_TOTAL = "aqueduct_dead_letters_deleted_total",
+    DEAD_LETTERS_DELETED_TOTAL = "aqueduct_dead_letters_deleted_total", Counter, "letters", Actor [],
         "Letters deleted because they were older than the retention of the dead letter.";
-    BOTTLENECK = "aqueduct_bottleneck",
-        "1 for an actor whose inputs are full while its outputs are not: the others wait for it.";
-    FLUSH_SECONDS = "aqueduct_flush_seconds",
-        "How long a sink took to make a batch durable.";
-    CACHE_HIT_RATIO = "aqueduct_cache_hit_ratio",
+    BOTTLENECK = "aqueduct_bottleneck", Gauge, "boolean", Actor [],
+        "1 for the one actor that the others wait for, 0 for all others; nobody while everything keeps up.";
+    FLUSH_SECONDS = "aqueduct_flush_seconds", Histogram(FLUSH_BOUNDS), "seconds", Actor [],
+        "How long a sink took to make what it had gathered durable.";
+    END_TO_END_SECONDS = "aqueduct_end_to_end_seconds", Histogram(END_TO_END_BOUNDS), "seconds", Actor [],
+        "From a record's Kafka time until a sink had made it durable: the first and the last record of each batch.";
+    CACHE_HIT_RATIO = "aqueduct_cache_hit_ratio", Gauge, "ratio", Actor [],
         "Share of the cache's reads that found their key.";
-    CACHE_AGE_SECONDS = "aqueduct_cache_age_seconds",
-        "Age of the newest value a cache holds.";
-    QUALITY_SCORE = "aqueduct_quality_score",
+    CACHE_AGE_SECONDS = "aqueduct_cache_age_seconds", Gauge, "seconds", Actor [],
+        "How old the newest value was when the cache wrote it.";
+    CACHE_WRITES_TOTAL = "aqueduct_cache_writes_total", Counter, "keys", Actor [],
+        "Keys of the cache given a new value.";
+    CACHE_COALESCED_TOTAL = "aqueduct_cache_coalesced_total", Counter, "rows", Actor [],
+        "Rows that gave way to a newer one of their key before anything was sent.";
+    CACHE_STALE_TOTAL = "aqueduct_cache_stale_total", Counter, "keys", Actor [],
+        "Values that the cache already had, or newer ones.";
+    CACHE_EXPIRED_TOTAL = "aqueduct_cache_expired_total", Counter, "rows", Actor [],
+        "Rows whose time to live had passed before they were written.";
+    CACHE_SKIPPED_TOTAL = "aqueduct_cache_skipped_total", Counter, "rows", Actor [],
+        "Rows a best-effort cache did not write: no place for them, or no room.";
+    CACHE_PENDING_KEYS = "aqueduct_cache_pending_keys", Gauge, "keys", Actor [],
+        "Keys that wait to be written into the cache.";
+    CACHE_SERVER_KEYS = "aqueduct_cache_server_keys", Gauge, "keys", Actor [],
+        "Keys of the cache's whole Redis database, whoever wrote them; asked now and then.";
+    POOL_CONNECTIONS = "aqueduct_pool_connections", Gauge, "connections", Topology ["pool", "state"],
+        "Connections of a pool to a store, by state (idle, busy).";
+    POOL_CONNECTIONS_MAX = "aqueduct_pool_connections_max", Gauge, "connections", Topology ["pool"],
+        "Connections that a pool may have.";
+    POOL_WAITS_TOTAL = "aqueduct_pool_waits_total", Counter, "waits", Topology ["pool", "outcome"],
+        "Times somebody had to wait for a connection of a pool, by outcome (served, timed_out).";
+    CHUNKS = "aqueduct_chunks", Gauge, "chunks", Topology ["table"],
+        "Chunks of a hypertable that a sink writes; asked now and then.";
+    TABLE_BYTES = "aqueduct_table_bytes", Gauge, "bytes", Topology ["table"],
+        "Size of a hypertable with its indexes and compressed chunks; asked now and then.";
+    KAFKA_GROUP_ASSIGNED_PARTITIONS = "aqueduct_kafka_group_assigned_partitions", Gauge, "partitions", Actor [],
+        "Partitions that the consumer group lets a source of this node have.";
+    KAFKA_GROUP_MEMBER = "aqueduct_kafka_group_member", Gauge, "boolean", Actor [],
+        "1 while a source is a member of its consumer group, 0 otherwise.";
+    KAFKA_GROUP_REBALANCES_TOTAL = "aqueduct_kafka_group_rebalances_total", Counter, "rebalances", Actor [],
+        "Answers of the consumer group that changed what a source may read.";
+    QUALITY_SCORE = "aqueduct_quality_score", Gauge, "ratio", Actor [],
         "Score of a quality gate, 0 to 1.";
-    GATE_VERDICT = "aqueduct_gate_verdict",
+    GATE_VERDICT = "aqueduct_gate_verdict", Gauge, "boolean", Actor [],
         "1 for the verdict a quality gate gives, 0 for the others.";
-    CONFIG_GENERATION = "aqueduct_config_generation",
+    CONFIG_GENERATION = "aqueduct_config_generation", Gauge, "generation", Topology [],
         "Rises by one with each topology applied; 1 since the start.";
-    BUILD_INFO = "aqueduct_build_info",
-        "1, with the version as a label.";
+    FULL_METRICS = "aqueduct_full_metrics", Gauge, "metrics", Topology [],
+        "Metrics with more series than have a place: the others are left out, or summed under other.";
+    BUILD_INFO = "aqueduct_build_info", Gauge, "boolean", Process ["version", "commit", "librdkafka"],
+        "1, with the versions as labels.";
+    PROCESS_CPU_SECONDS_TOTAL = "process_cpu_seconds_total", Counter, "seconds", Process [],
+        "Processor time the process has used, its own and the kernel's for it.";
+    PROCESS_RESIDENT_MEMORY_BYTES = "process_resident_memory_bytes", Gauge, "bytes", Process [],
+        "Memory of the process that is in use now.";
+    PROCESS_VIRTUAL_MEMORY_BYTES = "process_virtual_memory_bytes", Gauge, "bytes", Process [],
+        "Address space of the process.";
+    PROCESS_OPEN_FDS = "process_open_fds", Gauge, "files", Process [],
+        "Files and sockets the process has open.";
+    PROCESS_MAX_FDS = "process_max_fds", Gauge, "files", Process [],
+        "Files and sockets the process may have open.";
+    PROCESS_START_TIME_SECONDS = "process_start_time_seconds", Gauge, "seconds", Process [],
+        "When the process was started, seconds since 1970 UTC.";
+    PROCESS_THREADS = "process_threads", Gauge, "threads", Process [],
+        "Threads of the process.";
 }
 
 #[cfg(test)]
 mod tests {
-    use super::ALL;
+    use super::*;
 
     #[test]
     fn names_are_ours_unique_and_explained() {
@@ -76,6 +233,29 @@ mod tests {
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), ALL.len());
-        assert!(ALL.iter().all(|metric| metric.name.starts_with("aqueduct_") && metric.help.ends_with('.')));
+        for metric in ALL {
+            let ours = metric.name.starts_with("aqueduct_");
+            assert!(ours || metric.name.starts_with("process_"), "{}", metric.name);
+            assert!(metric.help.ends_with('.'), "{}: one sentence", metric.name);
+        }
+    }
+
+    #[test]
+    fn a_name_says_what_kind_and_unit_it_has() {
+        for metric in ALL {
+            let total = metric.name.ends_with("_total");
+            assert_eq!(total, metric.kind == Counter, "{} is a {}", metric.name, metric.kind.as_str());
+            let stem = metric.name.trim_end_matches("_total");
+            for unit in ["seconds", "bytes"] {
+                assert_eq!(stem.ends_with(unit), metric.unit == unit, "{}", metric.name);
+            }
+        }
+    }
+
+    #[test]
+    fn a_histograms_bounds_ascend() {
+        for metric in ALL {
+            assert!(metric.kind.bounds().is_sorted_by(|low, high| low < high), "{}", metric.name);
+        }
     }
 }

@@ -1,37 +1,102 @@
-//! Brings the stored offsets to the lag boards: the only I/O of telemetry, on its own beat, never at scrape time. What it
-//! sees of offsets that were moved under us it tells to who claims.
+//! Brings what the stores have to the lag boards and figures: the only I/O of telemetry, each kind on a beat of its own and
+//! cut when it takes too long, never at scrape time. So one store that hangs keeps nothing of the other from being told.
+//!
+//! The log's end is asked here only while no source does: stopped, crashed, or waiting for a server. What it sees of
+//! offsets that were moved under us it tells to who claims.
 
 use crate::batch::PartitionKey;
-use crate::claim::{Claims, Loss, OffsetStore, Position};
-use crate::limits::{LAG_PROBE_EVERY, LAG_PROBE_WAIT_MAX};
-use crate::registry::Registry;
+use crate::claim::{Claims, Holder, LogRange, Loss, OffsetStore, Position};
+use crate::clock::Instant;
+use crate::limits::{
+    LAG_LOOK_AFTER, LAG_ORPHAN_AFTER, LAG_PROBE_EVERY, LAG_PROBE_WAIT_MAX, MEASURE_EVERY,
+};
+use crate::registry::{Entry, Registry, Roster};
 use crate::supervisor::host::Role;
 use crate::task::{self, Task};
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use crate::telemetry::StoredOffset;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 
 /// Where stored offsets are read; a reload may change the place.
 pub(crate) type Store = watch::Receiver<Arc<dyn OffsetStore>>;
 
-/// Asks the store again and again. An answer that fails leaves the boards as they are: lag goes on rising, which is
-/// what it does while the store is away.
-pub(crate) fn start(store: Store, registry: Arc<Registry>, claims: Claims) -> Task {
-    task::spawn("lag probe", async move {
-        let clock = registry.clock.clone();
-        loop {
-            let offsets = store.borrow().clone();
-            match clock.timeout(LAG_PROBE_WAIT_MAX, offsets.positions()).await {
-                Ok(Ok(positions)) => {
-                    notice_moved(&claims, &positions);
-                    enter(&registry, &registry.ledger.required_sinks(), &positions);
-                }
-                Ok(Err(error)) => tracing::debug!(%error, "cannot read stored offsets"),
-                Err(timed_out) => tracing::debug!(%timed_out, "cannot read stored offsets"),
+/// What the store said last, shared by the beats.
+type Known = Arc<Mutex<Vec<Position>>>;
+
+/// Asks the stores again and again. An answer that fails leaves the boards as they are: lag goes on rising with the log's
+/// end, which is what it does while the store is away.
+pub(crate) fn start(store: Store, registry: Arc<Registry>, claims: Claims) -> Vec<Task> {
+    let known = Known::default();
+    vec![
+        task::spawn("stored offsets", read_offsets(store.clone(), registry.clone(), claims, known.clone())),
+        task::spawn("log ends", look_at_logs(store.clone(), registry.clone(), known)),
+        task::spawn("measures", measure(store, registry)),
+    ]
+}
+
+async fn read_offsets(store: Store, registry: Arc<Registry>, claims: Claims, known: Known) {
+    let clock = registry.clock.clone();
+    let mut orphans = Orphans::new(clock.now());
+    loop {
+        let offsets = store.borrow().clone();
+        match clock.timeout(LAG_PROBE_WAIT_MAX, offsets.positions()).await {
+            Ok(Ok(positions)) => {
+                notice_moved(&claims, &positions);
+                enter(&registry, &claims, &mut orphans, &positions);
+                *known.lock().unwrap_or_else(PoisonError::into_inner) = positions;
             }
-            clock.sleep(LAG_PROBE_EVERY).await;
+            Ok(Err(error)) => tracing::debug!(%error, "cannot read stored offsets"),
+            Err(timed_out) => tracing::debug!(%timed_out, "cannot read stored offsets"),
         }
-    })
+        clock.sleep(LAG_PROBE_EVERY).await;
+    }
+}
+
+async fn look_at_logs(store: Store, registry: Arc<Registry>, known: Known) {
+    let clock = registry.clock.clone();
+    loop {
+        let offsets = store.borrow().clone();
+        let roster = registry.roster();
+        for (entry, topic) in readers(roster.entries()) {
+            let Some(logs) = offsets.logs() else { continue };
+            if entry.status.lag().unlooked(LAG_LOOK_AFTER).is_empty() {
+                continue;
+            }
+            match clock.timeout(LAG_PROBE_WAIT_MAX, logs.ranges(topic)).await {
+                Ok(Ok(ranges)) => {
+                    let known = known.lock().unwrap_or_else(PoisonError::into_inner);
+                    note_logs(entry, topic, &ranges, &known);
+                }
+                Ok(Err(error)) => tracing::debug!(%error, "cannot see where the log ends"),
+                Err(timed_out) => tracing::debug!(%timed_out, "cannot see where the log ends"),
+            }
+        }
+        clock.sleep(LAG_PROBE_EVERY).await;
+    }
+}
+
+async fn measure(store: Store, registry: Arc<Registry>) {
+    let clock = registry.clock.clone();
+    let mut measured: Option<Arc<dyn OffsetStore>> = None;
+    loop {
+        let offsets = store.borrow().clone();
+        // Another one has other connections and tables.
+        if measured.as_ref().is_some_and(|before| !Arc::ptr_eq(before, &offsets)) {
+            registry.figures.clear();
+        }
+        let cut = clock.timeout(LAG_PROBE_WAIT_MAX, offsets.measure(&registry.figures)).await;
+        if let Err(timed_out) = cut {
+            tracing::debug!(%timed_out, "cannot measure the store");
+        }
+        measured = Some(offsets);
+        clock.sleep(MEASURE_EVERY).await;
+    }
+}
+
+/// The sources that read a log, once each whatever their clones, with its topic.
+fn readers<'a>(entries: impl Iterator<Item = &'a Entry>) -> impl Iterator<Item = (&'a Entry, &'a Arc<str>)> {
+    entries.filter(|entry| entry.role == Role::Source).filter_map(|entry| Some((entry, entry.topic.as_ref()?)))
 }
 
 /// An operator moved offsets under us: who has something to write finds out by itself, and who is idle would go on
@@ -45,16 +110,93 @@ fn notice_moved(claims: &Claims, positions: &[Position]) {
 }
 
 /// The furthest-behind required sink decides; a topology without one goes by all of them.
-fn enter(registry: &Registry, required: &[Arc<str>], positions: &[Position]) {
-    let mut next: BTreeMap<&PartitionKey, i64> = BTreeMap::new();
+fn enter(registry: &Registry, claims: &Claims, orphans: &mut Orphans, positions: &[Position]) {
+    let required = registry.ledger.required_sinks();
+    let least = least(&required, positions);
+    orphans.see(registry.clock.now(), &least);
+    let roster = registry.roster();
+    for entry in roster.entries().filter(|entry| entry.role == Role::Source) {
+        let board = entry.status.lag();
+        if let Some(topic) = &entry.topic {
+            board.keep_only(topic);
+        }
+        for (key, position) in least.iter().filter(|(key, _)| key.source == entry.identity.id) {
+            let Position { next_offset, epoch, resting, .. } = **position;
+            let is_claimed = claims.get(key).is_some_and(|claim| claim.epoch >= epoch);
+            let is_ours = is_claimed || position.holder == Holder::Ours || orphans.is_one(key);
+            match &entry.topic {
+                Some(topic) if *topic == key.topic && is_ours && !is_read_by_another(&roster, entry, key) => {
+                    board.adopt(topic, key.partition, LAG_ORPHAN_AFTER);
+                }
+                _ if !is_ours => board.leave_to_others(&key.topic, key.partition),
+                _ => {}
+            }
+            board.stored(&key.topic, key.partition, StoredOffset { next: next_offset, epoch, resting });
+        }
+    }
+}
+
+/// Whether another clone of `entry` has that partition.
+fn is_read_by_another(roster: &Roster, entry: &Entry, key: &PartitionKey) -> bool {
+    let (id, name) = (&entry.identity.id, &entry.identity.name);
+    let mut others = roster.entries().filter(|other| other.identity.id == *id && other.identity.name != *name);
+    entry.identity.clone > 0 || others.any(|other| other.status.lag().has(&key.topic, key.partition))
+}
+
+/// What the furthest-behind sink that counts has stored, by partition.
+fn least<'a>(required: &[Arc<str>], positions: &'a [Position]) -> BTreeMap<&'a PartitionKey, &'a Position> {
+    let mut least: BTreeMap<&PartitionKey, &Position> = BTreeMap::new();
     let counts = |position: &&Position| required.is_empty() || required.contains(&position.sink);
     for position in positions.iter().filter(counts) {
-        let least = next.entry(&position.key).or_insert(position.next_offset);
-        *least = (*least).min(position.next_offset);
-    }
-    for entry in registry.roster().entries().filter(|entry| entry.role == Role::Source) {
-        for (key, next) in next.iter().filter(|(key, _)| key.source == entry.identity.id) {
-            entry.status.lag().stored(&key.topic, key.partition, *next);
+        let known = least.entry(&position.key).or_insert(position);
+        if position.next_offset < known.next_offset {
+            *known = position;
         }
+    }
+    least
+}
+
+/// Where the logs of `entry` begin and end; partitions the topic has grown by while nobody reads it have lines, too, where
+/// no other node could be about to take them.
+fn note_logs(entry: &Entry, topic: &Arc<str>, ranges: &BTreeMap<i32, LogRange>, known: &[Position]) {
+    let board = entry.status.lag();
+    let of_topic = || {
+        known.iter().filter(|position| position.key.topic == *topic && position.key.source == entry.identity.id)
+    };
+    let alone = of_topic().next().is_some() && of_topic().all(|position| position.holder == Holder::Ours);
+    let stored: BTreeSet<i32> = of_topic().map(|position| position.key.partition).collect();
+    for (partition, range) in ranges {
+        let is_new = alone && !stored.contains(partition) && !board.knows(topic, *partition);
+        if is_new || board.has(topic, *partition) {
+            board.log(topic, *partition, range.start, range.end);
+        }
+    }
+}
+
+/// Partitions whose last owner is gone, and since when.
+struct Orphans {
+    since: BTreeMap<PartitionKey, Instant>,
+    seen: Instant,
+}
+
+impl Orphans {
+    fn new(now: Instant) -> Self {
+        Self { since: BTreeMap::new(), seen: now }
+    }
+
+    fn see(&mut self, now: Instant, positions: &BTreeMap<&PartitionKey, &Position>) {
+        let orphaned = |key: &PartitionKey| {
+            positions.get(key).is_some_and(|position| position.holder == Holder::Nobody)
+        };
+        self.since.retain(|key, _| orphaned(key));
+        for key in positions.keys().filter(|key| orphaned(key)) {
+            self.since.entry((*key).clone()).or_insert(now);
+        }
+        self.seen = now;
+    }
+
+    /// Whether it has been one for long.
+    fn is_one(&self, key: &PartitionKey) -> bool {
+        self.since.get(key).is_some_and(|since| self.seen.duration_since(*since) >= LAG_ORPHAN_AFTER)
     }
 }

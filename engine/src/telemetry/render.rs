@@ -1,106 +1,113 @@
-//! The metrics page: what the registry knows, then what the kinds recorded. No I/O.
+//! The metrics page: what the registry knows and what the actors measure of themselves. No I/O but the kernel's own figures.
+//!
+//! Partitions have a budget: those furthest behind have series of their own, the others of a source are summed under
+//! `partition="other"`, so that sums over all series stay true. Counters go by the partition's number instead, or a sum
+//! could go back when two of them change places.
 
-use super::exposition::{Exposition, Type};
-use super::{names, recorder};
+use super::exposition::Exposition;
+use super::figures::{Family, Figures};
+use super::names;
+use super::{Lag, bottleneck, process, recorder};
 use crate::ledger::LedgerRow;
 use crate::limits::SERIES_PARTITIONS_MAX;
-use crate::registry::{ActorView, Registry};
+use crate::registry::{ActorView, Entry, Registry};
 use crate::status::State;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// A link this full makes its reader a suspect.
-const BOTTLENECK_FILL_RATIO: f64 = 0.75;
+/// Where the partitions are summed that have no series of their own.
+const OTHER: &str = "other";
 
 /// The page of `/metrics`.
 pub fn render(registry: &Registry) -> String {
     let mut page = Exposition::default();
     let actors = registry.actors();
     let topology: &str = registry.topology();
-    page.metric(names::BUILD_INFO, Type::Gauge).value(&[("version", env!("CARGO_PKG_VERSION"))], 1.0);
+    let build: Vec<(&str, &str)> = registry.build.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    page.metric(names::BUILD_INFO).value(&build, 1.0);
     let generation = registry.generation() as f64;
-    page.metric(names::CONFIG_GENERATION, Type::Gauge).value(&[("topology", topology)], generation);
+    page.metric(names::CONFIG_GENERATION).value(&[("topology", topology)], generation);
     render_actors(&mut page, topology, &actors);
     render_links(&mut page, topology, &actors);
     render_lag(&mut page, topology, &actors);
-    render_ledger(&mut page, topology, &actors, registry.ledger().rows());
+    render_ledger(&mut page, topology, &actors, &registry.ledger().rows());
+    render_figures(&mut page, registry);
+    process::render(&mut page);
     let mut text = page.finish();
     text.push_str(&recorder::render());
     text
 }
 
 fn render_actors(page: &mut Exposition, topology: &str, actors: &[ActorView]) {
-    let mut series = page.metric(names::ACTOR_STATE, Type::Gauge);
     for actor in actors {
+        let [a, b, c] = labels(topology, actor);
         for word in State::WORDS {
-            let [a, b, c] = labels(topology, actor);
-            series.value(&[a, b, c, ("state", word)], f64::from(u8::from(actor.state == word)));
+            let is_in = f64::from(u8::from(actor.state == word));
+            page.metric(names::ACTOR_STATE).value(&[a, b, c, ("state", word)], is_in);
         }
-    }
-    let mut series = page.metric(names::RESTARTS_TOTAL, Type::Counter);
-    for actor in actors {
-        series.value(&labels(topology, actor), actor.restarts as f64);
-    }
-    let mut series = page.metric(names::BLOCKED_SECONDS_TOTAL, Type::Counter);
-    for actor in actors {
-        series.value(&labels(topology, actor), actor.blocked_seconds);
-    }
-    let mut series = page.metric(names::DEAD_LETTERS_TOTAL, Type::Counter);
-    for actor in actors {
+        page.metric(names::RESTARTS_TOTAL).value(&[a, b, c], actor.restarts as f64);
+        page.metric(names::BLOCKED_SECONDS_TOTAL).value(&[a, b, c], actor.blocked_seconds);
         for (reason, count) in &actor.dead_letters {
-            let [a, b, c] = labels(topology, actor);
-            series.value(&[a, b, c, ("reason", reason)], *count as f64);
+            page.metric(names::DEAD_LETTERS_TOTAL).value(&[a, b, c, ("reason", reason)], *count as f64);
         }
     }
 }
 
 fn render_links(page: &mut Exposition, topology: &str, actors: &[ActorView]) {
-    let mut series = page.metric(names::LINK_FILL_RATIO, Type::Gauge);
+    let slowest = bottleneck(actors).map(|actor| &actor.name);
     for actor in actors {
+        let [a, b, c] = labels(topology, actor);
         for link in &actor.inputs {
-            let [a, b, c] = labels(topology, actor);
-            series.value(&[a, b, c, ("from", &link.from)], link.ratio);
+            page.metric(names::LINK_FILL_RATIO).value(&[a, b, c, ("from", &link.from)], link.ratio);
         }
-    }
-    let mut series = page.metric(names::BOTTLENECK, Type::Gauge);
-    let full_into = |actor: &ActorView| actor.inputs.iter().any(|link| link.ratio >= BOTTLENECK_FILL_RATIO);
-    for actor in actors {
-        let readers = actors.iter().flat_map(|reader| &reader.inputs).filter(|link| link.from == actor.name);
-        let held_up = readers.into_iter().any(|link| link.ratio >= BOTTLENECK_FILL_RATIO);
-        series.value(&labels(topology, actor), f64::from(u8::from(full_into(actor) && !held_up)));
+        for edge in &actor.outputs {
+            let labels = [a, b, c, ("to", &*edge.to)];
+            page.metric(names::EDGE_BLOCKED_SECONDS_TOTAL).value(&labels, edge.blocked_seconds);
+            page.metric(names::PASSED_OVER_RECORDS_TOTAL).value(&labels, edge.passed_over_records as f64);
+        }
+        let is_slowest = slowest == Some(&actor.name);
+        page.metric(names::BOTTLENECK).value(&[a, b, c], f64::from(u8::from(is_slowest)));
     }
 }
 
 fn render_lag(page: &mut Exposition, topology: &str, actors: &[ActorView]) {
-    let detailed = actors.iter().map(|actor| actor.lag.len()).sum::<usize>() <= SERIES_PARTITIONS_MAX;
-    let mut series = page.metric(names::LAG_RECORDS, Type::Gauge);
+    let own = furthest_behind(actors);
     for actor in actors.iter().filter(|actor| !actor.lag.is_empty()) {
-        if !detailed {
-            series.value(&labels(topology, actor), actor.lag.iter().map(|lag| lag.records as f64).sum());
-            continue;
-        }
-        for lag in &actor.lag {
-            let [a, b, c] = labels(topology, actor);
+        let [a, b, c] = labels(topology, actor);
+        let has_own = |lag: &&Lag| own.contains(&(&*actor.name, &*lag.topic, lag.partition));
+        for lag in actor.lag.iter().filter(has_own) {
             let partition = lag.partition.to_string();
-            series.value(&[a, b, c, ("topic", &lag.topic), ("partition", &partition)], lag.records as f64);
+            let labels = [a, b, c, ("topic", &*lag.topic), ("partition", &*partition)];
+            page.metric(names::LAG_RECORDS).value(&labels, lag.records as f64);
+            page.metric(names::LAG_SECONDS).value(&labels, lag.seconds);
         }
-    }
-    let mut series = page.metric(names::LAG_SECONDS, Type::Gauge);
-    for actor in actors.iter().filter(|actor| !actor.lag.is_empty()) {
-        if !detailed {
-            let oldest = actor.lag.iter().map(|lag| lag.seconds).fold(0.0, f64::max);
-            series.value(&labels(topology, actor), oldest);
-            continue;
+        let others: Vec<&Lag> = actor.lag.iter().filter(|lag| !has_own(lag)).collect();
+        if let Some(first) = others.first() {
+            let labels = [a, b, c, ("topic", &*first.topic), ("partition", OTHER)];
+            let records = others.iter().map(|lag| lag.records as f64).sum();
+            page.metric(names::LAG_RECORDS).value(&labels, records);
+            let oldest = others.iter().map(|lag| lag.seconds).fold(0.0, f64::max);
+            page.metric(names::LAG_SECONDS).value(&labels, oldest);
         }
-        for lag in &actor.lag {
-            let [a, b, c] = labels(topology, actor);
-            let partition = lag.partition.to_string();
-            series.value(&[a, b, c, ("topic", &lag.topic), ("partition", &partition)], lag.seconds);
-        }
+        let oldest = actor.lag.iter().map(|lag| lag.sample_age_seconds).fold(0.0, f64::max);
+        page.metric(names::LAG_SAMPLE_AGE_SECONDS).value(&[a, b, c], oldest);
+        page.metric(names::LAG_PARTITIONS).value(&[a, b, c], actor.lag.len() as f64);
+        page.metric(names::FOLDED_PARTITIONS).value(&[a, b, c], others.len() as f64);
     }
 }
 
-/// What the ledger says of one partition (or, above the budget, of one source), all epochs together.
+/// The partitions that have series of their own: actor, topic, number.
+fn furthest_behind(actors: &[ActorView]) -> BTreeSet<(&str, &str, i32)> {
+    let mut all: Vec<(&ActorView, &Lag)> =
+        actors.iter().flat_map(|actor| actor.lag.iter().map(move |lag| (actor, lag))).collect();
+    if all.len() > SERIES_PARTITIONS_MAX {
+        all.sort_by_key(|(_, lag)| std::cmp::Reverse(lag.records));
+        all.truncate(SERIES_PARTITIONS_MAX);
+    }
+    all.into_iter().map(|(actor, lag)| (&*actor.name, &*lag.topic, lag.partition)).collect()
+}
+
+/// What the ledger says of one partition (or, beyond the budget, of several), all epochs together.
 #[derive(Clone, Copy, Default)]
 struct Fates {
     by_fate: [u64; 5],
@@ -110,60 +117,67 @@ struct Fates {
 
 const FATES: [&str; 5] = ["read", "written", "dead_lettered", "filtered", "skipped"];
 
-fn render_ledger(page: &mut Exposition, topology: &str, actors: &[ActorView], rows: Vec<LedgerRow>) {
-    let sums = sum(&rows);
-    let mut series = page.metric(names::RECORDS_TOTAL, Type::Counter);
-    for (key, fates) in &sums {
+fn render_ledger(page: &mut Exposition, topology: &str, actors: &[ActorView], rows: &[LedgerRow]) {
+    for ((source, topic, partition), fates) in &sum(rows) {
+        // The ledger names a source by the identity of its offsets, the page by its name.
+        let actor = actors.iter().find(|actor| actor.id == *source);
+        let (name, kind) = actor.map_or((&**source, ""), |actor| (&*actor.name, actor.kind));
+        let partition = partition.map_or_else(|| OTHER.to_owned(), |number| number.to_string());
+        let [a, b, c] = [("topology", topology), ("actor", name), ("kind", kind)];
+        let [d, e] = [("topic", &**topic), ("partition", &*partition)];
         for (fate, count) in FATES.iter().zip(fates.by_fate) {
-            let labels = ledger_labels(topology, actors, key);
-            series.value(&[&labels[..], &[("fate", fate)]].concat(), count as f64);
+            page.metric(names::RECORDS_TOTAL).value(&[a, b, c, d, e, ("fate", fate)], count as f64);
         }
-    }
-    let mut series = page.metric(names::IN_FLIGHT_RECORDS, Type::Gauge);
-    for (key, fates) in &sums {
-        series.value(&ledger_labels(topology, actors, key), fates.in_flight as f64);
-    }
-    let mut series = page.metric(names::UNACCOUNTED_RECORDS, Type::Gauge);
-    for (key, fates) in &sums {
-        series.value(&ledger_labels(topology, actors, key), fates.unaccounted as f64);
+        page.metric(names::IN_FLIGHT_RECORDS).value(&[a, b, c, d, e], fates.in_flight as f64);
+        page.metric(names::UNACCOUNTED_RECORDS).value(&[a, b, c, d, e], fates.unaccounted as f64);
     }
 }
 
-/// A source, topic and partition; the last two empty above the budget.
-type Place = (Arc<str>, Arc<str>, String);
-
-/// The ledger names a source by the identity of its offsets, the page by its name.
-fn ledger_labels<'a>(
-    topology: &'a str,
-    actors: &'a [ActorView],
-    place: &'a Place,
-) -> Vec<(&'a str, &'a str)> {
-    let (source, topic, partition) = place;
-    let actor = actors.iter().find(|actor| actor.id == *source);
-    let (name, kind) = actor.map_or((&**source, ""), |actor| (&*actor.name, actor.kind));
-    let mut labels = vec![("topology", topology), ("actor", name), ("kind", kind)];
-    if !partition.is_empty() {
-        labels.extend([("topic", &**topic), ("partition", partition.as_str())]);
-    }
-    labels
-}
+/// A source, topic and partition; without a number, those beyond the budget.
+type Place = (Arc<str>, Arc<str>, Option<i32>);
 
 fn sum(rows: &[LedgerRow]) -> BTreeMap<Place, Fates> {
-    let detailed = rows.len() <= SERIES_PARTITIONS_MAX;
+    let places: BTreeSet<(i32, &str, &str)> =
+        rows.iter().map(|row| (row.partition, &*row.source, &*row.topic)).collect();
+    // The lowest numbers of every source.
+    let last = places.iter().nth(SERIES_PARTITIONS_MAX.saturating_sub(1)).copied();
     let mut sums: BTreeMap<_, Fates> = BTreeMap::new();
     for row in rows {
-        let (topic, partition) = if detailed {
-            (row.topic.clone(), row.partition.to_string())
-        } else {
-            ("".into(), String::new())
-        };
-        let fates = sums.entry((row.source.clone(), topic, partition)).or_default();
+        let has_own = last.is_none_or(|last| (row.partition, &*row.source, &*row.topic) <= last);
+        let place = (row.source.clone(), row.topic.clone(), has_own.then_some(row.partition));
+        let fates = sums.entry(place).or_default();
         let counts = [row.read, row.written, row.dead_lettered, row.filtered, row.skipped];
         fates.by_fate.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
         fates.in_flight += row.in_flight;
         fates.unaccounted += row.unaccounted;
     }
     sums
+}
+
+/// What actors, and the stores they share, measure of themselves.
+fn render_figures(page: &mut Exposition, registry: &Registry) {
+    let topology: &str = registry.topology();
+    let roster = registry.roster();
+    let mut full = registry.figures.full();
+    for entry in roster.entries() {
+        let Entry { identity, status, .. } = entry;
+        let before = [("topology", topology), ("actor", &*identity.name), ("kind", identity.kind)];
+        render_board(page, &before, status.figures());
+        full += status.figures().full();
+    }
+    render_board(page, &[("topology", topology)], &registry.figures);
+    page.metric(names::FULL_METRICS).value(&[("topology", topology)], full as f64);
+}
+
+fn render_board(page: &mut Exposition, before: &[(&str, &str)], figures: &Figures) {
+    for Family { metric, series, .. } in figures.families() {
+        let mut lines = page.metric(metric);
+        for (own, value) in series {
+            let own = own.iter().map(|(name, value)| (*name, value.as_str()));
+            let labels: Vec<(&str, &str)> = before.iter().copied().chain(own).collect();
+            lines.figure(&labels, &value);
+        }
+    }
 }
 
 fn labels<'a>(topology: &'a str, actor: &'a ActorView) -> [(&'a str, &'a str); 3] {

@@ -1,11 +1,12 @@
 //! Offsets in memory, with the meaning they have beside the rows.
 
 use crate::batch::PartitionKey;
-use crate::claim::{Claim, ClaimRequest, OffsetStore, Owner, Position, SinkIdentity};
+use crate::claim::{Claim, ClaimRequest, Holder, OffsetStore, Owner, Position, SinkIdentity};
 use crate::class::{Class, Error};
 use futures::future::LocalBoxFuture;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// An [`OffsetStore`] that keeps its rows in memory. Cloning shares them; two of them over the same rows are two
 /// processes of one topology.
@@ -264,6 +265,8 @@ impl OffsetStore for MemoryOffsets {
                 epoch: row.epoch,
                 next_offset: row.next_offset,
                 moved: false,
+                holder: Holder::Ours,
+                resting: Duration::ZERO,
             };
             Ok(rows.offsets.iter().map(position).collect())
         })

@@ -2,6 +2,7 @@
 
 use super::source::{Node, Table, Told, key, produce, until};
 use aqueduct_engine::State;
+use aqueduct_engine::telemetry::StoredOffset;
 use aqueduct_topology::model::{GroupProtocol, Membership};
 use futures::future::join;
 use rdkafka::ClientConfig;
@@ -113,10 +114,11 @@ pub async fn markers_of_transactions_are_passed(told: Told) {
             producer.abort_transaction(WAIT).unwrap();
         }
     }
+    let stored = StoredOffset { next: 4, epoch: 1, resting: Duration::ZERO };
     let node = Node::new(&told, &table).run(async |probe| {
         until("the end is passed", || table.next(0) == Some(4)).await;
         until("no lag is left", || {
-            probe.status().lag().stored(&key(&told, 0).topic, 0, 4);
+            probe.status().lag().stored(&key(&told, 0).topic, 0, stored);
             probe.status().lag().records() == 0 && probe.status().is_caught_up()
         })
         .await;

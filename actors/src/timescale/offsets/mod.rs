@@ -11,9 +11,10 @@ mod stands;
 use super::connect::{Connection, Refusal};
 use super::fence::owner_text;
 use super::limits;
+use super::measure::{Beat, measure};
 use super::pool::Timescale;
 use aqueduct_engine::{
-    Claim, ClaimRequest, Class, Error, OffsetStore, Owner, PartitionKey, Position, SinkIdentity,
+    Claim, ClaimRequest, Class, Error, Figures, Holder, Logs, OffsetStore, Owner, PartitionKey, Position, SinkIdentity,
 };
 use futures::future::LocalBoxFuture;
 use plan::{Plan, Row, plan};
@@ -21,11 +22,11 @@ pub(crate) use plan::{Row as ClaimRow, open_from, plan as plan_claim};
 pub use stands::{Stand, stands};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 
 /// The offsets of one topology in `aqueduct.offsets`.
-#[derive(Debug)]
 pub struct TimescaleOffsets {
     timescale: Timescale,
     topology: Arc<str>,
@@ -34,6 +35,14 @@ pub struct TimescaleOffsets {
     sinks: BTreeMap<Arc<str>, Vec<SinkIdentity>>,
     /// What this process claimed last, for sinks without rows of their own.
     owners: Arc<Mutex<BTreeMap<PartitionKey, (i64, Owner)>>>,
+    logs: Option<Arc<dyn Logs>>,
+    measured: Arc<Beat>,
+}
+
+impl std::fmt::Debug for TimescaleOffsets {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TimescaleOffsets").field("topology", &self.topology).finish_non_exhaustive()
+    }
 }
 
 impl TimescaleOffsets {
@@ -44,13 +53,26 @@ impl TimescaleOffsets {
         node: Arc<str>,
         sinks: BTreeMap<Arc<str>, Vec<SinkIdentity>>,
     ) -> Self {
-        Self { timescale, topology, node, sinks, owners: Arc::default() }
+        let (owners, measured) = (Arc::default(), Arc::default());
+        Self { timescale, topology, node, sinks, owners, logs: None, measured }
     }
 
     /// The same store for a topology with other sinks, which knows what this process has claimed.
     pub fn with_sinks(&self, sinks: BTreeMap<Arc<str>, Vec<SinkIdentity>>) -> Self {
-        let (timescale, owners) = (self.timescale.clone(), self.owners.clone());
-        Self { timescale, topology: self.topology.clone(), node: self.node.clone(), sinks, owners }
+        Self {
+            timescale: self.timescale.clone(),
+            topology: self.topology.clone(),
+            node: self.node.clone(),
+            sinks,
+            owners: self.owners.clone(),
+            logs: self.logs.clone(),
+            measured: Arc::default(),
+        }
+    }
+
+    /// The same store, with who can tell where the logs end that the offsets are about.
+    pub fn knowing(self, logs: Option<Arc<dyn Logs>>) -> Self {
+        Self { logs, ..self }
     }
 
     /// The same store, as if this process had claimed `key` under `epoch` before: its next claim is a newer one.
@@ -292,14 +314,27 @@ impl TimescaleOffsets {
     async fn read_positions(&self) -> Result<Vec<Position>, Error> {
         let connection = self.timescale.checkout().await?;
         let session = &**self.timescale.session();
-        let params: [&(dyn ToSql + Sync); 2] = [&&*self.topology, &session];
+        let params: [&(dyn ToSql + Sync); 3] = [&&*self.topology, &session, &&*self.node];
         let rows = self.query(&connection, "read the offsets", POSITIONS, &params).await?;
         let text = |row: &tokio_postgres::Row, index: usize| -> Arc<str> { row.get::<_, &str>(index).into() };
         let position = |row: &tokio_postgres::Row| {
             let key = PartitionKey { source: text(row, 1), topic: text(row, 2), partition: row.get(3) };
             let (epoch, ours): (i64, bool) = (row.get(4), row.get(6));
             let moved = ours && self.last_epoch(&key) < epoch;
-            Position { sink: text(row, 0), key, epoch, next_offset: row.get(5), moved }
+            let (is_of_node, is_there, resting): (bool, bool, f64) = (row.get(7), row.get(8), row.get(9));
+            Position {
+                sink: text(row, 0),
+                key,
+                epoch,
+                next_offset: row.get(5),
+                moved,
+                holder: match (ours || is_of_node, is_there) {
+                    (true, _) => Holder::Ours,
+                    (false, true) => Holder::Other,
+                    (false, false) => Holder::Nobody,
+                },
+                resting: Duration::try_from_secs_f64(resting).unwrap_or_default(),
+            }
         };
         Ok(rows.iter().map(position).collect())
     }
@@ -370,6 +405,18 @@ impl OffsetStore for TimescaleOffsets {
         positions: &'a [(PartitionKey, i64, i64)],
     ) -> LocalBoxFuture<'a, Result<(), Error>> {
         Box::pin(self.record(sink, positions))
+    }
+
+    fn logs(&self) -> Option<&dyn Logs> {
+        self.logs.as_deref()
+    }
+
+    fn measure<'a>(&'a self, figures: &'a Figures) -> LocalBoxFuture<'a, ()> {
+        Box::pin(async move {
+            let targets: BTreeSet<&str> = self.sinks.values().flatten().map(|sink| &*sink.target).collect();
+            let targets: Vec<&str> = targets.into_iter().collect();
+            measure(&self.timescale, &targets, &self.measured, figures).await;
+        })
     }
 
     fn exactly_once(&self) -> bool {
@@ -478,9 +525,14 @@ const STILL_OWNING: &str = "SELECT DISTINCT session FROM aqueduct.offsets WHERE 
 
 const END_SESSIONS: &str = "SELECT aqueduct.end_sessions($1::text[])";
 
+/// Names of applications are there for everybody to see, whoever else's sessions they are.
 const POSITIONS: &str = "\
-    SELECT sink, input, topic, partition, epoch, next_offset, session = $2 FROM aqueduct.offsets WHERE topology = $1 \
-    ORDER BY sink, input, topic, partition";
+    SELECT o.sink, o.input, o.topic, o.partition, o.epoch, o.next_offset, o.session = $2, o.node = $3, \
+           o.session IN (SELECT a.application_name FROM pg_catalog.pg_stat_activity AS a \
+                         WHERE a.datname = pg_catalog.current_database()), \
+           EXTRACT(epoch FROM pg_catalog.clock_timestamp() - o.updated_at)::float8 \
+    FROM aqueduct.offsets AS o WHERE o.topology = $1 \
+    ORDER BY o.sink, o.input, o.topic, o.partition";
 
 /// Guarded like a writer's, but never back: a sink that settles late says less than was said before.
 const RECORD: &str = "\
