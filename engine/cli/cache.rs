@@ -108,16 +108,26 @@ fn in_words(seen: &Seen) -> String {
     let mut line = |what: &str, value: String| text.push_str(&format!("  {what:<14}{value}\n"));
     match seen.hit_ratio {
         Some(ratio) => line("readers find", format!("{:.1} % of what they ask for", ratio * 100.0)),
-        None => line("readers find", "unknown: no reader counts (HINCRBY aqueduct:reads:TOPOLOGY:ACTOR hit 1)".into()),
+        None => line(
+            "readers find",
+            "unknown: no reader counts (HINCRBY aqueduct:reads:TOPOLOGY:ACTOR hit 1)".into(),
+        ),
     }
     if let (Some(keys), Some(evicted)) = (seen.server_keys, seen.evicted_keys) {
         line("server", format!("{keys} keys, {evicted} thrown out for want of memory"));
     }
     match &seen.sample {
-        None => line("table", "nothing to compare with: no rows, no event time, or no table beside it".into()),
+        None => {
+            line("table", "nothing to compare with: no rows, no event time, or no table beside it".into())
+        }
         Some(sample) => {
             let Sample { keys, missing, behind, refused, behind_seconds_max, named } = sample;
-            line("table", format!("{keys} keys compared, {missing} missing, {behind} behind, {refused} of another type"));
+            line(
+                "table",
+                format!(
+                    "{keys} keys compared, {missing} missing, {behind} behind, {refused} of another type"
+                ),
+            );
             if *behind > 0 {
                 line("", format!("at most {behind_seconds_max:.1} s behind"));
             }

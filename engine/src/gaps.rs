@@ -35,7 +35,8 @@ fn entries(page: &'static str) -> Result<Vec<Gap>, String> {
 fn entry(section: &'static str) -> Result<Gap, String> {
     let (title, rest) = section.split_once('\n').unwrap_or((section, ""));
     let date = |name: &str| {
-        let dated = rest.lines().find_map(|line| line.strip_prefix("- ")?.strip_prefix(name)?.strip_prefix(": "));
+        let dated =
+            rest.lines().find_map(|line| line.strip_prefix("- ")?.strip_prefix(name)?.strip_prefix(": "));
         dated.filter(|text| is_day(text)).ok_or_else(|| format!("`{title}` has no `- {name}: 2026-11-29`"))
     };
     let text = rest.trim_start().split_once("\n\n").map_or("", |(_dates, text)| text).trim();

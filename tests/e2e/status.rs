@@ -26,7 +26,11 @@ fn a_node_is_reported_while_it_is_well_while_it_is_not_and_when_it_is_gone() {
     let token = [("AQUEDUCT_ADMIN_TOKEN", TOKEN)];
     let node = Node::start_with(&world, &file, "reported", &[], &token);
     world.send((1..=500).map(trade));
-    world.send([("K00".to_owned(), r#"{"id":501,"k":"K00","ts":1723118400000,"p":"-1","q":"1"}"#.to_owned(), START_MS)]);
+    world.send([(
+        "K00".to_owned(),
+        r#"{"id":501,"k":"K00","ts":1723118400000,"p":"-1","q":"1"}"#.to_owned(),
+        START_MS,
+    )]);
     await_drained(&world, &sql, 501, BOUND);
     node.await_ready(200, BOUND);
     let url = format!("http://{}", node.admin);
@@ -35,7 +39,8 @@ fn a_node_is_reported_while_it_is_well_while_it_is_not_and_when_it_is_gone() {
         (report["lag"][0]["records"] == 0 && report["ingest"]["in_flight"] == 0).then_some(report)
     });
     let ingest = &report["ingest"];
-    let fates = ["read", "written", "dead_lettered", "unaccounted"].map(|fate| ingest[fate].as_i64().unwrap());
+    let fates =
+        ["read", "written", "dead_lettered", "unaccounted"].map(|fate| ingest[fate].as_i64().unwrap());
     assert_eq!(fates, [501, 500, 1, 0], "{report:#}");
     assert_eq!(report["dead_letters"]["trades"]["price_positive"], 1);
     assert_eq!((&report["health"]["ready"], &report["lag"][0]["source"]), (&json!(true), &json!("ticks")));
@@ -44,7 +49,8 @@ fn a_node_is_reported_while_it_is_well_while_it_is_not_and_when_it_is_gone() {
     assert!(!gaps.is_empty() && gaps.iter().all(|gap| gap["decide_by"].is_string()), "{gaps:?}");
     let page = console::command(&world, 0, &["status", "--node", &url]);
     let page = String::from_utf8(page.stdout).unwrap();
-    for expected in ["**Ready.**", "| 501 | 500 | 1 |", "| trades | price\\_positive | 1 |", "## Known gaps"] {
+    for expected in ["**Ready.**", "| 501 | 500 | 1 |", "| trades | price\\_positive | 1 |", "## Known gaps"]
+    {
         assert!(page.contains(expected), "`{expected}` is not in:\n{page}");
     }
     keep("status.json", &format!("{report:#}\n"));

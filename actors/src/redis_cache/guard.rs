@@ -192,7 +192,11 @@ fn read(replies: Vec<Value>, keys: usize, address: &str) -> Result<Answers, Erro
             });
         }
     }
-    if fates.len() == keys { Ok(Answers { fates, first }) } else { Err(strange("for another number of keys")) }
+    if fates.len() == keys {
+        Ok(Answers { fates, first })
+    } else {
+        Err(strange("for another number of keys"))
+    }
 }
 
 /// `CODE message` of an error reply.

@@ -51,9 +51,4 @@ impl Meter {
     pub(crate) fn aged(&self, seconds: f64) {
         self.figures.set(names::CACHE_AGE_SECONDS, &[], seconds);
     }
-
-    /// The server's database holds so many keys.
-    pub(crate) fn counted(&self, keys: u64) {
-        self.figures.set(names::CACHE_SERVER_KEYS, &[], keys as f64);
-    }
 }

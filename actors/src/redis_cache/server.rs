@@ -268,14 +268,3 @@ pub(super) async fn probe(pool: &bb8::Pool<Server>, address: &str, key: &str) ->
     }
     answer
 }
-
-/// How many keys the database holds; `None` = it cannot be asked, or who asks may not.
-pub(super) async fn keys(pool: &bb8::Pool<Server>, address: &str) -> Option<u64> {
-    let mut connection = checkout(pool).await.ok()?;
-    let mut pipeline = redis::pipe();
-    pipeline.cmd("DBSIZE");
-    match connection.send(&pipeline, address).await.ok()?.pop()? {
-        Value::Int(keys) => u64::try_from(keys).ok(),
-        _ => None,
-    }
-}

@@ -8,7 +8,6 @@ use aqueduct_engine::limits::CONTACT_WAIT_MAX;
 use aqueduct_engine::{Class, Clock, Error};
 use futures::future::LocalBoxFuture;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// Takes guarded writes.
 pub(crate) trait Store {
@@ -17,13 +16,6 @@ pub(crate) trait Store {
 
     /// Fails unless the server answers soon that it would take writes.
     fn ping(&self, clock: Clock) -> LocalBoxFuture<'static, Result<(), Error>>;
-
-    /// How many keys the server's database holds, whoever wrote them, asked after `delay`; `None` = it does not say. Who
-    /// cannot tell never answers.
-    fn size(&self, clock: Clock, delay: Duration) -> LocalBoxFuture<'static, Option<u64>> {
-        let _ = (clock, delay);
-        Box::pin(std::future::pending())
-    }
 }
 
 /// Opens the store of hashes with these fields; once per life of an actor.
@@ -68,14 +60,6 @@ impl Store for Pooled {
                     ))
                 }
             }
-        })
-    }
-
-    fn size(&self, clock: Clock, delay: Duration) -> LocalBoxFuture<'static, Option<u64>> {
-        let (pool, address) = (self.pool.clone(), self.address.clone());
-        Box::pin(async move {
-            clock.sleep(delay).await;
-            clock.timeout(CONTACT_WAIT_MAX, server::keys(&pool, &address)).await.ok()?
         })
     }
 }

@@ -26,8 +26,6 @@ use tokio::sync::watch;
 pub(crate) const PENDING_KEYS_MAX: usize = aqueduct_topology::bounds::CACHE_KEYS_MAX as usize;
 /// How long a best-effort cache may hold up a drain.
 pub(crate) const DRAIN_WAIT_MAX: Duration = Duration::from_secs(5);
-/// How often the server is asked how many keys it holds.
-const SIZE_EVERY: Duration = Duration::from_secs(15);
 /// Batches taken in before the next flush is considered.
 const INTAKE_BATCHES_MAX: usize = 32;
 
@@ -109,8 +107,6 @@ enum Event {
     Quiet,
     /// The watchdog asks for new connections.
     Discard,
-    /// The server has said how many keys it holds, or has not.
-    Sized(Option<u64>),
 }
 
 /// One life of the actor.
@@ -122,7 +118,6 @@ struct Run<'p> {
     meter: Meter,
     positions: Positions,
     flight: Option<LocalBoxFuture<'static, Landed>>,
-    sizing: LocalBoxFuture<'static, Option<u64>>,
     backoff: Backoff,
     retry_at: Option<Instant>,
     discard: watch::Receiver<u64>,
@@ -143,13 +138,11 @@ impl Drop for Run<'_> {
 impl<'p> Run<'p> {
     fn new(plan: &'p Arc<Plan>, cx: &Context) -> Self {
         let clone = cx.identity.clone;
-        let store = (plan.open)(plan.layout.fields());
         Self {
             plan,
             clone,
             pending: plan.kept.take(clone),
-            sizing: store.size(cx.clock.clone(), SIZE_EVERY),
-            store,
+            store: (plan.open)(plan.layout.fields()),
             meter: Meter::new(cx.status.figures()),
             positions: Positions::new(
                 plan.offsets.clone(),
@@ -183,11 +176,6 @@ impl<'p> Run<'p> {
                     self.flight = None;
                     self.pending.turn_back();
                     self.store = (self.plan.open)(self.plan.layout.fields());
-                    self.sizing = self.store.size(cx.clock.clone(), SIZE_EVERY);
-                }
-                Event::Sized(keys) => {
-                    keys.into_iter().for_each(|keys| self.meter.counted(keys));
-                    self.sizing = self.store.size(cx.clock.clone(), SIZE_EVERY);
                 }
                 Event::Flushed(landed) => self.land(landed, cx).await?,
                 Event::Leased(Some(lease)) => self.take_in(lease, cx).await?,
@@ -236,7 +224,6 @@ impl<'p> Run<'p> {
             () = clock.sleep(drain_in), if draining && self.plan.best_effort => Event::DrainTimedOut,
             () = self.positions.keep_telling(&clock) => unreachable!("telling never ends"),
             lease = cx.lease(), if may_lease => Event::Leased(lease),
-            keys = &mut self.sizing => Event::Sized(keys),
             () = clock.sleep(CONTACT_EVERY), if quiet => Event::Quiet,
         }
     }
@@ -291,8 +278,10 @@ impl<'p> Run<'p> {
         }
         if self.plan.best_effort {
             let last = lease.raw.len().saturating_sub(1);
-            let times_ms = if lease.raw.is_empty() { [None; 2] } else { [0, last].map(|at| lease.raw.time_ms(at)) };
-            let range = Range { origin: lease.origin.clone(), offsets: lease.row_offsets().to_vec(), times_ms };
+            let times_ms =
+                if lease.raw.is_empty() { [None; 2] } else { [0, last].map(|at| lease.raw.time_ms(at)) };
+            let range =
+                Range { origin: lease.origin.clone(), offsets: lease.row_offsets().to_vec(), times_ms };
             owe_range(self.pending.owed_mut(), range);
             lease.settle();
         } else {

@@ -96,16 +96,19 @@ pub fn newest_rows(
 }
 
 /// The last $2 rows by `time` before $1, newest first, each of `columns` as the type beside it.
-pub fn rows_before(
-    table: &TableName,
-    columns: &[(Identifier, &'static str)],
-    time: &Identifier,
-) -> String {
+pub fn rows_before(table: &TableName, columns: &[(Identifier, &'static str)], time: &Identifier) -> String {
     let cells: Vec<String> =
         columns.iter().map(|(name, kind)| join(&[name, &"::", kind, &" AS ", name])).collect();
     let columns = cells.join(", ");
     join(&[
-        &"SELECT ", &columns, &" FROM ", table, &" AS t WHERE t.", time, &" < $1 ORDER BY t.", time,
+        &"SELECT ",
+        &columns,
+        &" FROM ",
+        table,
+        &" AS t WHERE t.",
+        time,
+        &" < $1 ORDER BY t.",
+        time,
         &" DESC LIMIT $2",
     ])
 }

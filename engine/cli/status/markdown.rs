@@ -59,10 +59,7 @@ impl Page {
 fn health(page: &mut Page, report: &Report) {
     page.heading("Health");
     let node = &report.node;
-    page.paragraph(&format!(
-        "{} actors, {} restarts since {}.",
-        node.actors, node.restarts, node.started
-    ));
+    page.paragraph(&format!("{} actors, {} restarts since {}.", node.actors, node.restarts, node.started));
     if !report.health.not_ready.is_empty() {
         let rows = report.health.not_ready.iter().map(|one| {
             vec![escaped(&one.actor), escaped(&one.state), one.since.clone(), escaped(&one.reason)]
@@ -81,9 +78,7 @@ fn ingest(page: &mut Page, report: &Report) {
     page.table(&heads, [cells]);
     if !report.dead_letters.is_empty() {
         let rows = report.dead_letters.iter().flat_map(|(actor, reasons)| {
-            reasons
-                .iter()
-                .map(|(reason, count)| vec![escaped(actor), escaped(reason), count.to_string()])
+            reasons.iter().map(|(reason, count)| vec![escaped(actor), escaped(reason), count.to_string()])
         });
         page.table(&["rejected by", "reason", "records"], rows);
     }
@@ -118,7 +113,10 @@ fn caches(page: &mut Page, caches: &[Cache]) {
             or_unknown(drifted.map(|(drifted, sampled)| format!("{drifted} of {sampled} keys"))),
         ]
     });
-    page.table(&["cache", "hits, by readers", "hits, by the server", "age of the newest value", "drifted"], rows);
+    page.table(
+        &["cache", "hits, by readers", "hits, by the server", "age of the newest value", "drifted"],
+        rows,
+    );
 }
 
 fn quality(page: &mut Page, report: &Report) {

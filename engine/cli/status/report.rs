@@ -146,7 +146,11 @@ fn body(node: &Node, path: &str) -> Result<Value> {
 /// Null from a node that does not have it, or has no database to look it up in.
 fn optional(node: &Node, path: &str) -> Result<Value> {
     let answer = node.get(path)?;
-    Ok(if answer.status == 200 { serde_json::from_slice(&answer.body).unwrap_or_default() } else { Value::Null })
+    Ok(if answer.status == 200 {
+        serde_json::from_slice(&answer.body).unwrap_or_default()
+    } else {
+        Value::Null
+    })
 }
 
 fn list(value: &Value) -> &[Value] {

@@ -181,8 +181,7 @@ impl LagBoard {
     pub(crate) fn unlooked(&self, patience: Duration) -> Vec<i32> {
         let now = self.clock.now();
         let inner = self.lock();
-        let is_old =
-            |line: &Line| line.log_at.is_none_or(|at| now.saturating_duration_since(at) >= patience);
+        let is_old = |line: &Line| line.log_at.is_none_or(|at| now.saturating_duration_since(at) >= patience);
         inner.lines.iter().filter(|(_, line)| is_old(line)).map(|((_, partition), _)| *partition).collect()
     }
 

@@ -163,8 +163,18 @@ metrics! {
         "How long a sink took to make what it had gathered durable.";
     END_TO_END_SECONDS = "aqueduct_end_to_end_seconds", Histogram(END_TO_END_BOUNDS), "seconds", Actor [],
         "From a record's Kafka time until a sink had made it durable: the first and the last record of each batch.";
-    CACHE_HIT_RATIO = "aqueduct_cache_hit_ratio", Gauge, "ratio", Actor [],
-        "Share of the cache's reads that found their key.";
+    CACHE_HIT_RATIO = "aqueduct_cache_hit_ratio", Gauge, "ratio", Actor ["by"],
+        "Share of the reads of the last minute that found their key, counted by the readers themselves or by the server; absent while nobody reads.";
+    CACHE_READS_TOTAL = "aqueduct_cache_reads_total", Counter, "reads", Actor ["by", "outcome"],
+        "Reads by outcome (hit, miss), counted by the readers themselves or by the server, whose count is less what the caches looked up.";
+    CACHE_SAMPLED_KEYS = "aqueduct_cache_sampled_keys", Gauge, "keys", Actor [],
+        "Keys that the last sample compared with the table that takes the same rows.";
+    CACHE_DRIFTED_KEYS = "aqueduct_cache_drifted_keys", Gauge, "keys", Actor ["how"],
+        "Keys of the last sample that do not have what the table has (missing, behind, refused).";
+    CACHE_BEHIND_SECONDS = "aqueduct_cache_behind_seconds", Gauge, "seconds", Actor [],
+        "The most that a key of the last sample is behind the table, in event time.";
+    CACHE_SAMPLED_TIMESTAMP_SECONDS = "aqueduct_cache_sampled_timestamp_seconds", Gauge, "seconds", Actor [],
+        "When the last sample was taken, seconds since 1970 UTC.";
     CACHE_AGE_SECONDS = "aqueduct_cache_age_seconds", Gauge, "seconds", Actor [],
         "How old the newest value was when the cache wrote it.";
     CACHE_WRITES_TOTAL = "aqueduct_cache_writes_total", Counter, "keys", Actor [],
@@ -180,7 +190,15 @@ metrics! {
     CACHE_PENDING_KEYS = "aqueduct_cache_pending_keys", Gauge, "keys", Actor [],
         "Keys that wait to be written into the cache.";
     CACHE_SERVER_KEYS = "aqueduct_cache_server_keys", Gauge, "keys", Actor [],
-        "Keys of the cache's whole Redis database, whoever wrote them; asked now and then.";
+        "Keys of the cache's whole Redis database, whoever wrote them.";
+    CACHE_SERVER_MEMORY_BYTES = "aqueduct_cache_server_memory_bytes", Gauge, "bytes", Actor [],
+        "Memory that the cache's Redis server uses.";
+    CACHE_SERVER_MEMORY_MAX_BYTES = "aqueduct_cache_server_memory_max_bytes", Gauge, "bytes", Actor [],
+        "Memory that the cache's Redis server may use; 0 = no bound.";
+    CACHE_EVICTED_KEYS_TOTAL = "aqueduct_cache_evicted_keys_total", Counter, "keys", Actor [],
+        "Keys that the cache's Redis server threw out for want of memory.";
+    CACHE_EXPIRED_KEYS_TOTAL = "aqueduct_cache_expired_keys_total", Counter, "keys", Actor [],
+        "Keys that the cache's Redis server let go at the end of their time to live.";
     POOL_CONNECTIONS = "aqueduct_pool_connections", Gauge, "connections", Topology ["pool", "state"],
         "Connections of a pool to a store, by state (idle, busy).";
     POOL_CONNECTIONS_MAX = "aqueduct_pool_connections_max", Gauge, "connections", Topology ["pool"],

@@ -7,9 +7,7 @@
 use crate::batch::PartitionKey;
 use crate::claim::{Claims, Holder, LogRange, Loss, OffsetStore, Position};
 use crate::clock::Instant;
-use crate::limits::{
-    LAG_LOOK_AFTER, LAG_ORPHAN_AFTER, LAG_PROBE_EVERY, LAG_PROBE_WAIT_MAX, MEASURE_EVERY,
-};
+use crate::limits::{LAG_LOOK_AFTER, LAG_ORPHAN_AFTER, LAG_PROBE_EVERY, LAG_PROBE_WAIT_MAX, MEASURE_EVERY};
 use crate::registry::{Entry, Registry, Roster};
 use crate::supervisor::host::Role;
 use crate::task::{self, Task};
@@ -96,7 +94,9 @@ async fn measure(store: Store, registry: Arc<Registry>) {
 
 /// The sources that read a log, once each whatever their clones, with its topic.
 fn readers<'a>(entries: impl Iterator<Item = &'a Entry>) -> impl Iterator<Item = (&'a Entry, &'a Arc<str>)> {
-    entries.filter(|entry| entry.role == Role::Source).filter_map(|entry| Some((entry, entry.topic.as_ref()?)))
+    entries
+        .filter(|entry| entry.role == Role::Source)
+        .filter_map(|entry| Some((entry, entry.topic.as_ref()?)))
 }
 
 /// An operator moved offsets under us: who has something to write finds out by itself, and who is idle would go on
@@ -139,7 +139,8 @@ fn enter(registry: &Registry, claims: &Claims, orphans: &mut Orphans, positions:
 /// Whether another clone of `entry` has that partition.
 fn is_read_by_another(roster: &Roster, entry: &Entry, key: &PartitionKey) -> bool {
     let (id, name) = (&entry.identity.id, &entry.identity.name);
-    let mut others = roster.entries().filter(|other| other.identity.id == *id && other.identity.name != *name);
+    let mut others =
+        roster.entries().filter(|other| other.identity.id == *id && other.identity.name != *name);
     entry.identity.clone > 0 || others.any(|other| other.status.lag().has(&key.topic, key.partition))
 }
 
@@ -161,7 +162,9 @@ fn least<'a>(required: &[Arc<str>], positions: &'a [Position]) -> BTreeMap<&'a P
 fn note_logs(entry: &Entry, topic: &Arc<str>, ranges: &BTreeMap<i32, LogRange>, known: &[Position]) {
     let board = entry.status.lag();
     let of_topic = || {
-        known.iter().filter(|position| position.key.topic == *topic && position.key.source == entry.identity.id)
+        known
+            .iter()
+            .filter(|position| position.key.topic == *topic && position.key.source == entry.identity.id)
     };
     let alone = of_topic().next().is_some() && of_topic().all(|position| position.holder == Holder::Ours);
     let stored: BTreeSet<i32> = of_topic().map(|position| position.key.partition).collect();
@@ -185,9 +188,8 @@ impl Orphans {
     }
 
     fn see(&mut self, now: Instant, positions: &BTreeMap<&PartitionKey, &Position>) {
-        let orphaned = |key: &PartitionKey| {
-            positions.get(key).is_some_and(|position| position.holder == Holder::Nobody)
-        };
+        let orphaned =
+            |key: &PartitionKey| positions.get(key).is_some_and(|position| position.holder == Holder::Nobody);
         self.since.retain(|key, _| orphaned(key));
         for key in positions.keys().filter(|key| orphaned(key)) {
             self.since.entry((*key).clone()).or_insert(now);

@@ -23,7 +23,8 @@ pub fn render(registry: &Registry) -> String {
     let mut page = Exposition::default();
     let actors = registry.actors();
     let topology: &str = registry.topology();
-    let build: Vec<(&str, &str)> = registry.build.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let build: Vec<(&str, &str)> =
+        registry.build.iter().map(|(name, value)| (*name, value.as_str())).collect();
     page.metric(names::BUILD_INFO).value(&build, 1.0);
     let generation = registry.generation() as f64;
     page.metric(names::CONFIG_GENERATION).value(&[("topology", topology)], generation);

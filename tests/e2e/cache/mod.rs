@@ -3,10 +3,9 @@
 mod probe;
 mod rebuild;
 
-use crate::harness::wait;
 use crate::harness::world::World;
 use bb8_redis::redis::{Commands, Connection};
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;

@@ -16,7 +16,8 @@ impl Quotes {
         let node = Node::start(&self.world, &self.file, "live", &[]);
         self.world.send((0..KEYS).map(|key| {
             let at = START_US + key as i64;
-            let value = json!({ "ts": at, "k": format!("K{key}"), "p": "1.5", "r": 0.5, "n": key, "l": true });
+            let value =
+                json!({ "ts": at, "k": format!("K{key}"), "p": "1.5", "r": 0.5, "n": key, "l": true });
             (format!("K{key}"), value.to_string(), START_US / 1000)
         }));
         wait::until("the live cache", BOUND, || (0..KEYS).all(|key| self.has(key)).then_some(()));
@@ -48,7 +49,10 @@ fn figures(node: &Node) -> BTreeMap<String, f64> {
     let named = |figure: &Value| {
         let labels: Vec<_> = figure["labels"].as_object().unwrap().values().collect();
         let labels: Vec<_> = labels.iter().map(|label| label.as_str().unwrap()).collect();
-        (format!("{}{{{}}}", figure["name"].as_str().unwrap(), labels.join(",")), figure["value"].as_f64().unwrap())
+        (
+            format!("{}{{{}}}", figure["name"].as_str().unwrap(), labels.join(",")),
+            figure["value"].as_f64().unwrap(),
+        )
     };
     cache["figures"].as_array().unwrap().iter().map(named).collect()
 }
@@ -62,7 +66,11 @@ fn drift_is_counted_and_a_rebuild_ends_it() {
     let mut quotes = Quotes::new("");
     let node = quotes.serve();
     let (code, seen) = quotes.probe();
-    assert_eq!((code, &seen["sample"]["keys"], &seen["sample"]["missing"]), (0, &json!(KEYS), &json!(0)), "{seen}");
+    assert_eq!(
+        (code, &seen["sample"]["keys"], &seen["sample"]["missing"]),
+        (0, &json!(KEYS), &json!(0)),
+        "{seen}"
+    );
     let key = |key: &str| format!("{}{key}", quotes.world.prefix);
     let (gone, old, strange) = ([key("K1"), key("K2")], key("K3"), key("K4"));
     let _: () = quotes.redis.del(&gone).unwrap();
@@ -80,7 +88,10 @@ fn drift_is_counted_and_a_rebuild_ends_it() {
     until_figure(&node, "aqueduct_cache_drifted_keys{missing}", |keys| keys == 2.0);
     let seen = figures(&node);
     let of = |name: &str| seen[&format!("aqueduct_cache_{name}")];
-    assert_eq!((of("drifted_keys{behind}"), of("drifted_keys{refused}"), of("behind_seconds{}")), (1.0, 1.0, 2.5));
+    assert_eq!(
+        (of("drifted_keys{behind}"), of("drifted_keys{refused}"), of("behind_seconds{}")),
+        (1.0, 1.0, 2.5)
+    );
     wait::until("a line in the log", BOUND, || node.log().contains("aqueduct cache rebuild").then_some(()));
     let _: () = quotes.redis.del(&strange).unwrap();
     assert_eq!(quotes.rebuild(&[])["written"], 4);
@@ -94,7 +105,7 @@ fn what_readers_find_is_told_by_themselves_and_by_the_server_less_our_own_look_u
     let node = quotes.serve();
     until_figure(&node, "aqueduct_cache_server_keys{}", |keys| keys >= KEYS as f64);
     let reads = format!("aqueduct:reads:quotes-{}:cache", quotes.world.topic);
-    let mut count = |quotes: &mut Quotes, hits: usize, misses: usize| {
+    let count = |quotes: &mut Quotes, hits: usize, misses: usize| {
         for read in 0..hits {
             assert!(!quotes.hash(&format!("K{}", read % KEYS)).is_empty());
         }

@@ -71,7 +71,9 @@ impl Beat {
             if has_table && question % SAMPLE_EACH == SAMPLE_EACH - 1 {
                 match self.sample(clock).await {
                     Ok(sample) => self.show_sample(sample, status, clock),
-                    Err(error) => tracing::debug!(actor = %cache, %error, "cannot compare the cache with its table"),
+                    Err(error) => {
+                        tracing::debug!(actor = %cache, %error, "cannot compare the cache with its table")
+                    }
                 }
             }
             clock.sleep(ASK_EVERY).await;
@@ -80,8 +82,7 @@ impl Beat {
 
     async fn sample(&self, clock: &Clock) -> Result<Option<Sample>, Error> {
         let around = (&*self.node, clock);
-        let counterpart =
-            Counterpart::open(&self.topology, &self.actor, &self.options, around).await?;
+        let counterpart = Counterpart::open(&self.topology, &self.actor, &self.options, around).await?;
         let sample = sample::take(&counterpart, SAMPLE_ROWS, chance).await;
         let Reads { hits, misses } = counterpart.lookups().all();
         self.lookups.count(hits, misses);
@@ -92,7 +93,9 @@ impl Beat {
         let figures = status.figures();
         let sample = sample.unwrap_or_default();
         figures.set(names::CACHE_SAMPLED_KEYS, &[], sample.keys as f64);
-        for (how, keys) in [("missing", sample.missing), ("behind", sample.behind), ("refused", sample.refused)] {
+        for (how, keys) in
+            [("missing", sample.missing), ("behind", sample.behind), ("refused", sample.refused)]
+        {
             figures.set(names::CACHE_DRIFTED_KEYS, &[("how", how)], keys as f64);
         }
         figures.set(names::CACHE_BEHIND_SECONDS, &[], sample.behind_seconds_max);
@@ -113,29 +116,27 @@ fn show(status: &Status, answer: &Answer, (readers, others): (&mut Follower, &mu
     let figures = status.figures();
     if let Some(counted) = answer.readers {
         readers.stands(counted);
-        show_reads(status, "readers", readers);
     }
     if let Some(keys) = answer.keys {
         figures.set(names::CACHE_SERVER_KEYS, &[], keys as f64);
     }
-    let Some(info) = answer.info else { return };
-    others.stand(info.lookups, answer.writers.clone());
-    show_reads(status, "server", others.readers());
-    figures.set(names::CACHE_SERVER_MEMORY_BYTES, &[], info.memory_bytes as f64);
-    figures.set(names::CACHE_SERVER_MEMORY_MAX_BYTES, &[], info.memory_max_bytes as f64);
-    figures.set(names::CACHE_EVICTED_KEYS_TOTAL, &[], info.evicted_keys as f64);
-    figures.set(names::CACHE_EXPIRED_KEYS_TOTAL, &[], info.expired_keys as f64);
-}
-
-/// Nobody reads: no share. An old one would look like a new one.
-fn show_reads(status: &Status, by: &'static str, reads: &Follower) {
-    let figures = status.figures();
-    let Reads { hits, misses } = reads.total();
-    for (outcome, count) in [("hit", hits), ("miss", misses)] {
-        figures.set(names::CACHE_READS_TOTAL, &[("by", by), ("outcome", outcome)], count as f64);
+    if let Some(info) = answer.info {
+        others.stand(info.lookups, answer.writers.clone());
+        figures.set(names::CACHE_SERVER_MEMORY_BYTES, &[], info.memory_bytes as f64);
+        figures.set(names::CACHE_SERVER_MEMORY_MAX_BYTES, &[], info.memory_max_bytes as f64);
+        figures.set(names::CACHE_EVICTED_KEYS_TOTAL, &[], info.evicted_keys as f64);
+        figures.set(names::CACHE_EXPIRED_KEYS_TOTAL, &[], info.expired_keys as f64);
     }
-    match reads.recent().ratio() {
-        Some(ratio) => figures.set(names::CACHE_HIT_RATIO, &[("by", by)], ratio),
-        None => figures.forget(names::CACHE_HIT_RATIO, &[("by", by)]),
+    let readers = answer.readers.map(|_| ("readers", &*readers));
+    let server = answer.info.map(|_| ("server", others.readers()));
+    let counted: Vec<_> = readers.into_iter().chain(server).collect();
+    for (by, reads) in &counted {
+        let Reads { hits, misses } = reads.total();
+        for (outcome, count) in [("hit", hits), ("miss", misses)] {
+            figures.set(names::CACHE_READS_TOTAL, &[("by", by), ("outcome", outcome)], count as f64);
+        }
     }
+    // Nobody reads: no share. An old one would look like a new one.
+    let ratios = counted.iter().filter_map(|(by, reads)| Some((vec![("by", *by)], reads.recent().ratio()?)));
+    figures.show(names::CACHE_HIT_RATIO, ratios);
 }

@@ -24,17 +24,11 @@ impl Reads {
     }
 
     fn less(self, other: Self) -> Self {
-        Self {
-            hits: self.hits.saturating_sub(other.hits),
-            misses: self.misses.saturating_sub(other.misses),
-        }
+        Self { hits: self.hits.saturating_sub(other.hits), misses: self.misses.saturating_sub(other.misses) }
     }
 
     fn plus(self, other: Self) -> Self {
-        Self {
-            hits: self.hits.saturating_add(other.hits),
-            misses: self.misses.saturating_add(other.misses),
-        }
+        Self { hits: self.hits.saturating_add(other.hits), misses: self.misses.saturating_add(other.misses) }
     }
 
     /// The share that found its key; `None` without a read.

@@ -41,11 +41,7 @@ pub(crate) struct Asker<'a> {
 }
 
 /// Asks once.
-pub(crate) async fn ask(
-    pool: &bb8::Pool<Server>,
-    address: &str,
-    asker: Asker<'_>,
-) -> Result<Answer, Error> {
+pub(crate) async fn ask(pool: &bb8::Pool<Server>, address: &str, asker: Asker<'_>) -> Result<Answer, Error> {
     let mut connection = checkout(pool).await?;
     let mut question = pipe();
     question.ignore_errors();
@@ -111,9 +107,7 @@ fn counted(reply: &Value) -> Option<Reads> {
 fn pairs(reply: &Value) -> Vec<(String, String)> {
     let both = |(name, value): (&Value, &Value)| Some((text(name)?, text(value)?));
     match reply {
-        Value::Array(flat) => {
-            flat.chunks_exact(2).filter_map(|pair| both((&pair[0], &pair[1]))).collect()
-        }
+        Value::Array(flat) => flat.chunks_exact(2).filter_map(|pair| both((&pair[0], &pair[1]))).collect(),
         Value::Map(map) => map.iter().filter_map(|(name, value)| both((name, value))).collect(),
         _ => Vec::new(),
     }
@@ -138,7 +132,8 @@ mod tests {
 
     #[test]
     fn an_answer_has_what_may_be_seen() {
-        let asker = Asker { lookups: Some(("t/c/n", Reads { hits: 7, misses: 2 })), reads_key: "k", now: 10_000 };
+        let asker =
+            Asker { lookups: Some(("t/c/n", Reads { hits: 7, misses: 2 })), reads_key: "k", now: 10_000 };
         let refused = Value::Nil;
         let replies = [
             refused,
