@@ -137,14 +137,18 @@ fn drills(page: &mut Page, report: &Report) {
         return page.paragraph("No drill has been recorded.");
     }
     let rows = report.drills.iter().map(|drill| {
-        let cell = |name: &str| match &drill[name] {
-            serde_json::Value::String(text) => escaped(text),
-            serde_json::Value::Null => String::new(),
-            other => escaped(&other.to_string()),
-        };
-        ["drill", "at", "outcome", "report"].map(cell).to_vec()
+        let verdict = if drill.passed { "held" } else { "**did not hold**" };
+        let figures: Vec<_> = drill.figures.iter().map(|(name, value)| format!("{name} {value}")).collect();
+        vec![
+            escaped(&drill.drill),
+            verdict.to_owned(),
+            escaped(&drill.node),
+            drill.ended.clone(),
+            format!("{:.1} s", drill.seconds),
+            escaped(&figures.join(", ")),
+        ]
     });
-    page.table(&["drill", "at", "outcome", "report"], rows);
+    page.table(&["drill", "verdict", "node", "ended", "took", "figures"], rows);
 }
 
 fn gaps(page: &mut Page, report: &Report) {

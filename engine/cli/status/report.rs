@@ -23,8 +23,8 @@ pub(super) struct Report {
     pub(super) caches: Vec<Cache>,
     /// As `/api/quality` says it, without keys and rows.
     pub(super) gates: Vec<Gate>,
-    /// As `/api/drills` says it; newest first.
-    pub(super) drills: Vec<Value>,
+    /// Newest first.
+    pub(super) drills: Vec<Drill>,
     pub(super) known_gaps: Vec<Gap>,
 }
 
@@ -104,6 +104,19 @@ pub(super) struct Gate {
     pub(super) watched: u64,
 }
 
+/// A drill that was carried out.
+#[derive(Debug, PartialEq, Serialize)]
+pub(super) struct Drill {
+    pub(super) drill: String,
+    pub(super) passed: bool,
+    pub(super) node: String,
+    /// RFC 3339 UTC.
+    pub(super) ended: String,
+    pub(super) seconds: f64,
+    /// What was measured, by name.
+    pub(super) figures: BTreeMap<String, Value>,
+}
+
 impl Report {
     /// Asks `node` for all of it.
     pub(super) fn of(node: &Node) -> Result<Self> {
@@ -122,7 +135,7 @@ impl Report {
             dead_letters: actors.iter().filter_map(dead_letters).collect(),
             caches: actors.iter().filter(|actor| actor["kind"] == "redis_cache").map(cache).collect(),
             gates: list(&optional(node, "/api/quality")?["gates"]).iter().map(gate).collect(),
-            drills: list(&optional(node, "/api/drills")?["drills"]).to_vec(),
+            drills: list(&optional(node, "/api/drills")?["drills"]).iter().map(drill).collect(),
             known_gaps: gaps::all(),
         })
     }
@@ -253,10 +266,37 @@ fn gate(gate: &Value) -> Gate {
     }
 }
 
+fn drill(drill: &Value) -> Drill {
+    let at = |name: &str| drill[name].as_i64().unwrap_or_default();
+    let plain = |value: &Value| value.is_number() || value.is_string() || value.is_boolean();
+    let figures = drill["report"].as_object().into_iter().flatten();
+    Drill {
+        drill: text(&drill["drill"]),
+        passed: drill["passed"].as_bool().unwrap_or_default(),
+        node: text(&drill["node"]),
+        ended: time(&drill["ended_us"]),
+        seconds: (at("ended_us") - at("started_us")) as f64 / 1e6,
+        figures: figures
+            .filter(|(_, value)| plain(value))
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn a_drill_shows_its_plain_figures() {
+        let seen = drill(&json!({
+            "drill": "failover", "passed": true, "node": "a", "started_us": 1_000_000, "ended_us": 4_500_000,
+            "report": { "rto_seconds": 2.5, "timeline": [1, 2] },
+        }));
+        assert_eq!((seen.passed, seen.seconds), (true, 3.5));
+        assert_eq!(seen.figures, BTreeMap::from([("rto_seconds".to_owned(), json!(2.5))]));
+    }
 
     #[test]
     fn the_ledger_is_summed_and_what_lacks_is_said() {
