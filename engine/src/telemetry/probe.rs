@@ -200,3 +200,48 @@ impl Orphans {
         self.since.get(key).is_some_and(|since| self.seen.duration_since(*since) >= LAG_ORPHAN_AFTER)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn position(partition: i32, sink: &str, next_offset: i64, holder: Holder) -> Position {
+        Position {
+            sink: sink.into(),
+            key: PartitionKey { source: "ticks".into(), topic: "md".into(), partition },
+            epoch: 1,
+            next_offset,
+            moved: false,
+            holder,
+            resting: std::time::Duration::ZERO,
+        }
+    }
+
+    #[test]
+    fn the_furthest_behind_required_sink_decides_and_without_one_every_sink_counts() {
+        let positions = [
+            position(0, "history", 50, Holder::Ours),
+            position(0, "copy", 40, Holder::Ours),
+            position(0, "cache", 10, Holder::Ours),
+        ];
+        let decides = |required: &[Arc<str>]| least(required, &positions)[&positions[0].key].next_offset;
+        assert_eq!(decides(&["history".into(), "copy".into()]), 40);
+        assert_eq!(decides(&[]), 10);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_partition_is_orphaned_once_its_owner_has_been_gone_for_long() {
+        let clock = crate::clock::Clock::system();
+        let mut orphans = Orphans::new(clock.now());
+        let (gone, there) = ([position(0, "h", 1, Holder::Nobody)], [position(0, "h", 1, Holder::Other)]);
+        let key = gone[0].key.clone();
+        orphans.see(clock.now(), &least(&[], &gone));
+        assert!(!orphans.is_one(&key));
+        clock.sleep(LAG_ORPHAN_AFTER).await;
+        orphans.see(clock.now(), &least(&[], &gone));
+        assert!(orphans.is_one(&key));
+        orphans.see(clock.now(), &least(&[], &there));
+        orphans.see(clock.now(), &least(&[], &gone));
+        assert!(!orphans.is_one(&key), "somebody had it in between");
+    }
+}
