@@ -10,6 +10,7 @@
 //! Deliberately absent: I/O. Reading the board at scrape time is a lock and a subtraction.
 
 use crate::clock::{Clock, Instant};
+use crate::limits::{LAG_LOOK_AFTER, LAG_PROBE_EVERY};
 use crate::watchdog::Unread;
 use serde::Serialize;
 use std::collections::{BTreeMap, VecDeque};
@@ -22,6 +23,8 @@ const MARKS_MAX: usize = 64;
 const MARK_SPACING_MS: i64 = 250;
 /// Ends of the log seen closer than this are not worth a place.
 const END_SPACING: Duration = Duration::from_secs(1);
+/// Between two looks at a log that is looked at as it should be; after a longer gap nobody can tell when a record came.
+const LOOK_GAP_MAX: Duration = LAG_LOOK_AFTER.saturating_add(LAG_PROBE_EVERY);
 /// A log that ends before the stored offset so often in a row was made anew or lost records; a new leader may tell an
 /// older end for a moment.
 const BEYOND_TIMES: u32 = 3;
@@ -78,7 +81,7 @@ struct Line {
     read_next: Option<i64>,
     /// `(next offset after a batch, time of its first record in ms)`, ascending.
     marks: VecDeque<(i64, i64)>,
-    /// `(end of the log, when it was first seen there)`, ascending.
+    /// `(end of the log, when the records before it began to come)`, ascending.
     ends: VecDeque<(i64, Instant)>,
 }
 
@@ -260,12 +263,15 @@ impl Line {
     fn logged(&mut self, start: i64, end: i64, now: Instant) {
         let is_beyond = self.stored.is_some_and(|(stored, _)| end < stored.next);
         self.beyond = if is_beyond { self.beyond.saturating_add(1) } else { 0 };
+        // What came since the last look came right behind it where records flow, so that is taken for when it came.
+        let earliest = now.checked_sub(LOOK_GAP_MAX).unwrap_or(now);
+        let came = self.log_at.map_or(now, |before| before.max(earliest));
         (self.log_start, self.log_end, self.log_at) = (start, end, Some(now));
         match self.ends.back_mut() {
             Some((last, _)) if end < *last => self.ends = VecDeque::from([(end, now)]),
             Some((last, at)) if now.duration_since(*at) < END_SPACING => *last = end,
             Some((last, _)) if end == *last => {}
-            _ => push(&mut self.ends, (end, now)),
+            _ => push(&mut self.ends, (end, came)),
         }
     }
 
@@ -433,14 +439,18 @@ mod tests {
         let (board, topic, clock) = board();
         board.log(&topic, 0, 0, 100);
         board.stored(&topic, 0, at(100));
-        clock.sleep(Duration::from_secs(60)).await;
+        for _ in 0..60 {
+            clock.sleep(Duration::from_secs(1)).await;
+            board.log(&topic, 0, 0, 100);
+        }
+        clock.sleep(Duration::from_secs(1)).await;
         board.log(&topic, 0, 0, 101);
         for _ in 0..200 {
             clock.sleep(Duration::from_secs(2)).await;
             let Lag { records, .. } = only(&board);
             board.log(&topic, 0, 0, 100 + records + 1);
         }
-        assert_eq!(only(&board).seconds, 400.0);
+        assert_eq!(only(&board).seconds, 401.0, "it came after the last look that did not show it");
     }
 
     #[tokio::test(start_paused = true)]
