@@ -12,7 +12,7 @@ use aqueduct_bench::watcher::{self, Watcher};
 use aqueduct_bench::workload::{self, PARTITIONS, Work};
 use aqueduct_stack::{Lifetime, Options, Stack, progress};
 use clap::Parser;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use tokio_postgres::Client;
 
@@ -24,6 +24,9 @@ struct Arguments {
     /// Pairs of runs.
     #[arg(long, default_value_t = 7)]
     pairs: usize,
+    /// This binary of the engine, instead of one built beside this program.
+    #[arg(long)]
+    binary: Option<PathBuf>,
     /// Fail if the median difference is above this share; without it the figures are only printed.
     #[arg(long)]
     share_max: Option<f64>,
@@ -43,7 +46,10 @@ fn main() -> Result<()> {
 
 async fn compare(arguments: &Arguments, stack: &Stack) -> Result<()> {
     let work = Work::Ticks;
-    let binary = engine::binary()?;
+    let binary = match &arguments.binary {
+        Some(binary) => binary.clone(),
+        None => engine::binary()?,
+    };
     let topic = stack.fresh_topic(PARTITIONS as u32)?;
     eprintln!("filling {topic} with {} trades", arguments.rows);
     let sent = workload::fill(work, &stack.kafka_bootstrap(), &topic, arguments.rows)?;
@@ -77,7 +83,12 @@ async fn compare(arguments: &Arguments, stack: &Stack) -> Result<()> {
     stack.delete_topic(&target.topic)?;
     shares.sort_by(f64::total_cmp);
     let median = shares[shares.len() / 2];
-    println!("\nmedian difference over {} pairs: {:+.2} %, ratio {:.4}", shares.len(), median * 100.0, median + 1.0);
+    println!(
+        "\nmedian difference over {} pairs: {:+.2} %, ratio {:.4}",
+        shares.len(),
+        median * 100.0,
+        median + 1.0
+    );
     let is_too_much = arguments.share_max.is_some_and(|max| median > max);
     anyhow::ensure!(!is_too_much, "being watched costs more than was allowed");
     Ok(())

@@ -35,7 +35,8 @@ impl Watcher {
     pub fn new(node: SocketAddr) -> Self {
         let (over, scrapes, streamed_bytes) = (Arc::default(), Arc::default(), Arc::default());
         let scraping = {
-            let (over, scrapes): (Arc<AtomicBool>, Arc<AtomicU64>) = (Arc::clone(&over), Arc::clone(&scrapes));
+            let (over, scrapes): (Arc<AtomicBool>, Arc<AtomicU64>) =
+                (Arc::clone(&over), Arc::clone(&scrapes));
             std::thread::spawn(move || {
                 while !over.load(Ordering::Acquire) {
                     if scrape(node).is_ok() {
@@ -47,7 +48,8 @@ impl Watcher {
             })
         };
         let streaming = {
-            let (over, bytes): (Arc<AtomicBool>, Arc<AtomicU64>) = (Arc::clone(&over), Arc::clone(&streamed_bytes));
+            let (over, bytes): (Arc<AtomicBool>, Arc<AtomicU64>) =
+                (Arc::clone(&over), Arc::clone(&streamed_bytes));
             std::thread::spawn(move || {
                 while !over.load(Ordering::Acquire) {
                     // A node that ends takes the stream with it.
@@ -113,7 +115,8 @@ fn stream(node: SocketAddr, path: &str, over: &AtomicBool, bytes: &AtomicU64) ->
                 began = true;
                 bytes.fetch_add(read as u64, Ordering::Relaxed);
             }
-            Err(error) if matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut) => {}
+            Err(error)
+                if matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut) => {}
             Err(_) => break,
         }
     }

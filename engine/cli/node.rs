@@ -1,8 +1,8 @@
 //! From a topology to a running node: the same assembly for every command that runs one.
 
-use crate::{identity, version};
 use crate::reload::{self, Origin};
 use crate::settings::Settings;
+use crate::{identity, version};
 use anyhow::Result;
 use aqueduct_actors::{Connected, catalog};
 use aqueduct_engine::application::{self, Handle, RuntimeApplication};

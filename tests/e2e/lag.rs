@@ -78,9 +78,12 @@ fn scrape(node: &Node, name: &'static str) -> Option<Scrape> {
     let of = |metric: &str| {
         let metric = format!("{metric}{{");
         let found = page.lines().filter(move |line| line.starts_with(&metric));
-        found.map(|line| (line, line.rsplit(' ').next().and_then(|value| value.parse::<f64>().ok()).expect("a number")))
+        found.map(|line| {
+            (line, line.rsplit(' ').next().and_then(|value| value.parse::<f64>().ok()).expect("a number"))
+        })
     };
-    let partition = |(line, value): (&str, f64)| (label(line, "partition").unwrap().parse().unwrap(), value as i64);
+    let partition =
+        |(line, value): (&str, f64)| (label(line, "partition").unwrap().parse().unwrap(), value as i64);
     let lag = of("aqueduct_lag_records").map(partition).collect();
     let seconds = of("aqueduct_lag_seconds").map(|(_, value)| value).fold(0.0, f64::max);
     let age = of("aqueduct_lag_sample_age_seconds").map(|(_, value)| value).fold(0.0, f64::max);
@@ -115,7 +118,8 @@ fn watch_offsets(world: &World, seen: &Seen) {
 }
 
 fn stored(sql: &Sql, topology: &str) -> BTreeMap<i32, i64> {
-    let query = "SELECT partition, next_offset FROM aqueduct.offsets WHERE topology = $1 AND sink = 'history'";
+    let query =
+        "SELECT partition, next_offset FROM aqueduct.offsets WHERE topology = $1 AND sink = 'history'";
     sql.rows(query, &[&topology]).iter().map(|row| (row.get(0), row.get(1))).collect()
 }
 
@@ -227,7 +231,8 @@ fn lag_equals_the_oracle_at_each_scrape() {
                 wait::until("both tell of partitions, each of its own", BOUND, || {
                     let (here, there) = (partitions(&first, "first"), partitions(&second, "second"));
                     let apart = here.iter().all(|partition| !there.contains(partition));
-                    (apart && !there.is_empty() && here.len() + there.len() == PARTITIONS as usize).then_some(())
+                    (apart && !there.is_empty() && here.len() + there.len() == PARTITIONS as usize)
+                        .then_some(())
                 });
                 std::thread::sleep(TROUBLE / 2);
                 stays.store(false, Ordering::Release);
@@ -242,7 +247,9 @@ fn lag_equals_the_oracle_at_each_scrape() {
             wait::until("no lag is left", BOUND, || {
                 let last = scrape(&first, "first")?;
                 let none = last.lag.values().all(|records| *records == 0) && last.seconds == 0.0;
-                (none && last.lag.len() == PARTITIONS as usize && last.sample_age.as_secs_f64() < SAMPLE_AGE_MAX)
+                (none
+                    && last.lag.len() == PARTITIONS as usize
+                    && last.sample_age.as_secs_f64() < SAMPLE_AGE_MAX)
                     .then_some(())
             });
             // The oracle looks once more after the last scrape.

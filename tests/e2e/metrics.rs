@@ -117,7 +117,8 @@ fn the_page_is_answered_at_once_while_every_server_is_a_black_hole() {
 fn ask(node: &Node) -> String {
     let mut stream = TcpStream::connect(node.admin).expect("connect");
     stream.set_read_timeout(Some(BOUND)).expect("a bound");
-    write!(stream, "GET /metrics HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", node.admin).expect("ask");
+    write!(stream, "GET /metrics HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", node.admin)
+        .expect("ask");
     let mut answer = String::new();
     stream.read_to_string(&mut answer).expect("an answer");
     answer

@@ -6,8 +6,8 @@
 use super::class::{About, classify, describe};
 use super::client::Client;
 use super::config;
-use super::refusal::{Asking, Refusal};
 use super::query;
+use super::refusal::{Asking, Refusal};
 use aqueduct_engine::limits::CONTACT_WAIT_MAX;
 use aqueduct_engine::{Error, LogRange, Logs};
 use aqueduct_topology::model::{KafkaConnection, Start};

@@ -284,8 +284,10 @@ impl<'p> Run<'p> {
         }
         if self.plan.best_effort {
             let last = lease.raw.len().saturating_sub(1);
-            let times_ms = if lease.raw.is_empty() { [None; 2] } else { [0, last].map(|at| lease.raw.time_ms(at)) };
-            let range = Range { origin: lease.origin.clone(), offsets: lease.row_offsets().to_vec(), times_ms };
+            let times_ms =
+                if lease.raw.is_empty() { [None; 2] } else { [0, last].map(|at| lease.raw.time_ms(at)) };
+            let range =
+                Range { origin: lease.origin.clone(), offsets: lease.row_offsets().to_vec(), times_ms };
             owe_range(self.pending.owed_mut(), range);
             lease.settle();
         } else {

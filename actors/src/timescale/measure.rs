@@ -3,7 +3,7 @@
 //! The pool is looked at on every beat, for that costs nothing; the tables now and then, for their sizes are asked of every
 //! chunk. Deliberately absent: errors. What cannot be measured has no series.
 
-use super::{Timescale, TableName};
+use super::{TableName, Timescale};
 use aqueduct_engine::clock::Instant;
 use aqueduct_engine::telemetry::names;
 use aqueduct_engine::{Error, Figures};

@@ -14,7 +14,8 @@ const FULL_RATIO: f64 = 0.75;
 
 /// The one actor that the others wait for; nobody while everything keeps up.
 pub fn bottleneck(actors: &[ActorView]) -> Option<&ActorView> {
-    let suspects = actors.iter().filter(|actor| input_ratio(actor) >= FULL_RATIO && !is_held_up(actor, actors));
+    let suspects =
+        actors.iter().filter(|actor| input_ratio(actor) >= FULL_RATIO && !is_held_up(actor, actors));
     let weight = |actor: &ActorView| (actor.required, held_up_seconds(actor, actors), input_ratio(actor));
     let slowest = suspects.max_by(|one, other| {
         let (one, other) = (weight(one), weight(other));
@@ -80,11 +81,13 @@ mod tests {
     #[test]
     fn of_two_full_branches_it_is_the_one_that_holds_up_more_and_a_required_one_first() {
         let mut rows = reading("rows", "source", 1.0);
-        let edge = |to: &str, blocked_seconds| EdgeView { to: to.into(), blocked_seconds, passed_over_records: 0 };
+        let edge =
+            |to: &str, blocked_seconds| EdgeView { to: to.into(), blocked_seconds, passed_over_records: 0 };
         rows.outputs = vec![edge("history", 2.0), edge("copy", 5.0), edge("cache", 9.0)];
         let mut cache = reading("cache", "rows", 1.0);
         cache.required = false;
-        let actors = [source(1), rows, reading("history", "rows", 1.0), reading("copy#2", "rows", 0.9), cache];
+        let actors =
+            [source(1), rows, reading("history", "rows", 1.0), reading("copy#2", "rows", 0.9), cache];
         assert_eq!(found(&actors), Some("copy#2"));
     }
 

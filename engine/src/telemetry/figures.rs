@@ -234,7 +234,9 @@ mod tests {
             figures.observe(names::FLUSH_SECONDS, &[], seconds);
         }
         let families = figures.families();
-        let Some(Value::Histogram(histogram)) = families[0].series.values().next() else { panic!("{families:?}") };
+        let Some(Value::Histogram(histogram)) = families[0].series.values().next() else {
+            panic!("{families:?}")
+        };
         assert_eq!((histogram.counts[0], histogram.counts[1], *histogram.counts.last().unwrap()), (1, 1, 1));
         assert_eq!(histogram.count(), 3);
     }

@@ -60,6 +60,8 @@ pub struct StoredOffset {
     pub epoch: i64,
     /// How long it has not moved.
     pub resting: Duration,
+    /// When the database was asked.
+    pub asked: Instant,
 }
 
 /// How far the sinks have come since, by partition: the claim, and the next offset the furthest-behind required one needs.
@@ -74,7 +76,7 @@ struct Line {
     log_at: Option<Instant>,
     /// How often in a row the log ended before what is stored.
     beyond: u32,
-    stored: Option<(StoredOffset, Instant)>,
+    stored: Option<StoredOffset>,
     /// Where reading began, until it is known what is stored.
     begins: Option<i64>,
     /// Where the source reads on; `None` = it does not read this partition.
@@ -108,9 +110,14 @@ impl LagBoard {
         Self { clock, inner: Arc::default() }
     }
 
-    /// Where the log of that partition starts and ends (its last stable offset).
+    /// Where the log of that partition starts and ends (its last stable offset), as of now.
     pub fn log(&self, topic: &Arc<str>, partition: i32, start: i64, end: i64) {
-        self.change(topic, partition, |line, now| line.logged(start, end, now));
+        self.log_asked(topic, partition, start, end, self.clock.now());
+    }
+
+    /// The same, asked a moment ago: a sample is as old as its question.
+    pub fn log_asked(&self, topic: &Arc<str>, partition: i32, start: i64, end: i64, asked: Instant) {
+        self.change(topic, partition, |line, _| line.logged(start, end, asked));
     }
 
     /// The source reads that partition on from `next`: it begins there, or nothing before it is of interest any more.
@@ -141,9 +148,8 @@ impl LagBoard {
 
     /// What the database has. Ignored for a partition not on the board.
     pub fn stored(&self, topic: &Arc<str>, partition: i32, stored: StoredOffset) {
-        let now = self.clock.now();
         if let Some(line) = self.lock().lines.get_mut(&(topic.clone(), partition)) {
-            line.stored(stored, now);
+            line.stored(stored);
         }
     }
 
@@ -184,8 +190,7 @@ impl LagBoard {
     pub(crate) fn unlooked(&self, patience: Duration) -> Vec<i32> {
         let now = self.clock.now();
         let inner = self.lock();
-        let is_old =
-            |line: &Line| line.log_at.is_none_or(|at| now.saturating_duration_since(at) >= patience);
+        let is_old = |line: &Line| line.log_at.is_none_or(|at| now.saturating_duration_since(at) >= patience);
         inner.lines.iter().filter(|(_, line)| is_old(line)).map(|((_, partition), _)| *partition).collect()
     }
 
@@ -261,7 +266,11 @@ impl Line {
     }
 
     fn logged(&mut self, start: i64, end: i64, now: Instant) {
-        let is_beyond = self.stored.is_some_and(|(stored, _)| end < stored.next);
+        // An answer that was overtaken by a later one says nothing new.
+        if self.log_at.is_some_and(|at| at > now) {
+            return;
+        }
+        let is_beyond = self.stored.is_some_and(|stored| end < stored.next);
         self.beyond = if is_beyond { self.beyond.saturating_add(1) } else { 0 };
         // What came since the last look came right behind it where records flow, so that is taken for when it came.
         let earliest = now.checked_sub(LOOK_GAP_MAX).unwrap_or(now);
@@ -275,14 +284,14 @@ impl Line {
         }
     }
 
-    fn stored(&mut self, stored: StoredOffset, now: Instant) {
+    fn stored(&mut self, stored: StoredOffset) {
         // What the log had when it was first looked at has been there since the sinks had all of it, at least.
         if self.stored.is_none()
             && let Some((_, at)) = self.ends.front_mut()
         {
-            *at = now.checked_sub(stored.resting).unwrap_or(*at).min(*at);
+            *at = stored.asked.checked_sub(stored.resting).unwrap_or(*at).min(*at);
         }
-        self.stored = Some((stored, now));
+        self.stored = Some(stored);
         while self.marks.front().is_some_and(|&(next, _)| next <= stored.next) {
             self.marks.pop_front();
         }
@@ -308,7 +317,7 @@ impl Line {
             (self.log_end - next).max(0)
         };
         let seconds = if records > 0 { self.age_of_first(next, now, wall_us) } else { 0.0 };
-        let older = self.stored.map_or(self.since, |(_, at)| at).min(log_at);
+        let older = self.stored.map_or(self.since, |stored| stored.asked).min(log_at);
         let sample_age_seconds = now.saturating_duration_since(older).as_secs_f64();
         Some(Lag { topic: topic.clone(), partition: *partition, records, seconds, sample_age_seconds })
     }
@@ -316,7 +325,7 @@ impl Line {
     /// The first offset the sinks lack, of those the log still has.
     fn next(&self, settled: Option<(i64, i64)>) -> i64 {
         let (stored, epoch) = match self.stored {
-            Some((stored, _)) => (Some(stored.next), stored.epoch),
+            Some(stored) => (Some(stored.next), stored.epoch),
             None => (self.begins, i64::MIN),
         };
         let since = settled.filter(|(claim, _)| *claim >= epoch).map(|(_, next)| next);
@@ -354,7 +363,7 @@ mod tests {
     }
 
     fn at(next: i64) -> StoredOffset {
-        StoredOffset { next, epoch: 1, resting: Duration::ZERO }
+        StoredOffset { next, epoch: 1, resting: Duration::ZERO, asked: Clock::system().now() }
     }
 
     fn only(board: &LagBoard) -> Lag {

@@ -7,9 +7,7 @@
 use crate::batch::PartitionKey;
 use crate::claim::{Claims, Holder, LogRange, Loss, OffsetStore, Position};
 use crate::clock::Instant;
-use crate::limits::{
-    LAG_LOOK_AFTER, LAG_ORPHAN_AFTER, LAG_PROBE_EVERY, LAG_PROBE_WAIT_MAX, MEASURE_EVERY,
-};
+use crate::limits::{LAG_LOOK_AFTER, LAG_ORPHAN_AFTER, LAG_PROBE_EVERY, LAG_PROBE_WAIT_MAX, MEASURE_EVERY};
 use crate::registry::{Entry, Registry, Roster};
 use crate::supervisor::host::Role;
 use crate::task::{self, Task};
@@ -39,11 +37,12 @@ async fn read_offsets(store: Store, registry: Arc<Registry>, claims: Claims, kno
     let clock = registry.clock.clone();
     let mut orphans = Orphans::new(clock.now());
     loop {
-        let offsets = store.borrow().clone();
+        let (offsets, asked) = (store.borrow().clone(), clock.now());
         match clock.timeout(LAG_PROBE_WAIT_MAX, offsets.positions()).await {
             Ok(Ok(positions)) => {
                 notice_moved(&claims, &positions);
-                enter(&registry, &claims, &mut orphans, &positions);
+                orphans.see(asked, &positions);
+                enter(&registry, &claims, &orphans, &positions);
                 *known.lock().unwrap_or_else(PoisonError::into_inner) = positions;
             }
             Ok(Err(error)) => tracing::debug!(%error, "cannot read stored offsets"),
@@ -63,10 +62,11 @@ async fn look_at_logs(store: Store, registry: Arc<Registry>, known: Known) {
             if entry.status.lag().unlooked(LAG_LOOK_AFTER).is_empty() {
                 continue;
             }
+            let asked = clock.now();
             match clock.timeout(LAG_PROBE_WAIT_MAX, logs.ranges(topic)).await {
                 Ok(Ok(ranges)) => {
                     let known = known.lock().unwrap_or_else(PoisonError::into_inner);
-                    note_logs(entry, topic, &ranges, &known);
+                    note_logs((entry, topic), &ranges, asked, &known);
                 }
                 Ok(Err(error)) => tracing::debug!(%error, "cannot see where the log ends"),
                 Err(timed_out) => tracing::debug!(%timed_out, "cannot see where the log ends"),
@@ -96,7 +96,9 @@ async fn measure(store: Store, registry: Arc<Registry>) {
 
 /// The sources that read a log, once each whatever their clones, with its topic.
 fn readers<'a>(entries: impl Iterator<Item = &'a Entry>) -> impl Iterator<Item = (&'a Entry, &'a Arc<str>)> {
-    entries.filter(|entry| entry.role == Role::Source).filter_map(|entry| Some((entry, entry.topic.as_ref()?)))
+    entries
+        .filter(|entry| entry.role == Role::Source)
+        .filter_map(|entry| Some((entry, entry.topic.as_ref()?)))
 }
 
 /// An operator moved offsets under us: who has something to write finds out by itself, and who is idle would go on
@@ -110,10 +112,9 @@ fn notice_moved(claims: &Claims, positions: &[Position]) {
 }
 
 /// The furthest-behind required sink decides; a topology without one goes by all of them.
-fn enter(registry: &Registry, claims: &Claims, orphans: &mut Orphans, positions: &[Position]) {
+fn enter(registry: &Registry, claims: &Claims, orphans: &Orphans, positions: &[Position]) {
     let required = registry.ledger.required_sinks();
     let least = least(&required, positions);
-    orphans.see(registry.clock.now(), &least);
     let roster = registry.roster();
     for entry in roster.entries().filter(|entry| entry.role == Role::Source) {
         let board = entry.status.lag();
@@ -131,7 +132,8 @@ fn enter(registry: &Registry, claims: &Claims, orphans: &mut Orphans, positions:
                 _ if !is_ours => board.leave_to_others(&key.topic, key.partition),
                 _ => {}
             }
-            board.stored(&key.topic, key.partition, StoredOffset { next: next_offset, epoch, resting });
+            let stored = StoredOffset { next: next_offset, epoch, resting, asked: orphans.seen };
+            board.stored(&key.topic, key.partition, stored);
         }
     }
 }
@@ -139,7 +141,8 @@ fn enter(registry: &Registry, claims: &Claims, orphans: &mut Orphans, positions:
 /// Whether another clone of `entry` has that partition.
 fn is_read_by_another(roster: &Roster, entry: &Entry, key: &PartitionKey) -> bool {
     let (id, name) = (&entry.identity.id, &entry.identity.name);
-    let mut others = roster.entries().filter(|other| other.identity.id == *id && other.identity.name != *name);
+    let mut others =
+        roster.entries().filter(|other| other.identity.id == *id && other.identity.name != *name);
     entry.identity.clone > 0 || others.any(|other| other.status.lag().has(&key.topic, key.partition))
 }
 
@@ -158,17 +161,24 @@ fn least<'a>(required: &[Arc<str>], positions: &'a [Position]) -> BTreeMap<&'a P
 
 /// Where the logs of `entry` begin and end; partitions the topic has grown by while nobody reads it have lines, too, where
 /// no other node could be about to take them.
-fn note_logs(entry: &Entry, topic: &Arc<str>, ranges: &BTreeMap<i32, LogRange>, known: &[Position]) {
+fn note_logs(
+    (entry, topic): (&Entry, &Arc<str>),
+    ranges: &BTreeMap<i32, LogRange>,
+    asked: Instant,
+    known: &[Position],
+) {
     let board = entry.status.lag();
     let of_topic = || {
-        known.iter().filter(|position| position.key.topic == *topic && position.key.source == entry.identity.id)
+        known
+            .iter()
+            .filter(|position| position.key.topic == *topic && position.key.source == entry.identity.id)
     };
     let alone = of_topic().next().is_some() && of_topic().all(|position| position.holder == Holder::Ours);
     let stored: BTreeSet<i32> = of_topic().map(|position| position.key.partition).collect();
     for (partition, range) in ranges {
         let is_new = alone && !stored.contains(partition) && !board.knows(topic, *partition);
         if is_new || board.has(topic, *partition) {
-            board.log(topic, *partition, range.start, range.end);
+            board.log_asked(topic, *partition, range.start, range.end, asked);
         }
     }
 }
@@ -184,12 +194,18 @@ impl Orphans {
         Self { since: BTreeMap::new(), seen: now }
     }
 
-    fn see(&mut self, now: Instant, positions: &BTreeMap<&PartitionKey, &Position>) {
-        let orphaned = |key: &PartitionKey| {
-            positions.get(key).is_some_and(|position| position.holder == Holder::Nobody)
-        };
-        self.since.retain(|key, _| orphaned(key));
-        for key in positions.keys().filter(|key| orphaned(key)) {
+    fn see(&mut self, now: Instant, positions: &[Position]) {
+        let mut newest: BTreeMap<&PartitionKey, &Position> = BTreeMap::new();
+        for position in positions {
+            let known = newest.entry(&position.key).or_insert(position);
+            if position.epoch > known.epoch {
+                *known = position;
+            }
+        }
+        let is_orphaned =
+            |key: &PartitionKey| newest.get(key).is_some_and(|position| position.holder == Holder::Nobody);
+        self.since.retain(|key, _| is_orphaned(key));
+        for key in newest.keys().filter(|key| is_orphaned(key)) {
             self.since.entry((*key).clone()).or_insert(now);
         }
         self.seen = now;
@@ -235,13 +251,13 @@ mod tests {
         let mut orphans = Orphans::new(clock.now());
         let (gone, there) = ([position(0, "h", 1, Holder::Nobody)], [position(0, "h", 1, Holder::Other)]);
         let key = gone[0].key.clone();
-        orphans.see(clock.now(), &least(&[], &gone));
+        orphans.see(clock.now(), &gone);
         assert!(!orphans.is_one(&key));
         clock.sleep(LAG_ORPHAN_AFTER).await;
-        orphans.see(clock.now(), &least(&[], &gone));
+        orphans.see(clock.now(), &gone);
         assert!(orphans.is_one(&key));
-        orphans.see(clock.now(), &least(&[], &there));
-        orphans.see(clock.now(), &least(&[], &gone));
+        orphans.see(clock.now(), &there);
+        orphans.see(clock.now(), &gone);
         assert!(!orphans.is_one(&key), "somebody had it in between");
     }
 }

@@ -23,7 +23,8 @@ pub fn render(registry: &Registry) -> String {
     let mut page = Exposition::default();
     let actors = registry.actors();
     let topology: &str = registry.topology();
-    let build: Vec<(&str, &str)> = registry.build.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let build: Vec<(&str, &str)> =
+        registry.build.iter().map(|(name, value)| (*name, value.as_str())).collect();
     page.metric(names::BUILD_INFO).value(&build, 1.0);
     let generation = registry.generation() as f64;
     page.metric(names::CONFIG_GENERATION).value(&[("topology", topology)], generation);
@@ -217,7 +218,10 @@ mod tests {
         assert_eq!(lag.len(), SERIES_PARTITIONS_MAX + 1);
         let total: f64 = lag.iter().map(|line| value(line)).sum();
         assert_eq!(total, f64::from(PARTITIONS * (PARTITIONS - 1) / 2));
-        assert!(lag.iter().any(|line| line.contains("partition=\"9999\"")), "the furthest behind has its own");
+        assert!(
+            lag.iter().any(|line| line.contains("partition=\"9999\"")),
+            "the furthest behind has its own"
+        );
         let other = PARTITIONS as usize - SERIES_PARTITIONS_MAX;
         let oldest = series(&page, names::LAG_SECONDS).into_iter().find(|line| line.contains(OTHER)).unwrap();
         assert_eq!(value(oldest), (other - 1) as f64);

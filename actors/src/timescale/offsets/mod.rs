@@ -14,7 +14,8 @@ use super::limits;
 use super::measure::{Beat, measure};
 use super::pool::Timescale;
 use aqueduct_engine::{
-    Claim, ClaimRequest, Class, Error, Figures, Holder, Logs, OffsetStore, Owner, PartitionKey, Position, SinkIdentity,
+    Claim, ClaimRequest, Class, Error, Figures, Holder, Logs, OffsetStore, Owner, PartitionKey, Position,
+    SinkIdentity,
 };
 use futures::future::LocalBoxFuture;
 use plan::{Plan, Row, plan};
