@@ -8,6 +8,7 @@ use crate::harness::oracle;
 use crate::harness::topologies::{TRADES, trade};
 use crate::harness::wait;
 use crate::harness::world::{PARTITIONS, Sql, World};
+use aqueduct_engine::limits::BATCH_RECORDS_MAX;
 use aqueduct_stack::Part;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use std::collections::BTreeMap;
@@ -18,7 +19,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 const BOUND: Duration = Duration::from_secs(60);
 const TOKEN: &str = "lag-token";
 /// Records sent every [`SEND_EVERY`].
-const SENT_AT_ONCE: u64 = 200;
+const SENT_AT_ONCE: u64 = 150;
 const SEND_EVERY: Duration = Duration::from_millis(50);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// How long each trouble lasts.
@@ -265,6 +266,7 @@ fn lag_equals_the_oracle_at_each_scrape() {
     let (compared, widest) = judge(&seen);
     let total = seen.scrapes.lock().unwrap().len();
     println!("{compared} lags in {total} scrapes compared; the widest bracket was {widest} records");
+    assert!(widest <= BATCH_RECORDS_MAX as i64, "a lag is told within one batch: {widest}");
     assert!(compared > total, "most scrapes were compared: {compared} lags of {total} scrapes");
     first.terminate();
     assert_eq!(first.exit_code(BOUND), 0);
