@@ -53,6 +53,18 @@ pub async fn run(
     messages: u64,
     target: &Target,
 ) -> Result<Measured> {
+    run_at("127.0.0.1:0", binary, client, name, messages, target).await
+}
+
+/// The same, with the admin endpoint at an address that somebody asks meanwhile.
+pub async fn run_at(
+    admin: &str,
+    binary: &Path,
+    client: &Client,
+    name: &str,
+    messages: u64,
+    target: &Target,
+) -> Result<Measured> {
     let topology = match target.work {
         Work::Ticks => "ticks.yaml",
         Work::Venues => "venues.yaml",
@@ -67,7 +79,7 @@ pub async fn run(
         .env("BENCH_NAME", name)
         .env("BENCH_TOPIC", &target.topic)
         .env("BENCH_PREFIX", name)
-        .env("AQUEDUCT_ADMIN_LISTEN", "127.0.0.1:0")
+        .env("AQUEDUCT_ADMIN_LISTEN", admin)
         .env("AQUEDUCT_LOG", "warn")
         .stdout(Stdio::null())
         .spawn()

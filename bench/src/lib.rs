@@ -9,4 +9,5 @@ pub mod ceiling;
 pub mod engine;
 pub mod report;
 pub mod usage;
+pub mod watcher;
 pub mod workload;

@@ -76,7 +76,7 @@ enum Command {
     Explain(explain::Arguments),
     /// Draw a topology: who supervises whom, and where data flows.
     Graph(graph::Arguments),
-    /// Print the language as a JSON Schema for editors, or as a reference page.
+    /// Print the language, a node's settings or its metrics, for editors, programs and people.
     Schema(schema::Arguments),
     /// Look at dead letters, and send them through their topology again.
     #[command(subcommand)]

@@ -1,14 +1,15 @@
-//! `aqueduct schema`: the language, for editors and for people.
+//! `aqueduct schema`: the language, settings and metrics, for editors, programs and people.
 
 use crate::exit::Exit;
 use anyhow::Result;
+use aqueduct_engine::telemetry::catalogue;
 use aqueduct_topology::schema;
 use std::io::Write;
 
 /// Who it is for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 enum Format {
-    /// A JSON Schema, for YAML language servers.
+    /// A JSON Schema, for YAML language servers; of metrics, a list.
     #[default]
     Json,
     /// The reference page.
@@ -23,11 +24,13 @@ enum Of {
     Topology,
     /// A node's settings, engine.yaml.
     Engine,
+    /// What a node's /metrics tells.
+    Metrics,
 }
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Which file's schema; the reference page is about both.
+    /// Which file's schema, or the metrics; the reference page is about both files.
     #[arg(long, value_enum, default_value_t)]
     of: Of,
     /// Who it is for.
@@ -39,7 +42,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit> {
     let text = match (arguments.format, arguments.of) {
         (Format::Json, Of::Topology) => format!("{:#}\n", schema::json()),
         (Format::Json, Of::Engine) => format!("{:#}\n", schema::settings_json()),
-        (Format::Markdown, _) => schema::markdown(),
+        (Format::Json, Of::Metrics) => format!("{:#}\n", catalogue::json()),
+        (Format::Markdown, Of::Metrics) => catalogue::markdown(),
+        (Format::Markdown, Of::Topology | Of::Engine) => schema::markdown(),
     };
     std::io::stdout().lock().write_all(text.as_bytes())?;
     Ok(Exit::Ok)

@@ -272,6 +272,7 @@ fn is_wired_as(known: &Blueprint, actor: &ActorPlan) -> bool {
 }
 
 fn blueprint(slot: usize, actor: ActorPlan, shared: &Shared, known: Option<&Blueprint>) -> Blueprint {
+    let kind = actor.identity.kind;
     Blueprint {
         index: slot,
         identity: actor.identity,
@@ -286,8 +287,16 @@ fn blueprint(slot: usize, actor: ActorPlan, shared: &Shared, known: Option<&Blue
         decides: actor.decides,
         claims: shared.claims.clone(),
         letters: shared.letters.clone(),
-        status: known.map_or_else(|| Status::new(shared.clock.clone()), |known| known.status.clone()),
+        status: known.map_or_else(|| Status::new(shared.clock.clone()), |known| status_of(known, kind)),
         shutdown: actor.shutdown,
         record: known.map_or_else(Arc::<Record>::default, |known| known.record.clone()),
     }
+}
+
+/// The status that goes on under a name. What another kind has measured of itself says nothing of this one.
+fn status_of(known: &Blueprint, kind: &str) -> Status {
+    if known.identity.kind != kind {
+        known.status.figures().clear();
+    }
+    known.status.clone()
 }

@@ -10,6 +10,8 @@ mod connect;
 mod crash;
 mod dlq;
 mod kafka;
+mod lag;
+mod metrics;
 mod migrations;
 mod offsets;
 mod outage;

@@ -8,8 +8,8 @@ use super::client::Client;
 use super::config;
 use super::query;
 use super::refusal::{Asking, Refusal};
-use aqueduct_engine::limits::CONTACT_WAIT_MAX;
-use aqueduct_engine::{Error, LogRange, Logs};
+use aqueduct_engine::limits::LAG_PROBE_WAIT_MAX;
+use aqueduct_engine::{Class, Error, LogRange, Logs};
 use aqueduct_topology::model::{KafkaConnection, Start};
 use futures::future::LocalBoxFuture;
 use rdkafka::config::FromClientConfigAndContext;
@@ -21,6 +21,11 @@ use std::time::Duration;
 
 /// How much of the client's queue is read at a time; what is only logged counts too.
 const EVENTS_MAX: usize = 256;
+
+/// How long each of the three questions may take that a look at the logs is made of: they end before the next look begins.
+const LOOK_MAX: Duration = Duration::from_millis(1500);
+
+const _: () = assert!(LOOK_MAX.as_millis() * 3 < LAG_PROBE_WAIT_MAX.as_millis(), "one look at a time");
 
 /// See the module. Cloning shares the client.
 #[derive(Clone)]
@@ -95,15 +100,24 @@ impl Inquirer {
 }
 
 impl Logs for Inquirer {
+    /// On a thread of its own: a runtime waits at its end for what blocks it, and a node that stops must not wait for a
+    /// broker.
     fn ranges<'a>(&'a self, topic: &'a str) -> LocalBoxFuture<'a, Result<BTreeMap<i32, LogRange>, Error>> {
         Box::pin(async move {
-            let asked = topic.to_owned();
-            self.ask(topic, move |client| {
-                let count = query::partitions(client.client(), &asked, CONTACT_WAIT_MAX)?;
-                let all: Vec<i32> = (0..count).collect();
-                query::ranges(client, &asked, &all, &Start::Earliest, CONTACT_WAIT_MAX)
-            })
-            .await
+            let (inquirer, topic) = (self.clone(), topic.to_owned());
+            let (reply, answered) = tokio::sync::oneshot::channel();
+            let asking = move || {
+                let answer = inquirer.ask_now(&topic, |client| {
+                    let all: Vec<i32> = (0..query::partitions(client.client(), &topic, LOOK_MAX)?).collect();
+                    query::ranges(client, &topic, &all, &Start::Earliest, LOOK_MAX)
+                });
+                // Who asked may not wait any more.
+                let _ = reply.send(answer);
+            };
+            std::thread::Builder::new().name("kafka-log-ends".to_owned()).spawn(asking).map_err(|error| {
+                Error::new(Class::Capacity, format!("no thread to ask Kafka on: {error}"))
+            })?;
+            answered.await.unwrap_or_else(|_| Err(Error::bug("a question to the broker ended badly")))
         })
     }
 }

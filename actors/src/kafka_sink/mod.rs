@@ -16,6 +16,7 @@ use crate::kafka::class::{About, describe};
 use crate::kafka::producer::{Deliver, Outgoing, Producer};
 use aqueduct_engine::clock::Instant;
 use aqueduct_engine::limits::CONTACT_EVERY;
+use aqueduct_engine::telemetry::names;
 use aqueduct_engine::{
     Actor, Class, Clock, Context, Error, Factory, Headers, Lease, Letter, OffsetStore, PartitionKey,
 };
@@ -189,6 +190,7 @@ impl Sink {
         let mut left: Vec<usize> = (0..encoded.rows.len()).collect();
         let mut refused = Vec::new();
         let (clock, client_id) = (cx.clock.clone(), client_id(cx));
+        let begun = clock.now();
         cx.until_ok(DELIVER_MAX, async || {
             if left.is_empty() {
                 return Ok(());
@@ -221,6 +223,9 @@ impl Sink {
             }
         })
         .await?;
+        let figures = cx.status.figures();
+        figures.observe(names::FLUSH_SECONDS, &[], clock.now().duration_since(begun).as_secs_f64());
+        figures.add(names::ROWS_TOTAL, &[], (encoded.rows.len() - refused.len()) as f64);
         cx.reject(letters(cx, lease, &refused)).await;
         Ok(())
     }

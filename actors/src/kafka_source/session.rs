@@ -208,7 +208,7 @@ impl<'a> Session<'a> {
     fn look(&mut self) -> Result<(), Error> {
         self.status.beat();
         let now = self.clock.now();
-        if now.duration_since(self.logs_asked) >= LAG_EVERY {
+        if now.duration_since(self.logs_asked) >= LAG_EVERY && !self.asking_logs {
             self.logs_asked = now;
             self.ask_logs();
         }
@@ -501,7 +501,7 @@ impl<'a> Session<'a> {
         let topic = self.claimer.options.topic();
         for (partition, log) in logs {
             if self.held.contains_key(partition) {
-                self.status.lag().log(&topic, *partition, log.start, log.end);
+                self.status.lag().log_asked(&topic, *partition, log.start, log.end, self.logs_asked);
             }
         }
     }

@@ -10,6 +10,7 @@
 //! Deliberately absent: I/O. Reading the board at scrape time is a lock and a subtraction.
 
 use crate::clock::{Clock, Instant};
+use crate::limits::{LAG_LOOK_AFTER, LAG_PROBE_EVERY};
 use crate::watchdog::Unread;
 use serde::Serialize;
 use std::collections::{BTreeMap, VecDeque};
@@ -22,6 +23,8 @@ const MARKS_MAX: usize = 64;
 const MARK_SPACING_MS: i64 = 250;
 /// Ends of the log seen closer than this are not worth a place.
 const END_SPACING: Duration = Duration::from_secs(1);
+/// Between two looks at a log that is looked at as it should be; after a longer gap nobody can tell when a record came.
+const LOOK_GAP_MAX: Duration = LAG_LOOK_AFTER.saturating_add(LAG_PROBE_EVERY);
 /// A log that ends before the stored offset so often in a row was made anew or lost records; a new leader may tell an
 /// older end for a moment.
 const BEYOND_TIMES: u32 = 3;
@@ -57,6 +60,8 @@ pub struct StoredOffset {
     pub epoch: i64,
     /// How long it has not moved.
     pub resting: Duration,
+    /// When the database was asked.
+    pub asked: Instant,
 }
 
 /// How far the sinks have come since, by partition: the claim, and the next offset the furthest-behind required one needs.
@@ -71,14 +76,14 @@ struct Line {
     log_at: Option<Instant>,
     /// How often in a row the log ended before what is stored.
     beyond: u32,
-    stored: Option<(StoredOffset, Instant)>,
+    stored: Option<StoredOffset>,
     /// Where reading began, until it is known what is stored.
     begins: Option<i64>,
     /// Where the source reads on; `None` = it does not read this partition.
     read_next: Option<i64>,
     /// `(next offset after a batch, time of its first record in ms)`, ascending.
     marks: VecDeque<(i64, i64)>,
-    /// `(end of the log, when it was first seen there)`, ascending.
+    /// `(end of the log, when the records before it began to come)`, ascending.
     ends: VecDeque<(i64, Instant)>,
 }
 
@@ -105,9 +110,14 @@ impl LagBoard {
         Self { clock, inner: Arc::default() }
     }
 
-    /// Where the log of that partition starts and ends (its last stable offset).
+    /// Where the log of that partition starts and ends (its last stable offset), as of now.
     pub fn log(&self, topic: &Arc<str>, partition: i32, start: i64, end: i64) {
-        self.change(topic, partition, |line, now| line.logged(start, end, now));
+        self.log_asked(topic, partition, start, end, self.clock.now());
+    }
+
+    /// The same, asked a moment ago: a sample is as old as its question.
+    pub fn log_asked(&self, topic: &Arc<str>, partition: i32, start: i64, end: i64, asked: Instant) {
+        self.change(topic, partition, |line, _| line.logged(start, end, asked));
     }
 
     /// The source reads that partition on from `next`: it begins there, or nothing before it is of interest any more.
@@ -138,9 +148,8 @@ impl LagBoard {
 
     /// What the database has. Ignored for a partition not on the board.
     pub fn stored(&self, topic: &Arc<str>, partition: i32, stored: StoredOffset) {
-        let now = self.clock.now();
         if let Some(line) = self.lock().lines.get_mut(&(topic.clone(), partition)) {
-            line.stored(stored, now);
+            line.stored(stored);
         }
     }
 
@@ -257,25 +266,32 @@ impl Line {
     }
 
     fn logged(&mut self, start: i64, end: i64, now: Instant) {
-        let is_beyond = self.stored.is_some_and(|(stored, _)| end < stored.next);
+        // An answer that was overtaken by a later one says nothing new.
+        if self.log_at.is_some_and(|at| at > now) {
+            return;
+        }
+        let is_beyond = self.stored.is_some_and(|stored| end < stored.next);
         self.beyond = if is_beyond { self.beyond.saturating_add(1) } else { 0 };
+        // What came since the last look came right behind it where records flow, so that is taken for when it came.
+        let earliest = now.checked_sub(LOOK_GAP_MAX).unwrap_or(now);
+        let came = self.log_at.map_or(now, |before| before.max(earliest));
         (self.log_start, self.log_end, self.log_at) = (start, end, Some(now));
         match self.ends.back_mut() {
             Some((last, _)) if end < *last => self.ends = VecDeque::from([(end, now)]),
             Some((last, at)) if now.duration_since(*at) < END_SPACING => *last = end,
             Some((last, _)) if end == *last => {}
-            _ => push(&mut self.ends, (end, now)),
+            _ => push(&mut self.ends, (end, came)),
         }
     }
 
-    fn stored(&mut self, stored: StoredOffset, now: Instant) {
+    fn stored(&mut self, stored: StoredOffset) {
         // What the log had when it was first looked at has been there since the sinks had all of it, at least.
         if self.stored.is_none()
             && let Some((_, at)) = self.ends.front_mut()
         {
-            *at = now.checked_sub(stored.resting).unwrap_or(*at).min(*at);
+            *at = stored.asked.checked_sub(stored.resting).unwrap_or(*at).min(*at);
         }
-        self.stored = Some((stored, now));
+        self.stored = Some(stored);
         while self.marks.front().is_some_and(|&(next, _)| next <= stored.next) {
             self.marks.pop_front();
         }
@@ -301,7 +317,7 @@ impl Line {
             (self.log_end - next).max(0)
         };
         let seconds = if records > 0 { self.age_of_first(next, now, wall_us) } else { 0.0 };
-        let older = self.stored.map_or(self.since, |(_, at)| at).min(log_at);
+        let older = self.stored.map_or(self.since, |stored| stored.asked).min(log_at);
         let sample_age_seconds = now.saturating_duration_since(older).as_secs_f64();
         Some(Lag { topic: topic.clone(), partition: *partition, records, seconds, sample_age_seconds })
     }
@@ -309,7 +325,7 @@ impl Line {
     /// The first offset the sinks lack, of those the log still has.
     fn next(&self, settled: Option<(i64, i64)>) -> i64 {
         let (stored, epoch) = match self.stored {
-            Some((stored, _)) => (Some(stored.next), stored.epoch),
+            Some(stored) => (Some(stored.next), stored.epoch),
             None => (self.begins, i64::MIN),
         };
         let since = settled.filter(|(claim, _)| *claim >= epoch).map(|(_, next)| next);
@@ -347,7 +363,7 @@ mod tests {
     }
 
     fn at(next: i64) -> StoredOffset {
-        StoredOffset { next, epoch: 1, resting: Duration::ZERO }
+        StoredOffset { next, epoch: 1, resting: Duration::ZERO, asked: Clock::system().now() }
     }
 
     fn only(board: &LagBoard) -> Lag {
@@ -432,14 +448,18 @@ mod tests {
         let (board, topic, clock) = board();
         board.log(&topic, 0, 0, 100);
         board.stored(&topic, 0, at(100));
-        clock.sleep(Duration::from_secs(60)).await;
+        for _ in 0..60 {
+            clock.sleep(Duration::from_secs(1)).await;
+            board.log(&topic, 0, 0, 100);
+        }
+        clock.sleep(Duration::from_secs(1)).await;
         board.log(&topic, 0, 0, 101);
         for _ in 0..200 {
             clock.sleep(Duration::from_secs(2)).await;
             let Lag { records, .. } = only(&board);
             board.log(&topic, 0, 0, 100 + records + 1);
         }
-        assert_eq!(only(&board).seconds, 400.0);
+        assert_eq!(only(&board).seconds, 401.0, "it came after the last look that did not show it");
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,6 +1,7 @@
 //! What the engine says about itself: metrics, logs, lag.
 
 mod bottleneck;
+pub mod catalogue;
 mod exposition;
 pub mod figures;
 mod lag;

@@ -37,11 +37,12 @@ async fn read_offsets(store: Store, registry: Arc<Registry>, claims: Claims, kno
     let clock = registry.clock.clone();
     let mut orphans = Orphans::new(clock.now());
     loop {
-        let offsets = store.borrow().clone();
+        let (offsets, asked) = (store.borrow().clone(), clock.now());
         match clock.timeout(LAG_PROBE_WAIT_MAX, offsets.positions()).await {
             Ok(Ok(positions)) => {
                 notice_moved(&claims, &positions);
-                enter(&registry, &claims, &mut orphans, &positions);
+                orphans.see(asked, &positions);
+                enter(&registry, &claims, &orphans, &positions);
                 *known.lock().unwrap_or_else(PoisonError::into_inner) = positions;
             }
             Ok(Err(error)) => tracing::debug!(%error, "cannot read stored offsets"),
@@ -61,10 +62,11 @@ async fn look_at_logs(store: Store, registry: Arc<Registry>, known: Known) {
             if entry.status.lag().unlooked(LAG_LOOK_AFTER).is_empty() {
                 continue;
             }
+            let asked = clock.now();
             match clock.timeout(LAG_PROBE_WAIT_MAX, logs.ranges(topic)).await {
                 Ok(Ok(ranges)) => {
                     let known = known.lock().unwrap_or_else(PoisonError::into_inner);
-                    note_logs(entry, topic, &ranges, &known);
+                    note_logs((entry, topic), &ranges, asked, &known);
                 }
                 Ok(Err(error)) => tracing::debug!(%error, "cannot see where the log ends"),
                 Err(timed_out) => tracing::debug!(%timed_out, "cannot see where the log ends"),
@@ -110,10 +112,9 @@ fn notice_moved(claims: &Claims, positions: &[Position]) {
 }
 
 /// The furthest-behind required sink decides; a topology without one goes by all of them.
-fn enter(registry: &Registry, claims: &Claims, orphans: &mut Orphans, positions: &[Position]) {
+fn enter(registry: &Registry, claims: &Claims, orphans: &Orphans, positions: &[Position]) {
     let required = registry.ledger.required_sinks();
     let least = least(&required, positions);
-    orphans.see(registry.clock.now(), &least);
     let roster = registry.roster();
     for entry in roster.entries().filter(|entry| entry.role == Role::Source) {
         let board = entry.status.lag();
@@ -131,7 +132,8 @@ fn enter(registry: &Registry, claims: &Claims, orphans: &mut Orphans, positions:
                 _ if !is_ours => board.leave_to_others(&key.topic, key.partition),
                 _ => {}
             }
-            board.stored(&key.topic, key.partition, StoredOffset { next: next_offset, epoch, resting });
+            let stored = StoredOffset { next: next_offset, epoch, resting, asked: orphans.seen };
+            board.stored(&key.topic, key.partition, stored);
         }
     }
 }
@@ -159,7 +161,12 @@ fn least<'a>(required: &[Arc<str>], positions: &'a [Position]) -> BTreeMap<&'a P
 
 /// Where the logs of `entry` begin and end; partitions the topic has grown by while nobody reads it have lines, too, where
 /// no other node could be about to take them.
-fn note_logs(entry: &Entry, topic: &Arc<str>, ranges: &BTreeMap<i32, LogRange>, known: &[Position]) {
+fn note_logs(
+    (entry, topic): (&Entry, &Arc<str>),
+    ranges: &BTreeMap<i32, LogRange>,
+    asked: Instant,
+    known: &[Position],
+) {
     let board = entry.status.lag();
     let of_topic = || {
         known
@@ -171,7 +178,7 @@ fn note_logs(entry: &Entry, topic: &Arc<str>, ranges: &BTreeMap<i32, LogRange>, 
     for (partition, range) in ranges {
         let is_new = alone && !stored.contains(partition) && !board.knows(topic, *partition);
         if is_new || board.has(topic, *partition) {
-            board.log(topic, *partition, range.start, range.end);
+            board.log_asked(topic, *partition, range.start, range.end, asked);
         }
     }
 }
@@ -187,11 +194,18 @@ impl Orphans {
         Self { since: BTreeMap::new(), seen: now }
     }
 
-    fn see(&mut self, now: Instant, positions: &BTreeMap<&PartitionKey, &Position>) {
-        let orphaned =
-            |key: &PartitionKey| positions.get(key).is_some_and(|position| position.holder == Holder::Nobody);
-        self.since.retain(|key, _| orphaned(key));
-        for key in positions.keys().filter(|key| orphaned(key)) {
+    fn see(&mut self, now: Instant, positions: &[Position]) {
+        let mut newest: BTreeMap<&PartitionKey, &Position> = BTreeMap::new();
+        for position in positions {
+            let known = newest.entry(&position.key).or_insert(position);
+            if position.epoch > known.epoch {
+                *known = position;
+            }
+        }
+        let is_orphaned =
+            |key: &PartitionKey| newest.get(key).is_some_and(|position| position.holder == Holder::Nobody);
+        self.since.retain(|key, _| is_orphaned(key));
+        for key in newest.keys().filter(|key| is_orphaned(key)) {
             self.since.entry((*key).clone()).or_insert(now);
         }
         self.seen = now;
@@ -200,5 +214,50 @@ impl Orphans {
     /// Whether it has been one for long.
     fn is_one(&self, key: &PartitionKey) -> bool {
         self.since.get(key).is_some_and(|since| self.seen.duration_since(*since) >= LAG_ORPHAN_AFTER)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn position(partition: i32, sink: &str, next_offset: i64, holder: Holder) -> Position {
+        Position {
+            sink: sink.into(),
+            key: PartitionKey { source: "ticks".into(), topic: "md".into(), partition },
+            epoch: 1,
+            next_offset,
+            moved: false,
+            holder,
+            resting: std::time::Duration::ZERO,
+        }
+    }
+
+    #[test]
+    fn the_furthest_behind_required_sink_decides_and_without_one_every_sink_counts() {
+        let positions = [
+            position(0, "history", 50, Holder::Ours),
+            position(0, "copy", 40, Holder::Ours),
+            position(0, "cache", 10, Holder::Ours),
+        ];
+        let decides = |required: &[Arc<str>]| least(required, &positions)[&positions[0].key].next_offset;
+        assert_eq!(decides(&["history".into(), "copy".into()]), 40);
+        assert_eq!(decides(&[]), 10);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_partition_is_orphaned_once_its_owner_has_been_gone_for_long() {
+        let clock = crate::clock::Clock::system();
+        let mut orphans = Orphans::new(clock.now());
+        let (gone, there) = ([position(0, "h", 1, Holder::Nobody)], [position(0, "h", 1, Holder::Other)]);
+        let key = gone[0].key.clone();
+        orphans.see(clock.now(), &gone);
+        assert!(!orphans.is_one(&key));
+        clock.sleep(LAG_ORPHAN_AFTER).await;
+        orphans.see(clock.now(), &gone);
+        assert!(orphans.is_one(&key));
+        orphans.see(clock.now(), &there);
+        orphans.see(clock.now(), &gone);
+        assert!(!orphans.is_one(&key), "somebody had it in between");
     }
 }

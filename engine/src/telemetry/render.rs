@@ -184,3 +184,80 @@ fn render_board(page: &mut Exposition, before: &[(&str, &str)], figures: &Figure
 fn labels<'a>(topology: &'a str, actor: &'a ActorView) -> [(&'a str, &'a str); 3] {
     [("topology", topology), ("actor", &actor.name), ("kind", actor.kind)]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::supervisor::host::Role;
+    use crate::telemetry::names::Metric;
+
+    const PARTITIONS: i32 = 10_000;
+
+    fn series(page: &str, metric: Metric) -> Vec<&str> {
+        page.lines().filter(|line| line.split(['{', ' ']).next() == Some(metric.name)).collect()
+    }
+
+    fn value(line: &str) -> f64 {
+        line.rsplit_once(' ').unwrap().1.parse().unwrap()
+    }
+
+    #[test]
+    fn ten_thousand_partitions_stay_within_the_budget_and_no_record_is_forgotten() {
+        let mut source = ActorView::named("ticks", Role::Source);
+        source.lag = (0..PARTITIONS)
+            .map(|partition| Lag {
+                records: i64::from(partition),
+                seconds: f64::from(partition),
+                ..Lag::none("md".into(), partition)
+            })
+            .collect();
+        let mut page = Exposition::default();
+        render_lag(&mut page, "t", &[source]);
+        let page = page.finish();
+        let lag = series(&page, names::LAG_RECORDS);
+        assert_eq!(lag.len(), SERIES_PARTITIONS_MAX + 1);
+        let total: f64 = lag.iter().map(|line| value(line)).sum();
+        assert_eq!(total, f64::from(PARTITIONS * (PARTITIONS - 1) / 2));
+        assert!(
+            lag.iter().any(|line| line.contains("partition=\"9999\"")),
+            "the furthest behind has its own"
+        );
+        let other = PARTITIONS as usize - SERIES_PARTITIONS_MAX;
+        let oldest = series(&page, names::LAG_SECONDS).into_iter().find(|line| line.contains(OTHER)).unwrap();
+        assert_eq!(value(oldest), (other - 1) as f64);
+        assert_eq!(value(series(&page, names::FOLDED_PARTITIONS)[0]), other as f64);
+    }
+
+    #[test]
+    fn counters_of_partitions_beyond_the_budget_are_summed_and_never_go_back() {
+        let row = |partition: i32, read: u64| LedgerRow {
+            topology: "t".into(),
+            source: "ticks".into(),
+            topic: "md".into(),
+            partition,
+            epoch: 1,
+            read,
+            written: read,
+            dead_lettered: 0,
+            filtered: 0,
+            skipped: 0,
+            in_flight: 0,
+            unaccounted: 0,
+        };
+        let other = |rows: &[LedgerRow]| {
+            let mut page = Exposition::default();
+            render_ledger(&mut page, "t", &[ActorView::named("ticks", Role::Source)], rows);
+            let page = page.finish();
+            let lines = series(&page, names::RECORDS_TOTAL);
+            assert_eq!(lines.len(), (SERIES_PARTITIONS_MAX + 1) * FATES.len());
+            let of_others = |line: &&&str| line.contains(OTHER) && line.contains("\"read\"");
+            value(lines.iter().find(of_others).unwrap())
+        };
+        let before: Vec<_> = (0..PARTITIONS).map(|partition| row(partition, 10)).collect();
+        let mut after = before.clone();
+        after[9_999] = row(9_999, 1_000_000);
+        let (before, after) = (other(&before), other(&after));
+        assert_eq!(before, f64::from(10 * (PARTITIONS - SERIES_PARTITIONS_MAX as i32)));
+        assert_eq!(after, before + 999_990.0);
+    }
+}

@@ -114,7 +114,8 @@ pub async fn markers_of_transactions_are_passed(told: Told) {
             producer.abort_transaction(WAIT).unwrap();
         }
     }
-    let stored = StoredOffset { next: 4, epoch: 1, resting: Duration::ZERO };
+    let asked = aqueduct_engine::Clock::system().now();
+    let stored = StoredOffset { next: 4, epoch: 1, resting: Duration::ZERO, asked };
     let node = Node::new(&told, &table).run(async |probe| {
         until("the end is passed", || table.next(0) == Some(4)).await;
         until("no lag is left", || {
