@@ -10,7 +10,7 @@ use crate::port::EdgeMeter;
 use crate::status::{State, Status};
 use crate::supervisor::host::{InputLink, Record, Role};
 use crate::supervisor::spec::Strategy;
-use crate::telemetry::Lag;
+use crate::telemetry::{History, Lag};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -57,6 +57,8 @@ pub struct LinkView {
     pub bytes: usize,
     /// The larger of both shares of its bounds, 0..=1.
     pub ratio: f64,
+    /// Records that ever entered it, each once.
+    pub records: u64,
 }
 
 /// One actor, for people.
@@ -188,6 +190,7 @@ pub struct Registry {
     /// Whether the root supervisor is at work (from the first start to its end).
     pub(crate) alive: AtomicBool,
     pub(crate) started_us: i64,
+    pub(crate) history: History,
 }
 
 impl Registry {
@@ -229,6 +232,11 @@ impl Registry {
     /// What happened lately.
     pub fn events(&self) -> &Events {
         &self.events
+    }
+
+    /// How the last hour went.
+    pub fn history(&self) -> &History {
+        &self.history
     }
 
     /// Where the application is in its life.
@@ -295,7 +303,8 @@ impl Entry {
         let (state, since_us) = self.status.state();
         let link = |input: &InputLink| {
             let fill = input.link.fill();
-            LinkView { from: input.from.clone(), batches: fill.batches, bytes: fill.bytes, ratio: fill.ratio }
+            let (batches, bytes, ratio) = (fill.batches, fill.bytes, fill.ratio);
+            LinkView { from: input.from.clone(), batches, bytes, ratio, records: input.link.entered() }
         };
         ActorView {
             name: self.identity.name.clone(),

@@ -1,6 +1,7 @@
 //! What the engine says about itself: metrics, logs, lag.
 
 mod exposition;
+pub(crate) mod history;
 mod lag;
 pub mod log;
 pub mod names;
@@ -8,5 +9,6 @@ pub(crate) mod probe;
 pub mod recorder;
 mod render;
 
+pub use history::History;
 pub use lag::{Lag, LagBoard};
 pub use render::render;
