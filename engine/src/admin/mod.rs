@@ -91,6 +91,7 @@ pub(crate) async fn serve(
 fn router(desk: Arc<Desk>) -> Router {
     Router::new()
         .route("/", get(page::page))
+        .route("/page.svg", get(page::icon))
         .route("/page.css", get(page::style))
         .route("/page.js", get(page::script))
         .route("/metrics", get(api::metrics))

@@ -8,6 +8,7 @@ use axum::response::{Html, IntoResponse, Response};
 const PAGE: &str = include_str!("page/page.html");
 const STYLE: &str =
     concat!(include_str!("page/theme.css"), include_str!("page/layout.css"), include_str!("page/views.css"));
+const ICON: &str = include_str!("page/page.svg");
 /// In the order in which they build on each other.
 const SCRIPT: &str = concat!(
     "\"use strict\";\n",
@@ -53,6 +54,11 @@ pub(super) async fn style() -> Response {
 /// What it does.
 pub(super) async fn script() -> Response {
     ([(header::CONTENT_TYPE, "text/javascript; charset=utf-8")], SCRIPT).into_response()
+}
+
+/// Its mark in a tab.
+pub(super) async fn icon() -> Response {
+    ([(header::CONTENT_TYPE, "image/svg+xml")], ICON).into_response()
 }
 
 #[cfg(test)]
