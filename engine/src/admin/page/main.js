@@ -107,6 +107,10 @@ function refreshView() {
 // What the stream does not carry is asked for while its view is open.
 async function loadView(view) {
   if (!view.load || !facts.snapshot || view.loading) return;
+  const closed = view.needsToken && facts.snapshot.door.payloads_need_token && !door.token;
+  if (closed) text(view.failed, "This shows what records hold, so away from this machine it needs the admin token.");
+  view.failed.hidden = !closed;
+  if (closed) return;
   view.loading = true;
   try {
     await view.load();
