@@ -10,7 +10,8 @@ const FILES: [(&str, &str); 2] = [
     ("package-lock.json", include_str!("package-lock.json")),
 ];
 const CHROMIUM: &str = "/usr/bin/chromium";
-const REMEDY: &str = "the browser's tests need Chromium, Node.js and npm: apt-get install chromium nodejs npm";
+const REMEDY: &str =
+    "the browser's tests need Chromium, Node.js and npm: apt-get install chromium nodejs npm";
 
 /// The browser's program.
 pub fn chromium() -> &'static Path {

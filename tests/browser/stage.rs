@@ -4,10 +4,12 @@
 use aqueduct_engine::admin::AdminSettings;
 use aqueduct_engine::application::{Handle, RuntimeApplication, Settings};
 use aqueduct_engine::archive::{Archive, Drill, LetterChoice, LetterGroup, LetterSample};
+use aqueduct_engine::batch::{hidden_columns, with_hidden_columns};
 use aqueduct_engine::events::Events;
 use aqueduct_engine::testing::RecordsBuilder;
 use aqueduct_engine::{Actor, Batch, Class, Context, Error, Factory, PartitionKey, ReloadAnswer};
 use aqueduct_topology::model::Topology;
+use arrow_array::RecordBatch;
 use futures::future::{BoxFuture, LocalBoxFuture};
 use serde_json::json;
 use std::net::SocketAddr;
@@ -96,10 +98,20 @@ async fn source(cx: &mut Context, records: usize) -> Result<(), Error> {
     Ok(())
 }
 
+/// The batch with a row for each record.
+fn rows_of(batch: &Batch) -> Batch {
+    let offsets = batch.raw.offsets.values().to_vec();
+    let indices = vec![0; offsets.len()];
+    let columns = hidden_columns(offsets, indices).to_vec();
+    batch.with_rows(
+        RecordBatch::try_new(with_hidden_columns([]), columns).expect("the columns of that schema"),
+    )
+}
+
 async fn pass(cx: &mut Context) -> Result<(), Error> {
     cx.status.running();
     while let Some(lease) = cx.lease().await {
-        cx.push(Batch::clone(&lease)).await?;
+        cx.push(rows_of(&lease)).await?;
         lease.settle();
     }
     Ok(())
@@ -113,7 +125,7 @@ async fn rejects(cx: &mut Context, reason: &'static str) -> Result<(), Error> {
         if count % 5 == 0 {
             cx.status.count_dead_letter(reason);
         }
-        cx.push(Batch::clone(&lease)).await?;
+        cx.push(rows_of(&lease)).await?;
         lease.settle();
     }
     Ok(())

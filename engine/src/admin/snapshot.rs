@@ -134,7 +134,8 @@ fn bottleneck(actors: &[ActorView]) -> Vec<Arc<str>> {
     let links = || actors.iter().flat_map(|reader| &reader.inputs);
     let held_up: std::collections::HashSet<&Arc<str>> =
         links().filter(|link| is_full(link.ratio)).map(|link| &link.from).collect();
-    let full_into = |actor: &&ActorView| actor.inputs.iter().any(|link| is_full(link.ratio));
+    // Who is not at work is named for that already, and is not merely slow.
+    let full_into = |actor: &&ActorView| actor.ready && actor.inputs.iter().any(|link| is_full(link.ratio));
     let suspects = actors.iter().filter(full_into).filter(|actor| !held_up.contains(&actor.name));
     suspects.map(|actor| actor.name.clone()).collect()
 }

@@ -88,7 +88,7 @@ await run(async (page) => {
   await shows("The file on disk differs from what runs");
   await shows("price > 0 -> price >= 0");
   await shows("aqueduct plan /etc/aqueduct/trades.yaml --node " + given.base);
-  await shows("2  (file, engine.yaml:3)");
+  await shows("2 (file, engine.yaml:3)");
   await assertNamed(page);
 
   // What a name or a reason holds is text, everywhere.

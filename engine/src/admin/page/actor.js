@@ -11,7 +11,8 @@ function openActor(name) {
     ["Start", "", orderNow("start")], ["Stop", "danger", orderNow("stop")], ["Restart", "primary", orderNow("restart")],
   ]);
   node.id = "actor";
-  openedActor = { name, parts: { facts_, inputs, lag, letters, figures, sections: parts.slice(1) } };
+  openedActor = { name, parts: { facts_, inputs, lag, letters, figures, sections: parts.slice(1),
+    buttons: node.querySelectorAll("footer button") } };
   node.addEventListener("close", () => { openedActor = null; });
   updateActor();
   node.showModal();
@@ -25,6 +26,10 @@ function updateActor() {
     text(parts.facts_, "It is not part of the topology any more.");
     return;
   }
+  const [start, stop, restart] = parts.buttons;
+  start.disabled = actor.ready || actor.state === "starting";
+  stop.disabled = actor.state === "stopped";
+  restart.disabled = actor.state === "stopped" || actor.state === "finished";
   const [inputs, lag, letters, figures] = parts.sections;
   const lines = [
     ["State", stateWords(actor.state) + " for " + span(facts.since(actor.since_us))],

@@ -35,7 +35,7 @@ function configurationView() {
     if (line && paste.dataset.line !== line) { paste.dataset.line = line; paste.replaceChildren(command(line)); }
     const known = await ask("api/settings");
     const flat = Object.entries(known.settings ?? {}).map(([name, { value, origin, place }]) =>
-      [name, (value ?? "none") + (origin === place ? "  (" + origin + ")" : "  (" + origin + ", " + place + ")")]);
+      [name, (value ?? "none") + (origin === place ? " (" + origin + ")" : " (" + origin + ", " + place + ")")]);
     factList(settings.querySelector("dl"), flat);
   };
   return { nodes: [el("div", { class: "pair" }, node, planned), settings], update, load, everyMs: 15000, needsToken: true };

@@ -18,9 +18,13 @@ function furnish(node, attributes, children) {
     if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
     else attribute(node, name, value);
   }
-  node.append(...children.flat().filter((child) => child !== null && child !== undefined));
+  node.append(...children.flat().filter((child) => child !== null && child !== undefined)
+    .map((child) => child instanceof Node ? child : plainText(child)));
   return node;
 }
+
+// Marks that turn the direction of text would turn the words after a name, too: they are shown as what they are, nothing.
+const plainText = (value) => String(value).replace(/[\u202a-\u202e\u2066-\u2069]/g, "\ufffd");
 
 // null or false takes the attribute away.
 function attribute(node, name, value) {
@@ -28,12 +32,12 @@ function attribute(node, name, value) {
     if (node.hasAttribute(name)) node.removeAttribute(name);
     return;
   }
-  const text = value === true ? "" : String(value);
+  const text = value === true ? "" : plainText(value);
   if (node.getAttribute(name) !== text) node.setAttribute(name, text);
 }
 
 function text(node, value) {
-  const words = value === null || value === undefined ? "" : String(value);
+  const words = value === null || value === undefined ? "" : plainText(value);
   if (node.textContent !== words) node.textContent = words;
 }
 

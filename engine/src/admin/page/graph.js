@@ -12,7 +12,7 @@ function graphView() {
   let drawn = null, shape = "";
   const update = () => {
     const flow = grouped();
-    const narrow = place.clientWidth > 0 && place.clientWidth < NARROW ? place.clientWidth - 36 : 0;
+    const narrow = place.clientWidth > 0 && place.clientWidth < NARROW ? Math.max(260, place.clientWidth - 36) : 0;
     const now = JSON.stringify([narrow, flow.groups.map((group) => group.name), flow.edges.map((edge) => [edge.from, edge.to])]);
     if (now !== shape) {
       shape = now;
@@ -110,7 +110,7 @@ function boxOf(group, size) {
   const line = (y, kind) => svg("text", { x: 16, y, class: kind });
   const right = (y) => svg("text", { x: size.width - 10, y, class: "soft", "text-anchor": "end" });
   const made = { name: line(22, "name"), kind: line(39, "soft"), state: line(56, "soft state"), rate: right(22), lag: right(39), size };
-  const badge = svg("g", { class: "badge", transform: "translate(" + (size.width - 84) + " -9)" },
+  const badge = svg("g", { class: "badge", transform: "translate(" + (size.width - 84) + " " + (size.height - 9) + ")" },
     svg("rect", { width: 78, height: 18, rx: 9 }), svg("text", { x: 39, y: 13, "text-anchor": "middle" }, "bottleneck"));
   made.badge = badge;
   made.title = svg("title");

@@ -9,6 +9,7 @@ const REMEDIES = {
   fenced: "Another node has its partitions. That is right after a rebalance; two nodes with one name is not: give each its own.",
   starting: "It is on its way. If it stays here for minutes, its reason and the events tell what it waits for.",
 };
+const PHRASES = { backoff: "has crashed and starts again", failed: "has failed", fenced: "is fenced off" };
 const RANK = { bad: 3, warn: 2, busy: 1, good: 0 };
 
 function problems() {
@@ -26,7 +27,7 @@ function problems() {
   }
   for (const one of snapshot.not_ready) {
     const tone = toneOf(one.state) === "good" ? "warn" : toneOf(one.state);
-    add(tone, one.actor, one.actor + " is " + one.state, one.reason, one.since_us, REMEDIES[one.state]);
+    add(tone, one.actor, one.actor + " " + (PHRASES[one.state] ?? "is " + one.state), one.reason, one.since_us, REMEDIES[one.state]);
   }
   for (const name of snapshot.bottleneck) {
     add("warn", name, name + " is the bottleneck", "The links into it are full and those out of it are not: the others wait for it.",

@@ -9,6 +9,7 @@ function lettersView() {
   const update = () => {
     const sums = [...facts.actors.values()].flatMap((actor) => Object.entries(actor.dead_letters).map(([reason, count]) => ({ actor: actor.name, reason, count })));
     text(counted.querySelector("p"), sums.length ? "" : "None.");
+    counted.querySelector("p").hidden = sums.length > 0;
     if (!counted.table) counted.append(counted.table = table("Rejected since this node began", [["Actor"], ["Reason", "wrap"], ["Records", "number"]]));
     counted.table.hidden = !sums.length;
     keyed(counted.table.body, sums.slice(0, 200), (one) => one.actor + "\u0000" + one.reason, () => row([[], ["", "wrap"], ["", "number"]]), (line, one) =>

@@ -1,20 +1,23 @@
 // The page as a whole: its views, the overview, and the stream that keeps them alive. Only the view that is open is
 // written to.
 
+const PROBLEMS_SHOWN = 12;
 const overview = () => {
-  const headline = el("strong"), more = el("span", { class: "faint" }), found = el("ul", { class: "problems", "aria-label": "What is wrong" });
+  const rest = el("p", { class: "faint" }), headline = el("strong"), more = el("span", { class: "faint" }), found = el("ul", { class: "problems", "aria-label": "What is wrong" });
   const verdictCard = el("section", { class: "card verdict", "aria-label": "Verdict" },
-    el("p", { class: "headline", role: "status" }, headline, more), found);
+    el("p", { class: "headline", role: "status" }, headline, more), found, rest);
   const tiles = el("dl", { class: "figures", "aria-label": "Figures" });
   const graph = graphView(), charts = chartsView(), lately = timelineView(8, false);
   const update = () => {
-    const wrong = problems(), { tone, headline: words, more: rest } = verdict(wrong);
+    const wrong = problems(), { tone, headline: words, more: facts_ } = verdict(wrong);
     attribute(verdictCard, "class", "card verdict " + tone);
     text(headline, { good: "\u2713 ", busy: "\u25d1 ", warn: "\u25b2 ", bad: "\u2715 " }[tone] + words);
     attribute(headline, "class", tone);
-    text(more, rest);
+    text(more, facts_);
     found.hidden = !wrong.length;
-    keyed(found, wrong.slice(0, 12), (one) => one.who + "\u0000" + one.what, problemLine, (line, one) => line.update(one));
+    rest.hidden = wrong.length <= PROBLEMS_SHOWN;
+    text(rest, "and " + (wrong.length - PROBLEMS_SHOWN) + " more: see Actors");
+    keyed(found, wrong.slice(0, PROBLEMS_SHOWN), (one) => one.who + "\u0000" + one.what, problemLine, (line, one) => line.update(one));
     keyed(tiles, FIGURES, ([name]) => name, sparkTile, refreshTile);
     graph.update();
     charts.update();
