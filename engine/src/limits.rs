@@ -71,9 +71,9 @@ pub const HISTORY_STEP: Duration = Duration::from_secs(5);
 /// Samples kept: an hour of them.
 pub const HISTORY_SAMPLES_MAX: usize = 720;
 /// Connections the admin endpoint serves at once.
-pub const ADMIN_CONNECTIONS_MAX: usize = 256;
+pub const ADMIN_CONNECTIONS_MAX: usize = 192;
 /// How many of them may be streams, of events or of what the page shows, which stay open: a hundred people, and some to spare.
-pub const ADMIN_STREAMS_MAX: usize = 128;
+pub const ADMIN_STREAMS_MAX: usize = 112;
 /// While more than so many are open, none is kept for a next request: browsers keep several each.
 pub const ADMIN_CONNECTIONS_KEPT_MAX: usize = 128;
 /// What the kernel may hold of an answer that is not read, for each connection.
@@ -110,7 +110,7 @@ pub const ADMIN_KEEP_ALIVE: Duration = Duration::from_secs(10);
 pub const DEAD_LETTER_REASONS_MAX: usize = 64;
 
 const _: () = assert!(BATCH_RECORDS_MAX as i64 <= BATCH_OFFSETS_SPAN_MAX, "a full batch fits its range");
-const _: () = assert!(ADMIN_STREAMS_MAX * 2 <= ADMIN_CONNECTIONS_MAX, "probes and scrapes find a place");
+const _: () = assert!(ADMIN_STREAMS_MAX + 64 <= ADMIN_CONNECTIONS_MAX, "probes and scrapes find a place");
 const _: () = assert!(ADMIN_REQUESTS_BURST >= 8.0 * ADMIN_STREAMS_MAX as f64, "everybody gets a whole page");
 const _: () = assert!(HISTORY_STEP.as_secs() * HISTORY_SAMPLES_MAX as u64 == 3600, "the last hour");
 const _: () = assert!(

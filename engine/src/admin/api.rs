@@ -106,5 +106,6 @@ pub(super) async fn ledger(State(desk): State<Arc<Desk>>) -> Response {
 
 /// `/api/history`: the last hour, one value every few seconds.
 pub(super) async fn history(State(desk): State<Arc<Desk>>) -> Response {
-    Json(desk.handle.registry().history()).into_response()
+    let json = (header::CONTENT_TYPE, "application/json");
+    ([json], desk.handle.registry().history().json()).into_response()
 }

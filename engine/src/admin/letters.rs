@@ -49,11 +49,11 @@ impl Desks {
     }
 
     /// The answer under `name`, asked of the archive by one for all.
-    async fn answer<T: Serialize>(
+    async fn answer<T: Serialize, F: Future<Output = Result<Vec<T>, Error>>>(
         &self,
         name: &str,
         kept: &Mutex<Option<(Instant, Value)>>,
-        asking: impl Future<Output = Result<Vec<T>, Error>>,
+        asking: impl FnOnce() -> F,
     ) -> Value {
         let mut kept = kept.lock().await;
         if let Some((at, answer)) = &*kept
@@ -61,7 +61,7 @@ impl Desks {
         {
             return answer.clone();
         }
-        let answer = match self.clock.timeout(ADMIN_ARCHIVE_WAIT_MAX, asking).await {
+        let answer = match self.clock.timeout(ADMIN_ARCHIVE_WAIT_MAX, asking()).await {
             Ok(Ok(rows)) => json!({ name: rows, "away": null }),
             Ok(Err(error)) => json!({ name: [], "away": error.message }),
             Err(_) => {
@@ -84,7 +84,7 @@ pub(super) async fn letters(State(desk): State<Arc<Desk>>, headers: HeaderMap) -
     }
     let desks = &desk.archive;
     let mut answer = match &desks.archive {
-        Some(archive) => desks.answer("groups", &desks.letters, archive.letters()).await,
+        Some(archive) => desks.answer("groups", &desks.letters, || archive.letters()).await,
         None => json!({ "groups": [], "away": NO_ARCHIVE }),
     };
     if let (Some(archive), Some(groups)) = (&desks.archive, answer["groups"].as_array_mut()) {
@@ -106,7 +106,7 @@ pub(super) async fn drills(State(desk): State<Arc<Desk>>, headers: HeaderMap) ->
     }
     let desks = &desk.archive;
     let answer = match &desks.archive {
-        Some(archive) => desks.answer("drills", &desks.drills, archive.drills()).await,
+        Some(archive) => desks.answer("drills", &desks.drills, || archive.drills()).await,
         None => json!({ "drills": [], "away": NO_ARCHIVE }),
     };
     Json(answer).into_response()

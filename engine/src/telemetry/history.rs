@@ -8,6 +8,7 @@ use crate::ledger::Counts;
 use crate::limits::{HISTORY_SAMPLES_MAX, HISTORY_STEP};
 use crate::registry::Registry;
 use crate::task::{self, Task};
+use bytes::Bytes;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
@@ -40,6 +41,8 @@ struct Ring {
     samples: VecDeque<Sample>,
     /// When the newest was taken, microseconds since 1970 UTC.
     newest_us: i64,
+    /// As JSON, once somebody has asked since the newest: many look at one hour.
+    rendered: Option<Bytes>,
 }
 
 impl History {
@@ -53,26 +56,36 @@ impl History {
             }
             ring.samples.push_back(sample);
         }
-        ring.newest_us = at_us;
+        (ring.newest_us, ring.rendered) = (at_us, None);
+    }
+
+    /// All of them, as `/api/history` gives them.
+    pub fn json(&self) -> Bytes {
+        let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(rendered) = &ring.rendered {
+            return rendered.clone();
+        }
+        let rendered: Bytes = serde_json::to_vec(&*ring).expect("invariant: samples are plain data").into();
+        ring.rendered = Some(rendered.clone());
+        rendered
     }
 }
 
-impl Serialize for History {
+impl Serialize for Ring {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
-        let span_us = HISTORY_STEP.as_micros() as i64 * ring.samples.len().saturating_sub(1) as i64;
+        let span_us = HISTORY_STEP.as_micros() as i64 * self.samples.len().saturating_sub(1) as i64;
         let rounded = |value: f64| (value * 1000.0).round() / 1000.0;
         let series: serde_json::Map<String, serde_json::Value> = SERIES
             .iter()
             .enumerate()
             .map(|(index, name)| {
-                let values: Vec<f64> = ring.samples.iter().map(|sample| rounded(sample[index])).collect();
+                let values: Vec<f64> = self.samples.iter().map(|sample| rounded(sample[index])).collect();
                 ((*name).to_owned(), values.into())
             })
             .collect();
         let mut map = serializer.serialize_map(Some(3))?;
         map.serialize_entry("step_seconds", &HISTORY_STEP.as_secs())?;
-        map.serialize_entry("from_us", &(ring.newest_us - span_us))?;
+        map.serialize_entry("from_us", &(self.newest_us - span_us))?;
         map.serialize_entry("series", &series)?;
         map.end()
     }
@@ -135,7 +148,7 @@ mod tests {
     use super::*;
 
     fn json(history: &History) -> serde_json::Value {
-        serde_json::to_value(history).unwrap()
+        serde_json::from_slice(&history.json()).unwrap()
     }
 
     #[test]
