@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 #![allow(clippy::type_complexity, reason = "tables of test data are read once, where they stand")]
 
+mod browser;
 mod commands;
 mod e2e;
 mod editor;

@@ -10,6 +10,7 @@ pub mod catalog;
 pub mod connected;
 pub mod dead_letter;
 pub mod dlq;
+pub mod drills;
 pub mod expr;
 pub mod json;
 pub mod kafka;

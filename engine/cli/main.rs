@@ -3,6 +3,7 @@
 //! Standard output is for what was asked, standard error for what is said about it. A reader that goes away early is no
 //! failure. Deliberately absent: anything that another program could want; that is in the crates.
 
+mod archive;
 mod audit;
 mod cache;
 mod check;

@@ -1,5 +1,6 @@
 //! From a topology to a running node: the same assembly for every command that runs one.
 
+use crate::archive::NodeArchive;
 use crate::reload::{self, Origin};
 use crate::settings::Settings;
 use crate::{identity, version};
@@ -9,6 +10,7 @@ use aqueduct_engine::application::{self, Handle, RuntimeApplication};
 use aqueduct_engine::telemetry::recorder;
 use aqueduct_engine::{Catalog, Claims, Clock, OffsetStore, Outcome, Placement};
 use aqueduct_topology::model::Topology;
+use std::path::Path;
 use std::sync::Arc;
 
 /// What stands around the actors of one run.
@@ -74,7 +76,8 @@ where
 {
     recorder::install()?;
     actix_rt::System::new().block_on(async move {
-        let (mut application, connected) = assemble(topology, settings, surroundings)?;
+        let file = origin.as_ref().map(|origin| origin.file.as_path());
+        let (mut application, connected) = assemble((topology, file), settings, surroundings)?;
         let reloads = match (origin, connected, application.reload_requests()) {
             (Some(origin), Some(connected), Some(requests)) => {
                 let (budget, handle) = (settings.memory_budget_bytes, application.handle());
@@ -101,16 +104,25 @@ fn connected(topology: Arc<Topology>, node: &Node) -> Result<Surroundings> {
 
 /// Must be called on a runtime: pools begin to count time when they are made.
 fn assemble(
-    topology: Topology,
+    (topology, file): (Topology, Option<&Path>),
     settings: &Settings,
     surroundings: impl FnOnce(Arc<Topology>, &Node) -> Result<Surroundings>,
-) -> Result<(RuntimeApplication, Option<Connected>)> {
+) -> Result<(RuntimeApplication, Option<(Connected, Arc<NodeArchive>)>)> {
     let form = identity::form(&topology)?;
     let topology = Arc::new(topology);
     let node =
         Node { name: settings.node.as_str().into(), clock: Clock::system(), claims: Claims::default() };
     let Surroundings { catalog, offsets, connected } = surroundings(topology.clone(), &node)?;
-    let application = RuntimeApplication::builder(topology)
+    let connected = connected.map(|connected| {
+        let archive = Arc::new(NodeArchive::new(connected.services(), file));
+        (connected, archive)
+    });
+    let builder = RuntimeApplication::builder(topology);
+    let builder = match &connected {
+        Some((_, archive)) => builder.archive(archive.clone()),
+        None => builder,
+    };
+    let application = builder
         .settings(application::Settings {
             node: node.name,
             signals: true,

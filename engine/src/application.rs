@@ -2,6 +2,7 @@
 //! and runs its tree.
 
 use crate::admin::{self, AdminSettings};
+use crate::archive::Archive;
 use crate::assemble::{self, Catalog, Plan};
 use crate::claim::{Claims, OffsetStore};
 use crate::class::{Class, Error};
@@ -18,7 +19,7 @@ use crate::placement::{Placement, Seats};
 use crate::registry::{ActorView, Phase, PhaseView, Registry};
 use crate::supervisor::core::Order;
 use crate::supervisor::guard;
-use crate::telemetry::{Figures, probe, recorder};
+use crate::telemetry::{Figures, History, history, probe, recorder};
 use aqueduct_topology::model::Topology;
 use std::net::SocketAddr;
 use std::sync::atomic::AtomicBool;
@@ -68,6 +69,7 @@ pub struct Builder {
     letters: DeadLetterPort,
     canonical: serde_json::Value,
     build: Vec<(&'static str, String)>,
+    archive: Option<Arc<dyn Archive>>,
 }
 
 impl Builder {
@@ -125,6 +127,12 @@ impl Builder {
         self
     }
 
+    /// What the stores remember, for people who look at the node.
+    pub fn archive(mut self, archive: Arc<dyn Archive>) -> Self {
+        self.archive = Some(archive);
+        self
+    }
+
     /// Assembles everything and starts nothing.
     ///
     /// # Panics
@@ -165,6 +173,7 @@ impl Builder {
             }),
             alive: AtomicBool::new(false),
             started_us: shared.clock.wall_us(),
+            history: History::default(),
             clock: shared.clock.clone(),
             figures: Figures::default(),
             build: self.build,
@@ -180,6 +189,7 @@ impl Builder {
             shared,
             commands,
             reload_requests: Some(reload_requests),
+            archive: self.archive,
             handle,
         }
     }
@@ -193,6 +203,7 @@ pub struct RuntimeApplication {
     shared: Shared,
     commands: mpsc::Receiver<Command>,
     reload_requests: Option<mpsc::Receiver<ReloadRequest>>,
+    archive: Option<Arc<dyn Archive>>,
     handle: Handle,
 }
 
@@ -210,6 +221,7 @@ impl RuntimeApplication {
             letters: DeadLetterPort::default(),
             canonical: serde_json::Value::Null,
             build: vec![("version", env!("CARGO_PKG_VERSION").to_owned())],
+            archive: None,
         }
     }
 
@@ -244,12 +256,13 @@ impl RuntimeApplication {
         let registry = self.handle.registry.clone();
         let mut side_tasks = Vec::new();
         if let Some(settings) = self.settings.admin {
-            let (address, task) = admin::serve(settings, self.handle.clone()).await?;
+            let (address, task) = admin::serve(settings, self.handle.clone(), self.archive.take()).await?;
             tracing::info!(%address, "admin endpoint");
             self.handle.address.send_replace(Some(address));
             side_tasks.push(task);
         }
         side_tasks.push(recorder::upkeep(registry.clock.clone()));
+        side_tasks.push(history::start(registry.clone()));
         let store = self.graph.offsets.clone().map(watch::Sender::new);
         if let Some(store) = &store {
             let (store, claims) = (store.subscribe(), self.shared.claims.clone());
@@ -362,8 +375,17 @@ impl Handle {
     /// Asks whoever knows where the topology comes from to read it again and apply it; gives what that one says, for
     /// people and programs. `None`: nobody does.
     pub async fn request_reload(&self) -> Option<ReloadAnswer> {
+        self.ask(true).await
+    }
+
+    /// The same, without doing it: what would be done, or what is wrong.
+    pub async fn request_plan(&self) -> Option<ReloadAnswer> {
+        self.ask(false).await
+    }
+
+    async fn ask(&self, apply: bool) -> Option<ReloadAnswer> {
         let (reply, replied) = oneshot::channel();
-        self.asking.send(ReloadRequest { reply }).await.ok()?;
+        self.asking.send(ReloadRequest { apply, reply }).await.ok()?;
         replied.await.ok()
     }
 

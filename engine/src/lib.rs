@@ -3,6 +3,7 @@
 pub mod actor;
 pub mod admin;
 pub mod application;
+pub mod archive;
 mod assemble;
 pub mod backoff;
 pub mod batch;
@@ -33,6 +34,7 @@ mod watchdog;
 
 pub use actor::{Actor, ActorIdentity, Context, Factory};
 pub use application::{Builder, Handle, OrderError, RuntimeApplication, Settings};
+pub use archive::Archive;
 pub use assemble::Catalog;
 pub use batch::{Batch, Headers, Origin, PartitionKey, RawRecords};
 pub use claim::{

@@ -76,10 +76,28 @@ pub const FIGURE_SERIES_MAX: usize = 250;
 pub const LABEL_BYTES_MAX: usize = 256;
 /// How often the recorder is tidied while nobody scrapes.
 pub const RECORDER_UPKEEP_EVERY: Duration = Duration::from_secs(5);
+/// How often the last hour is sampled.
+pub const HISTORY_STEP: Duration = Duration::from_secs(5);
+/// Samples kept: an hour of them.
+pub const HISTORY_SAMPLES_MAX: usize = 720;
 /// Connections the admin endpoint serves at once.
-pub const ADMIN_CONNECTIONS_MAX: usize = 64;
-/// How many of them may be streams of events, which stay open.
-pub const ADMIN_STREAMS_MAX: usize = 32;
+pub const ADMIN_CONNECTIONS_MAX: usize = 192;
+/// How many of them may be streams, of events or of what the page shows, which stay open: a hundred people, and some to spare.
+pub const ADMIN_STREAMS_MAX: usize = 112;
+/// While more than so many are open, none is kept for a next request: browsers keep several each.
+pub const ADMIN_CONNECTIONS_KEPT_MAX: usize = 128;
+/// What the kernel may hold of an answer that is not read, for each connection.
+pub const ADMIN_SEND_BUFFER_BYTES: u32 = 64 * 1024;
+/// How often what the page shows is made, once for all who look.
+pub const ADMIN_LIVE_EVERY: Duration = Duration::from_secs(1);
+/// How long an answer that needs the database waits for it.
+pub const ADMIN_ARCHIVE_WAIT_MAX: Duration = Duration::from_secs(3);
+/// How long such an answer stands for everybody who asks.
+pub const ADMIN_ARCHIVE_FRESH: Duration = Duration::from_secs(5);
+/// Groups of dead letters, and drills, that are shown.
+pub const ARCHIVE_ROWS_MAX: usize = 200;
+/// Bytes of a record that are shown as a sample.
+pub const LETTER_SAMPLE_BYTES_MAX: usize = 2048;
 /// How long the head of a request may take to come, from the connection or its first byte on.
 pub const ADMIN_HEAD_MAX: Duration = Duration::from_secs(5);
 /// How long the answer may take: a reload is answered when it is done or undone.
@@ -87,9 +105,9 @@ pub const ADMIN_ANSWER_MAX: Duration = Duration::from_secs(180);
 /// How long nothing may move on a connection otherwise.
 pub const ADMIN_IDLE_MAX: Duration = Duration::from_secs(30);
 /// Requests the admin endpoint answers a second, probes apart.
-pub const ADMIN_REQUESTS_PER_SECOND: f64 = 100.0;
-/// .. and how many at once.
-pub const ADMIN_REQUESTS_BURST: f64 = 200.0;
+pub const ADMIN_REQUESTS_PER_SECOND: f64 = 200.0;
+/// .. and how many at once: a hundred people who open the page at the same moment.
+pub const ADMIN_REQUESTS_BURST: f64 = 1200.0;
 /// Wrong tokens it answers a second.
 pub const ADMIN_GUESSES_PER_SECOND: f64 = 1.0;
 /// .. and how many at once.
@@ -102,7 +120,13 @@ pub const ADMIN_KEEP_ALIVE: Duration = Duration::from_secs(10);
 pub const DEAD_LETTER_REASONS_MAX: usize = 64;
 
 const _: () = assert!(BATCH_RECORDS_MAX as i64 <= BATCH_OFFSETS_SPAN_MAX, "a full batch fits its range");
-const _: () = assert!(ADMIN_STREAMS_MAX < ADMIN_CONNECTIONS_MAX, "probes find a place");
+const _: () = assert!(ADMIN_STREAMS_MAX + 64 <= ADMIN_CONNECTIONS_MAX, "probes and scrapes find a place");
+const _: () = assert!(ADMIN_REQUESTS_BURST >= 8.0 * ADMIN_STREAMS_MAX as f64, "everybody gets a whole page");
+const _: () = assert!(HISTORY_STEP.as_secs() * HISTORY_SAMPLES_MAX as u64 == 3600, "the last hour");
+const _: () = assert!(
+    ADMIN_ARCHIVE_WAIT_MAX.as_secs() < ADMIN_ANSWER_MAX.as_secs(),
+    "who waits for the database is told that it is away"
+);
 const _: () = assert!(ADMIN_KEEP_ALIVE.as_secs() * 2 < ADMIN_IDLE_MAX.as_secs(), "a quiet stream is kept");
 const _: () = assert!(
     CONTACT_EVERY.as_millis() + CONTACT_WAIT_MAX.as_millis() < READINESS_TELLS_WITHIN.as_millis(),

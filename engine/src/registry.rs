@@ -11,7 +11,7 @@ use crate::status::{State, Status};
 use crate::supervisor::host::{InputLink, Record, Role};
 use crate::supervisor::spec::Strategy;
 use crate::telemetry::figures::{Figure, Figures};
-use crate::telemetry::{Lag, Settled};
+use crate::telemetry::{History, Lag, Settled};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -61,6 +61,8 @@ pub struct LinkView {
     pub bytes: usize,
     /// The larger of both shares of its bounds, 0..=1.
     pub ratio: f64,
+    /// Records that ever entered it, each once.
+    pub records: u64,
 }
 
 /// How an edge out of an actor fares, for people.
@@ -243,6 +245,7 @@ pub struct Registry {
     pub(crate) figures: Figures,
     /// Versions, as labels.
     pub(crate) build: Vec<(&'static str, String)>,
+    pub(crate) history: History,
 }
 
 impl Registry {
@@ -284,6 +287,11 @@ impl Registry {
     /// What happened lately.
     pub fn events(&self) -> &Events {
         &self.events
+    }
+
+    /// How the last hour went.
+    pub fn history(&self) -> &History {
+        &self.history
     }
 
     /// Where the application is in its life.
@@ -353,7 +361,8 @@ impl Entry {
         let (state, since_us) = self.status.state();
         let link = |input: &InputLink| {
             let fill = input.link.fill();
-            LinkView { from: input.from.clone(), batches: fill.batches, bytes: fill.bytes, ratio: fill.ratio }
+            let (batches, bytes, ratio) = (fill.batches, fill.bytes, fill.ratio);
+            LinkView { from: input.from.clone(), batches, bytes, ratio, records: input.link.entered() }
         };
         let edge = |(to, meter): &(Arc<str>, Arc<EdgeMeter>)| EdgeView {
             to: to.clone(),

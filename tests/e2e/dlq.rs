@@ -1,6 +1,7 @@
 //! Dead letters as a piece of work: listed, shown, rehearsed, replayed; killed on the way, refused again, kept and let go.
 
 mod interrupted;
+mod page;
 mod whose;
 
 use crate::harness::console::{command, errors, json, path, run_to_the_end};

@@ -176,6 +176,13 @@ impl Node {
         request(self.admin, &format!("POST {path}"), &token, bound)
     }
 
+    /// The same with a body.
+    pub fn post_body(&self, path: &str, token: &str, body: &str) -> Option<(u16, String)> {
+        let length = body.len();
+        let headers = format!("Authorization: Bearer {token}\r\nContent-Length: {length}\r\n");
+        exchange(self.admin, &format!("POST {path}"), (&headers, body), START_MAX)
+    }
+
     pub fn json(&self, path: &str) -> Value {
         let (_, body) = wait::until(path, START_MAX, || self.get(path));
         serde_json::from_str(&body).unwrap_or_else(|error| panic!("{path} is no JSON ({error}): {body}"))
@@ -230,9 +237,18 @@ pub fn get(to: SocketAddr, path: &str) -> Option<(u16, String)> {
 }
 
 fn request(to: SocketAddr, what: &str, headers: &str, bound: Duration) -> Option<(u16, String)> {
+    exchange(to, what, (headers, ""), bound)
+}
+
+fn exchange(
+    to: SocketAddr,
+    what: &str,
+    (headers, sent): (&str, &str),
+    bound: Duration,
+) -> Option<(u16, String)> {
     let mut stream = TcpStream::connect_timeout(&to, Duration::from_secs(1)).ok()?;
     stream.set_read_timeout(Some(bound)).ok()?;
-    write!(stream, "{what} HTTP/1.1\r\nHost: {to}\r\nConnection: close\r\n{headers}\r\n").ok()?;
+    write!(stream, "{what} HTTP/1.1\r\nHost: {to}\r\nConnection: close\r\n{headers}\r\n{sent}").ok()?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).ok()?;
     let (head, body) = answer.split_once("\r\n\r\n")?;

@@ -29,7 +29,7 @@ mod store;
 pub use filter::{Filter, Word};
 pub use lane::{Lane, ROWS};
 pub use offsets::begin;
-pub use read::{Again, Count, Letter, Page, Payload, Place, counts, list, payloads};
+pub use read::{Again, Count, Letter, Page, Payload, Place, Sample, counts, list, payloads, samples};
 pub use replay::{Fates, Replay, exclude_others, fates, finish, moved};
 pub use run::Taken;
 pub use select::{Choice, Group, RUN_LETTERS_MAX, groups, newest, take};

@@ -6,6 +6,7 @@ use aqueduct_engine::{Error, Headers};
 use serde::Serialize;
 use serde_json::Value;
 use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
 
 /// Payload bytes that one page of [`payloads`] is asked for; a larger letter comes alone.
 const PAGE_BYTES_MAX: i64 = 8 << 20;
@@ -114,6 +115,35 @@ pub struct Count {
     pub newest_us: i64,
 }
 
+/// One letter of a group, to be looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sample {
+    /// Its number.
+    pub id: i64,
+    /// Who rejected it.
+    pub actor: String,
+    /// Why, as a word.
+    pub reason: String,
+    /// Why, as a class.
+    pub class: String,
+    /// Why, for people.
+    pub detail: String,
+    /// Where its record came from.
+    pub topic: String,
+    /// .. and which partition of it.
+    pub partition: i32,
+    /// .. and where there.
+    pub offset: i64,
+    /// When it was stored, microseconds since 1970 UTC.
+    pub at_us: i64,
+    /// The beginning of the record's key.
+    pub key: Option<Vec<u8>>,
+    /// The beginning of its value.
+    pub value: Option<Vec<u8>>,
+    /// Bytes of its value.
+    pub bytes: Option<i32>,
+}
+
 /// Where a list goes on, and how far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Page {
@@ -169,6 +199,13 @@ const COUNTS: &str = concat!(
     " GROUP BY 1, 2, 3 ORDER BY 4 DESC, 1, 2, 3"
 );
 
+const SAMPLES: &str = "SELECT l.id, l.actor, l.reason, l.class, l.detail, l.topic, l.partition, l.\"offset\", \
+        (EXTRACT(epoch FROM l.at) * 1000000)::int8, \
+        pg_catalog.substr(l.key, 1, $2), pg_catalog.substr(l.payload, 1, $2), pg_catalog.octet_length(l.payload) \
+     FROM (SELECT max(m.id) AS id FROM aqueduct.dead_letter AS m \
+           WHERE m.topology = $1 AND m.replayed_at IS NULL GROUP BY m.actor, m.reason ORDER BY count(*) DESC LIMIT $3) AS n \
+     JOIN aqueduct.dead_letter AS l ON l.topology = $1 AND l.id = n.id";
+
 /// The letters of `topology` that `filter` means, by id.
 pub async fn list(
     connection: &Connection,
@@ -207,6 +244,31 @@ pub async fn counts(connection: &Connection, topology: &str, filter: &Filter) ->
         newest_us: row.get(5),
     };
     Ok(rows.iter().map(count).collect())
+}
+
+/// The newest letter that is not replayed of each actor and reason, with the first `bytes_max` bytes of its value.
+pub async fn samples(
+    connection: &Connection,
+    topology: &str,
+    (bytes_max, limit): (i32, i64),
+) -> Result<Vec<Sample>, Error> {
+    let params: [&(dyn ToSql + Sync); 3] = [&topology, &bytes_max, &limit];
+    let rows = connection.rows("read samples of dead letters", SAMPLES, &params).await?;
+    let sample = |row: &Row| Sample {
+        id: row.get(0),
+        actor: row.get(1),
+        reason: row.get(2),
+        class: row.get(3),
+        detail: row.get(4),
+        topic: row.get(5),
+        partition: row.get(6),
+        offset: row.get(7),
+        at_us: row.get(8),
+        key: row.get(9),
+        value: row.get(10),
+        bytes: row.get(11),
+    };
+    Ok(rows.iter().map(sample).collect())
 }
 
 fn letter(row: &Row) -> Letter {

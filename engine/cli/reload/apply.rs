@@ -1,5 +1,6 @@
 //! From a topology file to the graph of a running node, by way of a plan.
 
+use crate::archive::NodeArchive;
 use crate::{file, identity};
 use aqueduct_actors::{Connected, catalog};
 use aqueduct_engine::{Handle, Next, ReloadAnswer, ReloadError};
@@ -16,6 +17,8 @@ pub(crate) struct Reloader {
     pub(super) memory_budget_bytes: Option<u64>,
     /// To what the topology at work is connected.
     pub(super) connected: Connected,
+    /// Where people read what the stores remember.
+    pub(super) archive: Arc<NodeArchive>,
 }
 
 /// The file cannot be applied: 422. Nothing could be done now: 409. It was done and taken back: 500.
@@ -32,14 +35,9 @@ impl Reloader {
             body["generation"] = handle.registry().generation().into();
             ReloadAnswer { status: REFUSED, body }
         };
-        let topology = match self.read() {
-            Ok(topology) => topology,
+        let (topology, form, plan) = match self.compare(handle) {
+            Ok(compared) => compared,
             Err(body) => return refused(body),
-        };
-        let form = identity::of(&topology);
-        let plan = match serde_json::from_value::<Form>(handle.registry().canonical()) {
-            Ok(running) => Plan::between(&running, &form),
-            Err(error) => return refused(json!({ "error": format!("what runs has no form: {error}") })),
         };
         let mut body = json!({ "plan": plan, "plan_text": plan.to_string() });
         if !plan.changes {
@@ -63,6 +61,7 @@ impl Reloader {
         };
         let (status, generation) = match handle.reload(next).await {
             Ok(generation) => {
+                self.archive.follow(connected.services());
                 self.connected = connected;
                 (200, generation)
             }
@@ -78,6 +77,30 @@ impl Reloader {
         body["applied"] = (status == 200).into();
         body["generation"] = generation.into();
         ReloadAnswer { status, body }
+    }
+
+    /// What [`Reloader::reload`] would do now, or what is wrong with the file.
+    pub(super) fn plan(&self, handle: &Handle) -> ReloadAnswer {
+        let mut body = match self.compare(handle) {
+            Ok((_, _, plan)) => json!({ "plan": plan, "plan_text": plan.to_string() }),
+            Err(body) => body,
+        };
+        body["file"] = self.file.display().to_string().into();
+        body["generation"] = handle.registry().generation().into();
+        ReloadAnswer { status: 200, body }
+    }
+
+    /// The topology of the file, its form, and how that differs from what runs.
+    fn compare(&self, handle: &Handle) -> Result<(Topology, Form, Plan), Value> {
+        let topology = self.read()?;
+        let form = identity::of(&topology);
+        match serde_json::from_value::<Form>(handle.registry().canonical()) {
+            Ok(running) => {
+                let plan = Plan::between(&running, &form);
+                Ok((topology, form, plan))
+            }
+            Err(error) => Err(json!({ "error": format!("what runs has no form: {error}") })),
+        }
     }
 
     /// The topology, or what is wrong with the file.

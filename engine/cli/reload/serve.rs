@@ -2,10 +2,12 @@
 
 use super::apply::Reloader;
 use super::watched::Watched;
+use crate::archive::NodeArchive;
 use anyhow::{Context, Result};
 use aqueduct_actors::Connected;
 use aqueduct_engine::{Handle, ReloadAnswer, ReloadRequest};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
@@ -26,12 +28,12 @@ pub(crate) struct Origin {
 pub(crate) fn serve(
     origin: Origin,
     memory_budget_bytes: Option<u64>,
-    connected: Connected,
+    (connected, archive): (Connected, Arc<NodeArchive>),
     handle: Handle,
     requests: mpsc::Receiver<ReloadRequest>,
 ) -> Result<impl Future<Output = ()>> {
     let hangups = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
-    let reloader = Reloader { file: origin.file, memory_budget_bytes, connected };
+    let reloader = Reloader { file: origin.file, memory_budget_bytes, connected, archive };
     Ok(attend(reloader, origin.watch, handle, requests, hangups))
 }
 
@@ -48,6 +50,10 @@ async fn attend(
         tokio::select! {
             biased;
             Some(request) = requests.recv() => {
+                if !request.apply {
+                    let _ = request.reply.send(reloader.plan(&handle));
+                    continue;
+                }
                 let answer = reloader.reload(&handle).await;
                 tell(&answer, "asked to");
                 // Whoever asked may have gone away.

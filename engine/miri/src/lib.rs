@@ -46,6 +46,9 @@ mod tests {
         fn weight(&self) -> usize {
             1
         }
+        fn records(&self) -> usize {
+            1
+        }
         fn first_record(&self) -> Option<i64> {
             Some(self.0)
         }

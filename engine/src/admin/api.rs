@@ -103,3 +103,9 @@ pub(super) async fn actors(State(desk): State<Arc<Desk>>) -> Response {
 pub(super) async fn ledger(State(desk): State<Arc<Desk>>) -> Response {
     Json(desk.handle.registry().ledger().rows()).into_response()
 }
+
+/// `/api/history`: the last hour, one value every few seconds.
+pub(super) async fn history(State(desk): State<Arc<Desk>>) -> Response {
+    let json = (header::CONTENT_TYPE, "application/json");
+    ([json], desk.handle.registry().history().json()).into_response()
+}

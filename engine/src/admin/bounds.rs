@@ -7,8 +7,8 @@ use super::Desk;
 use crate::Clock;
 use crate::clock::Instant;
 use crate::limits::{
-    ADMIN_BODY_BYTES_MAX, ADMIN_GUESSES_BURST, ADMIN_GUESSES_PER_SECOND, ADMIN_REQUESTS_BURST,
-    ADMIN_REQUESTS_PER_SECOND,
+    ADMIN_BODY_BYTES_MAX, ADMIN_CONNECTIONS_KEPT_MAX, ADMIN_CONNECTIONS_MAX, ADMIN_GUESSES_BURST,
+    ADMIN_GUESSES_PER_SECOND, ADMIN_REQUESTS_BURST, ADMIN_REQUESTS_PER_SECOND,
 };
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
@@ -85,7 +85,11 @@ pub(super) async fn bound(State(desk): State<Arc<Desk>>, request: Request, next:
     if length.is_some_and(|length| length.parse::<u64>().is_ok_and(|length| length > ADMIN_BODY_BYTES_MAX)) {
         return (StatusCode::PAYLOAD_TOO_LARGE, "nothing here takes a body of that size\n").into_response();
     }
-    next.run(request).await
+    let mut response = next.run(request).await;
+    if ADMIN_CONNECTIONS_MAX - desk.places.available_permits() > ADMIN_CONNECTIONS_KEPT_MAX {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
 }
 
 /// Come back in a second.

@@ -5,7 +5,9 @@
 
 use crate::Clock;
 use crate::clock::Instant;
-use crate::limits::{ADMIN_ANSWER_MAX, ADMIN_CONNECTIONS_MAX, ADMIN_HEAD_MAX, ADMIN_IDLE_MAX};
+use crate::limits::{
+    ADMIN_ANSWER_MAX, ADMIN_CONNECTIONS_MAX, ADMIN_HEAD_MAX, ADMIN_IDLE_MAX, ADMIN_SEND_BUFFER_BYTES,
+};
 use axum::serve::Listener;
 use std::fs::File;
 use std::future::Future;
@@ -16,7 +18,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Sleep, sleep_until};
 
@@ -34,8 +36,18 @@ pub(super) struct BoundedListener {
 
 impl BoundedListener {
     pub(super) async fn bind(address: SocketAddr) -> io::Result<Self> {
-        let inner = TcpListener::bind(address).await?;
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        socket.set_reuseaddr(true)?;
+        // Those it accepts inherit it.
+        socket.set_send_buffer_size(ADMIN_SEND_BUFFER_BYTES)?;
+        socket.bind(address)?;
+        let inner = socket.listen(ADMIN_CONNECTIONS_MAX as u32)?;
         Ok(Self { inner, permits: Arc::new(Semaphore::new(ADMIN_CONNECTIONS_MAX)), spare: None })
+    }
+
+    /// What is left of its places.
+    pub(super) fn places(&self) -> Arc<Semaphore> {
+        self.permits.clone()
     }
 
     pub(super) fn address(&self) -> io::Result<SocketAddr> {
@@ -186,6 +198,25 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for BoundedStream<S> {
             }
             Poll::Pending => self.waited(cx),
         }
+    }
+
+    /// Or each connection would hold a copy of what is one for all who look.
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffers: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match Pin::new(&mut self.inner).poll_write_vectored(cx, buffers) {
+            Poll::Ready(outcome) => {
+                self.moved_to(Talk::Answered);
+                Poll::Ready(outcome)
+            }
+            Poll::Pending => self.waited(cx),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

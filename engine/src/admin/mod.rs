@@ -6,16 +6,21 @@
 mod api;
 mod bounds;
 mod door;
+mod letters;
 mod listener;
+mod live;
 mod orders;
 mod page;
+mod snapshot;
 mod stream;
 
 use crate::application::Handle;
+use crate::archive::Archive;
 use crate::class::{Class, Error};
-use crate::limits::ADMIN_STREAMS_MAX;
+use crate::limits::{ADMIN_BODY_BYTES_MAX, ADMIN_STREAMS_MAX};
 use crate::task::{self, Task};
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use listener::BoundedListener;
@@ -44,12 +49,20 @@ struct Desk {
     allowances: bounds::Allowances,
     /// Places for streams of events.
     streams: Arc<Semaphore>,
+    /// Places for connections.
+    places: Arc<Semaphore>,
+    live: live::Live,
+    archive: letters::Desks,
     /// Only this machine can reach it.
     loopback: bool,
 }
 
 /// Binds and serves; the task ends with its owner.
-pub(crate) async fn serve(settings: AdminSettings, handle: Handle) -> Result<(SocketAddr, Task), Error> {
+pub(crate) async fn serve(
+    settings: AdminSettings,
+    handle: Handle,
+    archive: Option<Arc<dyn Archive>>,
+) -> Result<(SocketAddr, Task), Error> {
     let listen = settings.listen;
     let refused = |error: std::io::Error| {
         Error::new(Class::Config, format!("cannot listen on {listen}: {error}; choose another admin address"))
@@ -59,9 +72,15 @@ pub(crate) async fn serve(settings: AdminSettings, handle: Handle) -> Result<(So
     let AdminSettings { token, settings, .. } = settings;
     let allowances = bounds::Allowances::new(handle.registry().clock.clone());
     let streams = Arc::new(Semaphore::new(ADMIN_STREAMS_MAX));
-    let desk = Desk { handle, token, settings, allowances, streams, loopback: address.ip().is_loopback() };
-    let server = axum::serve(listener, router(Arc::new(desk)));
+    let (archive, wants) = letters::Desks::new(archive, handle.registry().clock.clone());
+    let (places, loopback) = (listener.places(), address.ip().is_loopback());
+    let live = live::Live::new();
+    let desk =
+        Arc::new(Desk { handle, token, settings, allowances, streams, places, live, archive, loopback });
+    let beside = [desk.live.make(desk.clone()), letters::replays(desk.clone(), wants)];
+    let server = axum::serve(listener, router(desk));
     let task = task::spawn("admin", async move {
+        let _beside = beside;
         if let Err(error) = server.into_future().await {
             tracing::error!(%error, "the admin endpoint ended");
         }
@@ -72,6 +91,9 @@ pub(crate) async fn serve(settings: AdminSettings, handle: Handle) -> Result<(So
 fn router(desk: Arc<Desk>) -> Router {
     Router::new()
         .route("/", get(page::page))
+        .route("/page.svg", get(page::icon))
+        .route("/page.css", get(page::style))
+        .route("/page.js", get(page::script))
         .route("/metrics", get(api::metrics))
         .route("/livez", get(api::livez))
         .route("/readyz", get(api::readyz))
@@ -80,9 +102,16 @@ fn router(desk: Arc<Desk>) -> Router {
         .route("/api/actors", get(api::actors))
         .route("/api/ledger", get(api::ledger))
         .route("/api/events", get(stream::events))
+        .route("/api/live", get(live::live))
+        .route("/api/history", get(api::history))
+        .route("/api/plan", get(orders::plan))
+        .route("/api/letters", get(letters::letters))
+        .route("/api/letters/replay", post(letters::replay))
+        .route("/api/drills", get(letters::drills))
         .route("/api/actors/{name}/{order}", post(orders::actor))
         .route("/api/drain", post(orders::drain))
         .route("/api/reload", post(orders::reload))
+        .layer(DefaultBodyLimit::max(ADMIN_BODY_BYTES_MAX as usize))
         .layer(from_fn_with_state(desk.clone(), door::admit))
         .layer(from_fn_with_state(desk.clone(), bounds::bound))
         .with_state(desk)

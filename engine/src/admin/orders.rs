@@ -49,12 +49,21 @@ pub(super) async fn reload(State(desk): State<Arc<Desk>>, headers: HeaderMap) ->
             let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
             (status, Json(answer.body)).into_response()
         }
-        None => {
-            let error = "this node's topology does not come from a file that could be read again";
-            (StatusCode::CONFLICT, Json(json!({ "applied": false, "error": error }))).into_response()
-        }
+        None => (StatusCode::CONFLICT, Json(json!({ "applied": false, "error": NO_FILE }))).into_response(),
     }
 }
+
+/// `GET /api/plan`: what a reload would do, by the file as it is now. It shows what the file says, so beyond loopback it
+/// needs the token.
+pub(super) async fn plan(State(desk): State<Arc<Desk>>, headers: HeaderMap) -> Response {
+    if let Err(refusal) = door::payload(&desk, &headers) {
+        return *refusal;
+    }
+    let none = || json!({ "plan": null, "error": NO_FILE });
+    Json(desk.handle.request_plan().await.map_or_else(none, |answer| answer.body)).into_response()
+}
+
+const NO_FILE: &str = "this node's topology does not come from a file that could be read again";
 
 fn status(error: &OrderError) -> StatusCode {
     match error {

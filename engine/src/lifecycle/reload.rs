@@ -45,6 +45,8 @@ pub enum ReloadError {
 /// Somebody wants the topology to be read again and applied.
 #[derive(Debug)]
 pub struct ReloadRequest {
+    /// Whether to apply it; else it is only said what would be done.
+    pub apply: bool,
     /// Takes what came of it.
     pub reply: oneshot::Sender<ReloadAnswer>,
 }

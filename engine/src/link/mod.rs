@@ -65,6 +65,10 @@ impl Flow for Batch {
         self.bytes()
     }
 
+    fn records(&self) -> usize {
+        self.raw.len()
+    }
+
     fn first_record(&self) -> Option<i64> {
         self.raw.offsets.values().first().copied()
     }

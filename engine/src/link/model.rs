@@ -99,6 +99,9 @@ mod loom_models {
         fn weight(&self) -> usize {
             self.weight
         }
+        fn records(&self) -> usize {
+            1
+        }
         fn first_record(&self) -> Option<i64> {
             Some(self.offset)
         }

@@ -76,6 +76,7 @@ fn what_was_sent_before_is_dropped_and_what_straddles_is_sliced() {
     let _ = link.receiver();
     assert_eq!(leases.iter().map(range).collect::<Vec<_>>(), [(0, 4), (4, 8)]);
     assert_eq!(leases[1].raw.len(), 4);
+    assert_eq!(link.entered(), 8, "each record once, whatever was sent or delivered again");
 }
 
 #[test]

@@ -13,7 +13,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 /// Status and body of one request.
-async fn request(address: SocketAddr, head: &str, headers: &str) -> (u16, String) {
+pub(super) async fn request(address: SocketAddr, head: &str, headers: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let host = if headers.contains("Host:") { String::new() } else { format!("Host: {address}\r\n") };
     let text = format!("{head} HTTP/1.1\r\n{host}{headers}Connection: close\r\n\r\n");
@@ -24,7 +24,7 @@ async fn request(address: SocketAddr, head: &str, headers: &str) -> (u16, String
     (status, answer.split_once("\r\n\r\n").unwrap().1.to_owned())
 }
 
-fn with_admin(token: Option<&str>) -> Settings {
+pub(super) fn with_admin(token: Option<&str>) -> Settings {
     let token = token.map(|token| SecretString::from(token.to_owned()));
     Settings {
         admin: Some(AdminSettings {
@@ -46,7 +46,7 @@ fn waiting() -> Behaviour {
     })
 }
 
-async fn running(handle: &Handle) -> SocketAddr {
+pub(super) async fn running(handle: &Handle) -> SocketAddr {
     let address = handle.admin_bound().await;
     until(handle, "up", |handle| handle.registry().phase() == crate::registry::Phase::Running).await;
     address
@@ -105,8 +105,20 @@ async fn what_is_served_tells_of_the_tree_and_the_records() {
         let after = events[1]["id"].as_u64().unwrap();
         let later = json(&format!("/api/events?after={after}")).await;
         assert_eq!(later.as_array().unwrap().len(), events.as_array().unwrap().len() - 2);
-        let (status, page) = request(address, "GET /", "").await;
-        assert!(status == 200 && page.starts_with("<!doctype html>"));
+        for (path, begins) in [
+            ("/", "<!doctype html>"),
+            ("/page.css", "/*"),
+            ("/page.js", "\"use strict\""),
+            ("/page.svg", "<svg"),
+        ] {
+            let (status, page) = request(address, &format!("GET {path}"), "").await;
+            assert!(status == 200 && page.starts_with(begins), "{path}: {status}");
+        }
+        let history = json("/api/history").await;
+        assert_eq!(history["step_seconds"], 5);
+        assert!(history["series"]["lag_records"].is_array());
+        let plan = json("/api/plan").await;
+        assert!(plan["error"].as_str().unwrap().contains("does not come from a file"), "{plan}");
         let (_, metrics) = request(address, "GET /metrics", "").await;
         let read = r#"kind="replay_source",topic="md",partition="0",fate="read"} 3"#;
         assert!(metrics.contains(read), "{metrics}");
@@ -208,7 +220,7 @@ async fn a_flood_is_turned_away_and_probes_are_answered_all_the_same() {
 }
 
 /// The status of the answer to exactly these bytes; 0 = hung up without one.
-async fn status_of(address: SocketAddr, sent: &[u8]) -> u16 {
+pub(super) async fn status_of(address: SocketAddr, sent: &[u8]) -> u16 {
     let mut stream = TcpStream::connect(address).await.unwrap();
     // The other side may hang up before it has read all of it.
     let _ = stream.write_all(sent).await;

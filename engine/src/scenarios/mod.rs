@@ -3,6 +3,8 @@
 mod admin;
 mod arbiters;
 mod drain;
+mod letters;
+mod live;
 mod readiness;
 mod reload;
 mod restart;

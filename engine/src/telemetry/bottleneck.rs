@@ -56,7 +56,7 @@ mod tests {
 
     fn reading(name: &str, from: &str, ratio: f64) -> ActorView {
         let mut view = ActorView::named(name, Role::Transform);
-        view.inputs.push(LinkView { from: from.into(), batches: 1, bytes: 1, ratio });
+        view.inputs.push(LinkView { from: from.into(), batches: 1, bytes: 1, ratio, records: 1 });
         view
     }
 

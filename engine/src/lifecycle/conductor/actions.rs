@@ -82,7 +82,7 @@ impl Conductor {
             .last_exit()
             .map_or_else(|| "restarted by its supervisor".to_owned(), |exit| exit.to_string());
         entry.status.rule(State::Backoff { reason });
-        self.tell(actor, "backoff", format!("starts again in {wait:?}"));
+        self.tell(actor, "backoff", format!("starts again in {wait:.1?}"));
     }
 
     fn gave_up(&mut self, supervisor: &Arc<str>, child: &Arc<str>) {

@@ -59,6 +59,8 @@ pub trait Flow: Sized {
     fn next(&self) -> i64;
     /// Bytes, as the link charges them.
     fn weight(&self) -> usize;
+    /// How many records it holds.
+    fn records(&self) -> usize;
     /// The offset of its first record; `None` when it holds none.
     fn first_record(&self) -> Option<i64>;
     /// The part at and after `offset`, which lies within.
@@ -171,6 +173,11 @@ impl<T: Flow> Link<T> {
     /// Whether what it holds is suspected of killing its receiver, and handed out piece by piece.
     pub fn on_probation(&self) -> bool {
         self.suspects.load(Acquire) > 0
+    }
+
+    /// Records that ever entered, each once: what is sent again is dropped, and a redelivery enters nothing.
+    pub fn entered(&self) -> u64 {
+        self.sending().entered
     }
 
     /// Batches on lease.

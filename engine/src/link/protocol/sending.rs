@@ -17,6 +17,8 @@ use std::task::{Context, Poll};
 pub(super) struct Sending<K> {
     generation: u64,
     sent: BTreeMap<K, Sent>,
+    /// Records in all.
+    pub(super) entered: u64,
 }
 
 /// How far a partition has been sent.
@@ -28,7 +30,7 @@ struct Sent {
 
 impl<K> Sending<K> {
     pub(super) fn new() -> Self {
-        Self { generation: 0, sent: BTreeMap::new() }
+        Self { generation: 0, sent: BTreeMap::new(), entered: 0 }
     }
 }
 
@@ -102,6 +104,7 @@ impl<T: Flow> Sender<T> {
                 sending.sent.insert(batch.key().clone(), sent);
             }
         }
+        sending.entered += batch.records() as u64;
         charge(&link.batches, 1);
         charge(&link.bytes, weight);
         let full = Ring::push(&link.ring, Arc::new(batch)).is_err();
