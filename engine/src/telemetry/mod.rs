@@ -3,6 +3,7 @@
 mod exposition;
 mod lag;
 pub mod log;
+mod memory;
 pub mod names;
 pub(crate) mod probe;
 pub mod recorder;

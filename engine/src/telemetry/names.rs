@@ -62,6 +62,18 @@ metrics! {
         "1 for the verdict a quality gate gives, 0 for the others.";
     CONFIG_GENERATION = "aqueduct_config_generation",
         "Rises by one with each topology applied; 1 since the start.";
+    READY = "aqueduct_ready",
+        "1 while the node does all its topology declares, as /readyz tells; 0 else.";
+    PHASE = "aqueduct_phase",
+        "1 for the phase the node is in (starting, running, draining, stopping, ended), 0 for the others.";
+    ACTOR_WAITING = "aqueduct_actor_waiting",
+        "1 for the class (transient, capacity, config) of what an actor waits for, 0 for the others.";
+    RELOADS_TOTAL = "aqueduct_reloads_total",
+        "Reloads that were asked for, by outcome (applied, refused, rolled_back).";
+    RELOAD_APPLIED = "aqueduct_reload_applied",
+        "0 once the last reload was refused or rolled back; 1 else, also before the first.";
+    MEMORY_LIMIT_BYTES = "aqueduct_memory_limit_bytes",
+        "Memory the process may use: its control group's limit, or else that of the machine.";
     BUILD_INFO = "aqueduct_build_info",
         "1, with the version as a label.";
 }

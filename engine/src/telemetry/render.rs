@@ -1,10 +1,12 @@
 //! The metrics page: what the registry knows, then what the kinds recorded. No I/O.
 
 use super::exposition::{Exposition, Type};
-use super::{names, recorder};
+use super::{memory, names, recorder};
+use crate::class::Class;
 use crate::ledger::LedgerRow;
+use crate::lifecycle::tally::ReloadOutcome;
 use crate::limits::SERIES_PARTITIONS_MAX;
-use crate::registry::{ActorView, Registry};
+use crate::registry::{ActorView, Phase, Registry};
 use crate::status::State;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,13 +22,49 @@ pub fn render(registry: &Registry) -> String {
     page.metric(names::BUILD_INFO, Type::Gauge).value(&[("version", env!("CARGO_PKG_VERSION"))], 1.0);
     let generation = registry.generation() as f64;
     page.metric(names::CONFIG_GENERATION, Type::Gauge).value(&[("topology", topology)], generation);
+    render_node(&mut page, topology, registry);
     render_actors(&mut page, topology, &actors);
+    render_waiting(&mut page, topology, &actors);
     render_links(&mut page, topology, &actors);
     render_lag(&mut page, topology, &actors);
     render_ledger(&mut page, topology, &actors, registry.ledger().rows());
     let mut text = page.finish();
     text.push_str(&recorder::render());
     text
+}
+
+fn render_node(page: &mut Exposition, topology: &str, registry: &Registry) {
+    let truth = |holds: bool| f64::from(u8::from(holds));
+    let topology = ("topology", topology);
+    page.metric(names::READY, Type::Gauge).value(&[topology], truth(registry.is_ready()));
+    let phase = registry.phase();
+    let mut series = page.metric(names::PHASE, Type::Gauge);
+    for (one, word) in Phase::WORDS {
+        series.value(&[topology, ("phase", word)], truth(one == phase));
+    }
+    let reloads = registry.reloads();
+    let mut series = page.metric(names::RELOADS_TOTAL, Type::Counter);
+    for (outcome, word) in ReloadOutcome::WORDS {
+        series.value(&[topology, ("outcome", word)], reloads.of(outcome) as f64);
+    }
+    page.metric(names::RELOAD_APPLIED, Type::Gauge).value(&[topology], truth(reloads.is_applied()));
+    if let Some(bytes) = memory::limit_bytes() {
+        page.metric(names::MEMORY_LIMIT_BYTES, Type::Gauge).value(&[topology], bytes as f64);
+    }
+}
+
+/// What an actor can wait for; the other classes end an actor or a batch.
+const WAITING_CLASSES: [Class; 3] = [Class::Transient, Class::Capacity, Class::Config];
+
+fn render_waiting(page: &mut Exposition, topology: &str, actors: &[ActorView]) {
+    let mut series = page.metric(names::ACTOR_WAITING, Type::Gauge);
+    for actor in actors {
+        for class in WAITING_CLASSES {
+            let [a, b, c] = labels(topology, actor);
+            let waits = actor.waiting_class == Some(class.as_str());
+            series.value(&[a, b, c, ("class", class.as_str())], f64::from(u8::from(waits)));
+        }
+    }
 }
 
 fn render_actors(page: &mut Exposition, topology: &str, actors: &[ActorView]) {
