@@ -2,6 +2,7 @@
 
 mod edges;
 mod links;
+mod monitoring;
 mod source;
 
 use std::path::{Path, PathBuf};

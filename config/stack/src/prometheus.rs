@@ -160,6 +160,17 @@ impl Prometheus {
             .collect())
     }
 
+    /// Who could not be asked, and why.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub fn unreachable(&self) -> Result<Vec<String>, Error> {
+        let answer = self.data("/api/v1/targets?state=active")?;
+        let targets = answer["activeTargets"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let down = targets.iter().filter(|target| target["health"] != "up");
+        Ok(down.map(|target| format!("{}: {}", target["scrapeUrl"], target["lastError"])).collect())
+    }
+
     fn data(&self, path: &str) -> Result<Value, Error> {
         let answer = self.ask("GET", path)?;
         let mut answer: Value =

@@ -19,15 +19,14 @@ const OLD: Duration = Duration::from_secs(900);
 
 pub struct Scene {
     pub name: &'static str,
-    /// What its topology has beyond trades, a table and a cache.
-    pub further: &'static str,
+
     /// Before its node starts.
     pub prepare: fn(&World),
     pub play: fn(&Play<'_>),
 }
 
 const fn scene(name: &'static str, play: fn(&Play<'_>)) -> Scene {
-    Scene { name, further: "", prepare: |_| {}, play }
+    Scene { name, prepare: |_| {}, play }
 }
 
 pub const SCENES: &[Scene] = &[
@@ -37,7 +36,8 @@ pub const SCENES: &[Scene] = &[
     Scene { prepare: on_the_small_disk, ..scene("full", full) },
     scene("orders", orders),
     scene("reload", reload),
-    Scene { further: LETTERS, ..scene("letters", letters) },
+    scene("letters", letters),
+    scene("kept", kept),
     scene("slow", slow),
     scene("silent", silent),
     scene("killed", killed),
@@ -104,16 +104,22 @@ fn strike(
 /// Nothing answers where the database was, while much that is old comes in.
 fn database(play: &Play<'_>) {
     let stage = play.stage;
-    let alerts = [
+    let mut alerts = vec![
         "AqueductTimescaleUnavailable",
         "AqueductLagOld",
         "AqueductNothingFlows",
         "AqueductNodeNotReady",
         "AqueductLagGrowing",
     ];
+    // It goes by an age that no factor changes.
+    if play.setting.factor == 1 && stage.has_metric("aqueduct_lag_sample_age_seconds") {
+        alerts.push("AqueductLagUnknown");
+    }
+    // Until the first record that is owed is an old one too.
+    stage.flow.age(OLD);
+    std::thread::sleep(Duration::from_secs(3));
     let inject = || {
         stage.cut_off(&stage.database);
-        stage.flow.age(OLD);
         stage.flow.rate(4_000);
     };
     let end = || {
@@ -169,9 +175,12 @@ fn orders(play: &Play<'_>) {
         }
     };
     let alerts = ["AqueductActorRestarted", "AqueductActorCrashLooping"];
-    play.strikes("an actor is restarted six times", &alerts, restart, || {});
-    let (stop, start) = (|| stage.order("/api/actors/cache/stop"), || stage.order("/api/actors/cache/start"));
-    play.strikes("an operator stops an actor", &["AqueductActorStopped"], stop, start);
+    let stop = || stage.order("/api/actors/cache/stop");
+    let start = || stage.order("/api/actors/cache/start");
+    std::thread::scope(|scope| {
+        scope.spawn(|| play.strikes("an actor is restarted six times", &alerts, restart, || {}));
+        scope.spawn(|| play.strikes("an operator stops an actor", &["AqueductActorStopped"], stop, start));
+    });
 }
 
 fn reload(play: &Play<'_>) {
@@ -186,16 +195,26 @@ fn reload(play: &Play<'_>) {
         stage.reload(200);
     };
     play.strikes("a reload of a file with a mistake", &["AqueductReloadNotApplied"], inject, end);
+    if stage.has_metric("process_open_fds") {
+        let files = stage.with_node(|node| node.open_files());
+        let (inject, end) = (|| stage.limit_files(files * 10 / 9), || stage.limit_files(files * 4));
+        play.strikes("few files are left", &["AqueductOpenFilesNearLimit"], inject, end);
+    }
 }
-
-/// Rejects need a place of their own.
-const LETTERS: &str = "  dead_letter: { kind: dead_letter, retention: 30d }\n";
 
 fn letters(play: &Play<'_>) {
     let stage = play.stage;
     let (inject, end) = (|| stage.flow.bad_every(4), || stage.flow.bad_every(0));
     let alerts = ["AqueductDeadLetters", "AqueductDeadLetterShareHigh"];
     play.strikes("one record in four has a price below zero", &alerts, inject, end);
+}
+
+/// Where rejects are kept: for a long time, and not at all.
+fn kept(play: &Play<'_>) {
+    let stage = play.stage;
+    stage.flow.bad_every(50);
+    std::thread::sleep(Duration::from_secs(2));
+    stage.flow.bad_every(0);
     let sql = stage.sql();
     let inject = || sql.batch("UPDATE aqueduct.dead_letter SET at = now() - interval '2 days'");
     let end = || sql.batch("DELETE FROM aqueduct.dead_letter");
@@ -239,11 +258,26 @@ fn killed(play: &Play<'_>) {
     let (setting, stage) = (play.setting, play.stage);
     let (inject, end) = (|| stage.kill(), || stage.start(setting));
     play.strikes("kill -9", &["AqueductNodeDown"], inject, end);
+    stage.await_ready();
+    // What is read by then takes a while to be written, and a drain waits for that.
+    stage.flow.rate(4_000);
+    stage.database.delay(Duration::from_millis(500));
+    std::thread::sleep(Duration::from_secs(3));
+    let inject = || stage.with_node(|node| node.terminate());
+    let end = || {
+        stage.flow.rate(RATE);
+        stage.database.delay(Duration::ZERO);
+        stage.kill();
+        stage.start(setting);
+    };
+    play.strikes("SIGTERM while TimescaleDB is slow", &["AqueductNodeDrainsLong"], inject, end);
+    stage.await_ready();
     if stage.has_metric("process_start_time_seconds") {
         let inject = || {
             for _ in 0..3 {
                 stage.kill();
                 stage.start(setting);
+                stage.await_ready();
                 std::thread::sleep(Duration::from_secs(2));
             }
         };
@@ -255,16 +289,27 @@ fn killed(play: &Play<'_>) {
 fn twin(play: &Play<'_>) {
     const SESSION: Duration = Duration::from_secs(12);
     let stage = play.stage;
-    let mut second = None;
-    let inject = || {
-        stage.with_node(|node| node.stop());
-        std::thread::sleep(SESSION);
-        second = Some(stage.launch(stage.name));
-        std::thread::sleep(Duration::from_secs(3));
-        stage.with_node(|node| node.resume());
+    stage.with_node(|node| node.stop());
+    std::thread::sleep(SESSION);
+    let mut second = Some(stage.launch(stage.name));
+    std::thread::sleep(Duration::from_secs(4));
+    let resume = || stage.with_node(|node| node.resume());
+    let end = || {
+        drop(second.take());
+        stage.order("/api/actors/ticks/restart");
     };
-    play.strikes("two nodes have one name", &["AqueductActorFenced"], inject, || {});
-    drop(second);
+    play.strikes("two nodes have one name", &["AqueductActorFenced"], resume, end);
+    if stage.has_metric("aqueduct_kafka_group_rebalances_total") {
+        let come_and_go = || {
+            for _ in 0..4 {
+                let other = stage.launch("comes-and-goes");
+                std::thread::sleep(Duration::from_millis(2500));
+                other.terminate();
+                other.exit_code(Duration::from_secs(30));
+            }
+        };
+        play.strikes("a node comes and goes four times", &["AqueductGroupRebalancing"], come_and_go, || {});
+    }
 }
 
 /// What strikes everybody comes last.

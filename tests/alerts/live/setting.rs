@@ -4,17 +4,18 @@ use super::faults::Scene;
 use super::stage::Stage;
 use super::watch::Watch;
 use crate::harness::rules::{self, Alert};
-use crate::harness::wait;
 use aqueduct_stack::prometheus::{Prometheus, Target};
 use aqueduct_stack::{Lifetime, Options, Part, Stack, progress};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const FACTOR: u32 = 30;
+/// How long nodes may take to be found, asked and ready.
+const READY_WITHIN: Duration = Duration::from_secs(60);
 /// How long the figures of nodes that do well are looked at before anything is disturbed.
-const CALM: Duration = Duration::from_secs(12);
+const CALM: Duration = Duration::from_secs(8);
 
 pub struct Setting {
     pub stack: Arc<Stack>,
@@ -100,10 +101,21 @@ impl Setting {
 
     /// Waits until every node is asked and ready, and finds that nothing is said of nodes that do well.
     pub fn calm(&self, stages: &[Stage]) {
-        let asked = || self.prometheus.query("sum(aqueduct_ready)").ok()?.first().map(|sample| sample.value);
-        wait::until("every node to be asked and ready", Duration::from_secs(60), || {
-            (asked()? as usize == stages.len()).then_some(())
-        });
+        let deadline = Instant::now() + READY_WITHIN;
+        loop {
+            let ready = self.prometheus.query("aqueduct_ready == 1").expect("prometheus answers");
+            let missing: Vec<_> = stages
+                .iter()
+                .map(|stage| stage.name)
+                .filter(|name| !ready.iter().any(|sample| sample.labels["instance"] == *name))
+                .collect();
+            if missing.is_empty() {
+                break;
+            }
+            let told = self.prometheus.unreachable().expect("prometheus answers");
+            assert!(Instant::now() < deadline, "not asked or not ready: {missing:?}; asked: {told:?}");
+            std::thread::sleep(Duration::from_millis(200));
+        }
         std::thread::sleep(CALM);
         let firing = self.watch.firing();
         assert!(firing.is_empty(), "alerts fire though all is well: {firing:?}");

@@ -9,6 +9,7 @@ use crate::harness::wait;
 use crate::harness::world::{Sql, World};
 use crate::wire::Wire;
 use aqueduct_stack::Part;
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -31,21 +32,19 @@ pub struct Stage {
 impl Stage {
     pub fn set(setting: &Setting, scene: &Scene) -> Self {
         let world = World::on_stack(setting.stack.clone());
-        let file = world.write_topology(&format!("{TRADES}{}", scene.further));
+        let file = world.write_topology(TRADES);
         world.migrate(&file);
         (scene.prepare)(&world);
         let flow = Flow::start(world.feed(), RATE);
         let (database, redis) = (Wire::to(world.database_url()), Wire::to(&world.stack().redis_url()));
-        let stage = Self { name: scene.name, world, file, flow, database, redis, node: Mutex::new(None) };
-        stage.start(setting);
-        stage
+        Self { name: scene.name, world, file, flow, database, redis, node: Mutex::new(None) }
     }
 
-    /// Starts the scene's node, again if it was killed, and has Prometheus ask it there.
+    /// Starts the scene's node, again if it was killed, and has Prometheus ask it there. It ends with the thread that does
+    /// so.
     pub fn start(&self, setting: &Setting) {
         let started = self.launch(self.name);
         setting.ask_at(self.name, started.admin);
-        started.await_ready(200, START_MAX);
         *self.node() = Some(started);
     }
 
@@ -108,6 +107,15 @@ impl Stage {
     pub fn join_redis(&self) {
         self.redis.lead_to(&self.world.stack().address(Part::Redis).expect("it is there"));
         self.redis.cut();
+    }
+
+    /// The node may have so many files open from now on.
+    pub fn limit_files(&self, files: usize) {
+        let status = self.with_node(Node::proc_status);
+        let pid = status.lines().find_map(|line| line.strip_prefix("Pid:")).expect("its id").trim();
+        let pid = Pid::from_raw(pid.parse().expect("a number"));
+        let limit = Rlimit { current: Some(files as u64), maximum: Some(65_536) };
+        prlimit(pid, Resource::Nofile, limit).expect("the process is ours");
     }
 
     pub fn sql(&self) -> Sql {

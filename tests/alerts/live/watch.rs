@@ -1,7 +1,7 @@
 //! What Prometheus says at each moment: one thread asks, scenes wait for what they expect.
 
 use aqueduct_stack::prometheus::Prometheus;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -12,12 +12,29 @@ const ASK_EVERY: Duration = Duration::from_millis(100);
 pub type Firing = BTreeSet<(String, String)>;
 
 #[derive(Default)]
+struct Said {
+    firing: Firing,
+    /// When each of those that ever fired began to, or ceased.
+    changed_at: BTreeMap<(String, String), Instant>,
+}
+
+#[derive(Default)]
 struct Shared {
-    firing: Mutex<Firing>,
+    said: Mutex<Said>,
     changed: Condvar,
     over: AtomicBool,
     /// Annotations whose template met something that is not there.
     unfilled: Mutex<BTreeSet<String>>,
+}
+
+impl Said {
+    fn is_now(&mut self, firing: Firing) {
+        let now = Instant::now();
+        for changed in self.firing.symmetric_difference(&firing) {
+            self.changed_at.insert(changed.clone(), now);
+        }
+        self.firing = firing;
+    }
 }
 
 pub struct Watch(Arc<Shared>);
@@ -33,12 +50,12 @@ impl Watch {
                     let unfilled = |text: &&String| text.contains("<no value>") || text.contains("<error");
                     let texts = alerts.iter().flat_map(|alert| alert.annotations.values()).filter(unfilled);
                     asking.unfilled.lock().unwrap_or_else(PoisonError::into_inner).extend(texts.cloned());
-                    let instance = |labels: &std::collections::BTreeMap<String, String>| {
+                    let instance = |labels: &BTreeMap<String, String>| {
                         labels.get("instance").cloned().unwrap_or_default()
                     };
                     let firing = alerts.into_iter().filter(|alert| alert.firing);
                     let firing = firing.map(|alert| (alert.name, instance(&alert.labels))).collect();
-                    *asking.firing.lock().unwrap_or_else(PoisonError::into_inner) = firing;
+                    asking.said.lock().unwrap_or_else(PoisonError::into_inner).is_now(firing);
                     asking.changed.notify_all();
                 }
                 std::thread::sleep(ASK_EVERY);
@@ -48,7 +65,7 @@ impl Watch {
     }
 
     pub fn firing(&self) -> Firing {
-        self.0.firing.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.said.lock().unwrap_or_else(PoisonError::into_inner).firing.clone()
     }
 
     /// Annotations that could not be filled in, of any alert so far.
@@ -68,16 +85,17 @@ impl Watch {
     ) -> Option<Duration> {
         let key = (alert.to_owned(), instance.to_owned());
         let deadline = since + bound;
-        let mut firing = self.0.firing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut said = self.0.said.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
-            if firing.contains(&key) == wanted {
-                return Some(since.elapsed());
+            if said.firing.contains(&key) == wanted {
+                let changed = said.changed_at.get(&key).copied().unwrap_or(since);
+                return Some(changed.saturating_duration_since(since));
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return None;
             }
-            firing = self.0.changed.wait_timeout(firing, left).unwrap_or_else(PoisonError::into_inner).0;
+            said = self.0.changed.wait_timeout(said, left).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 }
