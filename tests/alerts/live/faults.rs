@@ -3,6 +3,7 @@
 use super::report::{Line, Report};
 use super::setting::Setting;
 use super::stage::{RATE, Stage};
+use crate::harness::node::Node;
 use crate::harness::wait;
 use crate::harness::world::{Sql, World};
 use aqueduct_stack::{Part, SMALL_DISK};
@@ -285,14 +286,14 @@ fn killed(play: &Play<'_>) {
     }
 }
 
-/// A node stands still for longer than its session lasts, and another takes its name.
+/// A node stands still and loses its connections, and with them the lease of its name; another takes that.
 fn twin(play: &Play<'_>) {
-    const SESSION: Duration = Duration::from_secs(12);
     let stage = play.stage;
     stage.with_node(|node| node.stop());
-    std::thread::sleep(SESSION);
+    stage.database.cut();
     let mut second = Some(stage.launch(stage.name));
-    std::thread::sleep(Duration::from_secs(4));
+    let reads = |second: &Node| second.metric("aqueduct_records_total").filter(|records| *records > 0.0);
+    wait::until("the second to read", Duration::from_secs(60), || second.as_ref().and_then(reads));
     let resume = || stage.with_node(|node| node.resume());
     let end = || {
         drop(second.take());
