@@ -207,7 +207,9 @@ mod tests {
     use super::*;
     use crate::options::Lifetime;
     use crate::progress::Silent;
-    use std::time::Instant;
+    use crate::time::Deadline;
+
+    const FIRES_WITHIN: Duration = Duration::from_secs(20);
 
     #[test]
     fn an_expression_survives_an_address() {
@@ -224,15 +226,9 @@ mod tests {
         let rule = "groups:\n  - name: a\n    rules:\n      - alert: Answers\n        expr: up == 1\n";
         prometheus.judge_by(&[("a.rules.yaml", rule.to_owned())]).unwrap();
         prometheus.watch(&[Target { address: own, labels }]).unwrap();
-        let deadline = Instant::now() + Duration::from_secs(20);
-        let firing = loop {
-            let firing = prometheus.alerts().unwrap().into_iter().find(|alert| alert.firing);
-            match firing {
-                Some(alert) => break alert,
-                None => assert!(Instant::now() < deadline, "it never fired"),
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        };
+        let firing = || prometheus.alerts().unwrap().into_iter().find(|alert| alert.firing);
+        let firing = Deadline::after(FIRES_WITHIN).poll(Duration::from_millis(50), firing);
+        let firing = firing.expect("it fires");
         assert_eq!((firing.name.as_str(), firing.labels["scene"].as_str()), ("Answers", "itself"));
         assert_eq!(prometheus.query("sum(up)").unwrap()[0].value, 1.0);
         assert_eq!(prometheus.query("1 + 1").unwrap()[0].value, 2.0);

@@ -316,10 +316,10 @@ fn twin(play: &Play<'_>) {
 /// What strikes everybody comes last.
 pub fn shared(setting: &Setting, stages: &[Stage], report: &Report) {
     let quiet = stages.iter().find(|stage| stage.name == "silent").expect("a scene of that name");
-    let kafka = ("the broker is killed", &["AqueductKafkaUnavailable"][..]);
-    let kill = || setting.stack.kill(Part::Kafka).expect("kill Kafka");
-    let start = || setting.stack.start(Part::Kafka).expect("start Kafka");
-    strike(setting, report, quiet.name, kafka, kill, start);
+    let kafka = ("the broker falls silent", &["AqueductKafkaUnavailable"][..]);
+    let pause = || setting.stack.pause(Part::Kafka).expect("pause Kafka");
+    let resume = || setting.stack.resume(Part::Kafka).expect("resume Kafka");
+    strike(setting, report, quiet.name, kafka, pause, resume);
     let nobody = ("Prometheus has no targets", &["AqueductNotScraped"][..]);
     strike(setting, report, "", nobody, || setting.ask_nobody(), || setting.ask_all());
     let unfilled = setting.watch.unfilled();
