@@ -80,13 +80,7 @@ fn strike(
         if fired.is_none() {
             report.fail(format!("{name} did not fire within {fires_within:?} and {SLACK:?} of: {fault}"));
         }
-        lines.push(Line {
-            alert: (*name).to_owned(),
-            fault: fault.to_owned(),
-            fired,
-            fires_within,
-            cleared: None,
-        });
+        lines.push(Line { alert: (*name).to_owned(), fault: fault.to_owned(), fired, cleared: None });
     }
     let ended = Instant::now();
     end();

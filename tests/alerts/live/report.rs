@@ -13,7 +13,6 @@ pub struct Line {
     pub alert: String,
     pub fault: String,
     pub fired: Option<Duration>,
-    pub fires_within: Duration,
     pub cleared: Option<Duration>,
 }
 
@@ -55,7 +54,7 @@ impl Report {
 
     fn markdown(&self, setting: &Setting) -> String {
         let mut text = String::from(
-            "| alert | fault | states within | here | fired after | cleared after |\n|---|---|---|---|---|---|\n",
+            "| alert | fault | states within | holds here | fired after | cleared after |\n|---|---|---|---|---|---|\n",
         );
         let mut lines = locked(&self.lines);
         let place = |name: &str| setting.alerts.iter().position(|alert| alert.name == name);
@@ -64,13 +63,20 @@ impl Report {
             time.map_or_else(|| "never".to_owned(), |time| format!("{:.1} s", time.as_secs_f64()))
         };
         for line in lines.iter() {
-            let stated = setting.alerts.iter().find(|alert| alert.name == line.alert);
-            let stated = stated.map_or(Duration::ZERO, |alert| alert.within).as_secs();
-            let stated = if stated < 60 { format!("{stated} s") } else { format!("{} min", stated / 60) };
-            let (here, fired, cleared) =
-                (line.fires_within.as_secs(), seconds(line.fired), seconds(line.cleared));
-            writeln!(text, "| {} | {} | {stated} | {here} s | {fired} | {cleared} |", line.alert, line.fault)
-                .expect("text grows");
+            let stated =
+                setting.alerts.iter().find(|alert| alert.name == line.alert).expect("an alert of ours");
+            let within = match stated.within.as_secs() {
+                seconds if seconds < 60 => format!("{seconds} s"),
+                seconds => format!("{} min", seconds / 60),
+            };
+            let (holds, fired, cleared) =
+                (setting.in_time(stated.hold).as_secs_f64(), seconds(line.fired), seconds(line.cleared));
+            writeln!(
+                text,
+                "| {} | {} | {within} | {holds:.1} s | {fired} | {cleared} |",
+                line.alert, line.fault
+            )
+            .expect("text grows");
         }
         let missing: Vec<&str> = setting
             .alerts
