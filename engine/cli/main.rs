@@ -71,7 +71,7 @@ enum Command {
     /// Compare what is said with what runs.
     #[command(subcommand)]
     Audit(audit::Command),
-    /// Write a commented topology to begin with.
+    /// Write a commented topology to begin with, a node's settings, or what watches nodes.
     New(new::Arguments),
     /// Explain a topology (restarts, guarantees, memory), or a diagnostic code.
     Explain(explain::Arguments),

@@ -14,6 +14,7 @@ use crate::letter::DeadLetterPort;
 use crate::lifecycle::conductor::{Conductor, Parts, Patience};
 use crate::lifecycle::reload::{Next, ReloadAnswer, ReloadError, ReloadRequest, Wanted};
 use crate::lifecycle::signal::Signals;
+use crate::lifecycle::tally::ReloadTally;
 use crate::lifecycle::{Command, EXIT_CONFIG, Outcome};
 use crate::placement::{Placement, Seats};
 use crate::registry::{ActorView, Phase, PhaseView, Registry};
@@ -174,6 +175,7 @@ impl Builder {
             alive: AtomicBool::new(false),
             started_us: shared.clock.wall_us(),
             history: History::default(),
+            reloads: ReloadTally::default(),
             clock: shared.clock.clone(),
             figures: Figures::default(),
             build: self.build,

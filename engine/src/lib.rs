@@ -45,6 +45,7 @@ pub use clock::Clock;
 pub use ledger::{Ledger, SinkIndex, SinkSpec};
 pub use letter::{Answer, DeadLetterPort, Extent, Letter, LetterRequest};
 pub use lifecycle::reload::{Next, ReloadAnswer, ReloadError, ReloadRequest};
+pub use lifecycle::tally::{ReloadOutcome, ReloadTally};
 pub use lifecycle::{ManifestEntry, Outcome};
 pub use link::Lease;
 pub use placement::Placement;

@@ -6,6 +6,7 @@ use crate::actor::ActorIdentity;
 use crate::clock::Clock;
 use crate::events::Events;
 use crate::ledger::Ledger;
+use crate::lifecycle::tally::ReloadTally;
 use crate::port::EdgeMeter;
 use crate::status::{State, Status};
 use crate::supervisor::host::{InputLink, Record, Role};
@@ -93,6 +94,8 @@ pub struct ActorView {
     pub state: &'static str,
     /// Why it is in that state, where there is something to say.
     pub reason: Option<String>,
+    /// The class of what it waits for, while it does.
+    pub waiting_class: Option<&'static str>,
     /// Since when, microseconds since 1970 UTC.
     pub since_us: i64,
     /// Whether it does what it is there for.
@@ -135,6 +138,7 @@ impl ActorView {
             supervisor: "root".into(),
             state: "running",
             reason: None,
+            waiting_class: None,
             since_us: 0,
             ready: true,
             restarts: 0,
@@ -180,6 +184,17 @@ pub enum Phase {
     Stopping,
     /// Over.
     Ended,
+}
+
+impl Phase {
+    /// Every phase with the word used in JSON and metrics.
+    pub const WORDS: [(Phase, &'static str); 5] = [
+        (Phase::Starting, "starting"),
+        (Phase::Running, "running"),
+        (Phase::Draining, "draining"),
+        (Phase::Stopping, "stopping"),
+        (Phase::Ended, "ended"),
+    ];
 }
 
 /// The phase, since when, and what brought it about.
@@ -246,6 +261,7 @@ pub struct Registry {
     /// Versions, as labels.
     pub(crate) build: Vec<(&'static str, String)>,
     pub(crate) history: History,
+    pub(crate) reloads: ReloadTally,
 }
 
 impl Registry {
@@ -302,6 +318,16 @@ impl Registry {
     /// The same, with since when and why.
     pub fn phase_view(&self) -> PhaseView {
         self.phase.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether the node does all that its topology declares: what `/readyz` answers.
+    pub fn is_ready(&self) -> bool {
+        self.phase() == Phase::Running && self.not_ready().is_empty()
+    }
+
+    /// What came of the reloads that were asked for.
+    pub fn reloads(&self) -> &ReloadTally {
+        &self.reloads
     }
 
     /// Whether the root supervisor is at work.
@@ -377,6 +403,7 @@ impl Entry {
             supervisor: self.supervisor.clone(),
             state: state.as_str(),
             reason: state.reason().map(str::to_owned),
+            waiting_class: state.waiting_class(),
             since_us,
             ready: state.is_ready(),
             restarts: self.record.restarts.load(Ordering::Relaxed),

@@ -92,6 +92,14 @@ impl State {
         }
     }
 
+    /// The class of what it waits for; `None` in every other state.
+    pub fn waiting_class(&self) -> Option<&'static str> {
+        match self {
+            State::Waiting { class, .. } => Some(class),
+            _ => None,
+        }
+    }
+
     /// Whether an actor in this state has something to do and nobody to wait for.
     pub fn is_at_work(&self) -> bool {
         matches!(self, State::Running | State::Draining | State::Stalled { .. })

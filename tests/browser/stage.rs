@@ -6,6 +6,7 @@ use aqueduct_engine::application::{Handle, RuntimeApplication, Settings};
 use aqueduct_engine::archive::{Archive, Drill, LetterChoice, LetterGroup, LetterSample};
 use aqueduct_engine::batch::{hidden_columns, with_hidden_columns};
 use aqueduct_engine::events::Events;
+use aqueduct_engine::telemetry::StoredOffset;
 use aqueduct_engine::testing::RecordsBuilder;
 use aqueduct_engine::{Actor, Batch, Class, Context, Error, Factory, PartitionKey, ReloadAnswer};
 use aqueduct_topology::model::Topology;
@@ -92,7 +93,13 @@ async fn source(cx: &mut Context, records: usize) -> Result<(), Error> {
         let now_ms = cx.clock.wall_us() / 1000;
         cx.status.lag().log(&topic, partition, 0, *at + 40 * i64::from(partition));
         cx.status.lag().read(&topic, partition, *at, now_ms - 400);
-        cx.status.lag().stored(&topic, partition, (*at - 2 * records as i64).max(0));
+        let stored = StoredOffset {
+            next: (*at - 2 * records as i64).max(0),
+            epoch: 1,
+            resting: Duration::ZERO,
+            asked: cx.clock.now(),
+        };
+        cx.status.lag().stored(&topic, partition, stored);
         cx.push(batch).await?;
     }
     Ok(())

@@ -7,6 +7,7 @@
 pub mod console;
 pub mod node;
 pub mod oracle;
+pub mod rules;
 pub mod secured;
 pub mod topologies;
 pub mod wait;

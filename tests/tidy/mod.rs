@@ -3,6 +3,7 @@
 mod edges;
 mod gaps;
 mod links;
+mod monitoring;
 mod source;
 
 use std::path::{Path, PathBuf};

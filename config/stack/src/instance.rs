@@ -107,7 +107,7 @@ impl Instance {
         redis_password: Option<&str>,
     ) -> Result<String, Error> {
         Ok(match part {
-            Part::Kafka | Part::Broker2 | Part::Broker3 | Part::Toxiproxy => {
+            Part::Kafka | Part::Broker2 | Part::Broker3 | Part::Toxiproxy | Part::Prometheus => {
                 format!("127.0.0.1:{}", state.port)
             }
             Part::Timescale | Part::Standby => {
@@ -183,6 +183,7 @@ impl Instance {
                 (Place::Plain, software.kafka.clone().ok_or_else(absent)?)
             }
             Part::Toxiproxy => (Place::Plain, software.toxiproxy.clone().ok_or_else(absent)?),
+            Part::Prometheus => (Place::Plain, software.prometheus.clone().ok_or_else(absent)?),
             Part::Timescale | Part::Standby | Part::Redis | Part::Replica => {
                 let debian = software.debian.as_ref().ok_or_else(absent)?;
                 let of_redis = matches!(part, Part::Redis | Part::Replica);
@@ -192,7 +193,7 @@ impl Instance {
         };
         let password = match part {
             Part::Kafka if options.secured => Some(self.password(part)?),
-            Part::Kafka | Part::Broker2 | Part::Broker3 | Part::Toxiproxy => None,
+            Part::Kafka | Part::Broker2 | Part::Broker3 | Part::Toxiproxy | Part::Prometheus => None,
             Part::Timescale | Part::Standby => Some(self.password(Part::Timescale)?),
             Part::Redis | Part::Replica => options.redis_password.clone(),
         };

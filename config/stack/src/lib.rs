@@ -9,13 +9,14 @@
 //! <AQUEDUCT_STACK_DIR>/parts/kafka-4.1.0-1/          jars, each checked against checksums/
 //!                            debian-trixie-1/root/   PostgreSQL, TimescaleDB and Redis, signed by Debian
 //!                            toxiproxy-2.12.0-1/     built by Go, each module checked against go.sum
+//!                            prometheus-1/           unpacked from two packages, signed by Debian
 //!                      instances/<name>/             state.json, logs/, and a folder of data for each part
 //! ```
 //! Software is shared, data are not: any number of instances run side by side. Nothing outside of the folder is
 //! written, except that Maven and Go keep their downloads where they always do.
 //!
 //! # Processes
-//! Kafka and Toxiproxy are plain processes. PostgreSQL and Redis run inside the Debian root, in a mount and a process namespace of
+//! Kafka, Toxiproxy and Prometheus are plain processes. PostgreSQL and Redis run inside the Debian root, in a mount and a process namespace of
 //! their own (`launch.sh`): their mounts are seen by nobody else and end with their last process, so that a `kill -9`
 //! leaves neither, and deleting the folder cannot reach a device of the machine.
 //!
@@ -43,6 +44,7 @@ mod environment;
 mod error;
 pub mod feed;
 mod fresh;
+mod http;
 mod instance;
 mod launch;
 mod lock;
@@ -53,6 +55,7 @@ mod port;
 mod preflight;
 mod process;
 pub mod progress;
+pub mod prometheus;
 mod provision;
 pub mod secured;
 mod sql;

@@ -63,7 +63,7 @@ impl Own {
             Part::Kafka | Part::Broker2 | Part::Broker3 => self.kafka_bootstrap.as_deref(),
             Part::Timescale => self.timescale_url.as_deref(),
             Part::Redis => self.redis_url.as_deref(),
-            Part::Standby | Part::Replica | Part::Toxiproxy => None,
+            Part::Standby | Part::Replica | Part::Toxiproxy | Part::Prometheus => None,
         }
     }
 }

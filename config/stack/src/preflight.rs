@@ -36,6 +36,9 @@ pub(crate) fn check(options: &Options, parts: &[Part]) -> Result<(), Error> {
     if fetch.contains(&Piece::Toxiproxy) {
         go(&mut missing);
     }
+    if fetch.contains(&Piece::Prometheus) {
+        packages(&mut missing);
+    }
     if missing.is_empty() { Ok(()) } else { Err(Error::Missing(missing)) }
 }
 
@@ -128,6 +131,14 @@ fn root_rights(missing: &mut Vec<Missing>) {
     }
 }
 
+/// What unpacks packages of the distribution: Debian or a relative of it.
+fn packages(missing: &mut Vec<Missing>) {
+    let distribution = "run this on Debian or a relative of it, whose packages Prometheus comes from";
+    for tool in ["apt-get", "dpkg-deb"].into_iter().filter(|tool| !exists(tool)) {
+        missing.push(Missing { what: format!("`{tool}`, to fetch Prometheus"), remedy: distribution.into() });
+    }
+}
+
 fn bootstrap(missing: &mut Vec<Missing>, options: &Options) {
     tools(missing, &[("wget", "wget"), ("gpgv", "gpgv"), ("dpkg-deb", "dpkg")]);
     if !Path::new("/usr/sbin/debootstrap").exists() {
@@ -167,11 +178,13 @@ mod tests {
     }
 
     #[test]
-    fn only_toxiproxy_asks_for_go() {
+    fn nothing_is_fetched_for_a_part_that_nobody_asks_for() {
         let dir = tempfile::tempdir().unwrap();
         let dir = crate::StackDir::new(dir.path()).unwrap();
-        assert!(!provision::missing(&dir, &Part::DEFAULT).contains(&Piece::Toxiproxy));
-        assert!(provision::missing(&dir, &Part::ALL).contains(&Piece::Toxiproxy));
+        for piece in [Piece::Toxiproxy, Piece::Prometheus] {
+            assert!(!provision::missing(&dir, &Part::DEFAULT).contains(&piece));
+            assert!(provision::missing(&dir, &Part::ALL).contains(&piece));
+        }
     }
 
     #[test]

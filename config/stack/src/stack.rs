@@ -172,6 +172,7 @@ impl Stack {
             }
             Part::Redis | Part::Replica => debian.map(|found| found.redis.clone()),
             Part::Toxiproxy => Some(provision::toxiproxy::VERSION.to_owned()),
+            Part::Prometheus => self.software.prometheus.as_deref().and_then(provision::prometheus::version),
         }
     }
 

@@ -24,7 +24,7 @@ pub(crate) struct Reloader {
 /// The file cannot be applied: 422. Nothing could be done now: 409. It was done and taken back: 500.
 const REFUSED: u16 = 422;
 const CONFLICT: u16 = 409;
-const TAKEN_BACK: u16 = 500;
+pub(super) const TAKEN_BACK: u16 = 500;
 
 impl Reloader {
     /// Reads the file again, compares it with what runs, applies what differs.

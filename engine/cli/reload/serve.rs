@@ -1,11 +1,11 @@
 //! Who may ask a node to reload: SIGHUP, `POST /api/reload`, and with `--watch` the file itself. One at a time.
 
-use super::apply::Reloader;
+use super::apply::{Reloader, TAKEN_BACK};
 use super::watched::Watched;
 use crate::archive::NodeArchive;
 use anyhow::{Context, Result};
 use aqueduct_actors::Connected;
-use aqueduct_engine::{Handle, ReloadAnswer, ReloadRequest};
+use aqueduct_engine::{Handle, ReloadAnswer, ReloadOutcome, ReloadRequest};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,15 +54,14 @@ async fn attend(
                     let _ = request.reply.send(reloader.plan(&handle));
                     continue;
                 }
-                let answer = reloader.reload(&handle).await;
-                tell(&answer, "asked to");
+                let answer = reload(&mut reloader, &handle, "asked to").await;
                 // Whoever asked may have gone away.
                 let _ = request.reply.send(answer);
             }
-            Some(()) = hangups.recv() => tell(&reloader.reload(&handle).await, "SIGHUP"),
+            Some(()) = hangups.recv() => drop(reload(&mut reloader, &handle, "SIGHUP").await),
             () = clock.sleep(LOOK_EVERY), if watch => {
                 if watched.as_mut().is_some_and(Watched::has_changed) {
-                    tell(&reloader.reload(&handle).await, "the file changed");
+                    reload(&mut reloader, &handle, "the file changed").await;
                 }
                 continue;
             }
@@ -71,6 +70,18 @@ async fn attend(
         // Whatever was on disk was just read.
         watched = watch.then(|| Watched::new(&reloader.file));
     }
+}
+
+/// Reloads; what came of it is counted and told.
+async fn reload(reloader: &mut Reloader, handle: &Handle, why: &str) -> ReloadAnswer {
+    let answer = reloader.reload(handle).await;
+    handle.registry().reloads().count(match answer.status {
+        200 => ReloadOutcome::Applied,
+        TAKEN_BACK => ReloadOutcome::RolledBack,
+        _ => ReloadOutcome::Refused,
+    });
+    tell(&answer, why);
+    answer
 }
 
 /// Says in the log what came of it.

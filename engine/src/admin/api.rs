@@ -29,6 +29,7 @@ pub(super) async fn livez(State(desk): State<Arc<Desk>>) -> Response {
 pub(super) async fn readyz(State(desk): State<Arc<Desk>>) -> Response {
     let registry = desk.handle.registry();
     let (PhaseView { phase, since_us, reason }, not_ready) = (registry.phase_view(), registry.not_ready());
+    // As `Registry::is_ready` says, of the very answers that are shown.
     let ready = phase == Phase::Running && not_ready.is_empty();
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let answer = json!({

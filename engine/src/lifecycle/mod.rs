@@ -6,6 +6,7 @@ pub(crate) mod idle;
 mod manifest;
 pub mod reload;
 pub(crate) mod signal;
+pub mod tally;
 
 pub use manifest::ManifestEntry;
 

@@ -70,6 +70,15 @@ async fn a_waiting_actor_makes_the_node_unready_but_not_dead() {
         let line =
             r#"aqueduct_actor_state{topology="test",actor="history",kind="kafka_sink",state="waiting"} 1"#;
         assert!(metrics.contains(line), "{metrics}");
+        for line in [
+            r#"aqueduct_ready{topology="test"} 0"#,
+            r#"aqueduct_phase{topology="test",phase="running"} 1"#,
+            r#"aqueduct_actor_waiting{topology="test",actor="history",kind="kafka_sink",class="config"} 1"#,
+            r#"aqueduct_actor_waiting{topology="test",actor="history",kind="kafka_sink",class="transient"} 0"#,
+            r#"aqueduct_reload_applied{topology="test"} 1"#,
+        ] {
+            assert!(metrics.contains(line), "{line} is not in {metrics}");
+        }
         assert!(
             metrics
                 .contains(r#"aqueduct_restarts_total{topology="test",actor="history",kind="kafka_sink"} 0"#)

@@ -7,6 +7,7 @@ pub mod figures;
 pub(crate) mod history;
 mod lag;
 pub mod log;
+mod memory;
 pub mod names;
 pub(crate) mod probe;
 mod process;

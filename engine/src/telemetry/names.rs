@@ -221,6 +221,18 @@ metrics! {
         "1 for the verdict a quality gate gives, 0 for the others.";
     CONFIG_GENERATION = "aqueduct_config_generation", Gauge, "generation", Topology [],
         "Rises by one with each topology applied; 1 since the start.";
+    READY = "aqueduct_ready", Gauge, "boolean", Topology [],
+        "1 while the node does all its topology declares, as /readyz tells; 0 else.";
+    PHASE = "aqueduct_phase", Gauge, "boolean", Topology ["phase"],
+        "1 for the phase the node is in (starting, running, draining, stopping, ended), 0 for the others.";
+    ACTOR_WAITING = "aqueduct_actor_waiting", Gauge, "boolean", Actor ["class"],
+        "1 for the class (transient, capacity, config) of what an actor waits for, 0 for the others.";
+    RELOADS_TOTAL = "aqueduct_reloads_total", Counter, "reloads", Topology ["outcome"],
+        "Reloads that were asked for, by outcome (applied, refused, rolled_back).";
+    RELOAD_APPLIED = "aqueduct_reload_applied", Gauge, "boolean", Topology [],
+        "0 once the last reload was refused or rolled back; 1 else, also before the first.";
+    MEMORY_LIMIT_BYTES = "aqueduct_memory_limit_bytes", Gauge, "bytes", Topology [],
+        "Memory the process may use: its control group's limit, or else that of the machine.";
     FULL_METRICS = "aqueduct_full_metrics", Gauge, "metrics", Topology [],
         "Metrics with more series than have a place: the others are left out, or summed under other.";
     BUILD_INFO = "aqueduct_build_info", Gauge, "boolean", Process ["version", "commit", "librdkafka"],

@@ -6,11 +6,12 @@
 
 use super::exposition::Exposition;
 use super::figures::{Family, Figures};
-use super::names;
-use super::{Lag, bottleneck, process, recorder};
+use super::{Lag, bottleneck, memory, names, process, recorder};
+use crate::class::Class;
 use crate::ledger::LedgerRow;
+use crate::lifecycle::tally::ReloadOutcome;
 use crate::limits::SERIES_PARTITIONS_MAX;
-use crate::registry::{ActorView, Entry, Registry};
+use crate::registry::{ActorView, Entry, Phase, Registry};
 use crate::status::State;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -28,7 +29,9 @@ pub fn render(registry: &Registry) -> String {
     page.metric(names::BUILD_INFO).value(&build, 1.0);
     let generation = registry.generation() as f64;
     page.metric(names::CONFIG_GENERATION).value(&[("topology", topology)], generation);
+    render_node(&mut page, topology, registry);
     render_actors(&mut page, topology, &actors);
+    render_waiting(&mut page, topology, &actors);
     render_links(&mut page, topology, &actors);
     render_lag(&mut page, topology, &actors);
     render_ledger(&mut page, topology, &actors, &registry.ledger().rows());
@@ -37,6 +40,40 @@ pub fn render(registry: &Registry) -> String {
     let mut text = page.finish();
     text.push_str(&recorder::render());
     text
+}
+
+fn render_node(page: &mut Exposition, topology: &str, registry: &Registry) {
+    let truth = |holds: bool| f64::from(u8::from(holds));
+    let topology = ("topology", topology);
+    page.metric(names::READY).value(&[topology], truth(registry.is_ready()));
+    let phase = registry.phase();
+    let mut series = page.metric(names::PHASE);
+    for (one, word) in Phase::WORDS {
+        series.value(&[topology, ("phase", word)], truth(one == phase));
+    }
+    let reloads = registry.reloads();
+    let mut series = page.metric(names::RELOADS_TOTAL);
+    for (outcome, word) in ReloadOutcome::WORDS {
+        series.value(&[topology, ("outcome", word)], reloads.of(outcome) as f64);
+    }
+    page.metric(names::RELOAD_APPLIED).value(&[topology], truth(reloads.is_applied()));
+    if let Some(bytes) = memory::limit_bytes() {
+        page.metric(names::MEMORY_LIMIT_BYTES).value(&[topology], bytes as f64);
+    }
+}
+
+/// What an actor can wait for; the other classes end an actor or a batch.
+const WAITING_CLASSES: [Class; 3] = [Class::Transient, Class::Capacity, Class::Config];
+
+fn render_waiting(page: &mut Exposition, topology: &str, actors: &[ActorView]) {
+    let mut series = page.metric(names::ACTOR_WAITING);
+    for actor in actors {
+        for class in WAITING_CLASSES {
+            let [a, b, c] = labels(topology, actor);
+            let waits = actor.waiting_class == Some(class.as_str());
+            series.value(&[a, b, c, ("class", class.as_str())], f64::from(u8::from(waits)));
+        }
+    }
 }
 
 fn render_actors(page: &mut Exposition, topology: &str, actors: &[ActorView]) {

@@ -1,6 +1,7 @@
 //! The parts of a stack, and what each needs to run: its files, its command, its signal to end, its health.
 
 pub(crate) mod kafka;
+pub(crate) mod prometheus;
 pub(crate) mod redis;
 pub(crate) mod standby;
 pub(crate) mod timescale;
@@ -42,6 +43,8 @@ pub enum Part {
     Replica,
     /// Toxiproxy, between a client and the others; see [`crate::toxiproxy`]. Only if asked for.
     Toxiproxy,
+    /// Prometheus, which watches whom it is told to; see [`crate::prometheus`]. Only if asked for.
+    Prometheus,
 }
 
 impl Part {
@@ -49,7 +52,7 @@ impl Part {
     pub const DEFAULT: [Part; 3] = [Part::Kafka, Part::Timescale, Part::Redis];
 
     /// All parts, in the order they are shown.
-    pub const ALL: [Part; 8] = [
+    pub const ALL: [Part; 9] = [
         Part::Kafka,
         Part::Broker2,
         Part::Broker3,
@@ -58,6 +61,7 @@ impl Part {
         Part::Redis,
         Part::Replica,
         Part::Toxiproxy,
+        Part::Prometheus,
     ];
 
     /// The brokers, by `node.id` from 1 on.
@@ -79,6 +83,7 @@ impl Part {
             Part::Redis => "REDIS_URL",
             Part::Replica => "REDIS_REPLICA_URL",
             Part::Toxiproxy => "TOXIPROXY_ADDRESS",
+            Part::Prometheus => "PROMETHEUS_ADDRESS",
             Part::Standby => "TIMESCALE_STANDBY_URL",
         }
     }
@@ -94,6 +99,7 @@ impl Part {
             Part::Redis => "redis",
             Part::Replica => "replica",
             Part::Toxiproxy => "toxiproxy",
+            Part::Prometheus => "prometheus",
             Part::Standby => "standby",
         }
     }
@@ -104,6 +110,7 @@ impl Part {
             Part::Kafka | Part::Broker2 | Part::Broker3 => Piece::Kafka,
             Part::Timescale | Part::Standby | Part::Redis | Part::Replica => Piece::Debian,
             Part::Toxiproxy => Piece::Toxiproxy,
+            Part::Prometheus => Piece::Prometheus,
         }
     }
 
@@ -145,6 +152,7 @@ impl Part {
             Part::Timescale | Part::Standby => timescale::check(address, patience),
             Part::Redis | Part::Replica => redis::check(address, patience),
             Part::Toxiproxy => toxiproxy::check(address, patience),
+            Part::Prometheus => prometheus::check(address, patience),
         }
     }
 
@@ -156,6 +164,7 @@ impl Part {
             Part::Standby => standby::prepare(server, deadline),
             Part::Redis | Part::Replica => redis::prepare(self, server),
             Part::Toxiproxy => toxiproxy::prepare(server),
+            Part::Prometheus => prometheus::prepare(server),
         }
     }
 
@@ -166,6 +175,7 @@ impl Part {
             Part::Timescale | Part::Standby => timescale::command(),
             Part::Redis | Part::Replica => redis::command(),
             Part::Toxiproxy => toxiproxy::command(server),
+            Part::Prometheus => prometheus::command(server),
         }
     }
 
@@ -190,7 +200,8 @@ impl fmt::Display for Part {
 #[derive(Debug, Clone)]
 pub(crate) struct Server {
     pub(crate) launch: Launch,
-    /// The provisioned software: the folder of Kafka's jars, the Debian root, Toxiproxy's program.
+    /// The provisioned software: the folder of Kafka's jars, the Debian root, Toxiproxy's program, the folder of
+    /// Prometheus' programs.
     pub(crate) software: PathBuf,
     /// Its own ports.
     pub(crate) ports: PartState,

@@ -8,8 +8,8 @@ use std::time::Duration;
 use super::Server;
 use crate::dir::create;
 use crate::error::Error;
+use crate::http;
 use crate::launch::arguments;
-use crate::toxiproxy::http;
 
 pub(super) fn prepare(server: &Server) -> Result<(), Error> {
     create(&server.launch.folder)

@@ -11,7 +11,7 @@ use std::process::Command;
 
 use serde::{Deserialize, Serialize};
 
-use super::{apt, partial, publish, run, tool};
+use super::{apt, package, partial, publish, run, tool};
 use crate::dir::{StackDir, create, remove_tree, write_whole};
 use crate::error::Error;
 use crate::progress::Progress;
@@ -147,40 +147,11 @@ fn installed_debootstrap() -> Option<&'static Path> {
     path.exists().then_some(path)
 }
 
-/// Fetches the package with apt's own signature checks, but with all of apt's state below `partial`.
+/// Fetches the package and unpacks it below `partial`.
 fn unpack_debootstrap(partial: &Path, progress: &dyn Progress) -> Result<PathBuf, Error> {
     let (state, target) = (partial.join("apt"), partial.join("debootstrap"));
-    create(&state.join("lists/partial"))?;
-    create(&state.join("cache/archives/partial"))?;
-    let apt = |arguments: &[&str]| {
-        let mut command = tool("apt-get");
-        for (option, below) in [("Dir::State", ""), ("Dir::State::Lists", "lists"), ("Dir::Cache", "cache")] {
-            command.arg("-o").arg(format!("{option}={}", state.join(below).display()));
-        }
-        command.args([
-            "-o",
-            "Dir::State::status=/var/lib/dpkg/status",
-            "-o",
-            "APT::Sandbox::User=root",
-            "-q",
-        ]);
-        command.args(arguments).current_dir(&state);
-        command
-    };
     progress.step(TASK, 0, LINES_EXPECTED, "fetch debootstrap");
-    run("debootstrap", apt(&["update"]), |_| {})?;
-    run("debootstrap", apt(&["download", "debootstrap"]), |_| {})?;
-    let package = fs::read_dir(&state)
-        .map_err(Error::io("read", &state))?
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .find(|path| path.extension().is_some_and(|extension| extension == "deb"));
-    let package = package.ok_or_else(|| Error::Provision {
-        what: "debootstrap".into(),
-        why: "apt-get downloaded no package; install it with `apt-get install debootstrap`".into(),
-    })?;
-    let mut unpack = tool("dpkg-deb");
-    unpack.arg("-x").arg(&package).arg(&target);
-    run("debootstrap", unpack, |_| {})?;
+    package::unpack("debootstrap", &["debootstrap"], &state, &target)?;
     Ok(target)
 }
 

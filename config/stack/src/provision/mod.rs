@@ -7,6 +7,8 @@ pub(crate) mod apt;
 mod checksums;
 pub(crate) mod debian;
 pub(crate) mod kafka;
+mod package;
+pub(crate) mod prometheus;
 pub(crate) mod toxiproxy;
 
 use std::collections::BTreeSet;
@@ -32,6 +34,8 @@ pub(crate) enum Piece {
     Debian,
     /// Toxiproxy's program.
     Toxiproxy,
+    /// The programs of Prometheus and Alertmanager.
+    Prometheus,
 }
 
 impl Piece {
@@ -40,6 +44,7 @@ impl Piece {
             Piece::Kafka => kafka::folder(dir),
             Piece::Debian => debian::folder(dir),
             Piece::Toxiproxy => toxiproxy::folder(dir),
+            Piece::Prometheus => prometheus::folder(dir),
         }
     }
 
@@ -49,6 +54,7 @@ impl Piece {
             Piece::Kafka => kafka::ANNOUNCEMENT,
             Piece::Debian => debian::ANNOUNCEMENT,
             Piece::Toxiproxy => toxiproxy::ANNOUNCEMENT,
+            Piece::Prometheus => prometheus::ANNOUNCEMENT,
         }
     }
 
@@ -57,6 +63,7 @@ impl Piece {
             Piece::Kafka => kafka::fetch(dir, progress),
             Piece::Debian => debian::fetch(dir, mirror, progress),
             Piece::Toxiproxy => toxiproxy::fetch(dir, progress),
+            Piece::Prometheus => prometheus::fetch(dir, progress),
         }
     }
 }
@@ -70,6 +77,8 @@ pub(crate) struct Software {
     pub(crate) debian: Option<debian::Debian>,
     /// Toxiproxy's program.
     pub(crate) toxiproxy: Option<PathBuf>,
+    /// The folder of Prometheus' programs.
+    pub(crate) prometheus: Option<PathBuf>,
 }
 
 impl Software {
@@ -80,6 +89,7 @@ impl Software {
             kafka: Some(kafka::folder(dir).join("libs")).filter(|libs| libs.exists()),
             debian: if debian.exists() { Some(debian::Debian::open(&debian)?) } else { None },
             toxiproxy: Some(toxiproxy::program(dir)).filter(|program| program.exists()),
+            prometheus: Some(prometheus::folder(dir)).filter(|folder| folder.exists()),
         })
     }
 }

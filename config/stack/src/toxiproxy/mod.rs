@@ -17,7 +17,6 @@
 //! Deliberately absent: toxicity below 1 (chance belongs to the caller's seed) and the updating of a toxic (remove it,
 //! add another).
 
-pub(crate) mod http;
 mod toxic;
 
 use std::time::Duration;
@@ -26,6 +25,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::error::Error;
+use crate::http;
 use crate::part::Part;
 use crate::port;
 use crate::stack::Stack;

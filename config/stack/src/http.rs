@@ -1,4 +1,4 @@
-//! Just enough HTTP for Toxiproxy's administration: one request a connection, JSON in, JSON out.
+//! Just enough HTTP for the administration of Toxiproxy and Prometheus: one request a connection, JSON in, JSON out.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
