@@ -64,6 +64,8 @@ pub const LAG_PROBE_EVERY: Duration = Duration::from_secs(2);
 pub const LAG_PROBE_WAIT_MAX: Duration = Duration::from_secs(5);
 /// Partitions that get a series of their own; beyond, a source's are summed.
 pub const SERIES_PARTITIONS_MAX: usize = 1000;
+/// Keys of one quality gate that are shown, with series of their own: the worst. The others are counted.
+pub const GATE_KEYS_SHOWN_MAX: usize = 100;
 /// How often the recorder is tidied while nobody scrapes.
 pub const RECORDER_UPKEEP_EVERY: Duration = Duration::from_secs(5);
 /// Connections the admin endpoint serves at once.

@@ -7,6 +7,7 @@ use crate::clock::Clock;
 use crate::events::Events;
 use crate::ledger::Ledger;
 use crate::port::EdgeMeter;
+use crate::quality::GateView;
 use crate::status::{State, Status};
 use crate::supervisor::host::{InputLink, Record, Role};
 use crate::supervisor::spec::Strategy;
@@ -28,6 +29,8 @@ pub(crate) struct Entry {
     pub(crate) outputs: Vec<Arc<EdgeMeter>>,
     /// Whether a record counts as written only with what this actor does for it.
     pub(crate) required: bool,
+    /// Whether what reaches it comes on the beat of a gate, and so never ceases.
+    pub(crate) behind_gate: bool,
     pub(crate) record: Arc<Record>,
 }
 
@@ -249,6 +252,12 @@ impl Registry {
     /// Every actor.
     pub fn actors(&self) -> Vec<ActorView> {
         self.roster().entries().map(|entry| entry.view(&self.clock)).collect()
+    }
+
+    /// What every quality gate says of its keys; empty without gates, and until the first has spoken.
+    pub fn gates(&self) -> Vec<(ActorIdentity, Arc<GateView>)> {
+        let view = |entry: &Entry| Some((entry.identity.clone(), entry.status.quality().view()?));
+        self.roster().entries().filter_map(view).collect()
     }
 
     /// Who is not ready and why; empty = ready. A stop that an operator asked for is a reason too: work is not done.

@@ -6,6 +6,7 @@
 
 use crate::class::{Class, Error};
 use crate::clock::{Clock, Instant};
+use crate::quality::QualityBoard;
 use crate::telemetry::LagBoard;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -157,6 +158,7 @@ struct Shared {
     blocked: AtomicU64,
     dead_letters: Mutex<BTreeMap<String, u64>>,
     lag: LagBoard,
+    quality: QualityBoard,
 }
 
 /// While it lives, the actor counts as held up by a full output.
@@ -193,6 +195,7 @@ impl Status {
             blocked: AtomicU64::new(0),
             dead_letters: Mutex::new(BTreeMap::new()),
             lag: LagBoard::default(),
+            quality: QualityBoard::default(),
             clock,
         };
         Self { shared: Arc::new(shared), signals: Signals::new(0) }
@@ -202,6 +205,7 @@ impl Status {
     pub fn next_start(&self) -> Self {
         let generation = self.shared.generation.fetch_add(1, Ordering::AcqRel) + 1;
         *self.shared.caught_up.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.shared.quality.clear();
         self.progress_now();
         Self { shared: self.shared.clone(), signals: Signals::new(generation) }
     }
@@ -373,6 +377,11 @@ impl Status {
     /// How far behind a source is, per partition.
     pub fn lag(&self) -> &LagBoard {
         &self.shared.lag
+    }
+
+    /// What a quality gate says of its keys.
+    pub fn quality(&self) -> &QualityBoard {
+        &self.shared.quality
     }
 
     /// Asks the actor to stop.

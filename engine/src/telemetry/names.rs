@@ -57,9 +57,17 @@ metrics! {
     CACHE_AGE_SECONDS = "aqueduct_cache_age_seconds",
         "Age of the newest value a cache holds.";
     QUALITY_SCORE = "aqueduct_quality_score",
-        "Score of a quality gate, 0 to 1.";
+        "Score of a key by its quality gate, 1 (nothing is wrong) to 0 (a limit is reached); the worst keys.";
     GATE_VERDICT = "aqueduct_gate_verdict",
-        "1 for the verdict a quality gate gives, 0 for the others.";
+        "1 for what the rules of a quality gate say of a key (trade, watch, halt), 0 for the others; the worst keys.";
+    GATE_KEYS = "aqueduct_gate_keys",
+        "Keys a quality gate knows, by what its rules say of them (trade, watch, halt).";
+    GATE_KEYS_FORGOTTEN_TOTAL = "aqueduct_gate_keys_forgotten_total",
+        "Keys a quality gate has forgotten because it knew as many as it may.";
+    GATE_MISSED_RECORDS_TOTAL = "aqueduct_gate_missed_records_total",
+        "Records a quality gate was not given because it lagged.";
+    QUALITY_VIOLATIONS_TOTAL = "aqueduct_quality_violations_total",
+        "Rows that broke a rule of a quality gate, by rule.";
     CONFIG_GENERATION = "aqueduct_config_generation",
         "Rises by one with each topology applied; 1 since the start.";
     BUILD_INFO = "aqueduct_build_info",
