@@ -54,7 +54,7 @@ pub const RULES: &[Key] = &[
     Key::optional(
         "repeat",
         Shape::Either(&Shape::Field, &Shape::Part(REPEAT)),
-        "An int64 that only rises comes `limit` times within the window with a number it has had.",
+        "An int64 that should only rise repeats a number or goes back, `limit` times within the window.",
     ),
     Key::optional(
         "out_of_order",

@@ -17,6 +17,8 @@ const KEYS_MAX: u32 = 100_000;
 const LATE_SHARE: f64 = 0.05;
 const MEDIAN_OF: u32 = 64;
 const FROZEN_FOR: Duration = Duration::from_secs(60);
+/// Fields whose nulls one gate counts.
+const NULLS_MAX: usize = 64;
 /// The field of a band whose file names none.
 pub(crate) const PRICE: &str = "price";
 
@@ -141,6 +143,9 @@ fn nulls(cx: &Context<'_>, node: &Node) -> Vec<(Spanned<String>, f64)> {
     let Some(mapping) = node.mapping() else {
         return cx.wrong_type(node, "a mapping of fields to shares, such as `{ side: 5% }`").unwrap_or_default();
     };
+    if mapping.entries.len() > NULLS_MAX {
+        cx.out_of_range(node, "at most 64 fields can be counted");
+    }
     let entries = mapping.entries.iter();
     entries.filter_map(|entry| Some((entry.key.clone(), limiting_share(cx, &entry.value)?))).collect()
 }
