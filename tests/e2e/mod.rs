@@ -13,6 +13,7 @@ mod kafka;
 mod migrations;
 mod offsets;
 mod outage;
+mod quality;
 mod readiness;
 mod recorded;
 mod redis;

@@ -330,11 +330,12 @@ impl Ledger {
         rows
     }
 
-    /// The sum over all lines.
+    /// The sum over the lines of what was read; what gates give has lines of its own, and is no record of anybody's.
     pub fn totals(&self) -> Counts {
         let inner = self.lock();
         let mut totals = Counts::default();
-        for partition in inner.partitions.values() {
+        let read = inner.partitions.iter().filter(|(key, _)| !key.is_own_stream());
+        for (_, partition) in read {
             partition.released.values().for_each(|&counts| totals.add(counts));
             partition.live.values().for_each(|ledger| totals.add(ledger.counts()));
         }
