@@ -144,9 +144,8 @@ impl<'a> Graph<'a> {
 
     /// Whether it has a say in the fate of records: those without any required sink are decided by all.
     fn decides(&self, index: usize) -> bool {
-        let is_above = |&source: &usize| {
-            self.actor(source).kind.begins() && self.descendants(source).contains(&index)
-        };
+        let is_above =
+            |&source: &usize| self.actor(source).kind.begins() && self.descendants(source).contains(&index);
         self.feeds_required(index)
             || !(0..self.topology.actors.len()).filter(is_above).any(|source| self.feeds_required(source))
     }
@@ -160,9 +159,8 @@ impl<'a> Graph<'a> {
 
     fn sinks(&self) -> Vec<SinkSpec> {
         let feeds = |sink: usize| {
-            let source = |&index: &usize| {
-                self.actor(index).kind.begins() && self.descendants(index).contains(&sink)
-            };
+            let source =
+                |&index: &usize| self.actor(index).kind.begins() && self.descendants(index).contains(&sink);
             let indices = (0..self.topology.actors.len()).filter(source);
             indices.map(|index| Arc::from(self.actor(index).id.value.as_str())).collect()
         };

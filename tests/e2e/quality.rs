@@ -220,7 +220,9 @@ fn on_recorded_trades_every_rule_counts_exactly_what_is_wrong() {
         std::thread::sleep(Duration::from_millis(250));
     }
     assert!(begun.elapsed() >= STALE_AFTER);
-    for (market, symbol, word) in [("usdm", "BTCUSDT", "halt"), ("spot", "BTCUSDT", "trade"), ("cm", "ETHUSD_PERP", "trade")] {
+    for (market, symbol, word) in
+        [("usdm", "BTCUSDT", "halt"), ("spot", "BTCUSDT", "trade"), ("cm", "ETHUSD_PERP", "trade")]
+    {
         let key = format!("{}{market}:{symbol}", world.prefix);
         wait::until(&format!("{key} at {word}"), Duration::from_secs(1), || {
             (field(&mut redis, &key, "verdict").as_deref() == Some(word)).then_some(())
@@ -260,7 +262,13 @@ fn policy(world: &World, key: &str) -> (String, bool) {
 }
 
 /// Sends trades of `symbols` until `done` says something; ids go on from `next`.
-fn feed_until<T>(world: &World, symbols: &[&str], next: &mut i64, what: &str, mut done: impl FnMut() -> Option<T>) -> T {
+fn feed_until<T>(
+    world: &World,
+    symbols: &[&str],
+    next: &mut i64,
+    what: &str,
+    mut done: impl FnMut() -> Option<T>,
+) -> T {
     let feed = world.feed();
     wait::until(what, BOUND, || {
         for symbol in symbols {
@@ -285,7 +293,10 @@ fn a_verdict_ends_with_its_cause_with_its_redis_and_with_its_engine() {
     assert_eq!(policy(&world, &good), ("none".to_owned(), false), "nobody speaks of it yet");
     let mut next = 1;
     let both = |redis: &mut Connection| {
-        [&good, &silent].iter().all(|key| field(redis, key, "verdict").as_deref() == Some("trade")).then_some(())
+        [&good, &silent]
+            .iter()
+            .all(|key| field(redis, key, "verdict").as_deref() == Some("trade"))
+            .then_some(())
     };
     feed_until(&world, &["GOOD", "SILENT"], &mut next, "both to trade", || both(&mut redis));
     assert_eq!(policy(&world, &good), ("full".to_owned(), true));

@@ -160,8 +160,12 @@ impl<'a> Columns<'a> {
         Some(match column.data_type() {
             DataType::Utf8 => self.hash.hash_one(column.as_string::<i32>().value(row)),
             DataType::Int64 => self.hash.hash_one(column.as_primitive::<Int64Type>().value(row)),
-            DataType::Float64 => self.hash.hash_one(column.as_primitive::<Float64Type>().value(row).to_bits()),
-            DataType::Decimal128(..) => self.hash.hash_one(column.as_primitive::<Decimal128Type>().value(row)),
+            DataType::Float64 => {
+                self.hash.hash_one(column.as_primitive::<Float64Type>().value(row).to_bits())
+            }
+            DataType::Decimal128(..) => {
+                self.hash.hash_one(column.as_primitive::<Decimal128Type>().value(row))
+            }
             DataType::Boolean => self.hash.hash_one(column.as_boolean().value(row)),
             DataType::Timestamp(..) => {
                 self.hash.hash_one(column.as_primitive::<TimestampMicrosecondType>().value(row))

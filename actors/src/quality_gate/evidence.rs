@@ -4,8 +4,8 @@
 //! caller's part: a rule of a key gives a row once a second at most ([`EVERY_US`]).
 
 use crate::json::rows::Rows;
-use aqueduct_engine::quality::EvidenceView;
 use ahash::AHashMap;
+use aqueduct_engine::quality::EvidenceView;
 use std::collections::VecDeque;
 use std::sync::Arc;
 

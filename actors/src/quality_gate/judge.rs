@@ -37,7 +37,12 @@ pub(super) struct Judge {
 }
 
 impl Judge {
-    pub(super) fn new(name: Arc<str>, gate: &QualityGate, event_time: Option<&str>, json: BTreeSet<String>) -> Self {
+    pub(super) fn new(
+        name: Arc<str>,
+        gate: &QualityGate,
+        event_time: Option<&str>,
+        json: BTreeSet<String>,
+    ) -> Self {
         Self {
             name,
             fields: gate.by.iter().map(|field| field.value.as_str().into()).collect(),
@@ -52,7 +57,12 @@ impl Judge {
     }
 
     /// Takes the rows of a batch in.
-    pub(super) fn observe(&mut self, batch: &Batch, place: &Continuation, moment: Moment) -> Result<(), Error> {
+    pub(super) fn observe(
+        &mut self,
+        batch: &Batch,
+        place: &Continuation,
+        moment: Moment,
+    ) -> Result<(), Error> {
         if place.anew {
             self.forget(|home| home != place.place);
         }
@@ -156,7 +166,9 @@ impl Judge {
             self.rules.judge(&mut key.state, moment.now_us, &mut findings);
             keys.push(view_of(&self.fields, &self.rules, key, &findings, &self.evidence));
         }
-        keys.sort_by(|left, right| left.score.total_cmp(&right.score).then_with(|| left.label.cmp(&right.label)));
+        keys.sort_by(|left, right| {
+            left.score.total_cmp(&right.score).then_with(|| left.label.cmp(&right.label))
+        });
         let violations = WORDS.into_iter().zip(self.violations).filter(|(_, count)| *count > 0);
         GateView {
             gate: self.name.clone(),
@@ -173,7 +185,13 @@ impl Judge {
     }
 }
 
-fn view_of(fields: &[Arc<str>], rules: &Rules, key: &Key, findings: &[Finding], evidence: &Evidence) -> KeyView {
+fn view_of(
+    fields: &[Arc<str>],
+    rules: &Rules,
+    key: &Key,
+    findings: &[Finding],
+    evidence: &Evidence,
+) -> KeyView {
     let rule = |finding: &Finding| RuleView {
         rule: WORDS[finding.rule],
         score: rounded(finding.score()),

@@ -25,7 +25,12 @@ pub(super) struct Key {
 }
 
 impl Key {
-    pub(super) fn new(bytes: Arc<[u8]>, values: Arc<[KeyValue]>, (home, wall_us): (Place, i64), state: State) -> Self {
+    pub(super) fn new(
+        bytes: Arc<[u8]>,
+        values: Arc<[KeyValue]>,
+        (home, wall_us): (Place, i64),
+        state: State,
+    ) -> Self {
         Self {
             bytes,
             values,

@@ -92,7 +92,8 @@ fn key_column(given: &[Given], part: usize) -> ArrayRef {
             Arc::new(BooleanArray::from(values().map(bool).collect::<Vec<bool>>()))
         }
         Some(KeyValue::Text(_)) | None => {
-            let text = |value: &'_ KeyValue| if let KeyValue::Text(text) = value { text.clone() } else { "".into() };
+            let text =
+                |value: &'_ KeyValue| if let KeyValue::Text(text) = value { text.clone() } else { "".into() };
             Arc::new(StringArray::from_iter_values(values().map(text)))
         }
     }

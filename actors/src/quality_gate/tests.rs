@@ -75,7 +75,11 @@ fn observe(judge: &mut Judge, partitions: &mut Partitions, batch: &Batch, moment
 }
 
 /// Symbol, verdict, what it would be; by symbol.
-fn verdicts(judge: &mut Judge, partitions: &Partitions, moment: Moment) -> Vec<(String, &'static str, &'static str)> {
+fn verdicts(
+    judge: &mut Judge,
+    partitions: &Partitions,
+    moment: Moment,
+) -> Vec<(String, &'static str, &'static str)> {
     let given = judge.give(moment, partitions, |_| true);
     let symbol = |key: &[KeyValue]| match &key[0] {
         KeyValue::Text(text) => text.to_string(),
@@ -91,7 +95,8 @@ fn verdicts(judge: &mut Judge, partitions: &Partitions, moment: Moment) -> Vec<(
 fn each_key_has_its_own_verdict_and_a_silent_one_goes_by_watch_to_halt() {
     let (mut judge, mut partitions) = (judge(&gate(GateMode::Enforce, 10)), Partitions::default());
     observe(&mut judge, &mut partitions, &batch(0, 0, &[("A", 1), ("B", 1), ("B", 3), ("A", 2)]), at(0));
-    let of = |word: &'static str, other: &'static str| vec![("A".into(), word, word), ("B".into(), other, other)];
+    let of =
+        |word: &'static str, other: &'static str| vec![("A".into(), word, word), ("B".into(), other, other)];
     assert_eq!(verdicts(&mut judge, &partitions, at(1)), of("trade", "halt"));
     assert_eq!(verdicts(&mut judge, &partitions, at(2)), of("watch", "halt"));
     assert_eq!(verdicts(&mut judge, &partitions, at(4)), of("halt", "halt"));

@@ -56,8 +56,9 @@ mod tests {
     #[test]
     fn a_limit_used_up_halts_and_a_good_part_of_it_is_watched() {
         let of = |used| Verdict::of(used, 0.5).word();
-        assert_eq!([of(0.0), of(0.49), of(0.5), of(0.99), of(1.0), of(7.0)], [
-            "trade", "trade", "watch", "watch", "halt", "halt"
-        ]);
+        assert_eq!(
+            [of(0.0), of(0.49), of(0.5), of(0.99), of(1.0), of(7.0)],
+            ["trade", "trade", "watch", "watch", "halt", "halt"]
+        );
     }
 }

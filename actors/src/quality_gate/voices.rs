@@ -96,7 +96,8 @@ impl Voices {
     pub(super) async fn claim(&mut self, cx: &mut Context, wanted: &BTreeSet<i32>) -> Result<(), Error> {
         let now = cx.clock.now();
         self.silent_until.retain(|_, until| *until > now);
-        let new = wanted.iter().filter(|number| !self.has(**number) && !self.silent_until.contains_key(number));
+        let new =
+            wanted.iter().filter(|number| !self.has(**number) && !self.silent_until.contains_key(number));
         let request = |number: &i32| ClaimRequest {
             key: PartitionKey::of_gate(&self.gate, *number),
             log: LogRange { start: 0, end: i64::MAX, initial: 0 },

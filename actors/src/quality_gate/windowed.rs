@@ -93,7 +93,11 @@ mod tests {
         counts.add(window, 0, 1);
         counts.add(window, 3 * SECOND, 10);
         assert_eq!(counts.sum(window, 7 * SECOND), 11);
-        assert_eq!(counts.sum(window, 8 * SECOND), 10, "the first has left, though nothing was written since");
+        assert_eq!(
+            counts.sum(window, 8 * SECOND),
+            10,
+            "the first has left, though nothing was written since"
+        );
         assert_eq!(counts.sum(window, 11 * SECOND), 0);
         counts.add(window, 100 * SECOND, 5);
         assert_eq!(counts.sum(window, 100 * SECOND), 5, "a long silence leaves nothing behind");

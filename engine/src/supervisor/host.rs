@@ -150,7 +150,9 @@ impl Blueprint {
     fn data_ended(&self) -> bool {
         match self.role {
             Role::Source => true,
-            Role::Transform | Role::Gate | Role::Sink => self.inputs.iter().all(|input| input.link.is_finished()),
+            Role::Transform | Role::Gate | Role::Sink => {
+                self.inputs.iter().all(|input| input.link.is_finished())
+            }
             Role::DeadLetter => false,
         }
     }

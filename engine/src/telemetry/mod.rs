@@ -1,6 +1,7 @@
 //! What the engine says about itself: metrics, logs, lag.
 
 mod exposition;
+mod gates;
 mod lag;
 pub mod log;
 pub mod names;

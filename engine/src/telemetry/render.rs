@@ -1,11 +1,9 @@
 //! The metrics page: what the registry knows, then what the kinds recorded. No I/O.
 
 use super::exposition::{Exposition, Type};
-use super::{names, recorder};
-use crate::actor::ActorIdentity;
+use super::{gates, names, recorder};
 use crate::ledger::LedgerRow;
 use crate::limits::SERIES_PARTITIONS_MAX;
-use crate::quality::{GateView, KeyView};
 use crate::registry::{ActorView, Registry};
 use crate::status::State;
 use std::collections::BTreeMap;
@@ -13,9 +11,6 @@ use std::sync::Arc;
 
 /// A link this full makes its reader a suspect.
 const BOTTLENECK_FILL_RATIO: f64 = 0.75;
-
-/// The verdicts of a gate.
-const VERDICTS: [&str; 3] = ["trade", "watch", "halt"];
 
 /// The page of `/metrics`.
 pub fn render(registry: &Registry) -> String {
@@ -29,7 +24,7 @@ pub fn render(registry: &Registry) -> String {
     render_links(&mut page, topology, &actors);
     render_lag(&mut page, topology, &actors);
     render_ledger(&mut page, topology, &actors, registry.ledger().rows());
-    render_gates(&mut page, topology, &registry.gates());
+    gates::render(&mut page, topology, &registry.gates());
     let mut text = page.finish();
     text.push_str(&recorder::render());
     text
@@ -170,55 +165,6 @@ fn sum(rows: &[LedgerRow]) -> BTreeMap<Place, Fates> {
         fates.unaccounted += row.unaccounted;
     }
     sums
-}
-
-/// A gate's keys are bounded by its board.
-fn render_gates(page: &mut Exposition, topology: &str, gates: &[(ActorIdentity, Arc<GateView>)]) {
-    if gates.is_empty() {
-        return;
-    }
-    let labels = |actor: &'_ ActorIdentity| {
-        vec![("topology", topology.to_owned()), ("actor", actor.name.to_string()), ("kind", actor.kind.to_owned())]
-    };
-    let mut write = |metric, kind, of: &dyn Fn(&GateView) -> Vec<(Vec<(&'static str, String)>, f64)>| {
-        let mut series = page.metric(metric, kind);
-        for (actor, view) in gates {
-            for (own, value) in of(view) {
-                let all: Vec<_> = labels(actor).into_iter().chain(own).collect();
-                let all: Vec<_> = all.iter().map(|(name, text)| (*name, text.as_str())).collect();
-                series.value(&all, value);
-            }
-        }
-    };
-    let key = |key: &KeyView| ("key", key.label.clone());
-    write(names::QUALITY_SCORE, Type::Gauge, &|view| {
-        view.keys.iter().map(|one| (vec![key(one)], one.score)).collect()
-    });
-    write(names::GATE_VERDICT, Type::Gauge, &|view| {
-        let words = |one: &KeyView| {
-            VERDICTS.map(|word| {
-                let labels = vec![key(one), ("verdict", word.to_owned())];
-                (labels, f64::from(u8::from(one.verdict == word)))
-            })
-        };
-        view.keys.iter().flat_map(words).collect()
-    });
-    write(names::GATE_KEYS, Type::Gauge, &|view| {
-        let trading = view.keys_total.saturating_sub(view.halted + view.watched);
-        let counts = [trading, view.watched, view.halted];
-        let word = |(word, count): (&str, u64)| (vec![("verdict", word.to_owned())], count as f64);
-        VERDICTS.into_iter().zip(counts).map(word).collect()
-    });
-    write(names::GATE_KEYS_FORGOTTEN_TOTAL, Type::Counter, &|view| {
-        vec![(Vec::new(), view.keys_forgotten as f64)]
-    });
-    write(names::GATE_MISSED_RECORDS_TOTAL, Type::Counter, &|view| {
-        vec![(Vec::new(), view.records_missed as f64)]
-    });
-    write(names::QUALITY_VIOLATIONS_TOTAL, Type::Counter, &|view| {
-        let rule = |(rule, count): (&&'static str, &u64)| (vec![("rule", (*rule).to_owned())], *count as f64);
-        view.violations.iter().map(rule).collect()
-    });
 }
 
 fn labels<'a>(topology: &'a str, actor: &'a ActorView) -> [(&'a str, &'a str); 3] {

@@ -72,7 +72,12 @@ impl Judge<'_> {
             if GATE_FIELDS.iter().any(|(field, _)| *field == name.value) {
                 let message = format!("a verdict has a field `{}` of its own", name.value);
                 let finding = Diagnostic::error(Code::UnfitRule, name.span, message);
-                self.cx.report(finding.help(format!("give the row's field another name, `{}_name` for example", name.value)));
+                self.cx.report(
+                    finding.help(format!(
+                        "give the row's field another name, `{}_name` for example",
+                        name.value
+                    )),
+                );
                 continue;
             }
             let fits = |kind| matches!(kind, FieldType::Text | FieldType::Int64 | FieldType::Bool);
@@ -85,7 +90,9 @@ impl Judge<'_> {
         let rules = &gate.rules;
         for (word, rule) in [("gap", &rules.gap), ("repeat", &rules.repeat)] {
             if let Some(rule) = rule {
-                self.field(&rule.field, &format!("`{word}` follows"), "an int64", |kind| kind == FieldType::Int64);
+                self.field(&rule.field, &format!("`{word}` follows"), "an int64", |kind| {
+                    kind == FieldType::Int64
+                });
             }
         }
         if let Some(band) = &rules.price_band {
@@ -103,16 +110,25 @@ impl Judge<'_> {
             self.nulls(name);
         }
         if let (Some((word, span)), None) = (rules.needs_event_time(), &self.rows.event_time) {
-            let message = format!("`{word}` judges the event time, and the rows of `{}` have none", self.input.name.value);
-            let finding = Diagnostic::error(Code::RuleWithoutField, span, message).also(self.input.name.span, "the input");
-            self.cx.report(finding.help("give the normalizer a field of type `timestamp`, or remove the rule"));
+            let message = format!(
+                "`{word}` judges the event time, and the rows of `{}` have none",
+                self.input.name.value
+            );
+            let finding = Diagnostic::error(Code::RuleWithoutField, span, message)
+                .also(self.input.name.span, "the input");
+            self.cx
+                .report(finding.help("give the normalizer a field of type `timestamp`, or remove the rule"));
         }
     }
 
     fn band(&self, name: &Spanned<String>) {
         if name.value == PRICE && !has(self.rows, PRICE) {
-            let message = format!("`price_band` judges `price`, and the rows of `{}` have no such field", self.input.name.value);
-            let finding = Diagnostic::error(Code::RuleWithoutField, name.span, message).also(self.input.name.span, "the input");
+            let message = format!(
+                "`price_band` judges `price`, and the rows of `{}` have no such field",
+                self.input.name.value
+            );
+            let finding = Diagnostic::error(Code::RuleWithoutField, name.span, message)
+                .also(self.input.name.span, "the input");
             return self.cx.report(finding.help("name the field: `price_band: { field: .., within: 5% }`"));
         }
         self.field(name, "`price_band` compares", "numbers", is_number);
@@ -123,9 +139,13 @@ impl Judge<'_> {
             return unknown_field(self.cx, self.input, self.rows, name);
         };
         if !column.nullable {
-            let message = format!("`{}` is never null: a row without it goes to the dead letter", column.name);
+            let message =
+                format!("`{}` is never null: a row without it goes to the dead letter", column.name);
             let finding = Diagnostic::error(Code::UnfitRule, name.span, message);
-            self.cx.report(self.at_field(finding, &column.name).help("make the field `optional: true`, or remove the rule"));
+            self.cx.report(
+                self.at_field(finding, &column.name)
+                    .help("make the field `optional: true`, or remove the rule"),
+            );
         }
     }
 
@@ -140,7 +160,9 @@ impl Judge<'_> {
         }
         let message = format!("`{}` is {}, and {does} {wanted}", column.name, column.kind);
         let finding = Diagnostic::error(Code::UnfitRule, name.span, message);
-        self.cx.report(self.at_field(finding, &column.name).help("name another field, or give this one another type"));
+        self.cx.report(
+            self.at_field(finding, &column.name).help("name another field, or give this one another type"),
+        );
     }
 
     fn at_field(&self, finding: Diagnostic, name: &str) -> Diagnostic {
@@ -168,7 +190,8 @@ fn beat(cx: &Context<'_>, graph: &Graph<'_>, draft: &Draft, gate: &QualityGate) 
             "a key would halt between two verdicts: `{}` forgets after {ttl:?}, and one is given every {:?}",
             reader.name.value, gate.every.value
         );
-        let finding = Diagnostic::warning(Code::SlowBeat, gate.every.span, message).also(reader.name.span, "the cache");
+        let finding =
+            Diagnostic::warning(Code::SlowBeat, gate.every.span, message).also(reader.name.span, "the cache");
         cx.report(finding.help("make `every` a third of the `ttl` or less"));
     }
 }
@@ -183,8 +206,14 @@ fn only_gates(cx: &Context<'_>, graph: &Graph<'_>) {
         if ends.iter().any(|end| is(end, Port::Sink)) {
             continue;
         }
-        let message = format!("nobody but gates reads `{}`: where it goes on after a restart is kept nowhere", source.name.value);
-        let finding = Diagnostic::error(Code::OnlyGates, source.name.span, message).also(gate.name.span, "a gate");
-        cx.report(finding.help("let a sink read the same rows: a timescale_writer, a redis_cache or a kafka_sink"));
+        let message = format!(
+            "nobody but gates reads `{}`: where it goes on after a restart is kept nowhere",
+            source.name.value
+        );
+        let finding =
+            Diagnostic::error(Code::OnlyGates, source.name.span, message).also(gate.name.span, "a gate");
+        cx.report(
+            finding.help("let a sink read the same rows: a timescale_writer, a redis_cache or a kafka_sink"),
+        );
     }
 }

@@ -2,9 +2,7 @@
 
 use super::{Context, Keys};
 use crate::catalog::{BAND, CROSSED, FROZEN, GAP, Key, LATE, Place, REPEAT, RULES};
-use crate::model::{
-    BandRule, CountRule, CrossedRule, FrozenRule, GateRules, Kind, LateRule, QualityGate,
-};
+use crate::model::{BandRule, CountRule, CrossedRule, FrozenRule, GateRules, Kind, LateRule, QualityGate};
 use crate::syntax::Node;
 use crate::{Span, Spanned};
 use std::time::Duration;
@@ -24,7 +22,7 @@ pub(crate) const PRICE: &str = "price";
 
 pub(super) fn lower(cx: &Context<'_>, keys: &Keys<'_>, place: Span) -> Kind {
     let every = keys.get("every");
-    Kind::QualityGate(QualityGate {
+    Kind::QualityGate(Box::new(QualityGate {
         by: keys.get("by").map_or_else(Vec::new, |node| cx.references(node)),
         every: Spanned::new(
             every.and_then(|node| cx.lasting(node)).unwrap_or(EVERY),
@@ -36,7 +34,7 @@ pub(super) fn lower(cx: &Context<'_>, keys: &Keys<'_>, place: Span) -> Kind {
         rows_min: keys.get("rows_min").and_then(|node| cx.count(node, 1..=1_000_000)).unwrap_or(ROWS_MIN),
         keys_max: keys.get("keys_max").and_then(|node| cx.count(node, 1..=1_000_000)).unwrap_or(KEYS_MAX),
         rules: keys.get("rules").and_then(|node| rules(cx, node)).unwrap_or_default(),
-    })
+    }))
 }
 
 fn rules(cx: &Context<'_>, node: &Node) -> Option<GateRules> {
@@ -141,7 +139,9 @@ fn frozen(cx: &Context<'_>, node: &Node) -> Option<FrozenRule> {
 
 fn nulls(cx: &Context<'_>, node: &Node) -> Vec<(Spanned<String>, f64)> {
     let Some(mapping) = node.mapping() else {
-        return cx.wrong_type(node, "a mapping of fields to shares, such as `{ side: 5% }`").unwrap_or_default();
+        return cx
+            .wrong_type(node, "a mapping of fields to shares, such as `{ side: 5% }`")
+            .unwrap_or_default();
     };
     if mapping.entries.len() > NULLS_MAX {
         cx.out_of_range(node, "at most 64 fields can be counted");

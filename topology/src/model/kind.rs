@@ -17,7 +17,7 @@ pub enum Kind {
     /// Makes rows of messages.
     Normalizer(Normalizer),
     /// Judges the rows of each key, on a beat.
-    QualityGate(QualityGate),
+    QualityGate(Box<QualityGate>),
     /// Appends rows to a hypertable, exactly once.
     TimescaleWriter(TimescaleWriter),
     /// Keeps the last value per key.

@@ -84,7 +84,9 @@ impl<'a> Graph<'a> {
             Kind::Normalizer(_) => return Vec::new(),
             Kind::KafkaSource(_) | Kind::KafkaSink(_) => uses.insert("kafka"),
             Kind::RedisCache(_) => uses.insert("redis"),
-            Kind::QualityGate(_) | Kind::ReplaySource(_) | Kind::TimescaleWriter(_) | Kind::DeadLetter(_) => false,
+            Kind::QualityGate(_) | Kind::ReplaySource(_) | Kind::TimescaleWriter(_) | Kind::DeadLetter(_) => {
+                false
+            }
         };
         uses.insert(self.store);
         // Letters lie there if there is one; members of a group take their slot there.

@@ -1,7 +1,7 @@
 //! A gate as it would be written.
 
-use super::yaml::Map;
 use super::duration;
+use super::yaml::Map;
 use crate::model::{CountRule, GateRules, QualityGate};
 
 pub(super) fn quality_gate(part: &mut Map, gate: &QualityGate) {
@@ -23,35 +23,47 @@ fn rules(rules: &GateRules) -> Map {
     if let Some(share) = &rules.out_of_order {
         part.put("out_of_order", share.value);
     }
-    part.some("late", rules.late.as_ref().map(|late| {
-        let mut part = Map::default();
-        part.text("after", &duration(late.after));
-        part.put("share", late.share);
-        part
-    }));
-    part.some("price_band", rules.price_band.as_ref().map(|band| {
-        let mut part = Map::default();
-        part.text("field", &band.field.value);
-        part.put("within", band.within);
-        part.put("median_of", band.median_of);
-        part
-    }));
-    part.some("crossed", rules.crossed.as_ref().map(|crossed| {
-        let mut part = Map::default();
-        part.text("bid", &crossed.bid.value);
-        part.text("ask", &crossed.ask.value);
-        part.put("limit", crossed.limit);
-        part
-    }));
-    part.some("frozen", rules.frozen.as_ref().map(|frozen| {
-        let mut part = Map::default();
-        part.text("field", &frozen.field.value);
-        if let Some(rows) = frozen.rows {
-            part.put("rows", rows);
-        }
-        part.maybe("for", frozen.lasting.map(duration).as_deref());
-        part
-    }));
+    part.some(
+        "late",
+        rules.late.as_ref().map(|late| {
+            let mut part = Map::default();
+            part.text("after", &duration(late.after));
+            part.put("share", late.share);
+            part
+        }),
+    );
+    part.some(
+        "price_band",
+        rules.price_band.as_ref().map(|band| {
+            let mut part = Map::default();
+            part.text("field", &band.field.value);
+            part.put("within", band.within);
+            part.put("median_of", band.median_of);
+            part
+        }),
+    );
+    part.some(
+        "crossed",
+        rules.crossed.as_ref().map(|crossed| {
+            let mut part = Map::default();
+            part.text("bid", &crossed.bid.value);
+            part.text("ask", &crossed.ask.value);
+            part.put("limit", crossed.limit);
+            part
+        }),
+    );
+    part.some(
+        "frozen",
+        rules.frozen.as_ref().map(|frozen| {
+            let mut part = Map::default();
+            part.text("field", &frozen.field.value);
+            if let Some(rows) = frozen.rows {
+                part.put("rows", rows);
+            }
+            part.maybe("for", frozen.lasting.map(duration).as_deref());
+            part
+        }),
+    );
     part.maybe("clock_skew", rules.clock_skew.as_ref().map(|skew| duration(skew.value)).as_deref());
     if let Some(share) = rules.rate_collapse {
         part.put("rate_collapse", share);

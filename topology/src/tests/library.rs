@@ -85,7 +85,10 @@ fn a_whole_file_says_what_its_comments_say() {
         .collect();
     assert_eq!(
         tree,
-        [("root", vec!["dead_letter", "ingest", "cache", "gate", "gate_cache"]), ("ingest", vec!["ticks", "trades", "history"])]
+        [
+            ("root", vec!["dead_letter", "ingest", "cache", "gate", "gate_cache"]),
+            ("ingest", vec!["ticks", "trades", "history"])
+        ]
     );
     assert_eq!(topology.supervisors[1].strategy, Strategy::RestForOne);
     let trades = normalizer(&topology, "trades");

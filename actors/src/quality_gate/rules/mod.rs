@@ -209,11 +209,13 @@ impl Rules {
         }
         if let (Some(event_us), Some(record_us)) = (row.event_us, row.record_us) {
             if let Some(rule) = &rules.late {
-                broken.add(LATE, late::observe(&mut state.late, (window, now_us), rule, record_us - event_us));
+                broken
+                    .add(LATE, late::observe(&mut state.late, (window, now_us), rule, record_us - event_us));
             }
             if let Some(limit) = &rules.clock_skew {
                 let ahead = (event_us - record_us, micros(limit.value));
-                broken.add(SKEW, skew::observe((&mut state.skew, &mut state.skewed), (window, now_us), ahead));
+                broken
+                    .add(SKEW, skew::observe((&mut state.skew, &mut state.skewed), (window, now_us), ahead));
             }
         }
         if let (Some(rule), Some(price)) = (&rules.price_band, row.price) {

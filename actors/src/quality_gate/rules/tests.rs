@@ -134,7 +134,11 @@ fn shares_are_judged_once_there_are_enough_rows() {
         // Every other one is behind the one before it.
         case.row(OUT_OF_ORDER, row(if step % 2 == 0 { step * 10 } else { step * 10 - 15 }));
     }
-    assert_eq!((case.finding(OUT_OF_ORDER).count, case.used(OUT_OF_ORDER)), (4, 0.0), "nine rows are too few");
+    assert_eq!(
+        (case.finding(OUT_OF_ORDER).count, case.used(OUT_OF_ORDER)),
+        (4, 0.0),
+        "nine rows are too few"
+    );
     assert!(!case.row(OUT_OF_ORDER, row(80)), "the same time is in order");
     assert_eq!(case.used(OUT_OF_ORDER), 1.0);
     assert_eq!(case.finding(OUT_OF_ORDER).figure.to_string(), "4 of 10 rows out of order");
@@ -145,7 +149,9 @@ fn late_is_by_the_record_and_not_by_when_it_is_read() {
     let mut case =
         Case::of(|rules| rules.late = Some(LateRule { after: secs(2), share: 0.5, span: Span::default() }));
     let row = |age_us: i64| Row { event_us: Some(0), record_us: Some(age_us), ..Row::default() };
-    let late = (0..10).filter(|&step| case.row(LATE, row(if step < 5 { 2 * SECOND + 1 } else { 2 * SECOND }))).count();
+    let late = (0..10)
+        .filter(|&step| case.row(LATE, row(if step < 5 { 2 * SECOND + 1 } else { 2 * SECOND })))
+        .count();
     assert_eq!((late, case.used(LATE)), (5, 1.0));
     assert!(!case.row(LATE, Row { record_us: None, ..row(0) }), "without a record's time nothing is late");
 }

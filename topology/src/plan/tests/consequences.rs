@@ -131,7 +131,9 @@ fn another_topic_begins_where_start_says() {
 fn a_connection_restarts_those_who_use_it() {
     let plan = plan(&[("pool: 4", "pool: 5")]);
     let names: Vec<&str> = fates(&plan).iter().map(|(name, _)| *name).collect();
-    assert_eq!(names, ["cache", "dead_letter", "gate", "gate_cache", "history", "ticks"],
+    assert_eq!(
+        names,
+        ["cache", "dead_letter", "gate", "gate_cache", "history", "ticks"],
         "caches and gates keep their offsets there"
     );
     assert!(plan.actors.iter().all(|actor| actor.fate != Fate::Changed));
