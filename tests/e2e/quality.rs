@@ -228,6 +228,9 @@ fn on_recorded_trades_every_rule_counts_exactly_what_is_wrong() {
             (field(&mut redis, &key, "verdict").as_deref() == Some(word)).then_some(())
         });
     }
+    let shown = world.run(&["offsets", "show", file.to_str().expect("a plain path")]);
+    assert!(shown.status.success(), "{}", String::from_utf8_lossy(&shown.stderr));
+    assert!(String::from_utf8_lossy(&shown.stdout).contains("verdicts of a gate"));
     node.terminate();
     assert_eq!(node.exit_code(BOUND), 0, "a gate holds up no drain");
 }
@@ -339,4 +342,66 @@ fn a_verdict_ends_with_its_cause_with_its_redis_and_with_its_engine() {
     });
     assert!(died.elapsed() <= TTL + Duration::from_millis(500), "{:?}", died.elapsed());
     assert_eq!(policy(&world, &good), ("none".to_owned(), false));
+}
+
+const TOKEN: &str = "quality-token";
+
+/// No table: Kafka keeps the offsets.
+const UNGATED: &str = r#"
+topology: ungated-{topic}
+connections: { kafka: { bootstrap: "${KAFKA_BOOTSTRAP}" }, redis: { url: "${REDIS_URL}" } }
+actors:
+  raw: { kind: kafka_source, topic: "{topic}" }
+  trades:
+    kind: normalizer
+    from: raw
+    fields:
+      ts:       { type: timestamp, path: /ts, unit: ms }
+      symbol:   { type: text, path: /symbol }
+      trade_id: { type: int64, path: /id }
+  last: { kind: redis_cache, from: trades, key: "{prefix}last:{symbol}", value: [trade_id], order_by: ts }
+"#;
+
+#[test]
+fn a_gate_comes_and_goes_by_reload_and_speaks_where_kafka_keeps_the_offsets() {
+    let world = World::shared();
+    let gate = "  gate: { kind: quality_gate, from: trades, by: [symbol], every: 250ms, rules: { stale_after: 2s, gap: trade_id } }
+  gate_cache: { kind: redis_cache, from: gate, key: \"{prefix}gate:{symbol}\", value: [verdict, at, reason], order_by: at, ttl: 2s, policy: best_effort }
+";
+    let file = world.write_topology(UNGATED);
+    let node = Node::start_with(&world, &file, "ungated", &[], &[("AQUEDUCT_ADMIN_TOKEN", TOKEN)]);
+    let mut redis = world.redis();
+    let (last, verdict) = (format!("{}last:A", world.prefix), format!("{}gate:A", world.prefix));
+    let mut next = 1;
+    feed_until(&world, &["A"], &mut next, "a value", || field(&mut redis, &last, "trade_id"));
+    assert_eq!(node.json("/api/quality")["gates"].as_array().expect("gates").len(), 0);
+    let reload = |text: &str| {
+        world.write_topology(text);
+        let (status, body) = node.post("/api/reload", TOKEN, Duration::from_secs(60)).expect("an answer");
+        assert_eq!(status, 200, "{body}");
+    };
+    reload(&format!("{UNGATED}{gate}"));
+    feed_until(&world, &["A"], &mut next, "a verdict", || {
+        (field(&mut redis, &verdict, "verdict").as_deref() == Some("trade")).then_some(())
+    });
+    // Another rule: the gate begins cautiously, and speaks by the new one.
+    reload(&format!("{UNGATED}{}", gate.replace("stale_after: 2s, gap: trade_id", "stale_after: 1ms")));
+    feed_until(&world, &["A"], &mut next, "a verdict by the new rule", || {
+        field(&mut redis, &verdict, "reason").filter(|reason| reason.starts_with("stale_after"))
+    });
+    reload(UNGATED);
+    wait::until("the verdict to be gone", Duration::from_secs(4), || {
+        field(&mut redis, &verdict, "verdict").is_none().then_some(())
+    });
+    let sent = next;
+    feed_until(&world, &["A"], &mut next, "the cache to go on", || {
+        let id = field(&mut redis, &last, "trade_id")?.parse::<i64>().expect("a number");
+        (id >= sent).then_some(())
+    });
+    assert_eq!(node.ledger("unaccounted"), 0);
+    let actors = node.json("/api/actors");
+    let restarts = |actor: &Value| actor["restarts"].as_i64().expect("a count");
+    assert_eq!(actors.as_array().expect("actors").iter().map(restarts).sum::<i64>(), 0, "{actors:#}");
+    node.terminate();
+    assert_eq!(node.exit_code(BOUND), 0);
 }

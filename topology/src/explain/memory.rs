@@ -105,7 +105,7 @@ fn rows<'a>(topology: &'a Topology, sink: &Actor) -> Option<&'a Normalizer> {
 
 /// A key of a gate with what each of its rules remembers.
 fn gate_key_bytes(gate: &QualityGate) -> u64 {
-    let band = gate.rules.price_band.as_ref().map_or(0, |band| u64::from(band.median_of) * 8);
+    let band = gate.rules.price_band.as_ref().map_or(0, |band| u64::from(band.median_of) * 16);
     let by = gate.by.len() as u64 * TEXT_BYTES_ASSUMED;
     GATE_KEY_BYTES + band + by + gate.rules.nulls.len() as u64 * GATE_SHARE_BYTES
 }

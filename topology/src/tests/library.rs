@@ -106,7 +106,7 @@ fn a_whole_file_says_what_its_comments_say() {
     assert_eq!(sinks, ["history", "cache"]);
     let order: Vec<&str> =
         topology.topological_order().iter().map(|actor| actor.name.value.as_str()).collect();
-    assert_eq!(order, ["ticks", "dead_letter", "trades", "history", "cache"]);
+    assert_eq!(order, ["ticks", "dead_letter", "trades", "history", "cache", "gate", "gate_cache"]);
 }
 
 #[test]
