@@ -1,7 +1,8 @@
 //! The only list of kinds: which factory an entry of the topology gets.
 
 use crate::{
-    Services, dead_letter, kafka_sink, kafka_source, normalizer, redis_cache, replay_source, timescale_writer,
+    Services, dead_letter, kafka_sink, kafka_source, normalizer, quality_gate, redis_cache, replay_source,
+    timescale_writer,
 };
 use aqueduct_engine::{Error, Factory};
 use aqueduct_topology::model::{Actor, Kind};
@@ -12,6 +13,7 @@ pub fn factory(actor: &Actor, services: &Services) -> Result<Factory, Error> {
         Kind::KafkaSource(options) => kafka_source::factory(actor, options, services),
         Kind::ReplaySource(options) => replay_source::factory(actor, options, services),
         Kind::Normalizer(options) => normalizer::factory(actor, options, services),
+        Kind::QualityGate(options) => quality_gate::factory(actor, options, services),
         Kind::TimescaleWriter(options) => timescale_writer::factory(actor, options, services),
         Kind::RedisCache(options) => redis_cache::factory(actor, options, services),
         Kind::KafkaSink(options) => kafka_sink::factory(actor, options, services),

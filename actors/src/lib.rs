@@ -17,6 +17,7 @@ pub mod kafka;
 pub mod kafka_sink;
 pub mod kafka_source;
 pub mod normalizer;
+pub mod quality_gate;
 pub mod redis_cache;
 pub mod replay_source;
 mod secret;

@@ -130,9 +130,9 @@ pub(crate) fn writes_rows(topology: &Topology) -> bool {
     topology.actors.iter().any(|actor| matches!(actor.kind, Kind::TimescaleWriter(_)))
 }
 
-/// The sinks downstream of each source, by the source's identity.
+/// The sinks downstream of each source or gate, by its identity.
 pub(crate) fn sinks_by_source(topology: &Topology) -> SinksBySource {
-    let sources = topology.actors.iter().filter(|actor| actor.kind.is_source());
+    let sources = topology.actors.iter().filter(|actor| actor.kind.begins());
     sources.map(|source| (source.id.value.as_str().into(), sinks_of(topology, &source.name.value))).collect()
 }
 

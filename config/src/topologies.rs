@@ -48,7 +48,17 @@ mod tests {
         let names: Vec<_> = all().into_iter().map(|example| example.name).collect();
         assert_eq!(
             names,
-            ["audit-log", "books", "kraken", "md-trades", "minimal", "phemex", "plant", "quotes"]
+            [
+                "audit-log",
+                "books",
+                "kraken",
+                "md-trades",
+                "minimal",
+                "phemex",
+                "plant",
+                "quotes",
+                "risk-gate"
+            ]
         );
         assert!(example("md-trades").is_some_and(|example| example.text.contains("topology: md-trades")));
     }

@@ -7,6 +7,7 @@ use crate::clock::Clock;
 use crate::ledger::{Ledger, SinkIndex};
 use crate::letter::{DeadLetterPort, Letter};
 use crate::link::Lease;
+use crate::planted::{Bug, planted};
 use crate::port::{Inputs, Outputs};
 use crate::status::Status;
 use crate::telemetry::names;
@@ -151,6 +152,19 @@ impl Context {
             });
         }
         letters.retain(|letter| letter.offset >= decided_before[&(letter.key.clone(), letter.epoch)]);
+    }
+
+    /// For a source that has just learned what it may read: lets go of what a life before this one had claimed and is not
+    /// `ours` any more. Nobody else would: that life was not told, and whoever has the partition now knows another process.
+    /// What was not decided of it is read again there.
+    pub fn disown(&self, source: &str, ours: impl Fn(i32) -> bool) {
+        for claim in self.claims.all() {
+            let gone = *claim.key.source == *source && !ours(claim.key.partition);
+            if gone && !planted(Bug::KeepsWhatOthersRead) {
+                self.claims.release(&claim.key, claim.epoch);
+                self.ledger.release(&claim.key, claim.epoch);
+            }
+        }
     }
 
     /// How `ended` is to be taken: an error of an actor that is being stopped is the stop, unless it is a fault of its own

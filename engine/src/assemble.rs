@@ -36,6 +36,8 @@ pub(crate) struct ActorPlan {
     pub(crate) required: bool,
     /// See [`crate::Context::decides`].
     pub(crate) decides: bool,
+    /// Whether it lies behind a gate.
+    pub(crate) behind_gate: bool,
     /// Steps from its sources.
     pub(crate) depth: usize,
 }
@@ -100,12 +102,13 @@ impl<'a> Graph<'a> {
         &self.topology.actors[index]
     }
 
-    /// Those that descend from `index`, itself included.
+    /// Those that what `index` gives can reach, itself included: it ends at a gate, and what a gate gives begins there.
     fn descendants(&self, index: usize) -> Vec<usize> {
         let mut seen = vec![index];
         let mut next = 0;
         while next < seen.len() {
-            for &reader in &self.readers[seen[next]] {
+            let passes = next == 0 || !self.actor(seen[next]).kind.is_gate();
+            for &reader in self.readers[seen[next]].iter().filter(|_| passes) {
                 if !seen.contains(&reader) {
                     seen.push(reader);
                 }
@@ -115,21 +118,38 @@ impl<'a> Graph<'a> {
         seen
     }
 
-    /// Whether some required sink descends from it; an actor without any sink below is as good as required.
+    /// Whether a full link into it holds its writer up: some required sink or gate descends from it, or nothing of the
+    /// kind at all. Of a gate, its own word counts: what lies behind it waits for nobody.
     fn is_required(&self, index: usize) -> bool {
-        let below = self.descendants(index);
-        let mut sinks =
-            below.iter().map(|&below| self.actor(below)).filter(|actor| actor.kind.is_sink()).peekable();
-        sinks.peek().is_none() || sinks.any(|sink| sink.policy == Policy::Required)
+        if self.actor(index).kind.is_gate() {
+            return self.actor(index).policy == Policy::Required;
+        }
+        let below = self.descendants(index).into_iter().map(|below| self.actor(below));
+        let mut ends = below.filter(|actor| actor.kind.is_sink() || actor.kind.is_gate()).peekable();
+        ends.peek().is_none() || ends.any(|end| end.policy == Policy::Required)
+    }
+
+    /// Whether it has to do with what a required sink gets. A gate that others wait for decides no fate.
+    fn feeds_required(&self, index: usize) -> bool {
+        let below = self.descendants(index).into_iter().map(|below| self.actor(below));
+        let (gates, sinks): (Vec<_>, Vec<_>) = below
+            .filter(|actor| actor.kind.is_sink() || actor.kind.is_gate())
+            .partition(|actor| actor.kind.is_gate());
+        (sinks.is_empty() && gates.is_empty()) || sinks.iter().any(|sink| sink.policy == Policy::Required)
+    }
+
+    /// Whether it lies behind a gate.
+    fn is_behind_gate(&self, index: usize) -> bool {
+        let gates = (0..self.topology.actors.len()).filter(|&gate| self.actor(gate).kind.is_gate());
+        gates.into_iter().any(|gate| gate != index && self.descendants(gate).contains(&index))
     }
 
     /// Whether it has a say in the fate of records: those without any required sink are decided by all.
     fn decides(&self, index: usize) -> bool {
-        let is_above = |&source: &usize| {
-            self.actor(source).kind.is_source() && self.descendants(source).contains(&index)
-        };
-        self.is_required(index)
-            || !(0..self.topology.actors.len()).filter(is_above).any(|source| self.is_required(source))
+        let is_above =
+            |&source: &usize| self.actor(source).kind.begins() && self.descendants(source).contains(&index);
+        self.feeds_required(index)
+            || !(0..self.topology.actors.len()).filter(is_above).any(|source| self.feeds_required(source))
     }
 
     /// Steps from its sources, along the longest way. Bounded by the number of actors, should there be a cycle.
@@ -141,9 +161,8 @@ impl<'a> Graph<'a> {
 
     fn sinks(&self) -> Vec<SinkSpec> {
         let feeds = |sink: usize| {
-            let source = |&index: &usize| {
-                self.actor(index).kind.is_source() && self.descendants(index).contains(&sink)
-            };
+            let source =
+                |&index: &usize| self.actor(index).kind.begins() && self.descendants(index).contains(&sink);
             let indices = (0..self.topology.actors.len()).filter(source);
             indices.map(|index| Arc::from(self.actor(index).id.value.as_str())).collect()
         };
@@ -187,6 +206,7 @@ impl<'a> Graph<'a> {
                     shutdown: actor.shutdown,
                     required: self.is_required(index),
                     decides: self.decides(index),
+                    behind_gate: self.is_behind_gate(index),
                     depth: self.depth(index, self.topology.actors.len()),
                 });
             }
@@ -196,6 +216,10 @@ impl<'a> Graph<'a> {
 
     /// The best-effort sinks at or below `index`.
     fn best_effort_sinks(&self, index: usize, sinks: &[SinkSpec]) -> Vec<SinkIndex> {
+        if self.actor(index).kind.is_gate() {
+            // What a gate is not given no sink misses.
+            return Vec::new();
+        }
         let below = self.descendants(index);
         let below = below.into_iter().map(|below| self.actor(below)).filter(|actor| actor.kind.is_sink());
         let place = |actor: &model::Actor| {
@@ -293,6 +317,7 @@ fn clone_name(name: &str, clone: u32) -> Arc<str> {
 fn role(kind: &Kind) -> Role {
     match kind {
         Kind::DeadLetter(_) => Role::DeadLetter,
+        kind if kind.is_gate() => Role::Gate,
         kind if kind.is_source() => Role::Source,
         kind if kind.is_sink() => Role::Sink,
         _ => Role::Transform,

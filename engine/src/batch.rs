@@ -27,6 +27,21 @@ pub struct PartitionKey {
     pub partition: i32,
 }
 
+/// What the topic of a gate's own stream begins with. No topic of Kafka can be named so.
+const OWN_STREAM: &str = "gate:";
+
+impl PartitionKey {
+    /// A partition of what the gate `gate` gives: it begins inside the topology, on a beat, and no log has it.
+    pub fn of_gate(gate: &Arc<str>, partition: i32) -> Self {
+        Self { source: gate.clone(), topic: format!("{OWN_STREAM}{gate}").into(), partition }
+    }
+
+    /// Whether it is such a stream: it never comes to its end, and cannot be read again.
+    pub fn is_own_stream(&self) -> bool {
+        self.topic.starts_with(OWN_STREAM)
+    }
+}
+
 /// Where the records of a batch come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {

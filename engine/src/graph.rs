@@ -38,6 +38,8 @@ pub(crate) struct Place {
     pub(crate) depth: usize,
     /// Whether a required sink depends on it.
     pub(crate) required: bool,
+    /// Whether it lies behind a gate.
+    pub(crate) behind_gate: bool,
 }
 
 /// See the module's page.
@@ -87,14 +89,14 @@ impl Graph {
         let mut places = BTreeMap::new();
         for (actor, &slot) in plan.actors.into_iter().zip(&slots) {
             let known = old.and_then(|old| old.places.get(&slot));
-            let (depth, required) = (actor.depth, actor.required);
+            let (depth, required, behind_gate) = (actor.depth, actor.required, actor.behind_gate);
             let blueprint = match known {
                 Some(known) if !restart.contains(&*actor.actor) && is_wired_as(&known.blueprint, &actor) => {
                     known.blueprint.clone()
                 }
                 known => Arc::new(blueprint(slot, actor, shared, known.map(|known| &*known.blueprint))),
             };
-            places.insert(slot, Place { blueprint, depth, required });
+            places.insert(slot, Place { blueprint, depth, required, behind_gate });
         }
         let mut nodes = plan.nodes;
         for (child, _) in nodes.iter_mut().flat_map(|node| &mut node.children) {
@@ -159,7 +161,7 @@ impl Graph {
             children,
         });
         let entry = |slot: usize| {
-            let Place { blueprint, required, .. } = self.places.get(&slot)?;
+            let Place { blueprint, required, behind_gate, .. } = self.places.get(&slot)?;
             Some(Entry {
                 identity: blueprint.identity.clone(),
                 role: blueprint.role,
@@ -169,6 +171,7 @@ impl Graph {
                 inputs: blueprint.inputs.clone(),
                 outputs: blueprint.outputs.iter().map(|edge| (edge.to.clone(), edge.meter.clone())).collect(),
                 required: *required,
+                behind_gate: *behind_gate,
                 record: blueprint.record.clone(),
             })
         };
@@ -217,14 +220,15 @@ impl Graph {
         inputs.filter(|link| !kept.contains(&Arc::as_ptr(link))).cloned().collect()
     }
 
-    /// The identities of the sources that `slot` is or descends from.
+    /// The identities of the sources and gates that `slot` is or descends from; nothing that is read passes a gate.
     pub(crate) fn sources_of(&self, slot: usize) -> BTreeSet<Arc<str>> {
         let (mut seen, mut next) = (BTreeSet::from([slot]), vec![slot]);
         let mut sources = BTreeSet::new();
         while let Some(slot) = next.pop() {
             let blueprint = &self.places[&slot].blueprint;
-            if blueprint.role == Role::Source {
+            if blueprint.role.begins() {
                 sources.insert(blueprint.identity.id.clone());
+                continue;
             }
             for input in &blueprint.inputs {
                 let writer = self.named(&input.from).map(|place| place.blueprint.index);

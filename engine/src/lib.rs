@@ -22,6 +22,7 @@ pub mod link;
 mod placement;
 pub mod planted;
 pub mod port;
+pub mod quality;
 pub mod registry;
 #[cfg(test)]
 mod scenarios;

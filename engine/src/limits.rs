@@ -74,6 +74,8 @@ pub const SERIES_PARTITIONS_MAX: usize = 250;
 pub const FIGURE_SERIES_MAX: usize = 250;
 /// As much of a label as is shown; a topic's name fits.
 pub const LABEL_BYTES_MAX: usize = 256;
+/// Keys of one quality gate that are shown, with series of their own: the worst. The others are counted.
+pub const GATE_KEYS_SHOWN_MAX: usize = 100;
 /// How often the recorder is tidied while nobody scrapes.
 pub const RECORDER_UPKEEP_EVERY: Duration = Duration::from_secs(5);
 /// How often the last hour is sampled.

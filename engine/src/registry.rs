@@ -8,6 +8,7 @@ use crate::events::Events;
 use crate::ledger::Ledger;
 use crate::lifecycle::tally::ReloadTally;
 use crate::port::EdgeMeter;
+use crate::quality::GateView;
 use crate::status::{State, Status};
 use crate::supervisor::host::{InputLink, Record, Role};
 use crate::supervisor::spec::Strategy;
@@ -33,6 +34,8 @@ pub(crate) struct Entry {
     pub(crate) outputs: Vec<(Arc<str>, Arc<EdgeMeter>)>,
     /// Whether a record counts as written only with what this actor does for it.
     pub(crate) required: bool,
+    /// Whether what reaches it comes on the beat of a gate, and so never ceases.
+    pub(crate) behind_gate: bool,
     pub(crate) record: Arc<Record>,
 }
 
@@ -341,6 +344,12 @@ impl Registry {
         let none = Settled::new();
         let view = |entry: &Entry| entry.view(&self.clock, settled.get(&entry.identity.id).unwrap_or(&none));
         self.roster().entries().map(view).collect()
+    }
+
+    /// What every quality gate says of its keys; empty without gates, and until the first has spoken.
+    pub fn gates(&self) -> Vec<(ActorIdentity, Arc<GateView>)> {
+        let view = |entry: &Entry| Some((entry.identity.clone(), entry.status.quality().view()?));
+        self.roster().entries().filter_map(view).collect()
     }
 
     /// Who is not ready and why; empty = ready. A stop that an operator asked for is a reason too: work is not done.

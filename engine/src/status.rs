@@ -6,6 +6,7 @@
 
 use crate::class::{Class, Error};
 use crate::clock::{Clock, Instant};
+use crate::quality::QualityBoard;
 use crate::telemetry::{Figures, LagBoard, cut};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -166,6 +167,7 @@ struct Shared {
     dead_letters: Mutex<BTreeMap<String, u64>>,
     lag: LagBoard,
     figures: Figures,
+    quality: QualityBoard,
 }
 
 /// While it lives, the actor counts as held up by a full output.
@@ -203,6 +205,7 @@ impl Status {
             dead_letters: Mutex::new(BTreeMap::new()),
             lag: LagBoard::new(clock.clone()),
             figures: Figures::default(),
+            quality: QualityBoard::default(),
             clock,
         };
         Self { shared: Arc::new(shared), signals: Signals::new(0) }
@@ -213,6 +216,7 @@ impl Status {
         let generation = self.shared.generation.fetch_add(1, Ordering::AcqRel) + 1;
         *self.shared.caught_up.lock().unwrap_or_else(PoisonError::into_inner) = None;
         self.shared.lag.restarted();
+        self.shared.quality.clear();
         self.progress_now();
         Self { shared: self.shared.clone(), signals: Signals::new(generation) }
     }
@@ -390,6 +394,11 @@ impl Status {
     /// What the actor measures of itself; it survives its starts and goes with it.
     pub fn figures(&self) -> &Figures {
         &self.shared.figures
+    }
+
+    /// What a quality gate says of its keys.
+    pub fn quality(&self) -> &QualityBoard {
+        &self.shared.quality
     }
 
     /// Asks the actor to stop.

@@ -15,6 +15,7 @@ mod metrics;
 mod migrations;
 mod offsets;
 mod outage;
+mod quality;
 mod readiness;
 mod recorded;
 mod redis;

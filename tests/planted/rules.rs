@@ -142,7 +142,9 @@ const RULES: &[Rule] = &[
 fn no_kind_keeps_state() {
     fn keeps_state(kind: &Kind) -> bool {
         match kind {
-            Kind::KafkaSource(_) | Kind::ReplaySource(_) | Kind::Normalizer(_) => false,
+            Kind::KafkaSource(_) | Kind::ReplaySource(_) | Kind::Normalizer(_) | Kind::QualityGate(_) => {
+                false
+            }
             Kind::TimescaleWriter(_) | Kind::RedisCache(_) | Kind::KafkaSink(_) | Kind::DeadLetter(_) => {
                 false
             }

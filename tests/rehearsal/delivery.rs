@@ -44,6 +44,11 @@ fn required_branches_decide_and_others_do_not() {
 }
 
 #[test]
+fn gates_speak_of_what_is_theirs_and_hold_up_nothing() {
+    passes("gates");
+}
+
+#[test]
 fn supervisors_restart_whom_they_say_and_give_up_when_they_say() {
     passes("supervision");
 }
@@ -74,6 +79,7 @@ fn every_file_is_run_and_every_fault_is_among_them() {
             "branches",
             "exactly_once",
             "felled",
+            "gates",
             "partitions",
             "probation",
             "refused",

@@ -226,11 +226,7 @@ impl Whose<'_> {
     /// `time` is the column it is a hypertable by.
     fn hypertable(&self, time: Option<String>) -> Option<Diagnostic> {
         let (table, here) = (&self.writer.table.value, self.writer.table.span);
-        let event = self.actor.from.iter().find_map(|from| match &self.topology.actor(&from.value)?.kind {
-            Kind::Normalizer(normalizer) => normalizer.event_time.as_ref(),
-            _ => None,
-        });
-        let event = event?.field.value.as_str();
+        let event = self.topology.input_event_time(self.actor)?;
         match time {
             Some(time) if time == event => None,
             Some(time) => {

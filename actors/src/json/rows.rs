@@ -30,6 +30,8 @@ pub fn json_columns(actor: &model::Actor, topology: &Topology) -> BTreeSet<Strin
                 let json = normalizer.columns.iter().filter(|column| column.kind == FieldType::Json);
                 found.extend(json.map(|column| column.name.clone()));
             }
+            // No verdict holds JSON.
+            model::Kind::QualityGate(_) => {}
             _ => above.extend(actor.from.iter().map(|from| from.value.as_str())),
         }
     }

@@ -68,13 +68,20 @@ impl KafkaOffsets {
         if requests.is_empty() {
             return Ok(Vec::new());
         }
+        // What begins inside the topology is in no topic, and the group knows nothing of it.
         let place = |request: &ClaimRequest| (request.key.topic.clone(), request.key.partition);
-        let committed = self.committed(requests.iter().map(place).collect()).await?;
-        Ok(requests
-            .iter()
-            .zip(committed)
-            .map(|(request, committed)| self.claim_one(request, committed))
-            .collect())
+        let of_topics: Vec<_> =
+            requests.iter().filter(|request| !request.key.is_own_stream()).map(place).collect();
+        let mut committed = match of_topics.is_empty() {
+            true => Vec::new(),
+            false => self.committed(of_topics).await?,
+        }
+        .into_iter();
+        let claim = |request: &ClaimRequest| {
+            let told = if request.key.is_own_stream() { None } else { committed.next().flatten() };
+            self.claim_one(request, told)
+        };
+        Ok(requests.iter().map(claim).collect())
     }
 
     fn claim_one(&self, request: &ClaimRequest, committed: Option<i64>) -> Claim {

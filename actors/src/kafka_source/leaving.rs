@@ -4,14 +4,13 @@
 //! sink has found that it does not, it is nobody's here any more: left in the ledger, it would count as in flight for ever.
 
 use super::session::{IDLE_MAX, LOOK_EVERY};
-use aqueduct_engine::planted::{Bug, planted};
 use aqueduct_engine::{Claim, Claims, Clock, Context, Ledger, Status};
 use futures::FutureExt;
 use std::sync::Arc;
 
 /// Where such claims are noted.
 #[derive(Clone)]
-pub(crate) struct Leaving {
+pub(super) struct Leaving {
     claims: Claims,
     ledger: Ledger,
     clock: Clock,
@@ -20,7 +19,7 @@ pub(crate) struct Leaving {
 }
 
 impl Leaving {
-    pub(crate) fn new(cx: &Context, source: &Arc<str>) -> Self {
+    pub(super) fn new(cx: &Context, source: &Arc<str>) -> Self {
         let (claims, ledger) = (cx.claims.clone(), cx.ledger.clone());
         Self { claims, ledger, clock: cx.clock.clone(), status: cx.status.clone(), source: source.clone() }
     }
@@ -31,7 +30,7 @@ impl Leaving {
     }
 
     /// Lets go at once of those which `is_lost` names: what of them is on its way is written nowhere.
-    pub(crate) fn end_all(&self, is_lost: impl Fn(&Claim) -> bool) {
+    pub(super) fn end_all(&self, is_lost: impl Fn(&Claim) -> bool) {
         self.held().iter().filter(|claim| is_lost(claim)).for_each(|claim| self.end(claim));
     }
 
@@ -71,9 +70,6 @@ impl Leaving {
     }
 
     fn end(&self, claim: &Claim) {
-        if planted(Bug::KeepsWhatOthersRead) {
-            return;
-        }
         let key = &claim.key;
         if self.claims.get(key).is_some_and(|newest| newest.epoch == claim.epoch) {
             self.status.lag().remove(&key.topic, key.partition);

@@ -18,7 +18,7 @@
 
 mod claiming;
 mod context;
-pub(crate) mod leaving;
+mod leaving;
 mod partition;
 mod poll;
 mod session;

@@ -26,7 +26,7 @@ mod updater;
 
 use crate::Services;
 use aqueduct_engine::{Class, Error, Factory};
-use aqueduct_topology::model::{Actor, Kind, Policy, RedisCache, TemplatePart, Topology};
+use aqueduct_topology::model::{Actor, Policy, RedisCache, TemplatePart, Topology};
 use arrow_schema::{DataType, Field, Schema};
 use std::sync::Arc;
 
@@ -112,12 +112,13 @@ fn refused(actor: &Actor, message: &str) -> Error {
     Error::new(Class::Config, format!("actor `{}`: {message}", actor.name.value))
 }
 
-/// The names of the rows' columns, where a normalizer says them.
+/// The names of the rows' columns, where they are said.
 fn schema_of(actor: &Actor, services: &Services) -> Option<Schema> {
-    let Kind::Normalizer(normalizer) = &services.topology.actor(&actor.from.first()?.value)?.kind else {
+    let columns = services.topology.input_columns(&actor.name.value);
+    if columns.is_empty() {
         return None;
-    };
-    let names = normalizer.columns.iter().map(|column| Field::new(&column.name, DataType::Null, true));
+    }
+    let names = columns.iter().map(|column| Field::new(&column.name, DataType::Null, true));
     Some(Schema::new(names.collect::<Vec<_>>()))
 }
 
@@ -127,8 +128,9 @@ pub(crate) fn sources_above(actor: &Actor, topology: &Topology) -> Vec<Arc<str>>
     let mut sources: Vec<Arc<str>> = Vec::new();
     while let Some(name) = above.pop() {
         let Some(actor) = topology.actor(name) else { continue };
-        if actor.kind.is_source() {
+        if actor.kind.begins() {
             sources.push(actor.id.value.as_str().into());
+            continue;
         }
         above.extend(actor.from.iter().map(|from| from.value.as_str()));
     }

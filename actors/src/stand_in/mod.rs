@@ -36,7 +36,7 @@ pub use trouble::Trouble;
 
 use crate::json::rows::json_columns;
 use crate::services::{sinks_by_source, writes_rows};
-use crate::{Services, dead_letter, kafka_sink, normalizer, redis_cache, timescale_writer};
+use crate::{Services, dead_letter, kafka_sink, normalizer, quality_gate, redis_cache, timescale_writer};
 use aqueduct_engine::application::{RuntimeApplication, Settings};
 use aqueduct_engine::{Claims, Class, Clock, Error, Factory, Letter, OffsetStore, Position};
 use aqueduct_topology::model::{Actor, Kind, Topology};
@@ -134,7 +134,7 @@ impl StandIns {
                     let keyspace = Keyspace::new(way(&name, "redis"));
                     keyspaces.insert(name, keyspace);
                 }
-                Kind::Normalizer(_) | Kind::DeadLetter(_) => {}
+                Kind::Normalizer(_) | Kind::QualityGate(_) | Kind::DeadLetter(_) => {}
             }
         }
         let services = Services {
@@ -189,6 +189,7 @@ impl StandIns {
                 chance: self.chance.clone(),
             })),
             Kind::Normalizer(options) => normalizer::factory(actor, options, &self.services),
+            Kind::QualityGate(options) => quality_gate::factory(actor, options, &self.services),
             Kind::TimescaleWriter(options) => {
                 let store = Arc::new(table::Handle(self.tables[name].clone()));
                 timescale_writer::over(actor, options, &self.services, store)

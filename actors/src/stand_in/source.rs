@@ -5,7 +5,6 @@ use super::chance::Chance;
 use super::database::Database;
 use super::feed::{Feed, Handover, Node};
 use crate::kafka::records::{Gathering, Record};
-use crate::kafka_source::leaving::Leaving;
 use aqueduct_engine::{
     Actor, Claim, ClaimRequest, Context, Error, Factory, LogRange, Loss, OffsetStore, PartitionKey,
 };
@@ -74,8 +73,7 @@ impl Source {
         let granted = feed.granted(self.plan.node);
         let keeps =
             |partition: i32| granted.get(&(partition as u32)).is_some_and(|grant| grant.leaving.is_none());
-        // Whoever else has a partition now knows another process: what a life before this one had claimed is let go here.
-        Leaving::new(cx, &feed.source).end_all(|claim| !keeps(claim.key.partition));
+        cx.disown(&feed.source, keeps);
         loop {
             let changed = feed.changed.notified();
             tokio::pin!(changed);

@@ -95,11 +95,8 @@ fn need<'a>(topology: &Topology, actor: &'a Actor, writer: &TimescaleWriter) -> 
 }
 
 /// The event time of the rows that arrive at a writer.
-fn event_time<'a>(topology: &'a Topology, writer: &Actor) -> Option<&'a str> {
-    writer.from.iter().filter_map(|from| topology.actor(&from.value)).find_map(|input| match &input.kind {
-        Kind::Normalizer(normalizer) => normalizer.event_time.as_ref().map(|time| time.field.value.as_str()),
-        _ => None,
-    })
+fn event_time<'a>(topology: &'a Topology, writer: &'a Actor) -> Option<&'a str> {
+    topology.input_event_time(writer)
 }
 
 /// Every name in the statements that create or change the table; `None` = no file creates it.

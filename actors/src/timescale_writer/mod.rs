@@ -34,7 +34,7 @@ use aqueduct_engine::telemetry::names;
 use aqueduct_engine::{
     Actor, Claim, Claims, Class, Context, Error, Factory, Lease, Ledger, Loss, PartitionKey,
 };
-use aqueduct_topology::model::{self, Column, Flush, Kind, Policy, TimescaleWriter};
+use aqueduct_topology::model::{self, Column, Flush, Policy, TimescaleWriter};
 use futures::FutureExt;
 use futures::future::LocalBoxFuture;
 use gather::Pending;
@@ -84,14 +84,12 @@ pub(crate) fn over(
 
 /// The row that reaches `actor`.
 pub(crate) fn columns_of(topology: &model::Topology, actor: &model::Actor) -> Result<Vec<Column>, Error> {
-    let input = actor.from.first().and_then(|from| topology.actor(from));
-    match input.map(|input| &input.kind) {
-        Some(Kind::Normalizer(normalizer)) => Ok(normalizer.columns.clone()),
-        _ => Err(Error::new(
-            Class::Config,
-            format!("actor `{}` needs rows: let it read from a normalizer", actor.name.value),
-        )),
+    let columns = topology.input_columns(&actor.name.value);
+    if columns.is_empty() {
+        let message = format!("actor `{}` needs rows: let it read from a normalizer", actor.name.value);
+        return Err(Error::new(Class::Config, message));
     }
+    Ok(columns)
 }
 
 #[derive(Clone)]

@@ -89,7 +89,9 @@ impl Line {
     fn stored(stand: Stand, topology: &Topology, logs: &Ranges) -> Self {
         let log = logs.get(&(stand.topic.clone(), stand.partition)).copied();
         let has = |id: &str| topology.actors.iter().any(|actor| actor.id.value == id);
+        let is_gate = |id: &str| topology.identified(id).is_some_and(|actor| actor.kind.is_gate());
         let note = match log {
+            _ if is_gate(&stand.input) => "verdicts of a gate, in no log",
             _ if stand.input.starts_with(aqueduct_actors::dlq::SOURCE_PREFIX) => "replay of dead letters",
             _ if !has(&stand.input) => "its source is not in the file any more",
             _ if !has(&stand.sink) => "the sink is not in the file any more",

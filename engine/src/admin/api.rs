@@ -110,3 +110,21 @@ pub(super) async fn history(State(desk): State<Arc<Desk>>) -> Response {
     let json = (header::CONTENT_TYPE, "application/json");
     ([json], desk.handle.registry().history().json()).into_response()
 }
+
+/// `/api/quality`: what the gates say of their worst keys. The rows that broke a rule are payload: beyond loopback they are
+/// left out without the token.
+pub(super) async fn quality(State(desk): State<Arc<Desk>>, headers: HeaderMap) -> Response {
+    let gates = desk.handle.registry().gates().into_iter().map(|(_, view)| view);
+    // Whoever does not claim a right to rows is told the rest; whoever claims it wrongly is told so.
+    let gates: Vec<_> = if desk.loopback {
+        gates.map(|view| (*view).clone()).collect()
+    } else if headers.contains_key(header::AUTHORIZATION) {
+        if let Err(refusal) = door::payload(&desk, &headers) {
+            return *refusal;
+        }
+        gates.map(|view| (*view).clone()).collect()
+    } else {
+        gates.map(|view| view.without_rows()).collect()
+    };
+    Json(json!({ "gates": gates })).into_response()
+}

@@ -236,10 +236,11 @@ impl Ledger {
         self.until(|inner| inner.epoch(key, epoch).is_none_or(|epoch| epoch.is_idle_everywhere())).await;
     }
 
-    /// Whether nothing at all is in flight, to best-effort sinks included.
+    /// Whether nothing at all is in flight, to best-effort sinks included; but for what gates give, which never ceases.
     pub fn is_idle(&self) -> bool {
         let inner = self.lock();
-        let mut live = inner.partitions.values().flat_map(|partition| partition.live.values());
+        let read = inner.partitions.iter().filter(|(key, _)| !key.is_own_stream());
+        let mut live = read.flat_map(|(_, partition)| partition.live.values());
         live.all(EpochLedger::is_idle_everywhere)
     }
 
@@ -347,11 +348,12 @@ impl Ledger {
         rows
     }
 
-    /// The sum over all lines.
+    /// The sum over the lines of what was read; what gates give has lines of its own, and is no record of anybody's.
     pub fn totals(&self) -> Counts {
         let inner = self.lock();
         let mut totals = Counts::default();
-        for partition in inner.partitions.values() {
+        let read = inner.partitions.iter().filter(|(key, _)| !key.is_own_stream());
+        for (_, partition) in read {
             partition.released.values().for_each(|&counts| totals.add(counts));
             partition.live.values().for_each(|ledger| totals.add(ledger.counts()));
         }

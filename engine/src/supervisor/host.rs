@@ -33,10 +33,19 @@ pub enum Role {
     Source,
     /// Has both.
     Transform,
+    /// Has both: ends what it reads, and begins a stream of its own.
+    Gate,
     /// Has no output.
     Sink,
     /// Has neither: rejected records reach it through the port.
     DeadLetter,
+}
+
+impl Role {
+    /// Whether records begin here: claims are made for what lies behind.
+    pub(crate) fn begins(self) -> bool {
+        matches!(self, Self::Source | Self::Gate)
+    }
 }
 
 /// The links from one actor to all clones of one reader.
@@ -143,7 +152,9 @@ impl Blueprint {
     fn data_ended(&self) -> bool {
         match self.role {
             Role::Source => true,
-            Role::Transform | Role::Sink => self.inputs.iter().all(|input| input.link.is_finished()),
+            Role::Transform | Role::Gate | Role::Sink => {
+                self.inputs.iter().all(|input| input.link.is_finished())
+            }
             Role::DeadLetter => false,
         }
     }

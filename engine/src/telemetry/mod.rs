@@ -4,6 +4,7 @@ mod bottleneck;
 pub mod catalogue;
 mod exposition;
 pub mod figures;
+mod gates;
 pub(crate) mod history;
 mod lag;
 pub mod log;

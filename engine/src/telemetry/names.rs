@@ -215,10 +215,18 @@ metrics! {
         "1 while a source is a member of its consumer group, 0 otherwise.";
     KAFKA_GROUP_REBALANCES_TOTAL = "aqueduct_kafka_group_rebalances_total", Counter, "rebalances", Actor [],
         "Answers of the consumer group that changed what a source may read.";
-    QUALITY_SCORE = "aqueduct_quality_score", Gauge, "ratio", Actor [],
-        "Score of a quality gate, 0 to 1.";
-    GATE_VERDICT = "aqueduct_gate_verdict", Gauge, "boolean", Actor [],
-        "1 for the verdict a quality gate gives, 0 for the others.";
+    QUALITY_SCORE = "aqueduct_quality_score", Gauge, "ratio", Actor ["key"],
+        "Score of a key by its quality gate, 1 (nothing is wrong) to 0 (a limit is reached); the worst keys.";
+    GATE_VERDICT = "aqueduct_gate_verdict", Gauge, "boolean", Actor ["key", "verdict"],
+        "1 for what the rules of a quality gate say of a key (trade, watch, halt), 0 for the others; the worst keys.";
+    GATE_KEYS = "aqueduct_gate_keys", Gauge, "keys", Actor ["verdict"],
+        "Keys a quality gate knows, by what its rules say of them (trade, watch, halt).";
+    GATE_KEYS_FORGOTTEN_TOTAL = "aqueduct_gate_keys_forgotten_total", Counter, "keys", Actor [],
+        "Keys a quality gate has forgotten because it knew as many as it may.";
+    GATE_MISSED_RECORDS_TOTAL = "aqueduct_gate_missed_records_total", Counter, "records", Actor [],
+        "Records a quality gate was not given because it lagged.";
+    QUALITY_VIOLATIONS_TOTAL = "aqueduct_quality_violations_total", Counter, "rows", Actor ["rule"],
+        "Rows that broke a rule of a quality gate, by rule.";
     CONFIG_GENERATION = "aqueduct_config_generation", Gauge, "generation", Topology [],
         "Rises by one with each topology applied; 1 since the start.";
     READY = "aqueduct_ready", Gauge, "boolean", Topology [],

@@ -6,7 +6,7 @@
 
 use super::exposition::Exposition;
 use super::figures::{Family, Figures};
-use super::{Lag, bottleneck, memory, names, process, recorder};
+use super::{Lag, bottleneck, gates, memory, names, process, recorder};
 use crate::class::Class;
 use crate::ledger::LedgerRow;
 use crate::lifecycle::tally::ReloadOutcome;
@@ -35,6 +35,7 @@ pub fn render(registry: &Registry) -> String {
     render_links(&mut page, topology, &actors);
     render_lag(&mut page, topology, &actors);
     render_ledger(&mut page, topology, &actors, &registry.ledger().rows());
+    gates::render(&mut page, topology, &registry.gates());
     render_figures(&mut page, registry);
     process::render(&mut page);
     let mut text = page.finish();

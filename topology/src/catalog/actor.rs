@@ -27,8 +27,8 @@ pub const COMMON: &[Key] = &[
     Key::default(
         "policy",
         Shape::Word(Policy::WORDS),
-        "required",
-        "Of a sink: whether its outage holds the others.",
+        "required; of a gate best_effort",
+        "Of a sink: whether its outage holds the others. Of a gate: whether they wait for it when it lags.",
     ),
 ];
 

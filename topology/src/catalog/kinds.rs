@@ -1,5 +1,6 @@
 //! The kinds of actors and their keys.
 
+use super::gate::QUALITY_GATE;
 use super::{Key, KindEntry, Port, Shape};
 use crate::model::{GroupProtocol, MatchMode, Membership, ReplayFormat, TimeUnit, Word};
 
@@ -24,6 +25,13 @@ pub const KINDS: &[KindEntry] = &[
         doc: "Makes typed rows of JSON messages.",
         port: Port::Transform,
         keys: NORMALIZER,
+        built: true,
+    },
+    KindEntry {
+        name: "quality_gate",
+        doc: "Judges the rows of each key by rules and gives a verdict on a beat: `trade`, `watch` or `halt`.",
+        port: Port::Gate,
+        keys: QUALITY_GATE,
         built: true,
     },
     KindEntry {
@@ -53,13 +61,6 @@ pub const KINDS: &[KindEntry] = &[
         port: Port::None,
         keys: DEAD_LETTER,
         built: true,
-    },
-    KindEntry {
-        name: "quality_gate",
-        doc: "Judges each group of rows by rules, on a beat.",
-        port: Port::Transform,
-        keys: &[],
-        built: false,
     },
     KindEntry {
         name: "schedule",

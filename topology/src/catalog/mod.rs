@@ -6,6 +6,7 @@
 mod actor;
 mod file;
 mod foreign;
+mod gate;
 mod kinds;
 mod test;
 
@@ -14,6 +15,7 @@ pub use actor::LINK;
 pub use file::{BACKOFF, CONNECTIONS, FILE, KAFKA, REDIS, SASL, SUPERVISOR, TIMESCALE, TLS};
 pub use foreign::{FOREIGN, Foreign, Place};
 pub(crate) use foreign::{our_kind, our_word, ours};
+pub use gate::{BAND, CROSSED, FROZEN, GAP, LATE, QUALITY_GATE, REPEAT, RULES};
 pub use kinds::{CASE, CASE_FIELD, EVENT_TIME, FIELD, FLUSH, KINDS};
 pub use test::{EXPECT, FAULT, LEDGER, LETTER, RECORD, ROW, SEND, SINK_EXPECT, TABLE, TEST};
 
@@ -24,6 +26,8 @@ pub enum Port {
     Source,
     /// Reads messages, gives rows.
     Transform,
+    /// Reads rows, gives verdicts on them.
+    Gate,
     /// Reads rows.
     Sink,
     /// Stands apart: has no edge.

@@ -21,7 +21,7 @@ pub(super) fn check(cx: &Context<'_>, graph: &Graph<'_>) {
     }
 }
 
-fn has(rows: &Normalizer, name: &str) -> bool {
+pub(super) fn has(rows: &Normalizer, name: &str) -> bool {
     rows.columns.iter().any(|column| column.name == name)
 }
 
@@ -109,7 +109,7 @@ fn check_template(cx: &Context<'_>, input: &Draft, rows: &Normalizer, template: 
 }
 
 /// A list that names one field twice.
-fn twice(cx: &Context<'_>, names: &[Spanned<String>], what: &str) {
+pub(super) fn twice(cx: &Context<'_>, names: &[Spanned<String>], what: &str) {
     let mut seen: HashMap<&str, crate::Span> = HashMap::new();
     for name in names {
         if let Some(first) = seen.insert(&name.value, name.span) {
@@ -121,7 +121,7 @@ fn twice(cx: &Context<'_>, names: &[Spanned<String>], what: &str) {
 }
 
 /// A column that is needed in every row, and may be NULL.
-fn may_lack(cx: &Context<'_>, rows: &Normalizer, name: &Spanned<String>, why: &str) {
+pub(super) fn may_lack(cx: &Context<'_>, rows: &Normalizer, name: &Spanned<String>, why: &str) {
     let Some(column) = rows.columns.iter().find(|column| column.name == name.value && column.nullable) else {
         return;
     };

@@ -1,6 +1,6 @@
 //! Edges: that they lead somewhere, in no circle, between kinds that fit, and once.
 
-use super::{Graph, normalizer};
+use super::Graph;
 use crate::catalog::{KindEntry, Port};
 use crate::diagnostic::{Code, Diagnostic, nearest};
 use crate::lower::{Context, Draft};
@@ -48,12 +48,12 @@ fn presence(cx: &Context<'_>, draft: &Draft) {
                 format!("`{}` stands apart: every actor's rejects reach it without an edge", name.value);
             cx.report(Diagnostic::error(Code::SourceWithInput, span, message).help("remove `from`"));
         }
-        (Port::Transform | Port::Sink, None) => {
+        (Port::Transform | Port::Gate | Port::Sink, None) => {
             let message = format!("`{}` does not say what it reads", name.value);
             let help = format!("add `from: <{}>`", wanted_input(entry));
             cx.report(Diagnostic::error(Code::WithoutInput, name.span, message).help(help));
         }
-        (Port::Transform | Port::Sink, Some(span)) if draft.from.is_empty() => {
+        (Port::Transform | Port::Gate | Port::Sink, Some(span)) if draft.from.is_empty() => {
             let message = format!("`{}` reads from nothing", name.value);
             let help = format!("name at least one {}", wanted_input(entry));
             cx.report(Diagnostic::error(Code::WithoutInput, span, message).help(help));
@@ -76,7 +76,7 @@ fn dangling(cx: &Context<'_>, graph: &Graph<'_>, draft: &Draft, from: &Spanned<S
     cx.report(Diagnostic::error(Code::DanglingEdge, from.span, message).label("read here").help(help));
 }
 
-/// Sources feed normalizers, normalizers feed sinks: in this version there is nothing else.
+/// Sources feed normalizers, normalizers feed gates and sinks, gates feed sinks: in this version there is nothing else.
 fn ports(cx: &Context<'_>, draft: &Draft, input: &Draft, from: &Spanned<String>) {
     let (Some(own), Some(theirs)) =
         (draft.entry.filter(|entry| entry.built), input.entry.filter(|entry| entry.built))
@@ -87,10 +87,21 @@ fn ports(cx: &Context<'_>, draft: &Draft, input: &Draft, from: &Spanned<String>)
         return; // A circle of one, which is said as such.
     }
     let (message, help) = match (own.port, theirs.port) {
-        (Port::Transform, Port::Source) | (Port::Sink, Port::Transform) | (Port::Source | Port::None, _) => return,
-        (Port::Transform, Port::Transform) => (
+        (Port::Transform, Port::Source)
+        | (Port::Gate, Port::Transform)
+        | (Port::Sink, Port::Transform | Port::Gate)
+        | (Port::Source | Port::None, _) => return,
+        (Port::Gate, Port::Gate) => (
+            format!("a gate judges the rows of a normalizer; `{}` gives verdicts", from.value),
+            format!("read from what it reads{}", names_of(input)),
+        ),
+        (Port::Transform, Port::Transform | Port::Gate) => (
             format!("a normalizer reads messages of a source; `{}` gives rows", from.value),
             "in this version a normalizer reads sources only: put both steps into one normalizer, with `cases`".to_owned(),
+        ),
+        (Port::Gate, Port::Source) => (
+            format!("a {} judges rows; `{}` gives messages", own.name, from.value),
+            "put a normalizer between them: it makes rows of messages".to_owned(),
         ),
         (Port::Sink, Port::Source) => (
             format!("a {} writes rows; `{}` gives messages", own.name, from.value),
@@ -115,12 +126,13 @@ fn names_of(draft: &Draft) -> String {
     if names.is_empty() { String::new() } else { format!(": {}", names.join(", ")) }
 }
 
-/// Several inputs of one sink have one row.
+/// Several inputs of one sink or gate have one row.
 fn same_rows(cx: &Context<'_>, graph: &Graph<'_>, draft: &Draft) {
-    if port(draft) != Some(Port::Sink) {
+    if !matches!(port(draft), Some(Port::Sink | Port::Gate)) {
         return;
     }
-    let mut inputs = draft.from.iter().filter_map(|from| Some((from, normalizer(graph.get(&from.value)?)?)));
+    let rows = |name: &str| graph.rows_from(graph.get(name)?);
+    let mut inputs = draft.from.iter().filter_map(|from| Some((from, rows(&from.value)?)));
     let Some((first, first_rows)) = inputs.next() else { return };
     for (from, rows) in inputs {
         if rows.columns == first_rows.columns {
@@ -185,9 +197,10 @@ fn circle(path: &[(&Draft, usize)], span: Span) -> Diagnostic {
         .help("data flows one way, from sources to sinks: remove one of the edges")
 }
 
-/// One path at most leads from a source to a sink: two would write each record twice.
+/// One path at most leads from a source to a sink or gate: two would write, or judge, each record twice.
 fn two_paths(cx: &Context<'_>, graph: &Graph<'_>) {
-    for sink in graph.drafts.iter().filter(|draft| port(draft) == Some(Port::Sink)) {
+    let ends = |draft: &&Draft| matches!(port(draft), Some(Port::Sink | Port::Gate));
+    for sink in graph.drafts.iter().filter(ends) {
         let mut seen: HashMap<&str, &Spanned<String>> = HashMap::new();
         for from in &sink.from {
             let Some(input) = graph.get(&from.value) else { continue };
@@ -210,7 +223,8 @@ fn two_paths(cx: &Context<'_>, graph: &Graph<'_>) {
 /// The names of the sources above an actor, once per path. The graph has no circle; normalizers read sources only, so it is flat.
 fn sources_above<'a>(graph: &Graph<'a>, draft: &'a Draft, found: &mut Vec<&'a str>) {
     match port(draft) {
-        Some(Port::Source) => found.push(&draft.name.value),
+        // A gate begins anew.
+        Some(Port::Source | Port::Gate) => found.push(&draft.name.value),
         Some(Port::Transform) => {
             let sources = graph.inputs(draft).filter(|input| port(input) == Some(Port::Source));
             found.extend(sources.map(|source| source.name.value.as_str()));
@@ -226,6 +240,7 @@ fn unread(cx: &Context<'_>, graph: &Graph<'_>) {
         let what = match draft.entry.filter(|entry| entry.built).map(|entry| entry.port) {
             Some(Port::Source) => "messages",
             Some(Port::Transform) => "rows",
+            Some(Port::Gate) => "verdicts",
             _ => continue,
         };
         let message = format!("nobody reads the {what} of `{}`", draft.name.value);

@@ -113,8 +113,9 @@ fn dead_letter(cx: &Context<'_>, graph: &Graph<'_>) {
 /// Options that mean nothing where they stand.
 fn elsewhere(cx: &Context<'_>, draft: &Draft) {
     let Some(actor) = draft.actor.as_ref().filter(|actor| !actor.kind.is_sink()) else { return };
-    if let Some(span) = draft.policy_span {
-        let message = format!("`policy` is for sinks; `{}` is a {}", draft.name.value, actor.kind.name());
+    if let Some(span) = draft.policy_span.filter(|_| !actor.kind.is_gate()) {
+        let message =
+            format!("`policy` is for sinks and gates; `{}` is a {}", draft.name.value, actor.kind.name());
         cx.report(
             Diagnostic::warning(Code::PolicyElsewhere, span, message)
                 .help("move it to the sinks that it is meant for"),

@@ -7,13 +7,14 @@ mod columns;
 mod defaults;
 mod edges;
 mod expressions;
+mod gate;
 mod identity;
 mod row;
 mod supervision;
 mod tests;
 
 use crate::lower::{Context, Draft, File};
-use crate::model::{Kind, Normalizer};
+use crate::model::{Kind, Normalizer, QualityGate};
 use std::collections::HashMap;
 
 /// Runs every rule; each looks at the whole file.
@@ -25,6 +26,7 @@ pub(crate) fn check(cx: &Context<'_>, file: &File) {
     row::check(cx, &graph);
     defaults::check(cx, &graph);
     columns::check(cx, &graph);
+    gate::check(cx, &graph);
     expressions::check(cx, &graph);
     tests::check(cx, &graph, file);
 }
@@ -33,12 +35,21 @@ pub(crate) fn check(cx: &Context<'_>, file: &File) {
 struct Graph<'a> {
     drafts: &'a [Draft],
     by_name: HashMap<&'a str, &'a Draft>,
+    /// The rows of each gate, as if a normalizer gave them.
+    verdicts: HashMap<&'a str, Normalizer>,
 }
 
 impl<'a> Graph<'a> {
     fn new(drafts: &'a [Draft]) -> Self {
         let by_name = drafts.iter().map(|draft| (draft.name.value.as_str(), draft)).collect();
-        Self { drafts, by_name }
+        let mut graph = Self { drafts, by_name, verdicts: HashMap::new() };
+        let gates = drafts.iter().filter_map(|draft| Some((draft, gate(draft)?)));
+        let rows = |(draft, gate): (&'a Draft, &QualityGate)| {
+            let (_, judged) = graph.rows_of(draft)?;
+            Some((draft.name.value.as_str(), gate::verdicts(gate, judged)))
+        };
+        graph.verdicts = gates.filter_map(rows).collect();
+        graph
     }
 
     fn get(&self, name: &str) -> Option<&'a Draft> {
@@ -58,9 +69,21 @@ impl<'a> Graph<'a> {
         self.drafts.iter().filter_map(|draft| Some((draft, normalizer(draft)?)))
     }
 
-    /// The normalizer whose rows arrive at a sink; none if the edge is wrong.
-    fn rows_of(&self, sink: &'a Draft) -> Option<(&'a Draft, &'a Normalizer)> {
-        self.inputs(sink).find_map(|input| Some((input, normalizer(input)?)))
+    /// The normalizer whose rows arrive at a sink or gate; none if the edge is wrong. A gate's verdicts are rows too.
+    fn rows_of(&self, reader: &'a Draft) -> Option<(&'a Draft, &Normalizer)> {
+        self.inputs(reader).find_map(|input| Some((input, self.rows_from(input)?)))
+    }
+
+    /// The rows that an actor gives.
+    fn rows_from(&self, giver: &'a Draft) -> Option<&Normalizer> {
+        normalizer(giver).or_else(|| self.verdicts.get(giver.name.value.as_str()))
+    }
+}
+
+fn gate(draft: &Draft) -> Option<&QualityGate> {
+    match draft.actor.as_ref().map(|actor| &actor.kind) {
+        Some(Kind::QualityGate(gate)) => Some(gate),
+        _ => None,
     }
 }
 

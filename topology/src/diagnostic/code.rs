@@ -125,6 +125,11 @@ codes! {
     // More on supervision.
     NeverRestarted "T083" "a supervisor that restarts nobody",
     NeverEscalates "T084" "an intensity that is never exceeded",
+    // Gates.
+    UnfitRule "T085" "a gate judges a field that its rule cannot judge",
+    RuleWithoutField "T086" "a rule lacks the field that it judges",
+    SlowBeat "T087" "verdicts that expire before the next is given",
+    OnlyGates "T088" "a source that nobody but gates reads",
     // Examples.
     UnknownInTest "T090" "a test names an actor that does not exist",
     UnfitInTest "T091" "a test asks of an actor what its kind cannot do",

@@ -93,6 +93,10 @@ pub(crate) fn place(kind: &Kind) -> Option<String> {
             Some(format!("key {}", cache.key.value.iter().map(ToString::to_string).collect::<String>()))
         }
         Kind::KafkaSink(sink) => Some(format!("topic {}", sink.topic.value)),
+        Kind::QualityGate(gate) => {
+            let by: Vec<&str> = gate.by.iter().map(|field| field.value.as_str()).collect();
+            Some(format!("by {}", by.join(", ")))
+        }
         Kind::Normalizer(_) | Kind::DeadLetter(_) => None,
     }
 }
@@ -104,5 +108,5 @@ fn title(supervisor: &Supervisor) -> String {
 
 /// Whether an edge may be passed over while its sink is away.
 fn is_best_effort(reader: &Actor) -> bool {
-    reader.kind.is_sink() && reader.policy == Policy::BestEffort
+    (reader.kind.is_sink() || reader.kind.is_gate()) && reader.policy == Policy::BestEffort
 }

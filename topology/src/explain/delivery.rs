@@ -38,10 +38,12 @@ pub struct RestartPoint {
 }
 
 pub(super) fn sinks(topology: &Topology) -> Vec<Delivery> {
-    topology.actors.iter().filter(|actor| actor.kind.is_sink()).map(delivery).collect()
+    let sinks = topology.actors.iter().filter(|actor| actor.kind.is_sink());
+    sinks.map(|sink| delivery(topology, sink)).collect()
 }
 
-fn delivery(sink: &Actor) -> Delivery {
+fn delivery(topology: &Topology, sink: &Actor) -> Delivery {
+    let behind_gate = topology.sources_of(&sink.name.value).iter().any(|source| source.kind.is_gate());
     let (guarantee, why) = match &sink.kind {
         Kind::TimescaleWriter(writer) if !writer.unique.is_empty() => (
             "exactly once",
@@ -55,6 +57,12 @@ fn delivery(sink: &Actor) -> Delivery {
         _ => ("at least once", "after a crash what was not yet confirmed is written again"),
     };
     let because = match sink.policy {
+        Policy::Required if behind_gate => {
+            format!("{why}; while it is away the gate says nothing new, and judges on")
+        }
+        Policy::BestEffort if behind_gate => {
+            format!("{why}; what it misses while it is away is not written later: the next verdict is")
+        }
         Policy::Required => format!("{why}; while it is away its sources wait"),
         Policy::BestEffort => format!(
             "{why}; while it is away the others go on, and what it missed is healed at the next start, at most \

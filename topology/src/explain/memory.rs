@@ -9,11 +9,17 @@ use crate::bounds::{
     KAFKA_QUEUE_BYTES_MAX, KAFKA_RESPONSE_BYTES_MAX, LETTER_STATEMENT_BYTES_MAX, LETTERS_BYTES_MAX,
 };
 use crate::diagnostic::{Code, Diagnostic};
-use crate::model::{Actor, Column, FieldType, Kind, Normalizer, RedisCache, TemplatePart, Topology};
+use crate::model::{
+    Actor, Column, FieldType, Kind, Normalizer, QualityGate, RedisCache, TemplatePart, Topology,
+};
 use serde::Serialize;
 
 /// What a key of a cache costs beside its texts: the map's slot, the order, the pointers.
 const CACHE_KEY_BYTES: u64 = 160;
+/// What a key of a gate costs beside its texts and medians: the map's slots, the counts of each rule, its verdict.
+const GATE_KEY_BYTES: u64 = 1024;
+/// .. and for each field whose nulls are counted.
+const GATE_SHARE_BYTES: u64 = 64;
 /// What is assumed of a text without `max_bytes` in a cache.
 const TEXT_BYTES_ASSUMED: u64 = 64;
 
@@ -71,6 +77,11 @@ fn of_actor(topology: &Topology, actor: &Actor) -> Vec<Addend> {
         ],
         Kind::ReplaySource(_) => vec![("the batch being read".to_owned(), BATCH_BYTES_MAX)],
         Kind::Normalizer(_) => vec![("the letters of a rejected record".to_owned(), LETTERS_BYTES_MAX)],
+        Kind::QualityGate(gate) => {
+            let key = gate_key_bytes(gate);
+            let keys = u64::from(gate.keys_max);
+            vec![(format!("{keys} keys judged, {key} B each"), keys.saturating_mul(key))]
+        }
         Kind::TimescaleWriter(_) => {
             vec![(format!("{COPY_FRAMES_MAX} frames of COPY"), COPY_FRAME_BYTES * COPY_FRAMES_MAX)]
         }
@@ -90,6 +101,13 @@ fn rows<'a>(topology: &'a Topology, sink: &Actor) -> Option<&'a Normalizer> {
         Kind::Normalizer(normalizer) => Some(normalizer),
         _ => None,
     })
+}
+
+/// A key of a gate with what each of its rules remembers.
+fn gate_key_bytes(gate: &QualityGate) -> u64 {
+    let band = gate.rules.price_band.as_ref().map_or(0, |band| u64::from(band.median_of) * 16);
+    let by = gate.by.len() as u64 * TEXT_BYTES_ASSUMED;
+    GATE_KEY_BYTES + band + by + gate.rules.nulls.len() as u64 * GATE_SHARE_BYTES
 }
 
 /// A key with its value, as texts.

@@ -1,12 +1,12 @@
 //! Actors: what all of them take, and the way to each kind.
 
 use super::{
-    Context, Keys, dead_letter, kafka_sink, kafka_source, normalizer, redis_cache, replay_source,
-    timescale_writer,
+    Context, Keys, dead_letter, kafka_sink, kafka_source, normalizer, quality_gate, redis_cache,
+    replay_source, timescale_writer,
 };
-use crate::catalog::{self, COMMON, KINDS, KindEntry, LINK, Place, our_kind, ours};
+use crate::catalog::{self, COMMON, KINDS, KindEntry, LINK, Place, Port, our_kind, ours};
 use crate::diagnostic::{Code, Diagnostic, nearest};
-use crate::model::{Actor, Kind, LinkBounds};
+use crate::model::{Actor, Kind, LinkBounds, Policy};
 use crate::syntax::{Mapping, Node, shortened};
 use crate::{Span, Spanned};
 use std::time::Duration;
@@ -151,9 +151,9 @@ fn known(cx: &Context<'_>, name: &Spanned<String>, node: &Node, entry: &'static 
         from: from.clone(),
         restart: keys.get("restart").and_then(|node| cx.word(node, "a restart")).unwrap_or_default(),
         shutdown: keys.get("shutdown").and_then(|node| cx.duration(node)).unwrap_or(SHUTDOWN),
-        parallelism: parallelism(cx, &keys, name.span),
+        parallelism: parallelism(cx, &keys, name.span, entry),
         link: keys.get("link").and_then(|node| link(cx, node)).unwrap_or(LINK_BOUNDS),
-        policy: keys.get("policy").and_then(|node| cx.word(node, "a policy")).unwrap_or_default(),
+        policy: keys.get("policy").and_then(|node| cx.word(node, "a policy")).unwrap_or(usual_policy(entry)),
         kind: kind(cx, &keys, node, name, entry),
         span: node.span,
     };
@@ -176,6 +176,7 @@ fn kind(cx: &Context<'_>, keys: &Keys<'_>, node: &Node, name: &Spanned<String>, 
         "kafka_source" => kafka_source::lower(cx, keys, node),
         "replay_source" => replay_source::lower(cx, keys, name),
         "normalizer" => normalizer::lower(cx, keys, node),
+        "quality_gate" => quality_gate::lower(cx, keys, name.span),
         "timescale_writer" => timescale_writer::lower(cx, keys),
         "redis_cache" => redis_cache::lower(cx, keys),
         "kafka_sink" => kafka_sink::lower(cx, keys),
@@ -184,8 +185,19 @@ fn kind(cx: &Context<'_>, keys: &Keys<'_>, node: &Node, name: &Spanned<String>, 
     }
 }
 
-fn parallelism(cx: &Context<'_>, keys: &Keys<'_>, place: Span) -> Spanned<u32> {
+/// What a gate does not see it does not judge: nothing waits for one that lags, unless the file says so.
+fn usual_policy(entry: &KindEntry) -> Policy {
+    if entry.port == Port::Gate { Policy::BestEffort } else { Policy::default() }
+}
+
+fn parallelism(cx: &Context<'_>, keys: &Keys<'_>, place: Span, entry: &KindEntry) -> Spanned<u32> {
     let said = keys.get("parallelism");
+    if let Some(node) = said.filter(|_| entry.port == Port::Gate) {
+        let message = format!("`parallelism` means nothing to a {}: one sees all of its rows", entry.name);
+        let finding = Diagnostic::warning(Code::PolicyElsewhere, node.span, message);
+        cx.report(finding.help("leave it out; a gate needs little time for a row"));
+        return Spanned::new(1, node.span);
+    }
     let count = said.and_then(|node| cx.count(node, 1..=crate::limits::PARALLELISM_MAX));
     Spanned::new(count.unwrap_or(1), said.map_or(place, |node| node.span))
 }

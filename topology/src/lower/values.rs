@@ -139,6 +139,11 @@ impl Context<'_> {
         None
     }
 
+    /// A number that the rules of its key refuse.
+    pub(super) fn out_of_range(&self, node: &Node, message: &str) {
+        self.report(Diagnostic::error(Code::OutOfRange, node.span, message));
+    }
+
     pub(crate) fn share(&self, node: &Node) -> Option<f64> {
         let share = match self.scalar(node, "a share, such as `5%`")?.core() {
             Core::Int(value) => Some(value as f64),

@@ -1,6 +1,7 @@
 //! What each kind of actor is told by its entry in the file.
 
 use super::field::{Case, Column, EventTime, Expr, MatchMode, Pointer, TimeUnit};
+use super::gate::QualityGate;
 use crate::Spanned;
 use std::fmt::{self, Display, Formatter};
 use std::path::PathBuf;
@@ -15,6 +16,8 @@ pub enum Kind {
     ReplaySource(ReplaySource),
     /// Makes rows of messages.
     Normalizer(Normalizer),
+    /// Judges the rows of each key, on a beat.
+    QualityGate(Box<QualityGate>),
     /// Appends rows to a hypertable, exactly once.
     TimescaleWriter(TimescaleWriter),
     /// Keeps the last value per key.
@@ -32,6 +35,7 @@ impl Kind {
             Kind::KafkaSource(_) => "kafka_source",
             Kind::ReplaySource(_) => "replay_source",
             Kind::Normalizer(_) => "normalizer",
+            Kind::QualityGate(_) => "quality_gate",
             Kind::TimescaleWriter(_) => "timescale_writer",
             Kind::RedisCache(_) => "redis_cache",
             Kind::KafkaSink(_) => "kafka_sink",
@@ -42,6 +46,17 @@ impl Kind {
     /// Whether it has no input.
     pub fn is_source(&self) -> bool {
         matches!(self, Kind::KafkaSource(_) | Kind::ReplaySource(_))
+    }
+
+    /// Whether it ends what it reads and begins a stream of its own: nobody behind it has a say in the fate of what is
+    /// read before it.
+    pub fn is_gate(&self) -> bool {
+        matches!(self, Kind::QualityGate(_))
+    }
+
+    /// Whether records begin here: what lies behind is claimed, counted and read again from here.
+    pub fn begins(&self) -> bool {
+        self.is_source() || self.is_gate()
     }
 
     /// Whether it has no output (the dead letter is apart: it has no edge at all).

@@ -5,6 +5,7 @@
 
 mod connection;
 mod field;
+mod gate;
 mod kind;
 mod supervisor;
 mod test;
@@ -13,6 +14,10 @@ mod word;
 pub use connection::{Connections, KafkaConnection, RedisConnection, Sasl, TimescaleConnection, Tls};
 pub use field::{
     Case, Column, EventTime, Expr, Field, FieldSource, FieldType, Literal, MatchMode, Pointer, TimeUnit,
+};
+pub use gate::{
+    BandRule, CountRule, CrossedRule, FrozenRule, GATE_AT, GATE_FIELDS, GATE_REASON, GATE_SCORE, GATE_SINCE,
+    GATE_VERDICT, GATE_WOULD, GateMode, GateRules, LateRule, QualityGate,
 };
 pub use kind::{
     DeadLetter, Flush, GroupProtocol, KafkaSink, KafkaSource, Kind, Membership, Normalizer, RedisCache,

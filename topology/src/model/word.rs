@@ -34,5 +34,6 @@ words! {
     super::GroupProtocol { Classic = "classic", Consumer = "consumer" }
     super::Membership { Static = "static", Dynamic = "dynamic" }
     super::ReplayFormat { Jsonl = "jsonl", Envelope = "envelope", Csv = "csv" }
+    super::GateMode { Enforce = "enforce", Shadow = "shadow" }
     super::RowOrder { Read = "read", Arrival = "arrival", Any = "any" }
 }

@@ -75,14 +75,15 @@ impl Form {
     pub(super) fn sources<'a>(&'a self, actor: &'a str) -> Vec<&'a str> {
         let (mut seen, mut next) = (vec![actor], 0);
         while next < seen.len() {
-            for from in self.names(seen[next], "from") {
+            let passes = next == 0 || !self.is_gate(seen[next]);
+            for from in self.names(seen[next], "from").into_iter().filter(|_| passes) {
                 if !seen.contains(&from) {
                     seen.push(from);
                 }
             }
             next += 1;
         }
-        seen.retain(|name| self.is_source(name));
+        seen.retain(|name| self.is_source(name) || self.is_gate(name));
         seen.sort_unstable();
         seen
     }
@@ -92,8 +93,8 @@ impl Form {
     pub(super) fn behind<'a>(&'a self, actor: &'a str, readers: &Readers<'a>) -> (bool, Vec<&'a str>) {
         let (mut below, mut next) = (vec![actor], 0);
         while let Some(name) = below.get(next) {
-            let more: Vec<_> =
-                readers.get(name).into_iter().flatten().filter(|one| !below.contains(one)).collect();
+            let readers = readers.get(name).into_iter().flatten().filter(|_| !self.is_gate(name));
+            let more: Vec<_> = readers.filter(|one| !below.contains(one)).collect();
             below.extend(more);
             next += 1;
         }
@@ -105,6 +106,11 @@ impl Form {
     /// Whether the actor begins a stream.
     pub(super) fn is_source(&self, actor: &str) -> bool {
         self.word(actor, "kind").ends_with("_source")
+    }
+
+    /// Whether the actor ends one stream and begins another.
+    pub(super) fn is_gate(&self, actor: &str) -> bool {
+        self.word(actor, "kind") == "quality_gate"
     }
 
     /// Whether the actor ends a stream.

@@ -30,7 +30,7 @@ impl<'a> Graph<'a> {
                 if actor.kind.is_sink() {
                     sinks.entry(&above.name.value).or_default().push(actor);
                 }
-                if above.kind.is_source() {
+                if above.kind.begins() {
                     sources.entry(&actor.name.value).or_default().push(&above.name.value);
                 }
             }
@@ -42,10 +42,13 @@ impl<'a> Graph<'a> {
 
     /// Adds the keys of `actor`.
     pub(super) fn describe(&self, keys: &mut Writer, actor: &Actor) {
-        if actor.kind.is_sink() {
+        if actor.kind.is_sink() || actor.kind.is_gate() {
             keys.texts("resolved.columns", self.topology.input_columns(&actor.name.value).iter().map(column));
         }
-        if actor.kind.is_source() {
+        if let Some(time) = self.topology.input_event_time(actor).filter(|_| actor.kind.is_gate()) {
+            keys.put("resolved.event_time", time);
+        }
+        if actor.kind.begins() {
             // A partition is claimed for all its sinks together.
             let sink = |sink: &&Actor| {
                 let adopts =
@@ -81,7 +84,9 @@ impl<'a> Graph<'a> {
             Kind::Normalizer(_) => return Vec::new(),
             Kind::KafkaSource(_) | Kind::KafkaSink(_) => uses.insert("kafka"),
             Kind::RedisCache(_) => uses.insert("redis"),
-            Kind::ReplaySource(_) | Kind::TimescaleWriter(_) | Kind::DeadLetter(_) => false,
+            Kind::QualityGate(_) | Kind::ReplaySource(_) | Kind::TimescaleWriter(_) | Kind::DeadLetter(_) => {
+                false
+            }
         };
         uses.insert(self.store);
         // Letters lie there if there is one; members of a group take their slot there.
@@ -103,17 +108,23 @@ impl<'a> Graph<'a> {
     }
 
     fn is_required(&self, actor: &str) -> bool {
+        if let Some(gate) = self.topology.actor(actor).filter(|actor| actor.kind.is_gate()) {
+            return gate.policy == Policy::Required;
+        }
         let sinks = self.sinks_of(actor);
         sinks.is_empty() || sinks.iter().any(|sink| sink.policy == Policy::Required)
     }
 }
 
-/// `actor` and all that it descends from.
+/// `actor` and all whose records reach it: nothing passes a gate.
 fn above<'a>(actor: &'a Actor, by_name: &BTreeMap<&str, &'a Actor>) -> Vec<&'a Actor> {
     let mut seen = BTreeSet::from([actor.name.value.as_str()]);
     let (mut found, mut next) = (vec![actor], 0);
     while let Some(below) = found.get(next).copied() {
         next += 1;
+        if below.kind.is_gate() && next > 1 {
+            continue;
+        }
         for input in below.from.iter().filter_map(|from| by_name.get(from.value.as_str())) {
             if seen.insert(&input.name.value) {
                 found.push(input);

@@ -5,7 +5,7 @@ use super::write::{Writer, bytes, column, template};
 use super::{Files, Keys, connections};
 use crate::model::{
     Actor, Case, EventTime, Field, FieldSource, KafkaSource, Kind, MatchMode, Normalizer, Pointer,
-    RedisCache, ReplaySource, Start, TimeUnit, TimescaleWriter,
+    QualityGate, RedisCache, ReplaySource, Start, TimeUnit, TimescaleWriter,
 };
 use serde_json::{Map, Value};
 
@@ -16,6 +16,7 @@ pub(super) fn keys(graph: &Graph<'_>, actor: &Actor, files: &Files<'_>) -> Keys 
         Kind::KafkaSource(source) => kafka_source(&mut keys, source),
         Kind::ReplaySource(source) => replay_source(&mut keys, source, files),
         Kind::Normalizer(normalizer) => row(&mut keys, normalizer),
+        Kind::QualityGate(gate) => quality_gate(&mut keys, gate),
         Kind::TimescaleWriter(writer) => timescale_writer(&mut keys, writer),
         Kind::RedisCache(cache) => redis_cache(&mut keys, cache),
         Kind::KafkaSink(sink) => {
@@ -69,6 +70,47 @@ fn replay_source(keys: &mut Writer, source: &ReplaySource, files: &Files<'_>) {
     keys.maybe("speed", source.speed.map(|speed| speed.to_string()));
     keys.put("partitions", source.partitions);
     keys.maybe("repeat", source.repeat);
+}
+
+fn quality_gate(keys: &mut Writer, gate: &QualityGate) {
+    keys.texts("by", gate.by.iter().map(|field| field.value.clone()));
+    keys.time("every", gate.every.value);
+    keys.put("mode", gate.mode.word());
+    keys.time("window", gate.window);
+    keys.put("watch_at", gate.watch_at.to_string());
+    keys.put("rows_min", gate.rows_min);
+    keys.put("keys_max", gate.keys_max);
+    let rules = &gate.rules;
+    keys.time("rules.stale_after", rules.stale_after);
+    for (word, rule) in [("gap", &rules.gap), ("repeat", &rules.repeat)] {
+        keys.maybe(format!("rules.{word}.field"), rule.as_ref().map(|rule| rule.field.value.clone()));
+        keys.maybe(format!("rules.{word}.limit"), rule.as_ref().map(|rule| rule.limit));
+    }
+    keys.maybe("rules.out_of_order", rules.out_of_order.as_ref().map(|share| share.value.to_string()));
+    if let Some(late) = &rules.late {
+        keys.time("rules.late.after", late.after);
+        keys.put("rules.late.share", late.share.to_string());
+    }
+    if let Some(band) = &rules.price_band {
+        keys.put("rules.price_band.field", band.field.value.clone());
+        keys.put("rules.price_band.within", band.within.to_string());
+        keys.put("rules.price_band.median_of", band.median_of);
+    }
+    if let Some(crossed) = &rules.crossed {
+        keys.put("rules.crossed.bid", crossed.bid.value.clone());
+        keys.put("rules.crossed.ask", crossed.ask.value.clone());
+        keys.put("rules.crossed.limit", crossed.limit);
+    }
+    if let Some(frozen) = &rules.frozen {
+        keys.put("rules.frozen.field", frozen.field.value.clone());
+        keys.maybe("rules.frozen.rows", frozen.rows);
+        keys.maybe("rules.frozen.for", frozen.lasting.map(super::write::duration));
+    }
+    keys.maybe("rules.clock_skew", rules.clock_skew.as_ref().map(|skew| super::write::duration(skew.value)));
+    keys.maybe("rules.rate_collapse", rules.rate_collapse.map(|share| share.to_string()));
+    for (field, share) in &rules.nulls {
+        keys.put(format!("rules.nulls.{}", field.value), share.to_string());
+    }
 }
 
 fn timescale_writer(keys: &mut Writer, writer: &TimescaleWriter) {

@@ -5,6 +5,7 @@
 //! Addresses are not written, as they may hold a password: they come from `TIMESCALE_URL` and `REDIS_URL`. Deliberately
 //! absent: comments, anchors, variables and tests, which are no part of the model.
 
+mod gate;
 mod row;
 mod yaml;
 
@@ -104,6 +105,7 @@ fn actor(actor: &Actor) -> Map {
         Kind::KafkaSource(source) => kafka_source(&mut part, source),
         Kind::ReplaySource(source) => replay_source(&mut part, source),
         Kind::Normalizer(normalizer) => row::normalizer(&mut part, normalizer),
+        Kind::QualityGate(gate) => gate::quality_gate(&mut part, gate),
         Kind::TimescaleWriter(writer) => timescale_writer(&mut part, writer),
         Kind::RedisCache(cache) => redis_cache(&mut part, cache),
         Kind::KafkaSink(sink) => {
@@ -117,9 +119,11 @@ fn actor(actor: &Actor) -> Map {
     }
     part.text("restart", actor.restart.word());
     part.text("shutdown", &duration(actor.shutdown));
-    part.put("parallelism", actor.parallelism.value);
+    if !actor.kind.is_gate() {
+        part.put("parallelism", actor.parallelism.value);
+    }
     part.part("link", link(actor.link));
-    if actor.kind.is_sink() {
+    if actor.kind.is_sink() || actor.kind.is_gate() {
         part.text("policy", actor.policy.word());
     }
     part

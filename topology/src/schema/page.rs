@@ -48,6 +48,7 @@ fn stands(port: Port) -> &'static str {
     match port {
         Port::Source => "source: gives messages",
         Port::Transform => "transform: reads messages, gives rows",
+        Port::Gate => "gate: reads rows, gives verdicts",
         Port::Sink => "sink: reads rows",
         Port::None => "apart: has no edge",
     }

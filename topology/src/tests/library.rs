@@ -13,12 +13,14 @@ const PHEMEX: &str = include_str!("../../../config/topologies/phemex/topology.ya
 const MARKET_DATA: &str = include_str!("../../tests/library/market-data.yaml");
 const QUOTES: &str = include_str!("../../../config/topologies/quotes/topology.yaml");
 
+const RISK_GATE: &str = include_str!("../../../config/topologies/risk-gate/topology.yaml");
+
 /// What `aqueduct new` writes.
 pub(super) const NEW: &str = include_str!("../../../config/new.yaml");
 
 /// Every file of the library.
 pub(crate) const ALL: &[&str] =
-    &[MD_TRADES, MARKET_DATA, KRAKEN, BOOKS, PLANT, QUOTES, AUDIT_LOG, MINIMAL, PHEMEX];
+    &[MD_TRADES, MARKET_DATA, KRAKEN, BOOKS, PLANT, QUOTES, AUDIT_LOG, MINIMAL, PHEMEX, RISK_GATE];
 
 fn normalizer<'a>(topology: &'a Topology, name: &str) -> &'a Normalizer {
     match &topology.actor(name).expect("the actor").kind {
@@ -83,7 +85,10 @@ fn a_whole_file_says_what_its_comments_say() {
         .collect();
     assert_eq!(
         tree,
-        [("root", vec!["dead_letter", "ingest", "cache"]), ("ingest", vec!["ticks", "trades", "history"])]
+        [
+            ("root", vec!["dead_letter", "ingest", "cache", "gate", "gate_cache"]),
+            ("ingest", vec!["ticks", "trades", "history"])
+        ]
     );
     assert_eq!(topology.supervisors[1].strategy, Strategy::RestForOne);
     let trades = normalizer(&topology, "trades");
@@ -101,7 +106,7 @@ fn a_whole_file_says_what_its_comments_say() {
     assert_eq!(sinks, ["history", "cache"]);
     let order: Vec<&str> =
         topology.topological_order().iter().map(|actor| actor.name.value.as_str()).collect();
-    assert_eq!(order, ["ticks", "dead_letter", "trades", "history", "cache"]);
+    assert_eq!(order, ["ticks", "dead_letter", "trades", "history", "cache", "gate", "gate_cache"]);
 }
 
 #[test]

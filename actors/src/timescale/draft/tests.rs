@@ -61,7 +61,10 @@ fn the_migrations_of_the_examples_are_what_is_drafted_for_them() {
         with_tables.push(folder.file_name().unwrap().to_string_lossy().into_owned());
     }
     with_tables.sort();
-    assert_eq!(with_tables, ["audit-log", "kraken", "md-trades", "minimal", "phemex", "plant", "quotes"]);
+    assert_eq!(
+        with_tables,
+        ["audit-log", "kraken", "md-trades", "minimal", "phemex", "plant", "quotes", "risk-gate"]
+    );
 }
 
 #[test]

@@ -96,7 +96,7 @@ enum Halt {
     Asked,
     /// It was told to go at once.
     Told,
-    /// A source that is down; what it has read is being decided.
+    /// A source or gate that is down; what it has given is being decided.
     Deciding,
 }
 
@@ -149,7 +149,7 @@ impl Conductor {
         let Some(Reload { step: Step::Halting(way, turn), .. }) = &self.reload else { return false };
         let blueprint = &self.hosted[actor].blueprint;
         way.leaving.get(turn.place) == Some(&actor)
-            && matches!(blueprint.role, Role::Transform | Role::Sink)
+            && matches!(blueprint.role, Role::Transform | Role::Gate | Role::Sink)
             && blueprint.status.own_state().0 == State::Running
     }
 
@@ -186,7 +186,7 @@ impl Conductor {
             Halt::Draining => Some(Halt::Asked),
             Halt::Asked if !down && passed >= RELOAD_GRACE => Some(Halt::Told),
             Halt::Asked | Halt::Told if !down => None,
-            Halt::Asked | Halt::Told if role == Role::Source => Some(Halt::Deciding),
+            Halt::Asked | Halt::Told if role.begins() => Some(Halt::Deciding),
             Halt::Deciding if patient && !self.is_decided(slot) => None,
             Halt::Asked | Halt::Told | Halt::Deciding => {
                 let turn = Turn { place: turn.place + 1, halt: Halt::Draining, since: now };
@@ -321,7 +321,7 @@ impl Conductor {
             self.shared.claims.renounce(source);
         }
         let stopped = leaving.iter().map(|slot| &self.graph.places[slot].blueprint);
-        for source in stopped.filter(|blueprint| blueprint.role == Role::Source) {
+        for source in stopped.filter(|blueprint| blueprint.role.begins()) {
             for claim in self.shared.claims.all() {
                 if claim.key.source == source.identity.id {
                     self.shared.claims.release(&claim.key, claim.epoch);

@@ -26,14 +26,19 @@ impl Conductor {
 
     fn idleness(&self) -> idle::Observation {
         let roster = self.registry.roster();
+        let reading = || roster.entries().filter(|entry| !entry.behind_gate);
         let sources = roster.entries().filter(|entry| entry.role == Role::Source);
         let unfinished = sources.filter(|entry| entry.status.state().0 != State::Finished);
         let looked = |at: Instant| at.saturating_duration_since(self.born);
         let mut said = unfinished.map(|entry| entry.status.caught_up_at().map(looked));
         idle::Observation {
             caught_up: said.try_fold(self.now(), |longest, said| Some(longest.min(said?))),
-            empty: self.registry.ledger.is_idle() && !roster.entries().any(|entry| entry.has_input()),
-            progress: roster.entries().map(|entry| entry.status.progress()).sum(),
+            empty: self.registry.ledger.is_idle() && !reading().any(|entry| entry.has_input()),
+            // A gate goes on for ever: what there is to do is what was read.
+            progress: reading()
+                .filter(|entry| entry.role != Role::Gate)
+                .map(|entry| entry.status.progress())
+                .sum(),
         }
     }
 
