@@ -31,6 +31,7 @@ mod settings;
 mod settled;
 mod stack;
 mod stores;
+mod tap;
 mod unit_test;
 mod version;
 
@@ -75,6 +76,8 @@ enum Command {
     Graph(graph::Arguments),
     /// Print the language as a JSON Schema for editors, or as a reference page.
     Schema(schema::Arguments),
+    /// Look at a few of the records that an actor of a running node hands on.
+    Tap(tap::Arguments),
     /// Look at dead letters, and send them through their topology again.
     #[command(subcommand)]
     Dlq(dlq::Command),
@@ -133,6 +136,7 @@ fn dispatch(command: Command) -> anyhow::Result<Exit> {
         Command::New(arguments) => new::run(&arguments),
         Command::Graph(arguments) => graph::run(&arguments),
         Command::Schema(arguments) => schema::run(&arguments),
+        Command::Tap(arguments) => tap::run(&arguments),
         Command::Dlq(command) => dlq::run(&command),
         Command::Offsets(command) => offsets::run(&command),
         Command::Migrate(command) => migrate::run(command),

@@ -18,6 +18,7 @@ use crate::placement::{Placement, Seats};
 use crate::registry::{ActorView, Phase, PhaseView, Registry};
 use crate::supervisor::core::Order;
 use crate::supervisor::guard;
+use crate::tap::Taps;
 use crate::telemetry::{probe, recorder};
 use aqueduct_topology::model::Topology;
 use std::net::SocketAddr;
@@ -138,6 +139,7 @@ impl Builder {
     fn wire(self, plan: Plan) -> RuntimeApplication {
         let shared = Shared {
             ledger: Ledger::with_sinks(plan.topology.clone(), plan.sinks.clone()),
+            taps: Taps::new(self.clock.clone()),
             clock: self.clock,
             claims: self.claims,
             letters: self.letters,
@@ -151,6 +153,7 @@ impl Builder {
             roster: RwLock::new(Arc::new(graph.roster(&graph.tree(), 1))),
             ledger: shared.ledger.clone(),
             events: Events::new(shared.clock.clone()),
+            taps: shared.taps.clone(),
             phase: Mutex::new(PhaseView {
                 phase: Phase::Starting,
                 since_us: shared.clock.wall_us(),

@@ -10,10 +10,12 @@ mod listener;
 mod orders;
 mod page;
 mod stream;
+mod tap;
 
 use crate::application::Handle;
 use crate::class::{Class, Error};
-use crate::limits::ADMIN_STREAMS_MAX;
+use crate::limits::{ADMIN_STREAMS_MAX, TAPS_MAX};
+use crate::tap::Redaction;
 use crate::task::{self, Task};
 use axum::Router;
 use axum::middleware::from_fn_with_state;
@@ -34,6 +36,8 @@ pub struct AdminSettings {
     pub token: Option<SecretString>,
     /// The node's settings as `/api/settings` shows them, without secrets; opaque here.
     pub settings: serde_json::Value,
+    /// Whose values taps never show.
+    pub redaction: Redaction,
 }
 
 /// What every request sees.
@@ -44,6 +48,9 @@ struct Desk {
     allowances: bounds::Allowances,
     /// Places for streams of events.
     streams: Arc<Semaphore>,
+    /// Places for taps.
+    taps: Arc<Semaphore>,
+    redaction: Redaction,
     /// Only this machine can reach it.
     loopback: bool,
 }
@@ -56,10 +63,12 @@ pub(crate) async fn serve(settings: AdminSettings, handle: Handle) -> Result<(So
     };
     let listener = BoundedListener::bind(listen).await.map_err(refused)?;
     let address = listener.address().map_err(refused)?;
-    let AdminSettings { token, settings, .. } = settings;
+    let AdminSettings { token, settings, redaction, .. } = settings;
     let allowances = bounds::Allowances::new(handle.registry().clock.clone());
     let streams = Arc::new(Semaphore::new(ADMIN_STREAMS_MAX));
-    let desk = Desk { handle, token, settings, allowances, streams, loopback: address.ip().is_loopback() };
+    let taps = Arc::new(Semaphore::new(TAPS_MAX));
+    let loopback = address.ip().is_loopback();
+    let desk = Desk { handle, token, settings, allowances, streams, taps, redaction, loopback };
     let server = axum::serve(listener, router(Arc::new(desk)));
     let task = task::spawn("admin", async move {
         if let Err(error) = server.into_future().await {
@@ -80,6 +89,7 @@ fn router(desk: Arc<Desk>) -> Router {
         .route("/api/actors", get(api::actors))
         .route("/api/ledger", get(api::ledger))
         .route("/api/events", get(stream::events))
+        .route("/api/tap/{actor}", get(tap::tap))
         .route("/api/actors/{name}/{order}", post(orders::actor))
         .route("/api/drain", post(orders::drain))
         .route("/api/reload", post(orders::reload))

@@ -7,3 +7,4 @@ mod readiness;
 mod reload;
 mod restart;
 mod support;
+mod tap;

@@ -18,6 +18,7 @@ use crate::link::{Crash, Link};
 use crate::planted::{Bug, planted};
 use crate::port::{Edge, EdgeMeter, Inputs, Outputs};
 use crate::status::{State, Status};
+use crate::tap::TapPoint;
 use crate::task::{self, Task};
 use actix::{Actor, AsyncContext, Handler};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -71,6 +72,8 @@ pub(crate) struct Blueprint {
     pub(crate) status: Status,
     pub(crate) shutdown: Duration,
     pub(crate) record: Arc<Record>,
+    /// Where people look at what it hands on.
+    pub(crate) tap: Arc<TapPoint>,
 }
 
 /// A link and who fills it.
@@ -119,7 +122,7 @@ impl Blueprint {
         Context {
             identity: self.identity.clone(),
             inputs: Inputs::new(self.inputs.iter().map(|input| input.link.receiver()).collect()),
-            outputs: Outputs::new(self.outputs.iter().map(edge).collect()),
+            outputs: Outputs::new(self.outputs.iter().map(edge).collect()).tapped(self.tap.clone()),
             clock: self.clock.clone(),
             ledger: self.ledger.clone(),
             sink: self.sink,
