@@ -32,6 +32,7 @@ mod settled;
 mod stack;
 mod stores;
 mod tap;
+mod top;
 mod unit_test;
 mod version;
 
@@ -76,6 +77,8 @@ enum Command {
     Graph(graph::Arguments),
     /// Print the language as a JSON Schema for editors, or as a reference page.
     Schema(schema::Arguments),
+    /// Watch a running node: its actors, what flows between them, and what happens.
+    Top(top::Arguments),
     /// Look at a few of the records that an actor of a running node hands on.
     Tap(tap::Arguments),
     /// Look at dead letters, and send them through their topology again.
@@ -136,6 +139,7 @@ fn dispatch(command: Command) -> anyhow::Result<Exit> {
         Command::New(arguments) => new::run(&arguments),
         Command::Graph(arguments) => graph::run(&arguments),
         Command::Schema(arguments) => schema::run(&arguments),
+        Command::Top(arguments) => top::run(&arguments),
         Command::Tap(arguments) => tap::run(&arguments),
         Command::Dlq(command) => dlq::run(&command),
         Command::Offsets(command) => offsets::run(&command),

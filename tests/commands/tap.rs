@@ -16,8 +16,16 @@ fn aqueduct(arguments: &[&str]) -> Command {
 /// A node that makes trades until it is told to end.
 struct Demo {
     child: Child,
-    folder: tempfile::TempDir,
+    _folder: tempfile::TempDir,
     address: SocketAddr,
+}
+
+/// A test that fails leaves nobody behind.
+impl Drop for Demo {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
 
 impl Demo {
@@ -35,14 +43,13 @@ impl Demo {
         let flowing = lines.any(|line| line.contains("read ") && !line.contains("written 0 "));
         assert!(flowing, "it ended before anything was written");
         std::thread::spawn(move || lines.for_each(drop));
-        Self { child, folder, address }
+        Self { child, _folder: folder, address }
     }
 
     fn end(mut self) -> SocketAddr {
         kill_process(Pid::from_raw(self.child.id() as i32).expect("a process id"), Signal::TERM)
             .expect("ours");
         assert_eq!(self.child.wait().expect("it ends").code(), Some(0));
-        drop(self.folder);
         self.address
     }
 
