@@ -19,6 +19,7 @@ use crate::registry::{ActorView, Phase, PhaseView, Registry};
 use crate::supervisor::core::Order;
 use crate::supervisor::guard;
 use crate::tap::Taps;
+use crate::telemetry::event_ids;
 use crate::telemetry::{probe, recorder};
 use aqueduct_topology::model::Topology;
 use std::net::SocketAddr;
@@ -222,7 +223,7 @@ impl RuntimeApplication {
         match self.prepare().await {
             Ok((conductor, _side_tasks)) => conductor.run().await,
             Err(error) => {
-                tracing::error!(%error, "not started");
+                tracing::error!(event = event_ids::NOT_STARTED, %error, "not started");
                 Outcome {
                     exit_code: EXIT_CONFIG,
                     ledger: Vec::new(),
@@ -238,7 +239,7 @@ impl RuntimeApplication {
         let mut side_tasks = Vec::new();
         if let Some(settings) = self.settings.admin {
             let (address, task) = admin::serve(settings, self.handle.clone()).await?;
-            tracing::info!(%address, "admin endpoint");
+            tracing::info!(event = event_ids::ADMIN_LISTENS, %address, "admin endpoint");
             self.handle.address.send_replace(Some(address));
             side_tasks.push(task);
         }

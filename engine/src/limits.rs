@@ -110,6 +110,12 @@ pub const TAP_KEPT_BYTES_MAX: usize = 4 << 20;
 pub const TAP_LOOK: Duration = Duration::from_millis(500);
 /// How often an event stream says that it is there.
 pub const ADMIN_KEEP_ALIVE: Duration = Duration::from_secs(10);
+/// How often a warning or an error of one actor is written ..
+pub const LOG_REPEATS_MAX: u32 = 3;
+/// .. in so long; what comes beyond is counted.
+pub const LOG_REPEATS_WITHIN: Duration = Duration::from_secs(10);
+/// Different lines that are counted.
+pub const LOG_REPEATS_KEPT_MAX: usize = 256;
 /// Different reasons an actor's dead letters are counted by; further ones count as `other`.
 pub const DEAD_LETTER_REASONS_MAX: usize = 64;
 

@@ -17,6 +17,7 @@ use crate::class::{Class, Error};
 use crate::limits::{ADMIN_STREAMS_MAX, TAPS_MAX};
 use crate::tap::Redaction;
 use crate::task::{self, Task};
+use crate::telemetry::event_ids;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
@@ -72,7 +73,7 @@ pub(crate) async fn serve(settings: AdminSettings, handle: Handle) -> Result<(So
     let server = axum::serve(listener, router(Arc::new(desk)));
     let task = task::spawn("admin", async move {
         if let Err(error) = server.into_future().await {
-            tracing::error!(%error, "the admin endpoint ended");
+            tracing::error!(event = event_ids::ADMIN_ENDED, %error, "the admin endpoint ended");
         }
     });
     Ok((address, task))

@@ -20,6 +20,7 @@ use crate::port::{Edge, EdgeMeter, Inputs, Outputs};
 use crate::status::{State, Status};
 use crate::tap::TapPoint;
 use crate::task::{self, Task};
+use crate::telemetry::event_ids;
 use actix::{Actor, AsyncContext, Handler};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -163,6 +164,17 @@ impl Blueprint {
                 Crash::Probation => ended = Ended::Probation,
                 Crash::Condemned { batch, offset, message } => {
                     ended = Ended::Probation;
+                    tracing::error!(
+                        event = event_ids::CONDEMNED,
+                        actor = %self.identity.name,
+                        topic = %batch.origin.key.topic,
+                        partition = batch.origin.key.partition,
+                        batch_first = batch.origin.first,
+                        batch_next = batch.origin.next,
+                        offset,
+                        class = Class::Bug.as_str(),
+                        "a record kills this actor: it is rejected"
+                    );
                     let (actor, why) = (&self.identity.id, (Class::Bug, "crash".into()));
                     let letter =
                         Letter::for_record(actor, &batch, (offset, 0), why, message).of(Extent::Record);

@@ -1,5 +1,6 @@
 //! What the engine says about itself: metrics, logs, lag.
 
+pub mod event_ids;
 mod exposition;
 mod lag;
 pub mod log;
@@ -7,6 +8,7 @@ pub mod names;
 pub(crate) mod probe;
 pub mod recorder;
 mod render;
+mod repeats;
 
 pub use lag::{Lag, LagBoard};
 pub use render::render;

@@ -18,6 +18,7 @@ use super::rows::{Layout, ORDER_FIELD};
 use super::server::{self, Server, checkout};
 use super::{refused, sources_above};
 use crate::timescale::Connector;
+use aqueduct_engine::telemetry::event_ids;
 use aqueduct_engine::{Batch, Class, Clock, Error};
 use aqueduct_topology::model::{Actor, Kind, RedisCache, Topology};
 use bb8_redis::redis::{Value, pipe};
@@ -219,7 +220,7 @@ impl<'a> One<'a> {
                 Fate::Stale => counts.as_new += 1,
                 Fate::Refused(why) => {
                     counts.refused += 1;
-                    tracing::warn!(actor = %self.actor.name.value, %key, %why, "a key cannot take its value");
+                    tracing::warn!(event = event_ids::CACHE_KEY_REFUSED, actor = %self.actor.name.value, %key, %why, "a key cannot take its value");
                 }
             }
         }
