@@ -26,7 +26,7 @@ use std::thread;
 use std::time::Duration;
 
 /// How soon a key or an answer is seen.
-const LOOK: Duration = Duration::from_millis(50);
+const LOOK: Duration = Duration::from_millis(100);
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -71,11 +71,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit> {
 fn show(screen: &mut Screen, coming: &Receiver<News>, mut model: Model) -> Result<Exit> {
     loop {
         screen.draw(&model)?;
-        while let Some(key) = screen.key(LOOK)? {
-            if model.strike(key) == Turn::Leave {
-                return Ok(Exit::Ok);
-            }
-            screen.draw(&model)?;
+        if let Some(key) = screen.key(LOOK)?
+            && model.strike(key) == Turn::Leave
+        {
+            return Ok(Exit::Ok);
         }
         while let Ok(news) = coming.try_recv() {
             match news {

@@ -20,6 +20,14 @@ pub(super) fn draw(model: &Model, look: Look, frame: &mut Frame<'_>, area: Rect)
     frame.render_widget(Paragraph::new(lines).wrap(Wrap { trim: false }).block(block), area);
 }
 
+/// How many lines it takes; 0 = there is nobody to tell of.
+pub(super) fn height(model: &Model, width: u16) -> u16 {
+    let Some((_, actor)) = model.chosen() else { return 0 };
+    let wrapped = |line: &String| line.chars().count().div_ceil(usize::from(width.max(1))).max(1);
+    let lines: usize = lines(model, actor).iter().map(wrapped).sum();
+    lines.min(100) as u16 + 1
+}
+
 fn lines(model: &Model, actor: &Actor) -> Vec<String> {
     let ago =
         |us: Option<i64>| us.map_or("never".to_owned(), |us| format!("{} ago", since(us, model.now_us)));

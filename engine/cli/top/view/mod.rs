@@ -19,7 +19,9 @@ use ratatui::widgets::Paragraph;
 const KEYS: &str = "q quit  ↑↓ select  ⏎ detail  ←→ sort  r reverse  / filter  e events";
 /// Fewer lines than this are no pane.
 const PANE_LINES_MIN: u16 = 4;
-const DETAIL_LINES: u16 = 14;
+const DETAIL_LINES_MAX: u16 = 24;
+/// What the table keeps beside them, where it has so much.
+const TABLE_LINES_MIN: u16 = 8;
 const EVENT_LINES: u16 = 8;
 
 /// Draws all of it.
@@ -42,13 +44,14 @@ pub(super) fn draw(model: &Model, frame: &mut Frame<'_>) {
 fn areas(model: &Model, area: Rect, header: u16) -> [Rect; 5] {
     let header = header.min(area.height);
     let left = area.height.saturating_sub(header + 1);
-    let table = (model.shown().len() as u16 + 1).min(left);
-    let least = table.min(5);
+    let table = (model.shown().len().clamp(1, 1_000) as u16 + 1).min(left);
+    let least = table.min(TABLE_LINES_MIN);
     let pane = |wanted: bool, most: u16, left: u16| {
         let lines = most.min(left);
         if wanted && lines >= PANE_LINES_MIN { lines } else { 0 }
     };
-    let detail = pane(model.detail, DETAIL_LINES, left.saturating_sub(least));
+    let known = if model.detail { detail::height(model, area.width) } else { 0 };
+    let detail = pane(known > 0, known.clamp(PANE_LINES_MIN, DETAIL_LINES_MAX), left.saturating_sub(least));
     let events = pane(model.events, EVENT_LINES, left.saturating_sub(least + detail));
     Layout::vertical([
         Constraint::Length(header),
