@@ -1,4 +1,5 @@
-//! The little HTTP that is needed to ask a node something: one request, one answer, bounded in time and size.
+//! The little HTTP that is needed to ask a node something: one request, one answer, bounded in time and size; or one
+//! request and a stream of events, bounded in the size of each.
 //!
 //! Deliberately absent: TLS, redirects, connections that are kept. A node speaks plain HTTP on loopback; a proxy that
 //! speaks TLS in front of it has clients of its own.
@@ -6,12 +7,16 @@
 use crate::environment::variable;
 use crate::exit::NoAnswer;
 use anyhow::{Context, Result, bail};
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
 /// How long connecting, and each silence while an answer comes, may take.
 const SILENCE_MAX: Duration = Duration::from_secs(10);
+/// How long a stream may say nothing: three times what a node needs to say that it is there.
+const STREAM_SILENCE_MAX: Duration = Duration::from_secs(30);
+/// The longest line of a stream.
+const LINE_BYTES_MAX: u64 = 4 << 20;
 /// The longest answer.
 const ANSWER_BYTES_MAX: u64 = 64 << 20;
 
@@ -48,14 +53,112 @@ impl Node {
 
     fn ask(&self, method: &str, path: &str, silence_max: Duration) -> Result<Answer> {
         let Some((host, prefix)) = place(&self.url) else {
-            // Somebody may have written a password into it.
-            let place = self.url.rsplit_once('@').map_or(&*self.url, |(_, place)| place);
-            bail!("`{place}` is no node's address; write http://host:port");
+            bail!("`{}` is no node's address; write http://host:port", self.shown());
         };
         let token = variable("AQUEDUCT_ADMIN_TOKEN");
         let answer = exchange(host, &request(method, host, prefix, path, token.as_deref()), silence_max);
         answer.with_context(|| NoAnswer(self.url.clone()))
     }
+
+    /// `GET path` as a stream of events; the answer, if it is none.
+    pub(crate) fn stream(&self, path: &str) -> Result<Streamed> {
+        let Some((host, prefix)) = place(&self.url) else {
+            bail!("`{}` is no node's address; write http://host:port", self.shown());
+        };
+        let token = variable("AQUEDUCT_ADMIN_TOKEN");
+        let request = request("GET", host, prefix, path, token.as_deref());
+        begin(host, &request).with_context(|| NoAnswer(self.url.clone()))
+    }
+
+    /// Its address without what somebody may have written into it as a password.
+    pub(crate) fn shown(&self) -> &str {
+        self.url.rsplit_once('@').map_or(&*self.url, |(_, place)| place)
+    }
+}
+
+/// What came of asking for a stream.
+pub(crate) enum Streamed {
+    /// It.
+    Events(Events),
+    /// Something else.
+    Answer(Answer),
+}
+
+/// One event of a stream.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Event {
+    pub(crate) name: String,
+    pub(crate) data: String,
+}
+
+/// Events as they come.
+pub(crate) struct Events<R = BufReader<TcpStream>> {
+    lines: R,
+}
+
+impl<R: BufRead> Events<R> {
+    /// The next; `None` at the end of the stream. What only says that the node is there is passed over.
+    pub(crate) fn next(&mut self) -> Result<Option<Event>> {
+        let mut event = Event::default();
+        loop {
+            let Some(line) = line(&mut self.lines)? else { return Ok(None) };
+            match line.split_once(": ").unwrap_or((&line, "")) {
+                ("event", name) => event.name = name.to_owned(),
+                ("data", data) if event.data.is_empty() => event.data = data.to_owned(),
+                ("data", data) => event.data = format!("{}\n{data}", event.data),
+                _ if line.is_empty() && !event.data.is_empty() => return Ok(Some(event)),
+                _ => {}
+            }
+        }
+    }
+}
+
+/// One line without its end; `None` where there is no whole one any more.
+fn line(from: &mut impl BufRead) -> Result<Option<String>> {
+    let mut bytes = Vec::new();
+    from.take(LINE_BYTES_MAX).read_until(b'\n', &mut bytes)?;
+    if bytes.pop() != Some(b'\n') {
+        return if bytes.len() as u64 + 1 < LINE_BYTES_MAX { Ok(None) } else { bail!("a line is too long") };
+    }
+    if bytes.last() == Some(&b'\r') {
+        bytes.pop();
+    }
+    Ok(Some(String::from_utf8(bytes).context("no HTTP answer")?))
+}
+
+fn begin(host: &str, request: &str) -> Result<Streamed> {
+    let mut stream = connect(&with_port(host))?;
+    stream.set_read_timeout(Some(STREAM_SILENCE_MAX))?;
+    stream.set_write_timeout(Some(SILENCE_MAX))?;
+    stream.write_all(request.as_bytes())?;
+    let mut lines = BufReader::new(stream);
+    let mut head = String::new();
+    while let Some(line) = line(&mut lines)?.filter(|line| !line.is_empty()) {
+        head.push_str(&line);
+        head.push_str("\r\n");
+    }
+    let streams = head.starts_with("HTTP/1.")
+        && head.get(9..12) == Some("200")
+        && head.to_ascii_lowercase().contains("content-type: text/event-stream");
+    if streams {
+        return Ok(Streamed::Events(Events { lines }));
+    }
+    let mut bytes = format!("{head}\r\n").into_bytes();
+    lines.take(ANSWER_BYTES_MAX).read_to_end(&mut bytes)?;
+    Ok(Streamed::Answer(parse(&bytes).context("what answers there is no Aqueduct node")?))
+}
+
+/// `text` as a part of a path or a question.
+pub(crate) fn encoded(text: &str) -> String {
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    text.bytes()
+        .map(|byte| if plain(&byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .collect()
+}
+
+fn with_port(host: &str) -> String {
+    let has_one = host.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+    if has_one { host.to_owned() } else { format!("{host}:80") }
 }
 
 /// The host with its port, and the path before ours, of `http://host:port/prefix`.
@@ -74,12 +177,7 @@ fn request(method: &str, host: &str, prefix: &str, path: &str, token: Option<&st
 }
 
 fn exchange(host: &str, request: &str, silence_max: Duration) -> Result<Answer> {
-    let with_port = if host.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok()) {
-        host.to_owned()
-    } else {
-        format!("{host}:80")
-    };
-    let mut stream = connect(&with_port)?;
+    let mut stream = connect(&with_port(host))?;
     stream.set_read_timeout(Some(silence_max))?;
     stream.set_write_timeout(Some(SILENCE_MAX))?;
     stream.write_all(request.as_bytes())?;
@@ -137,6 +235,20 @@ mod tests {
         {
             assert_eq!(place(url), None, "{url:?}");
         }
+    }
+
+    #[test]
+    fn events_are_read_one_by_one_and_a_cut_one_is_none() {
+        let text = "event: record\r\ndata: {}\r\n\r\n:\n\nevent: note\ndata: a\ndata: b\n\nevent: record\ndata: {\"cut";
+        let mut events = Events { lines: text.as_bytes() };
+        let event = |name: &str, data: &str| Some(Event { name: name.to_owned(), data: data.to_owned() });
+        let mut next = || events.next().expect("readable");
+        assert_eq!([next(), next(), next()], [event("record", "{}"), event("note", "a\nb"), None]);
+    }
+
+    #[test]
+    fn what_is_put_into_a_path_stays_there() {
+        assert_eq!(encoded("a b/../?x=1&y#2é"), "a%20b%2F..%2F%3Fx%3D1%26y%232%C3%A9");
     }
 
     #[test]

@@ -33,6 +33,8 @@ mod settled;
 mod stack;
 mod status;
 mod stores;
+mod tap;
+mod top;
 mod unit_test;
 mod version;
 
@@ -79,6 +81,10 @@ enum Command {
     Graph(graph::Arguments),
     /// Print the language, a node's settings or its metrics, for editors, programs and people.
     Schema(schema::Arguments),
+    /// Watch a running node: its actors, what flows between them, and what happens.
+    Top(top::Arguments),
+    /// Look at a few of the records that an actor of a running node hands on.
+    Tap(tap::Arguments),
     /// Look at dead letters, and send them through their topology again.
     #[command(subcommand)]
     Dlq(dlq::Command),
@@ -138,6 +144,8 @@ fn dispatch(command: Command) -> anyhow::Result<Exit> {
         Command::New(arguments) => new::run(&arguments),
         Command::Graph(arguments) => graph::run(&arguments),
         Command::Schema(arguments) => schema::run(&arguments),
+        Command::Top(arguments) => top::run(&arguments),
+        Command::Tap(arguments) => tap::run(&arguments),
         Command::Dlq(command) => dlq::run(&command),
         Command::Offsets(command) => offsets::run(&command),
         Command::Migrate(command) => migrate::run(command),

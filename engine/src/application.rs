@@ -20,7 +20,8 @@ use crate::placement::{Placement, Seats};
 use crate::registry::{ActorView, Phase, PhaseView, Registry};
 use crate::supervisor::core::Order;
 use crate::supervisor::guard;
-use crate::telemetry::{Figures, History, history, probe, recorder};
+use crate::tap::Taps;
+use crate::telemetry::{Figures, History, event_ids, history, probe, recorder};
 use aqueduct_topology::model::Topology;
 use std::net::SocketAddr;
 use std::sync::atomic::AtomicBool;
@@ -154,6 +155,7 @@ impl Builder {
     fn wire(self, plan: Plan) -> RuntimeApplication {
         let shared = Shared {
             ledger: Ledger::with_sinks(plan.topology.clone(), plan.sinks.clone()),
+            taps: Taps::new(self.clock.clone()),
             clock: self.clock,
             claims: self.claims,
             letters: self.letters,
@@ -167,6 +169,7 @@ impl Builder {
             roster: RwLock::new(Arc::new(graph.roster(&graph.tree(), 1))),
             ledger: shared.ledger.clone(),
             events: Events::new(shared.clock.clone()),
+            taps: shared.taps.clone(),
             phase: Mutex::new(PhaseView {
                 phase: Phase::Starting,
                 since_us: shared.clock.wall_us(),
@@ -243,7 +246,7 @@ impl RuntimeApplication {
         match self.prepare().await {
             Ok((conductor, _side_tasks)) => conductor.run().await,
             Err(error) => {
-                tracing::error!(%error, "not started");
+                tracing::error!(event = event_ids::NOT_STARTED, %error, "not started");
                 Outcome {
                     exit_code: EXIT_CONFIG,
                     ledger: Vec::new(),
@@ -259,7 +262,7 @@ impl RuntimeApplication {
         let mut side_tasks = Vec::new();
         if let Some(settings) = self.settings.admin {
             let (address, task) = admin::serve(settings, self.handle.clone(), self.archive.take()).await?;
-            tracing::info!(%address, "admin endpoint");
+            tracing::info!(event = event_ids::ADMIN_LISTENS, %address, "admin endpoint");
             self.handle.address.send_replace(Some(address));
             side_tasks.push(task);
         }

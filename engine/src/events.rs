@@ -16,7 +16,7 @@ pub struct Event {
     pub at_us: i64,
     /// The actor or supervisor concerned.
     pub subject: Arc<str>,
-    /// A stable word: `started`, `exited`, `gave_up`, `draining`, ..
+    /// A word of [`event_ids`](crate::telemetry::event_ids).
     pub what: &'static str,
     /// For people.
     pub detail: String,

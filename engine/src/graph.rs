@@ -17,6 +17,7 @@ use crate::registry::{Entry, Roster, SupervisorView, strategy_word};
 use crate::status::Status;
 use crate::supervisor::host::{Blueprint, InputLink, OutputEdge, Record, Role};
 use crate::supervisor::tree::{ChildRef, Node, Tree};
+use crate::tap::Taps;
 use aqueduct_topology::model::Topology;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -28,6 +29,7 @@ pub(crate) struct Shared {
     pub(crate) ledger: Ledger,
     pub(crate) claims: Claims,
     pub(crate) letters: DeadLetterPort,
+    pub(crate) taps: Taps,
 }
 
 /// One actor of a graph.
@@ -279,6 +281,7 @@ fn blueprint(slot: usize, actor: ActorPlan, shared: &Shared, known: Option<&Blue
     let kind = actor.identity.kind;
     Blueprint {
         index: slot,
+        tap: shared.taps.point(&actor.identity.name),
         identity: actor.identity,
         role: actor.role,
         topic: actor.topic,

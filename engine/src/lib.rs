@@ -28,6 +28,7 @@ pub mod registry;
 mod scenarios;
 pub mod status;
 pub mod supervisor;
+pub mod tap;
 pub mod task;
 pub mod telemetry;
 pub mod testing;

@@ -116,13 +116,42 @@ pub const ADMIN_GUESSES_PER_SECOND: f64 = 1.0;
 pub const ADMIN_GUESSES_BURST: f64 = 10.0;
 /// The largest body of a request; no order reads one.
 pub const ADMIN_BODY_BYTES_MAX: u64 = 64 * 1024;
+/// Taps that may be open at once; each has a connection.
+pub const TAPS_MAX: usize = 8;
+/// Rows a second that one tap may ask for.
+pub const TAP_ROWS_PER_SECOND_MAX: u32 = 100;
+/// Rows that a tap takes of one batch.
+pub const TAP_ROWS_PER_BATCH_MAX: usize = 8;
+/// Batches a second that are searched for one tap's condition.
+pub const TAP_LOOKS_PER_SECOND: u32 = 20;
+/// Rows of one batch that are searched, ..
+pub const TAP_SEARCH_ROWS_MAX: usize = 256;
+/// .. and bytes of messages.
+pub const TAP_SEARCH_BYTES_MAX: usize = 64 * 1024;
+/// About how much of a batch is copied for a tap; one row is, however long.
+pub const TAP_COPY_BYTES_MAX: usize = 64 * 1024;
+/// Text and messages longer than this are told by their length.
+pub const TAP_TEXT_BYTES_MAX: usize = 16 * 1024;
+/// Samples that wait for a tap's reader, ..
+pub const TAP_KEPT_MAX: usize = 64;
+/// .. and their bytes.
+pub const TAP_KEPT_BYTES_MAX: usize = 4 << 20;
+/// How often a tap looks whether its actor still is who it was.
+pub const TAP_LOOK: Duration = Duration::from_millis(500);
 /// How often an event stream says that it is there.
 pub const ADMIN_KEEP_ALIVE: Duration = Duration::from_secs(10);
+/// How often a warning or an error of one actor is written ..
+pub const LOG_REPEATS_MAX: u32 = 3;
+/// .. in so long; what comes beyond is counted.
+pub const LOG_REPEATS_WITHIN: Duration = Duration::from_secs(10);
+/// Different lines that are counted.
+pub const LOG_REPEATS_KEPT_MAX: usize = 256;
 /// Different reasons an actor's dead letters are counted by; further ones count as `other`.
 pub const DEAD_LETTER_REASONS_MAX: usize = 64;
 
 const _: () = assert!(BATCH_RECORDS_MAX as i64 <= BATCH_OFFSETS_SPAN_MAX, "a full batch fits its range");
-const _: () = assert!(ADMIN_STREAMS_MAX + 64 <= ADMIN_CONNECTIONS_MAX, "probes and scrapes find a place");
+const _: () =
+    assert!(ADMIN_STREAMS_MAX + TAPS_MAX + 64 <= ADMIN_CONNECTIONS_MAX, "probes and scrapes find a place");
 const _: () = assert!(ADMIN_REQUESTS_BURST >= 8.0 * ADMIN_STREAMS_MAX as f64, "everybody gets a whole page");
 const _: () = assert!(HISTORY_STEP.as_secs() * HISTORY_SAMPLES_MAX as u64 == 3600, "the last hour");
 const _: () = assert!(

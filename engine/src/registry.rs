@@ -12,10 +12,11 @@ use crate::quality::GateView;
 use crate::status::{State, Status};
 use crate::supervisor::host::{InputLink, Record, Role};
 use crate::supervisor::spec::Strategy;
+use crate::tap::{TapPoint, Taps, family};
 use crate::telemetry::figures::{Figure, Figures};
 use crate::telemetry::{History, Lag, Settled};
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
@@ -254,6 +255,7 @@ pub struct Registry {
     pub(crate) roster: RwLock<Arc<Roster>>,
     pub(crate) ledger: Ledger,
     pub(crate) events: Events,
+    pub(crate) taps: Taps,
     pub(crate) clock: Clock,
     pub(crate) phase: Mutex<PhaseView>,
     /// Whether the root supervisor is at work (from the first start to its end).
@@ -364,6 +366,21 @@ impl Registry {
             })
         };
         self.roster().entries().filter_map(unready).collect()
+    }
+
+    /// Where to look for what `actor` hands on, or for what it is handed; a sink hands on nothing, so what it is handed.
+    /// `None`: there is no such actor.
+    pub(crate) fn tap_points(&self, actor: &str, input: bool) -> Option<Vec<Arc<TapPoint>>> {
+        let roster = self.roster();
+        let clones: Vec<&Entry> =
+            roster.entries().filter(|entry| family(&entry.identity.name) == family(actor)).collect();
+        let first = clones.first()?;
+        if !input && first.role != Role::Sink {
+            return Some(vec![self.taps.point(actor)]);
+        }
+        let writers: BTreeSet<&str> =
+            clones.iter().flat_map(|entry| &entry.inputs).map(|input| family(&input.from)).collect();
+        Some(writers.into_iter().map(|writer| self.taps.point(writer)).collect())
     }
 
     /// Who there is now.

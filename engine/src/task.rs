@@ -1,5 +1,6 @@
 //! The one way to start a task: it ends with its owner and its panic is reported, never lost.
 
+use crate::telemetry::event_ids;
 use futures::FutureExt;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
@@ -28,7 +29,7 @@ impl Drop for Task {
 pub fn spawn(name: &'static str, future: impl Future<Output = ()> + 'static) -> Task {
     let guarded = async move {
         if AssertUnwindSafe(future).catch_unwind().await.is_err() {
-            tracing::error!(task = name, "task panicked");
+            tracing::error!(event = event_ids::TASK_PANICKED, task = name, "task panicked");
         }
     };
     Task { inner: tokio::task::spawn_local(guarded) }

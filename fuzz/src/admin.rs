@@ -44,7 +44,8 @@ fn run(bound: &mpsc::Sender<SocketAddr>) {
     let (topology, _) = loaded.unwrap_or_else(|| panic!("{diagnostics:#?}"));
     let token = Some("nobody-says-these-words-0123456789".to_owned().into());
     let listen = SocketAddr::from(([127, 0, 0, 1], 0));
-    let admin = Some(AdminSettings { listen, token, settings: serde_json::json!({}) });
+    let admin =
+        Some(AdminSettings { listen, token, settings: serde_json::json!({}), redaction: Default::default() });
     let application = RuntimeApplication::builder(Arc::new(topology))
         .settings(Settings { admin, ..Settings::default() })
         .catalog(Box::new(|_| Ok(Arc::new(|| Box::new(Idle)))))

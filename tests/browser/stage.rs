@@ -263,6 +263,7 @@ fn assemble(topology: Topology, script: Script, beyond_loopback: bool) -> Runtim
             listen: listen.parse().expect("an address"),
             token: Some(TOKEN.to_owned().into()),
             settings: json!({ "settings": { "arbiters": { "value": "2", "origin": "file", "place": "engine.yaml:3" } } }),
+            redaction: Default::default(),
         }),
         ..Settings::default()
     };

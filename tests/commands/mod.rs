@@ -6,3 +6,4 @@ mod demo;
 mod ending;
 pub mod plan;
 mod settings;
+mod tap;

@@ -73,6 +73,28 @@ fn no_shell_gets_interpolated_text() {
 }
 
 #[test]
+fn what_operators_read_in_the_log_has_a_stable_word() {
+    let mut without = Vec::new();
+    for file in super::files(&[".rs"]) {
+        let name = super::shown(&file);
+        if !name.starts_with("engine/src/") && !name.starts_with("actors/src/") {
+            continue;
+        }
+        let text = std::fs::read_to_string(&file).expect("readable source");
+        let product = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+        for level in ["info!(", "warn!(", "error!("] {
+            let call = format!("tracing::{level}");
+            let lines = product.split(call.as_str()).skip(1);
+            let wordless =
+                lines.filter(|line| !line.split(';').next().unwrap_or_default().contains("event ="));
+            without
+                .extend(wordless.map(|line| format!("{name}: {}", line.lines().next().unwrap_or_default())));
+        }
+    }
+    assert!(without.is_empty(), "a line has `event = event_ids::..`:\n{}", without.join("\n"));
+}
+
+#[test]
 fn nothing_is_left_half_done() {
     let words = ["todo!(", "unimplemented!(", "#[ignore", "FIXME", "dbg!("];
     let found = offenders(|_, line| words.iter().any(|word| line.contains(word)));

@@ -11,6 +11,7 @@ use crate::kafka::letters::KafkaLetters;
 use crate::timescale::tending::Tended;
 use crate::timescale::{LetterStore, TimescaleLetters, limits};
 use aqueduct_engine::clock::Instant;
+use aqueduct_engine::telemetry::event_ids;
 use aqueduct_engine::telemetry::names;
 use aqueduct_engine::{Actor, Answer, Class, Context, Error, Factory, Letter, LetterRequest};
 use aqueduct_topology::model::{self, DeadLetter};
@@ -136,7 +137,7 @@ fn show(cx: &Context, tended: &Tended) {
     figures.set(names::DEAD_LETTER_AGE_SECONDS, &[], tended.oldest_age_seconds as f64);
     figures.add(names::DEAD_LETTERS_DELETED_TOTAL, &[], tended.deleted as f64);
     if tended.deleted > 0 {
-        tracing::info!(actor = %cx.identity.name, letters = tended.deleted, "deleted dead letters older than the retention");
+        tracing::info!(event = event_ids::LETTERS_DELETED, actor = %cx.identity.name, letters = tended.deleted, "deleted dead letters older than the retention");
     }
 }
 

@@ -1,6 +1,7 @@
 //! How a consumer ends: its destruction may wait for a broker for ever (librdkafka closes the group first), so it
 //! happens on a thread of its own, whoever lets go of the client last.
 
+use aqueduct_engine::telemetry::event_ids;
 use rdkafka::consumer::{BaseConsumer, ConsumerContext};
 use std::ops::Deref;
 use std::sync::Arc;
@@ -68,17 +69,21 @@ impl<C: ConsumerContext + 'static> Drop for Inner<C> {
             let _ = closed.send(());
         });
         if let Err(error) = closing {
-            tracing::error!(client = name, %error, "no thread to close the client on");
+            tracing::error!(event = event_ids::KAFKA_CLIENT_STUCK, client = name, %error, "no thread to close the client on");
             return;
         }
         // A second thread only where the first is slow would need a timer; a parked thread costs nothing.
         let watching = std::thread::Builder::new().name("kafka-close-watch".into()).spawn(move || {
             if finished.recv_timeout(CLOSE_MAX).is_err() {
-                tracing::error!(client = name, "the client has not closed within {CLOSE_MAX:?}; left behind");
+                tracing::error!(
+                    event = event_ids::KAFKA_CLIENT_STUCK,
+                    client = name,
+                    "the client has not closed within {CLOSE_MAX:?}; left behind"
+                );
             }
         });
         if let Err(error) = watching {
-            tracing::warn!(%error, "nobody watches the client close");
+            tracing::warn!(event = event_ids::KAFKA_CLIENT_STUCK, %error, "nobody watches the client close");
         }
     }
 }

@@ -9,6 +9,7 @@ use super::class::{About, classify, describe};
 use super::refusal::Refusal;
 use super::{config, query};
 use aqueduct_engine::limits::CONTACT_WAIT_MAX;
+use aqueduct_engine::telemetry::event_ids;
 use aqueduct_engine::{Clock, Error, Headers};
 use aqueduct_topology::model::KafkaConnection;
 use futures::future::LocalBoxFuture;
@@ -115,7 +116,9 @@ impl ClientContext for Reports {
             RDKafkaLogLevel::Debug | RDKafkaLogLevel::Info | RDKafkaLogLevel::Notice => {
                 tracing::debug!(target: "librdkafka", client, facility, "{message}");
             }
-            _ => tracing::warn!(target: "librdkafka", client, facility, "{message}"),
+            _ => {
+                tracing::warn!(target: "librdkafka", event = event_ids::KAFKA, client, facility, "{message}")
+            }
         }
     }
 
@@ -253,7 +256,7 @@ impl Drop for Producer {
         if let Err(error) =
             std::thread::Builder::new().name("kafka-producer-close".into()).spawn(move || drop(inner))
         {
-            tracing::warn!(%error, "no thread to close the producer on");
+            tracing::warn!(event = event_ids::KAFKA_CLIENT_STUCK, %error, "no thread to close the producer on");
         }
     }
 }

@@ -8,6 +8,7 @@ use crate::kafka::client::Client;
 use crate::kafka::query;
 use crate::kafka::refusal::Reason;
 use aqueduct_engine::backoff::Backoff;
+use aqueduct_engine::telemetry::event_ids;
 use aqueduct_engine::{Claim, ClaimRequest, Class, Clock, Error, LogRange, PartitionKey};
 use aqueduct_topology::model::Start;
 use rdkafka::consumer::Consumer;
@@ -87,7 +88,7 @@ impl Claimer {
     fn wait_for(&self, first: i32, wanted: &BTreeMap<i32, Grant>, error: Error) {
         let mut waiting = self.waiting.borrow_mut();
         if waiting.get(&first).is_none_or(|known| known.message != error.message) {
-            tracing::warn!(actor = &*self.options.source, ?wanted, %error, "partitions wait to be claimed");
+            tracing::warn!(event = event_ids::CLAIMS_WAIT, actor = &*self.options.source, ?wanted, %error, "partitions wait to be claimed");
         }
         waiting.insert(first, error);
     }
@@ -160,7 +161,12 @@ impl Claimer {
                 Ok(ranges.into_iter().map(|(partition, log)| (partition, log.initial)).collect())
             })
             .await?;
-        tracing::info!(actor = &*self.options.source, ?starts, "the topic begins");
+        tracing::info!(
+            event = event_ids::TOPIC_BEGINS,
+            actor = &*self.options.source,
+            ?starts,
+            "the topic begins"
+        );
         offsets.begin(&self.options.source, &topic, &starts).await?;
         if offsets.exactly_once() { Ok(()) } else { self.say_written(starts.into_iter().collect()).await }
     }

@@ -1,6 +1,7 @@
 //! What librdkafka calls back: it only takes notes. The polling loop answers them in order, each once.
 
 use crate::kafka::refusal::{Reason, is_refusal};
+use aqueduct_engine::telemetry::event_ids;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, RebalanceProtocol};
@@ -90,9 +91,11 @@ impl ClientContext for SourceContext {
             | RDKafkaLogLevel::Alert
             | RDKafkaLogLevel::Critical
             | RDKafkaLogLevel::Error
-            | RDKafkaLogLevel::Warning => tracing::warn!(target: "librdkafka", actor, facility, "{message}"),
+            | RDKafkaLogLevel::Warning => {
+                tracing::warn!(target: "librdkafka", event = event_ids::KAFKA, actor, facility, "{message}")
+            }
             RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info => {
-                tracing::info!(target: "librdkafka", actor, facility, "{message}");
+                tracing::info!(target: "librdkafka", event = event_ids::KAFKA, actor, facility, "{message}");
             }
             RDKafkaLogLevel::Debug => tracing::debug!(target: "librdkafka", actor, facility, "{message}"),
         }

@@ -8,7 +8,7 @@ use crate::kafka::query;
 use aqueduct_engine::claim::Loss;
 use aqueduct_engine::clock::Instant;
 use aqueduct_engine::limits::CONTACT_WAIT_MAX;
-use aqueduct_engine::telemetry::names;
+use aqueduct_engine::telemetry::{event_ids, names};
 use aqueduct_engine::{Claim, Claims, Class, Clock, Context, Error, Ledger, LogRange, State, Status};
 use futures::future::LocalBoxFuture;
 use futures::stream::FuturesUnordered;
@@ -198,9 +198,13 @@ impl<'a> Session<'a> {
         match self.clock.timeout(ASK_MAX, said).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
-                tracing::warn!(actor = &*self.claimer.options.source, %error, "group offsets were not committed");
+                tracing::warn!(event = event_ids::COMMIT_MISSED, actor = &*self.claimer.options.source, %error, "group offsets were not committed");
             }
-            Err(_) => tracing::warn!(actor = &*self.claimer.options.source, "no answer to the last commit"),
+            Err(_) => tracing::warn!(
+                event = event_ids::COMMIT_MISSED,
+                actor = &*self.claimer.options.source,
+                "no answer to the last commit"
+            ),
         }
     }
 
@@ -229,7 +233,14 @@ impl<'a> Session<'a> {
         if self.held.get(&partition).is_none_or(|claim| claim.epoch != epoch) {
             return Ok(());
         }
-        tracing::warn!(actor = &*self.claimer.options.source, partition, epoch, ?loss, "claimed anew");
+        tracing::warn!(
+            event = event_ids::CLAIM_LOST,
+            actor = &*self.claimer.options.source,
+            partition,
+            epoch,
+            ?loss,
+            "claimed anew"
+        );
         self.held.remove(&partition);
         self.order(Order::Halt { partition })?;
         let delay = match loss {
@@ -300,7 +311,7 @@ impl<'a> Session<'a> {
             Report::Trouble(error) => {
                 // The client tells of the same trouble with each of its own attempts.
                 if self.trouble.as_ref().is_none_or(|known| known.message != error.message) {
-                    tracing::warn!(actor = &*self.claimer.options.source, %error, "kafka");
+                    tracing::warn!(event = event_ids::KAFKA, actor = &*self.claimer.options.source, %error, "kafka");
                 }
                 self.note_trouble(error);
             }
@@ -383,7 +394,7 @@ impl<'a> Session<'a> {
     fn await_decision(&mut self, partition: i32, epoch: i64, from: i64, to: i64) {
         let key = self.claimer.options.key(partition);
         let error = self.claimer.options.gone_from(&key, from, to);
-        tracing::error!(actor = &*self.claimer.options.source, partition, from, to, %error, "records are gone");
+        tracing::error!(event = event_ids::RECORDS_GONE, actor = &*self.claimer.options.source, partition, from, to, %error, "records are gone");
         self.claimer.waiting.borrow_mut().insert(partition, error);
         let (claimer, ledger) = (self.claimer.clone(), self.ledger.clone());
         self.jobs.push(Box::pin(async move {
@@ -417,6 +428,7 @@ impl<'a> Session<'a> {
         let start = claim.start.max(log.start);
         self.status.lag().passed(&claim.key.topic, partition, start);
         tracing::info!(
+            event = event_ids::READING,
             actor = &*self.claimer.options.source,
             partition,
             epoch = claim.epoch,
@@ -464,6 +476,7 @@ impl<'a> Session<'a> {
     fn count_skipped(&self, partition: i32, epoch: i64, from: i64, to: i64) {
         let key = self.claimer.options.key(partition);
         tracing::error!(
+            event = event_ids::RECORDS_GONE,
             actor = &*self.claimer.options.source,
             partition,
             from,

@@ -10,6 +10,7 @@ use crate::kafka::refusal::Credentials;
 use crate::kafka::slot::{MemberSlots, Slot};
 use crate::kafka::{class, config};
 use aqueduct_engine::backoff::Backoff;
+use aqueduct_engine::telemetry::event_ids;
 use aqueduct_engine::{Actor, Class, Context, Error, OffsetStore, State};
 use aqueduct_topology::model::{KafkaConnection, KafkaSource, Membership};
 use futures::future::LocalBoxFuture;
@@ -74,14 +75,14 @@ impl Actor for Source {
                 match outcome? {
                     Outcome::Finished => return Ok(()),
                     Outcome::ClientGone(error) => {
-                        tracing::warn!(actor = &*self.options.source, %error, "the client is made anew");
+                        tracing::warn!(event = event_ids::KAFKA_CLIENT_REMADE, actor = &*self.options.source, %error, "the client is made anew");
                         cx.status.waiting(&error);
                         if cx.status.sleep_or_stop(&cx.clock, backoff.next_wait()).await {
                             return Ok(());
                         }
                     }
                     Outcome::FencedByName(error) => {
-                        tracing::error!(actor = &*self.options.source, %error, "left the group for good");
+                        tracing::error!(event = event_ids::KAFKA_LEFT_GROUP, actor = &*self.options.source, %error, "left the group for good");
                         cx.status.set(State::Fenced { reason: error.message.into_owned() });
                         let leaving = Leaving::new(cx, &self.options.source);
                         let stays = async {
@@ -154,7 +155,11 @@ impl Source {
             let gone = tokio::task::spawn_blocking(move || closed.wait(CLOSE_MAX)).await;
             if !gone.unwrap_or(false) {
                 let actor = &*self.options.source;
-                tracing::warn!(actor, "the client takes longer than {CLOSE_MAX:?} to close");
+                tracing::warn!(
+                    event = event_ids::KAFKA_CLIENT_STUCK,
+                    actor,
+                    "the client takes longer than {CLOSE_MAX:?} to close"
+                );
             }
         }
         drop(slot);

@@ -11,6 +11,7 @@
 
 use super::counterpart::{Counterpart, Standing, Wanted, Window, chosen};
 use super::guard::{Fate, PIPELINE_KEYS_MAX};
+use aqueduct_engine::telemetry::event_ids;
 use aqueduct_engine::{Batch, Clock, Error};
 use aqueduct_topology::model::Topology;
 use std::fmt;
@@ -151,7 +152,7 @@ async fn take(counterpart: &Counterpart, batch: &Batch, dry_run: bool) -> Result
             Fate::Stale => counts.as_new += 1,
             Fate::Refused(why) => {
                 counts.refused += 1;
-                tracing::warn!(actor = %counterpart.cache, %key, %why, "a key cannot take its value");
+                tracing::warn!(event = event_ids::CACHE_KEY_REFUSED, actor = %counterpart.cache, %key, %why, "a key cannot take its value");
             }
         }
     }

@@ -7,6 +7,7 @@
 use super::reply::{error_of, error_of_failure, refused};
 use crate::secret;
 use crate::tls::{self, Check};
+use aqueduct_engine::telemetry::event_ids;
 use aqueduct_engine::{Class, Error};
 use aqueduct_topology::model::{RedisConnection, Tls};
 use bb8_redis::redis::aio::MultiplexedConnection;
@@ -167,7 +168,7 @@ fn wire(info: &ConnectionInfo, encrypted: bool, connection: &RedisConnection) ->
 fn drive(driver: impl Future<Output = ()> + Send + 'static) {
     let guarded = AssertUnwindSafe(driver).catch_unwind().map(|ended| {
         if ended.is_err() {
-            tracing::error!(task = "redis connection", "task panicked");
+            tracing::error!(event = event_ids::TASK_PANICKED, task = "redis connection", "task panicked");
         }
     });
     tokio::spawn(guarded);

@@ -15,6 +15,7 @@ use aqueduct_engine::backoff::Backoff;
 use aqueduct_engine::clock::Instant;
 use aqueduct_engine::limits::CONTACT_EVERY;
 use aqueduct_engine::planted::{Bug, planted};
+use aqueduct_engine::telemetry::event_ids;
 use aqueduct_engine::{Actor, Class, Context, Error, Lease, Letter, OffsetStore};
 use futures::future::LocalBoxFuture;
 use std::collections::HashMap;
@@ -183,7 +184,7 @@ impl<'p> Run<'p> {
                 Event::Leased(None) => self.drain_until = Some(cx.clock.now() + DRAIN_WAIT_MAX),
                 Event::DrainTimedOut => {
                     let keys = self.pending.keys();
-                    tracing::warn!(actor = %cx.identity.name, keys, "drained without Redis; the next start heals the cache");
+                    tracing::warn!(event = event_ids::CACHE_BEHIND, actor = %cx.identity.name, keys, "drained without Redis; the next start heals the cache");
                     self.positions.tell_last(&cx.clock).await;
                     return Ok(());
                 }
@@ -297,7 +298,7 @@ impl<'p> Run<'p> {
         if self.plan.best_effort {
             self.meter.skipped += winners.unplaced.len() as u64;
             let first = &winners.unplaced[0].detail;
-            tracing::warn!(actor = %cx.identity.name, rows = winners.unplaced.len(), %first, "rows without a place in the cache");
+            tracing::warn!(event = event_ids::CACHE_BEHIND, actor = %cx.identity.name, rows = winners.unplaced.len(), %first, "rows without a place in the cache");
             return;
         }
         let letter = |row: &super::rows::Unplaced| {
@@ -374,7 +375,7 @@ impl<'p> Run<'p> {
                 )),
                 None => {
                     self.meter.skipped += 1;
-                    tracing::warn!(actor = %cx.identity.name, %key, %why, "a key of the cache cannot take its value");
+                    tracing::warn!(event = event_ids::CACHE_KEY_REFUSED, actor = %cx.identity.name, %key, %why, "a key of the cache cannot take its value");
                 }
             }
         }

@@ -9,6 +9,7 @@ use crate::secret;
 use crate::tls;
 use aqueduct_engine::limits::CONTACT_WAIT_MAX;
 use aqueduct_engine::task::{self, Task};
+use aqueduct_engine::telemetry::event_ids;
 use aqueduct_engine::{Class, Clock, Error};
 use aqueduct_topology::model::TimescaleConnection;
 use futures::FutureExt;
@@ -92,7 +93,11 @@ impl Connector {
         let (client, driver, warnings) = self.open().await?;
         let guarded = AssertUnwindSafe(driver).catch_unwind().map(|ended| {
             if ended.is_err() {
-                tracing::error!(task = "timescale connection", "task panicked");
+                tracing::error!(
+                    event = event_ids::TASK_PANICKED,
+                    task = "timescale connection",
+                    "task panicked"
+                );
             }
         });
         let driver = Driver::Pooled(tokio::spawn(guarded));

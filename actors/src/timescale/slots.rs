@@ -8,6 +8,7 @@ use super::connect::Connection;
 use super::{Timescale, limits};
 use crate::kafka::slot::{MemberSlots, Slot, lowest_free};
 use aqueduct_engine::backoff::Backoff;
+use aqueduct_engine::telemetry::event_ids;
 use aqueduct_engine::{Class, Clock, Error, task};
 use futures::future::LocalBoxFuture;
 use std::sync::Arc;
@@ -98,6 +99,7 @@ async fn keep(slots: AdvisorySlots, member: Member, number: u32, mut connection:
                 }
                 Ok(false) => {
                     tracing::warn!(
+                        event = event_ids::MEMBER_TAKEN,
                         node = &*member.node,
                         number,
                         "this member name is leased to somebody else"

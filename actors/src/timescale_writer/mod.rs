@@ -30,7 +30,7 @@ use aqueduct_engine::clock::Instant;
 use aqueduct_engine::invariants;
 use aqueduct_engine::limits::CONTACT_EVERY;
 use aqueduct_engine::planted::{Bug, planted};
-use aqueduct_engine::telemetry::names;
+use aqueduct_engine::telemetry::{event_ids, names};
 use aqueduct_engine::{
     Actor, Claim, Claims, Class, Context, Error, Factory, Lease, Ledger, Loss, PartitionKey,
 };
@@ -272,6 +272,7 @@ impl Writer {
     fn tell_loss(&self, claim: &Claim, loss: Loss, stored: Option<&Stored>, claims: &Claims) {
         let Claim { key, epoch, .. } = claim;
         tracing::warn!(
+            event = event_ids::CLAIM_LOST,
             sink = &*self.spec.target.sink,
             source = &*key.source,
             topic = &*key.topic,

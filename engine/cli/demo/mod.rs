@@ -21,6 +21,7 @@ use anyhow::{Context, Result};
 use aqueduct_config::topologies::Example;
 use aqueduct_engine::Outcome;
 use aqueduct_engine::application::Handle;
+use aqueduct_engine::telemetry::event_ids;
 use aqueduct_engine::telemetry::log;
 use aqueduct_stack::{Error, Lifetime, Missing, Options, Own, Stack, progress};
 use feeding::Feeding;
@@ -114,7 +115,7 @@ async fn watch(handle: Handle, feeding: Feeding, look: Look, seconds: Option<Dur
         screen.paint(&handle, feeding.sent());
     }
     let sent = feeding.finish().unwrap_or_else(|error| {
-        tracing::error!(%error, "the feed failed");
+        tracing::error!(event = event_ids::FEED_FAILED, %error, "the feed failed");
         0
     });
     handle.drain_when_idle(IDLE).await;

@@ -5,6 +5,7 @@ use super::watched::Watched;
 use crate::archive::NodeArchive;
 use anyhow::{Context, Result};
 use aqueduct_actors::Connected;
+use aqueduct_engine::telemetry::event_ids;
 use aqueduct_engine::{Handle, ReloadAnswer, ReloadOutcome, ReloadRequest};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -89,10 +90,11 @@ fn tell(answer: &ReloadAnswer, why: &str) {
     let body = &answer.body;
     let generation = body["generation"].as_u64().unwrap_or_default();
     match body["error"].as_str() {
-        None => tracing::info!(why, generation, "reload"),
+        None => tracing::info!(event = event_ids::RELOAD_ASKED, why, generation, "reload"),
         Some(error) => {
             let findings = body["findings"].as_str().unwrap_or_default();
             tracing::error!(
+                event = event_ids::RELOAD_ASKED,
                 why,
                 generation,
                 error,

@@ -26,6 +26,9 @@ pub(crate) struct Flags {
     /// The file with the bearer token of commands [env: AQUEDUCT_ADMIN_TOKEN_FILE, or the token in AQUEDUCT_ADMIN_TOKEN].
     #[arg(long, value_name = "FILE", value_parser = reader("admin.token_file"), help_heading = HEADING)]
     admin_token_file: Option<Value>,
+    /// Fields whose values `aqueduct tap` never shows, apart by commas [env: AQUEDUCT_ADMIN_REDACT] [default: names of secrets alone].
+    #[arg(long, value_name = "FIELDS", value_parser = reader("admin.redact"), help_heading = HEADING)]
+    admin_redact: Option<Value>,
     /// Which lines are logged, such as `info,aqueduct_engine=debug` [env: AQUEDUCT_LOG] [default: info].
     #[arg(long, value_name = "FILTER", value_parser = reader("log.filter"), help_heading = HEADING)]
     log: Option<Value>,
@@ -80,6 +83,7 @@ impl Flags {
             ("node", &self.node),
             ("admin.listen", &self.admin_listen),
             ("admin.token_file", &self.admin_token_file),
+            ("admin.redact", &self.admin_redact),
             ("log.filter", &self.log),
             ("log.format", &self.log_format),
             ("arbiters", &self.arbiters),

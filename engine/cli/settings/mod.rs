@@ -13,6 +13,7 @@ use crate::exit::RefusedConfiguration;
 use crate::output;
 use anyhow::Result;
 use aqueduct_engine::admin::AdminSettings;
+use aqueduct_engine::tap::Redaction;
 use aqueduct_engine::telemetry::log::{LogFormat, LogSettings};
 use std::time::Duration;
 
@@ -41,6 +42,7 @@ impl Flags {
                 listen: holds.admin_listen(),
                 token: here.token()?,
                 settings: here.shown(),
+                redaction: Redaction::default().and(&holds.admin_redact()),
             },
             arbiters: holds.arbiters(),
             log: LogSettings {

@@ -8,6 +8,7 @@ use crate::clock::Instant;
 use crate::limits::{
     ADMIN_ANSWER_MAX, ADMIN_CONNECTIONS_MAX, ADMIN_HEAD_MAX, ADMIN_IDLE_MAX, ADMIN_SEND_BUFFER_BYTES,
 };
+use crate::telemetry::event_ids;
 use axum::serve::Listener;
 use std::fs::File;
 use std::future::Future;
@@ -70,7 +71,7 @@ impl Listener for BoundedListener {
                 }
                 Err(error) if is_the_clients(&error) => self.spare = spare,
                 Err(error) if spare.is_some() => {
-                    tracing::warn!(%error, "the admin endpoint takes its last file; raise the limit of open files");
+                    tracing::warn!(event = event_ids::FILES_EXHAUSTED, %error, "the admin endpoint takes its last file; raise the limit of open files");
                     drop(spare);
                     if let Ok((inner, address)) = self.inner.accept().await {
                         return (BoundedStream::new(inner, Some(permit)), address);

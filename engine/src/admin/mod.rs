@@ -13,12 +13,15 @@ mod orders;
 mod page;
 mod snapshot;
 mod stream;
+mod tap;
 
 use crate::application::Handle;
 use crate::archive::Archive;
 use crate::class::{Class, Error};
-use crate::limits::{ADMIN_BODY_BYTES_MAX, ADMIN_STREAMS_MAX};
+use crate::limits::{ADMIN_BODY_BYTES_MAX, ADMIN_STREAMS_MAX, TAPS_MAX};
+use crate::tap::Redaction;
 use crate::task::{self, Task};
+use crate::telemetry::event_ids;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
@@ -39,6 +42,8 @@ pub struct AdminSettings {
     pub token: Option<SecretString>,
     /// The node's settings as `/api/settings` shows them, without secrets; opaque here.
     pub settings: serde_json::Value,
+    /// Whose values taps never show.
+    pub redaction: Redaction,
 }
 
 /// What every request sees.
@@ -53,6 +58,9 @@ struct Desk {
     places: Arc<Semaphore>,
     live: live::Live,
     archive: letters::Desks,
+    /// Places for taps.
+    taps: Arc<Semaphore>,
+    redaction: Redaction,
     /// Only this machine can reach it.
     loopback: bool,
 }
@@ -69,20 +77,32 @@ pub(crate) async fn serve(
     };
     let listener = BoundedListener::bind(listen).await.map_err(refused)?;
     let address = listener.address().map_err(refused)?;
-    let AdminSettings { token, settings, .. } = settings;
+    let AdminSettings { token, settings, redaction, .. } = settings;
     let allowances = bounds::Allowances::new(handle.registry().clock.clone());
     let streams = Arc::new(Semaphore::new(ADMIN_STREAMS_MAX));
     let (archive, wants) = letters::Desks::new(archive, handle.registry().clock.clone());
     let (places, loopback) = (listener.places(), address.ip().is_loopback());
     let live = live::Live::new();
-    let desk =
-        Arc::new(Desk { handle, token, settings, allowances, streams, places, live, archive, loopback });
+    let taps = Arc::new(Semaphore::new(TAPS_MAX));
+    let desk = Arc::new(Desk {
+        handle,
+        token,
+        settings,
+        allowances,
+        streams,
+        places,
+        live,
+        archive,
+        taps,
+        redaction,
+        loopback,
+    });
     let beside = [desk.live.make(desk.clone()), letters::replays(desk.clone(), wants)];
     let server = axum::serve(listener, router(desk));
     let task = task::spawn("admin", async move {
         let _beside = beside;
         if let Err(error) = server.into_future().await {
-            tracing::error!(%error, "the admin endpoint ended");
+            tracing::error!(event = event_ids::ADMIN_ENDED, %error, "the admin endpoint ended");
         }
     });
     Ok((address, task))
@@ -109,6 +129,7 @@ fn router(desk: Arc<Desk>) -> Router {
         .route("/api/letters", get(letters::letters))
         .route("/api/letters/replay", post(letters::replay))
         .route("/api/drills", get(letters::drills))
+        .route("/api/tap/{actor}", get(tap::tap))
         .route("/api/actors/{name}/{order}", post(orders::actor))
         .route("/api/drain", post(orders::drain))
         .route("/api/reload", post(orders::reload))

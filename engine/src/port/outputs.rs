@@ -6,17 +6,27 @@ use crate::class::Error;
 use crate::clock::Clock;
 use crate::link::TryPushError;
 use crate::status::Status;
+use crate::tap::TapPoint;
+use std::sync::Arc;
 
 /// The links out of an actor. `Send`, so that a source's polling thread may push.
 #[derive(Debug, Default)]
 pub struct Outputs {
     edges: Vec<Edge>,
+    /// Where people look at what is handed on.
+    tap: Option<Arc<TapPoint>>,
 }
 
 impl Outputs {
     /// Outputs that hand every batch to each of `edges`.
     pub fn new(edges: Vec<Edge>) -> Self {
-        Self { edges }
+        Self { edges, tap: None }
+    }
+
+    /// Shows `tap` what is handed on.
+    pub fn tapped(mut self, tap: Arc<TapPoint>) -> Self {
+        self.tap = Some(tap);
+        self
     }
 
     /// How many edges.
@@ -41,7 +51,11 @@ impl Outputs {
                 Err(_) => return Err(TryPushError::Closed(batch)),
             }
         }
-        if full { Err(TryPushError::Full(batch)) } else { Ok(()) }
+        if full {
+            return Err(TryPushError::Full(batch));
+        }
+        self.show(&batch);
+        Ok(())
     }
 
     /// See [`crate::Context::room`].
@@ -54,6 +68,8 @@ impl Outputs {
 
     /// See [`crate::Context::push`].
     pub async fn push(&mut self, batch: Batch, clock: &Clock, status: &Status) -> Result<(), Error> {
+        // Before it is gone; whoever fails now hands it on again, and it is seen again.
+        self.show(&batch);
         // First to all that have room, so that a full one delays no other.
         let mut full = Vec::new();
         let last = self.edges.len().saturating_sub(1);
@@ -69,6 +85,13 @@ impl Outputs {
             self.edges[index].send(batch, clock, status).await?;
         }
         Ok(())
+    }
+
+    #[inline]
+    fn show(&self, batch: &Batch) {
+        if let Some(tap) = &self.tap {
+            tap.pass(batch);
+        }
     }
 
     /// No batch will follow.

@@ -6,6 +6,7 @@ use crate::limits::{
     ADMIN_BODY_BYTES_MAX, ADMIN_CONNECTIONS_MAX, ADMIN_GUESSES_BURST, ADMIN_HEAD_MAX, ADMIN_REQUESTS_BURST,
     ADMIN_STREAMS_MAX,
 };
+use crate::tap::Redaction;
 use crate::{Class, Error, Handle, Settings};
 use secrecy::SecretString;
 use std::net::SocketAddr;
@@ -31,6 +32,7 @@ pub(super) fn with_admin(token: Option<&str>) -> Settings {
             listen: "127.0.0.1:0".parse().unwrap(),
             token,
             settings: serde_json::json!({ "settings": { "arbiters": { "value": "2" } } }),
+            redaction: Redaction::default().and("account"),
         }),
         ..Settings::default()
     }

@@ -9,3 +9,4 @@ mod readiness;
 mod reload;
 mod restart;
 mod support;
+mod tap;

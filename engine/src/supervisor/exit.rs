@@ -59,6 +59,15 @@ impl Exit {
         }
     }
 
+    /// The class of a crash; a panic is a bug.
+    pub(crate) fn class(&self) -> Option<&'static str> {
+        match self {
+            Exit::Crashed { class, .. } => Some(class),
+            Exit::Panicked { .. } => Some(Class::Bug.as_str()),
+            _ => None,
+        }
+    }
+
     /// Whether the actor's own code, or the record it had, is to blame: only then does a batch it held count as
     /// delivered. An output that was closed, a stop or a lost claim says nothing about a record.
     pub fn is_own_fault(&self) -> bool {

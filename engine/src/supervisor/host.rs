@@ -18,7 +18,9 @@ use crate::link::{Crash, Link};
 use crate::planted::{Bug, planted};
 use crate::port::{Edge, EdgeMeter, Inputs, Outputs};
 use crate::status::{State, Status};
+use crate::tap::TapPoint;
 use crate::task::{self, Task};
+use crate::telemetry::event_ids;
 use actix::{Actor, AsyncContext, Handler};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -82,6 +84,8 @@ pub(crate) struct Blueprint {
     pub(crate) status: Status,
     pub(crate) shutdown: Duration,
     pub(crate) record: Arc<Record>,
+    /// Where people look at what it hands on.
+    pub(crate) tap: Arc<TapPoint>,
 }
 
 /// A link and who fills it.
@@ -130,7 +134,7 @@ impl Blueprint {
         Context {
             identity: self.identity.clone(),
             inputs: Inputs::new(self.inputs.iter().map(|input| input.link.receiver()).collect()),
-            outputs: Outputs::new(self.outputs.iter().map(edge).collect()),
+            outputs: Outputs::new(self.outputs.iter().map(edge).collect()).tapped(self.tap.clone()),
             clock: self.clock.clone(),
             ledger: self.ledger.clone(),
             sink: self.sink,
@@ -173,6 +177,17 @@ impl Blueprint {
                 Crash::Probation => ended = Ended::Probation,
                 Crash::Condemned { batch, offset, message } => {
                     ended = Ended::Probation;
+                    tracing::error!(
+                        event = event_ids::CONDEMNED,
+                        actor = %self.identity.name,
+                        topic = %batch.origin.key.topic,
+                        partition = batch.origin.key.partition,
+                        batch_first = batch.origin.first,
+                        batch_next = batch.origin.next,
+                        offset,
+                        class = Class::Bug.as_str(),
+                        "a record kills this actor: it is rejected"
+                    );
                     let (actor, why) = (&self.identity.id, (Class::Bug, "crash".into()));
                     let letter =
                         Letter::for_record(actor, &batch, (offset, 0), why, message).of(Extent::Record);

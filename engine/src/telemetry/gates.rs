@@ -38,12 +38,8 @@ pub(super) fn render(page: &mut Exposition, topology: &str, gates: &[(ActorIdent
         let line = |(word, count): (&str, u64)| (vec![("verdict", word.to_owned())], count as f64);
         VERDICTS.into_iter().zip(counts).map(line).collect()
     });
-    write(names::GATE_KEYS_FORGOTTEN_TOTAL, |view| {
-        vec![(Vec::new(), view.keys_forgotten as f64)]
-    });
-    write(names::GATE_MISSED_RECORDS_TOTAL, |view| {
-        vec![(Vec::new(), view.records_missed as f64)]
-    });
+    write(names::GATE_KEYS_FORGOTTEN_TOTAL, |view| vec![(Vec::new(), view.keys_forgotten as f64)]);
+    write(names::GATE_MISSED_RECORDS_TOTAL, |view| vec![(Vec::new(), view.records_missed as f64)]);
     write(names::QUALITY_VIOLATIONS_TOTAL, |view| {
         let rules = view.violations.iter();
         rules.map(|(rule, count)| (vec![("rule", (*rule).to_owned())], *count as f64)).collect()

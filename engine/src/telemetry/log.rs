@@ -1,9 +1,19 @@
 //! Logs: one subscriber per process, as text for people or JSON for machines, to stderr.
 //!
+//! A line has the stable word of its kind of event ([`event_ids`](super::event_ids)); what repeats itself is counted
+//! ([`repeats`](super::repeats)). As JSON, every field is a member of the object.
+//!
 //! Secrets never get here: they are `SecretString`s, which print as nothing, and connection strings are not logged.
 
+use super::repeats::Repeats;
 use crate::class::{Class, Error};
+use crate::clock::Clock;
+use std::sync::OnceLock;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+static REPEATS: OnceLock<Repeats> = OnceLock::new();
 
 /// How lines look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,11 +53,19 @@ pub fn install(settings: &LogSettings) -> Result<(), Error> {
         // It would say with a panic, in whoever logs, that a line cannot be written: a full disk is no reason to stop.
         .log_internal_errors(false)
         .with_ansi(settings.ansi);
+    let repeats = REPEATS.get_or_init(|| Repeats::new(Clock::system())).clone();
     let installed = match settings.format {
-        LogFormat::Text => lines.try_init(),
-        LogFormat::Json => lines.json().flatten_event(true).try_init(),
+        LogFormat::Text => lines.finish().with(repeats).try_init(),
+        LogFormat::Json => lines.json().flatten_event(true).finish().with(repeats).try_init(),
     };
     installed.map_err(|error| refused(format!("cannot install the log: {error}")))
+}
+
+/// Says what was left out of the log lately.
+pub(super) fn sum_up() {
+    if let Some(repeats) = REPEATS.get() {
+        repeats.sum_up();
+    }
 }
 
 /// The Kafka driver logs on its own account what it also returns, and each broken connection of a client that is just

@@ -2,6 +2,7 @@
 
 mod bottleneck;
 pub mod catalogue;
+pub mod event_ids;
 mod exposition;
 pub mod figures;
 mod gates;
@@ -14,6 +15,7 @@ pub(crate) mod probe;
 mod process;
 pub mod recorder;
 mod render;
+mod repeats;
 
 pub use bottleneck::bottleneck;
 pub(crate) use exposition::cut;

@@ -32,11 +32,12 @@ pub(super) fn render() -> String {
     RECORDER.get().map(PrometheusHandle::render).unwrap_or_default()
 }
 
-/// Tidies the recorder again and again.
+/// Tidies the recorder again and again, and sums up what the log left out.
 pub(crate) fn upkeep(clock: Clock) -> Task {
     task::spawn("metrics upkeep", async move {
         loop {
             clock.sleep(RECORDER_UPKEEP_EVERY).await;
+            super::log::sum_up();
             if let Some(handle) = RECORDER.get() {
                 handle.run_upkeep();
             }

@@ -39,6 +39,7 @@ pub const ALL: &[Setting] = &[
     setting("node", "AQUEDUCT_NODE", "node"),
     setting("admin.listen", "AQUEDUCT_ADMIN_LISTEN", "admin-listen"),
     setting("admin.token_file", "AQUEDUCT_ADMIN_TOKEN_FILE", "admin-token-file"),
+    setting("admin.redact", "AQUEDUCT_ADMIN_REDACT", "admin-redact"),
     setting("log.filter", "AQUEDUCT_LOG", "log"),
     setting("log.format", "AQUEDUCT_LOG_FORMAT", "log-format"),
     setting("arbiters", "AQUEDUCT_ARBITERS", "arbiters"),
@@ -92,6 +93,12 @@ pub const ADMIN: &[Key] = &[
         Shape::File,
         "no file",
         "Where the bearer token is, unless the variable `AQUEDUCT_ADMIN_TOKEN` holds it; without a token, commands are off.",
+    ),
+    Key::default(
+        "redact",
+        Shape::Text,
+        "names of secrets alone",
+        "Fields whose values `aqueduct tap` never shows, apart by commas, besides those whose names speak of secrets.",
     ),
 ];
 

@@ -112,6 +112,11 @@ impl NodeSettings {
         self.text("admin.token_file").map(PathBuf::from)
     }
 
+    /// Fields whose values are never shown, apart by commas.
+    pub fn admin_redact(&self) -> String {
+        self.text("admin.redact").unwrap_or_default()
+    }
+
     /// Which lines are logged.
     pub fn log_filter(&self) -> String {
         self.text("log.filter").expect("invariant: there is a filter")

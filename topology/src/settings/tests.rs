@@ -115,12 +115,12 @@ fn every_setting_is_read() {
     assert_eq!((settings.node().as_str(), settings.arbiters()), ("node-1", 4));
     assert_eq!(settings.memory_budget_bytes(), Some(1 << 30));
     let other = alone(&clean(
-        "log: { format: json, filter: debug }\nadmin: { listen: \"[::1]:0\", token_file: /run/t }\n\
+        "log: { format: json, filter: debug }\nadmin: { listen: \"[::1]:0\", token_file: /run/t, redact: \"a, b\" }\n\
          drain_deadline: 2m\nwatchdog: { stalled_after: 5s, stuck_after: 6s }\n",
     ));
     assert!(other.log_is_json());
     assert_eq!((other.log_filter().as_str(), other.admin_listen().port()), ("debug", 0));
-    assert_eq!(other.admin_token_file(), Some("/run/t".into()));
+    assert_eq!((other.admin_token_file(), other.admin_redact()), (Some("/run/t".into()), "a, b".to_owned()));
     let seconds = [other.drain_deadline(), other.stalled_after(), other.stuck_after()];
     assert_eq!(seconds.map(|duration| duration.as_secs()), [120, 5, 6]);
 }

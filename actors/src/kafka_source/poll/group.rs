@@ -3,6 +3,7 @@
 use super::{Instant, Partition, Poll, Report};
 use crate::kafka_source::context::Rebalance;
 use aqueduct_engine::planted::{Bug, planted};
+use aqueduct_engine::telemetry::event_ids;
 use rdkafka::consumer::{Consumer, RebalanceProtocol};
 use rdkafka::topic_partition_list::TopicPartitionList;
 use std::time::Duration;
@@ -81,7 +82,7 @@ impl Poll {
         let Some(revocation) = self.revocation.take() else { return };
         if !revocation.waiting.is_empty() {
             tracing::warn!(
-                actor = &*self.setup.source,
+                event = event_ids::REVOKED_IN_FLIGHT, actor = &*self.setup.source,
                 partitions = ?revocation.waiting,
                 "rows still in flight after {REVOKE_MAX:?}: the next owner's claim fences them and reads them again"
             );

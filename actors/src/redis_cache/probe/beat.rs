@@ -11,7 +11,7 @@ use super::{ask_in_time, chance, reads_key};
 use crate::redis_cache::counterpart::{self, Counterpart};
 use crate::redis_cache::server::{self, Server};
 use aqueduct_engine::task::{self, Task};
-use aqueduct_engine::telemetry::names;
+use aqueduct_engine::telemetry::{event_ids, names};
 use aqueduct_engine::{Clock, Context, Error, Status};
 use aqueduct_topology::model::{Actor, RedisCache, Topology};
 use std::sync::Arc;
@@ -104,7 +104,7 @@ impl Beat {
             let Sample { keys, missing, behind, refused, named, .. } = &sample;
             let cache = &self.actor.name.value;
             tracing::warn!(
-                actor = %cache, keys, missing, behind, refused, ?named,
+                event = event_ids::CACHE_DRIFTED, actor = %cache, keys, missing, behind, refused, ?named,
                 "keys of the cache do not have what the table has; `aqueduct cache rebuild FILE --cache {cache}` brings it back"
             );
         }

@@ -10,6 +10,7 @@ use super::store;
 use super::watch::Watch;
 use crate::timescale::connect::{Connection, Refusal};
 use crate::timescale::{Identifier, limits, sql};
+use aqueduct_engine::telemetry::event_ids;
 use aqueduct_engine::{Class, Clock};
 use tokio_postgres::error::{DbError, ErrorPosition};
 
@@ -85,7 +86,11 @@ impl Run<'_, '_> {
         };
         let (schema, index) = (Identifier::new(row.get(0))?, Identifier::new(&index)?);
         let concurrently = statement.tokens.iter().any(|token| token.is("CONCURRENTLY"));
-        tracing::info!(index = index.as_str(), "dropping the invalid index of an interrupted migration");
+        tracing::info!(
+            event = event_ids::INDEX_DROPPED,
+            index = index.as_str(),
+            "dropping the invalid index of an interrupted migration"
+        );
         self.control(&sql::drop_index(&schema, &index, concurrently)).await
     }
 

@@ -13,6 +13,7 @@ use super::fence::owner_text;
 use super::limits;
 use super::measure::{Beat, measure};
 use super::pool::Timescale;
+use aqueduct_engine::telemetry::event_ids;
 use aqueduct_engine::{
     Claim, ClaimRequest, Class, Error, Figures, Holder, Logs, OffsetStore, Owner, PartitionKey, Position,
     SinkIdentity,
@@ -88,7 +89,11 @@ impl TimescaleOffsets {
         match self.claim_once(&connection, requests).await {
             Err(refused) if refused.locked && !connection.is_broken() => {
                 let former = self.former_sessions(&connection, requests).await?;
-                tracing::warn!(?former, "a former owner's session holds the claim's rows: it is ended");
+                tracing::warn!(
+                    event = event_ids::SESSION_ENDED,
+                    ?former,
+                    "a former owner's session holds the claim's rows: it is ended"
+                );
                 self.end_sessions(&connection, &former).await?;
                 Ok(self.claim_once(&connection, requests).await?)
             }
@@ -283,7 +288,12 @@ impl TimescaleOffsets {
         let rows = self.query(connection, "end leftover sessions", END_SESSIONS, &[&names]).await?;
         let ended: i32 = rows.first().map_or(0, |row| row.get(0));
         if ended > 0 {
-            tracing::warn!(ended, ?sessions, "ended sessions a former owner left behind");
+            tracing::warn!(
+                event = event_ids::SESSION_ENDED,
+                ended,
+                ?sessions,
+                "ended sessions a former owner left behind"
+            );
         }
         Ok(())
     }

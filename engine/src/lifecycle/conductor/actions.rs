@@ -8,6 +8,7 @@ use crate::supervisor::core::{Ended, Why};
 use crate::supervisor::exit::Exit;
 use crate::supervisor::host::{self, Host, HostEvent, HostNews};
 use crate::supervisor::tree::TreeAction;
+use crate::telemetry::event_ids;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -20,7 +21,7 @@ impl Conductor {
                 TreeAction::Stop(actor) if self.retires(actor) => self.send(actor, host::Retire),
                 TreeAction::Stop(actor) => self.send(actor, host::Stop),
                 TreeAction::Kill(actor) => {
-                    self.tell(actor, "killed", "it did not stop in time");
+                    self.tell(actor, event_ids::KILLED, "it did not stop in time");
                     self.send(actor, host::Kill);
                 }
                 TreeAction::Waits(actor, wait) => self.back_off(actor, wait),
@@ -32,7 +33,7 @@ impl Conductor {
                     if self.registry.phase() == Phase::Starting {
                         self.registry.enter_phase(Phase::Running, "every actor was started");
                     }
-                    self.tell_all("up", "every actor was started");
+                    self.tell_all(event_ids::UP, "every actor was started");
                 }
                 TreeAction::Down(why) => self.down(why),
             }
@@ -60,7 +61,7 @@ impl Conductor {
     {
         if let Err(error) = self.hosted[actor].address.try_send(message) {
             let name = self.name(actor);
-            tracing::warn!(actor = %name, %error, "control message not taken");
+            tracing::warn!(event = event_ids::ORDER_NOT_TAKEN, actor = %name, %error, "control message not taken");
         }
     }
 
@@ -82,7 +83,7 @@ impl Conductor {
             .last_exit()
             .map_or_else(|| "restarted by its supervisor".to_owned(), |exit| exit.to_string());
         entry.status.rule(State::Backoff { reason });
-        self.tell(actor, "backoff", format!("starts again in {wait:.1?}"));
+        self.tell(actor, event_ids::BACKOFF, format!("starts again in {wait:.1?}"));
     }
 
     fn gave_up(&mut self, supervisor: &Arc<str>, child: &Arc<str>) {
@@ -90,8 +91,8 @@ impl Conductor {
         let last = roster.position(child).and_then(|actor| roster.entry(actor).record.last_exit());
         let last = last.map_or(String::new(), |exit| format!("; its last exit: {exit}"));
         let reason = format!("supervisor `{supervisor}` gave up: `{child}` ended too often{last}");
-        tracing::error!(supervisor = %supervisor, child = %child, "{reason}");
-        self.registry.events.enter(supervisor, "gave_up", reason.clone());
+        tracing::error!(event = event_ids::GAVE_UP, supervisor = %supervisor, child = %child, "{reason}");
+        self.registry.events.enter(supervisor, event_ids::GAVE_UP, reason.clone());
         for entry in roster.entries().filter(|entry| entry.supervisor == *supervisor) {
             entry.status.rule(State::Failed { reason: reason.clone() });
         }
@@ -124,7 +125,7 @@ impl Conductor {
         }
         match what {
             HostNews::Started => {
-                self.tell(actor, "started", format!("start {run}"));
+                self.tell(actor, event_ids::STARTED, format!("start {run}"));
                 let actions = self.tree.started(self.now(), actor);
                 self.perform(actions);
             }
@@ -142,7 +143,7 @@ impl Conductor {
             _ if exit == Exit::Finished => entry.status.rule(State::Finished),
             _ => entry.status.rule(State::Stopped),
         }
-        self.tell(actor, "exited", exit.to_string());
+        self.tell_exit(actor, &exit);
         self.reload_saw(actor, &exit);
         entry.record.exited(exit);
         let actions = self.tree.exited(self.now(), actor, ended);

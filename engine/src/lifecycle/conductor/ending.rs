@@ -10,11 +10,12 @@ use crate::registry::{Phase, Roster};
 use crate::status::State;
 use crate::supervisor::core::Order;
 use crate::supervisor::host::{self, Role};
+use crate::telemetry::event_ids;
 use std::time::Duration;
 
 impl Conductor {
     pub(super) fn signalled(&mut self, signal: &'static str) {
-        self.tell_all("signal", signal);
+        self.tell_all(event_ids::SIGNAL, signal);
         if self.reload.is_some() && !self.drain_waits() {
             self.defer(Command::Drain);
         } else if self.reload.is_some()
@@ -45,9 +46,9 @@ impl Conductor {
 
     fn order(&mut self, actor: usize, order: Order, done: tokio::sync::oneshot::Sender<()>) {
         let what = match order {
-            Order::Stop => "stop_ordered",
-            Order::Start => "start_ordered",
-            Order::Restart => "restart_ordered",
+            Order::Stop => event_ids::STOP_ORDERED,
+            Order::Start => event_ids::START_ORDERED,
+            Order::Restart => event_ids::RESTART_ORDERED,
         };
         self.tell(actor, what, "by an operator");
         let actions = self.tree.ordered(self.now(), actor, order);
@@ -65,7 +66,7 @@ impl Conductor {
             return;
         }
         self.reasons.push(format!("drained: {why}"));
-        self.tell_all("draining", why);
+        self.tell_all(event_ids::DRAINING, why);
         self.registry.enter_phase(Phase::Draining, why);
         (self.drain_began, self.drain_until) = (Some(self.now()), Some(self.now() + self.patience.drain));
         self.send_all(|| host::Drain);
@@ -105,9 +106,9 @@ impl Conductor {
         let json = serde_json::to_string(&report).unwrap_or_default();
         let text = report.to_string();
         if report.finished {
-            tracing::info!(report = json, "drain report: {text}");
+            tracing::info!(event = event_ids::DRAIN_REPORT, report = json, "drain report: {text}");
         } else {
-            tracing::warn!(report = json, "drain report: {text}");
+            tracing::warn!(event = event_ids::DRAIN_REPORT, report = json, "drain report: {text}");
         }
     }
 
@@ -123,7 +124,7 @@ impl Conductor {
         let partitions = endings(&ledger.rows(), &ledger.positions(), required, &self.shared.claims.all());
         self.manifest = partitions.iter().filter(|end| end.in_flight > 0).cloned().collect();
         self.endings = Some(partitions);
-        self.tell_all("cut", why.clone());
+        self.tell_all(event_ids::CUT, why.clone());
         self.reasons.push(why);
     }
 }
@@ -136,7 +137,7 @@ impl Conductor {
         let data_ended = self.registry.phase() == Phase::Running && self.everybody_finished();
         if data_ended {
             self.reasons.push("the data ended".to_owned());
-            self.tell_all("finished", "the data ended");
+            self.tell_all(event_ids::FINISHED, "the data ended");
             self.stop_all();
             return;
         }
@@ -149,7 +150,7 @@ impl Conductor {
             Verdict::Done { left_behind } => {
                 if !left_behind.is_empty() {
                     let names = left_behind.join(", ");
-                    self.tell_all("left_behind", format!("{names}: away; heals at the next start"));
+                    self.tell_all(event_ids::LEFT_BEHIND, format!("{names}: away; heals at the next start"));
                 }
                 self.stop_all();
             }

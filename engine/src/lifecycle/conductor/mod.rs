@@ -20,8 +20,10 @@ use crate::graph::{Graph, Place, Shared};
 use crate::limits::{CONDUCTOR_TICK, RELOAD_LOOK};
 use crate::placement::Seats;
 use crate::registry::{Phase, Registry};
+use crate::supervisor::exit::Exit;
 use crate::supervisor::host::{Blueprint, Host, HostEvent};
 use crate::supervisor::tree::{Tree, TreeTimer};
+use crate::telemetry::event_ids;
 use crate::watchdog::Watchdog;
 use actix::Addr;
 use reload::Reload;
@@ -181,7 +183,7 @@ impl Conductor {
         let ledger = self.registry.ledger.rows();
         for row in &ledger {
             let row = serde_json::to_string(row).unwrap_or_default();
-            tracing::info!(row, "ledger");
+            tracing::info!(event = event_ids::LEDGER, row, "ledger");
         }
         Outcome { exit_code: self.exit_code, ledger, reasons: self.reasons, manifest: self.manifest }
     }
@@ -192,8 +194,14 @@ impl Conductor {
 
     fn tell(&self, actor: usize, what: &'static str, detail: impl Into<String>) {
         let (name, detail) = (self.name(actor), detail.into());
-        tracing::info!(actor = %name, what, detail, "actor");
+        tracing::info!(event = what, actor = %name, detail, "{what}");
         self.registry.events.enter(&name, what, detail);
+    }
+
+    fn tell_exit(&self, actor: usize, exit: &Exit) {
+        let (name, detail) = (self.name(actor), exit.to_string());
+        tracing::info!(event = event_ids::EXITED, actor = %name, class = exit.class(), detail, "exited");
+        self.registry.events.enter(&name, event_ids::EXITED, detail);
     }
 
     fn name(&self, actor: usize) -> Arc<str> {
@@ -202,7 +210,7 @@ impl Conductor {
 
     fn tell_all(&self, what: &'static str, detail: impl Into<String>) {
         let detail = detail.into();
-        tracing::info!(what, detail, "application");
+        tracing::info!(event = what, detail, "{what}");
         self.registry.events.enter(&self.registry.topology, what, detail);
     }
 }

@@ -18,6 +18,7 @@ use crate::status::State;
 use crate::supervisor::core::Order;
 use crate::supervisor::exit::Exit;
 use crate::supervisor::host::{self, Role};
+use crate::telemetry::event_ids;
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -108,7 +109,7 @@ impl Conductor {
             return;
         }
         let to = self.graph.next(draft, &self.shared, &restart);
-        self.tell_all("reload", "the graph changes");
+        self.tell_all(event_ids::RELOAD, "the graph changes");
         self.lead(to, None, reply);
     }
 
@@ -252,7 +253,7 @@ impl Conductor {
             let actions = self.tree.ordered(self.now(), slot, Order::Start);
             self.perform(actions);
         }
-        self.tell_all("reload_refused", why);
+        self.tell_all(event_ids::RELOAD_REFUSED, why);
         let _ = reply.send(Err(ReloadError::Refused(why.to_owned())));
         self.resume_commands();
     }
@@ -295,7 +296,7 @@ impl Conductor {
             .collect();
         self.perform(actions);
         if let Some(reason) = errand.failure {
-            self.tell_all("rolled_back", reason.clone());
+            self.tell_all(event_ids::ROLLED_BACK, reason.clone());
             let _ = errand.reply.send(Err(ReloadError::RolledBack(reason)));
             self.resume_commands();
             return;
@@ -317,7 +318,11 @@ impl Conductor {
             }
         }
         for source in &renounced {
-            tracing::info!(source = &**source, "claims anew: what was on its way is read again");
+            tracing::info!(
+                event = event_ids::CLAIMED_ANEW,
+                source = &**source,
+                "claims anew: what was on its way is read again"
+            );
             self.shared.claims.renounce(source);
         }
         let stopped = leaving.iter().map(|slot| &self.graph.places[slot].blueprint);
@@ -346,7 +351,11 @@ impl Conductor {
         let unfit = || proof.started.iter().find_map(|started| self.unfit(started.slot));
         let late_fault = if passed >= RELOAD_PROOF { unfit() } else { None };
         if let Some(reason) = proof.fault.take().or(late_fault) {
-            tracing::error!(reason, "the reload did not hold; back to what was there before");
+            tracing::error!(
+                event = event_ids::ROLLED_BACK,
+                reason,
+                "the reload did not hold; back to what was there before"
+            );
             self.lead(*proof.back, Some(reason), errand.reply);
             return true;
         }
@@ -357,7 +366,7 @@ impl Conductor {
         }
         let generation = self.registry.generation() + 1;
         self.registry.replace_roster(self.graph.roster(&self.tree, generation));
-        self.tell_all("reloaded", format!("generation {generation}"));
+        self.tell_all(event_ids::RELOADED, format!("generation {generation}"));
         let _ = errand.reply.send(Ok(generation));
         self.resume_commands();
         true

@@ -7,6 +7,7 @@ use crate::limits::READY_STALL_MAX;
 use crate::status::{State, Status};
 use crate::supervisor::exit::Exit;
 use crate::supervisor::host::{self, Role};
+use crate::telemetry::event_ids;
 use crate::watchdog::{Input, Observation, Remedy, Stall};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -63,11 +64,11 @@ impl Conductor {
             self.show_stall(now, actor, &entry.status, stall.as_ref());
             match stall.and_then(|stall| stall.remedy) {
                 Some(Remedy::Discard) => {
-                    self.tell(actor, "stalled", "asked to make new connections");
+                    self.tell(actor, event_ids::STALLED, "asked to make new connections");
                     self.send(actor, host::Rotate);
                 }
                 Some(Remedy::Restart) => {
-                    self.tell(actor, "stalled", "restarted by the watchdog");
+                    self.tell(actor, event_ids::STALLED, "restarted by the watchdog");
                     let actions = self.tree.remedy(now, actor);
                     self.perform(actions);
                 }
@@ -89,8 +90,8 @@ impl Conductor {
         let lasting = stall.filter(|stall| now.saturating_sub(stall.since) >= READY_STALL_MAX);
         let was = matches!(status.state().0, State::Stalled { .. });
         match (lasting, was) {
-            (Some(stall), false) => self.tell(actor, "stalled", stall.what.clone()),
-            (None, true) => self.tell(actor, "flowing", "it gets on again"),
+            (Some(stall), false) => self.tell(actor, event_ids::STALLED, stall.what.clone()),
+            (None, true) => self.tell(actor, event_ids::FLOWING, "it gets on again"),
             _ => {}
         }
         let since_us =
@@ -101,7 +102,7 @@ impl Conductor {
     fn watch_arbiters(&mut self) {
         for (seat, culprit) in self.seats.ping(self.now(), self.patience.stuck) {
             if let Err(error) = self.abandon(seat, culprit) {
-                tracing::error!(seat, %error, "cannot start an arbiter in place of a stuck one");
+                tracing::error!(event = event_ids::NO_ARBITER, seat, %error, "cannot start an arbiter in place of a stuck one");
             }
         }
     }
@@ -128,7 +129,7 @@ impl Conductor {
                 self.exited(actor, exit, ended);
             } else {
                 self.hosted[actor].on = false;
-                self.tell(actor, "displaced", "its arbiter is stuck with another actor");
+                self.tell(actor, event_ids::DISPLACED, "its arbiter is stuck with another actor");
                 let actions = self.tree.displaced(self.now(), actor);
                 self.perform(actions);
             }
