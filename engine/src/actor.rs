@@ -292,4 +292,30 @@ mod tests {
         let offsets: Vec<i64> = harness.letters().iter().map(|letter| letter.offset).collect();
         assert_eq!(offsets, [2, 3]);
     }
+
+    /// Settles what comes.
+    struct Settles;
+
+    impl Actor for Settles {
+        fn run<'a>(&'a mut self, cx: &'a mut Context) -> LocalBoxFuture<'a, Result<(), Error>> {
+            Box::pin(async move {
+                while let Some(lease) = cx.lease().await {
+                    cx.settle_written(lease);
+                }
+                Ok(())
+            })
+        }
+    }
+
+    #[tokio::test]
+    async fn the_first_and_the_last_record_of_a_batch_are_observed_on_their_way() {
+        let mut harness = Harness::sink("history", true);
+        harness.send(raw_batch(0, 0, &["a", "b", "c", "d"]));
+        harness.close_inputs();
+        harness.run(Settles).await.unwrap();
+        let figures = harness.status().figures().list();
+        let of = |name: &str| figures.iter().find(|figure| figure.name == name).map(|figure| figure.value);
+        assert_eq!(of("aqueduct_end_to_end_seconds_count"), Some(2.0));
+        assert!(of("aqueduct_end_to_end_seconds_sum").unwrap() > 0.0);
+    }
 }

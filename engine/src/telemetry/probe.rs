@@ -111,7 +111,7 @@ fn notice_moved(claims: &Claims, positions: &[Position]) {
     }
 }
 
-/// The furthest-behind required sink decides; a topology without one goes by all of them.
+/// Tells each source's board what is stored of its partitions, and which of them this node tells of.
 fn enter(registry: &Registry, claims: &Claims, orphans: &Orphans, positions: &[Position]) {
     let required = registry.ledger.required_sinks();
     let least = least(&required, positions);
@@ -146,10 +146,12 @@ fn is_read_by_another(roster: &Roster, entry: &Entry, key: &PartitionKey) -> boo
     entry.identity.clone > 0 || others.any(|other| other.status.lag().has(&key.topic, key.partition))
 }
 
-/// What the furthest-behind sink that counts has stored, by partition.
+/// What the furthest-behind required sink has stored, by partition; a source without a required sink goes by all of its own.
 fn least<'a>(required: &[Arc<str>], positions: &'a [Position]) -> BTreeMap<&'a PartitionKey, &'a Position> {
     let mut least: BTreeMap<&PartitionKey, &Position> = BTreeMap::new();
-    let counts = |position: &&Position| required.is_empty() || required.contains(&position.sink);
+    let is_required = |position: &&Position| required.contains(&position.sink);
+    let strict: BTreeSet<&str> = positions.iter().filter(is_required).map(|one| &*one.key.source).collect();
+    let counts = |position: &&Position| !strict.contains(&*position.key.source) || is_required(position);
     for position in positions.iter().filter(counts) {
         let known = least.entry(&position.key).or_insert(position);
         if position.next_offset < known.next_offset {
@@ -220,6 +222,9 @@ impl Orphans {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::actor::ActorIdentity;
+    use crate::clock::Clock;
+    use crate::status::Status;
 
     fn position(partition: i32, sink: &str, next_offset: i64, holder: Holder) -> Position {
         Position {
@@ -243,11 +248,12 @@ mod tests {
         let decides = |required: &[Arc<str>]| least(required, &positions)[&positions[0].key].next_offset;
         assert_eq!(decides(&["history".into(), "copy".into()]), 40);
         assert_eq!(decides(&[]), 10);
+        assert_eq!(decides(&["a sink of another source".into()]), 10);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_partition_is_orphaned_once_its_owner_has_been_gone_for_long() {
-        let clock = crate::clock::Clock::system();
+        let clock = Clock::system();
         let mut orphans = Orphans::new(clock.now());
         let (gone, there) = ([position(0, "h", 1, Holder::Nobody)], [position(0, "h", 1, Holder::Other)]);
         let key = gone[0].key.clone();
@@ -259,5 +265,45 @@ mod tests {
         orphans.see(clock.now(), &there);
         orphans.see(clock.now(), &gone);
         assert!(!orphans.is_one(&key), "somebody had it in between");
+    }
+
+    fn source() -> Entry {
+        let name: Arc<str> = "ticks".into();
+        Entry {
+            identity: ActorIdentity {
+                topology: "t".into(),
+                name: name.clone(),
+                id: name,
+                kind: "kafka_source",
+                clone: 0,
+            },
+            role: Role::Source,
+            topic: Some("md".into()),
+            supervisor: "root".into(),
+            status: Status::new(Clock::system()),
+            inputs: Vec::new(),
+            outputs: Vec::new(),
+            required: true,
+            record: Arc::default(),
+        }
+    }
+
+    /// What a look at three partitions tells of a topic of which one is stored, by its holder.
+    fn told_after_growth(holder: Holder) -> Vec<(i32, i64)> {
+        let (entry, topic): (Entry, Arc<str>) = (source(), "md".into());
+        let board = entry.status.lag();
+        if holder == Holder::Ours {
+            board.adopt(&topic, 0, LAG_ORPHAN_AFTER);
+        }
+        let range = LogRange { start: 2, end: 9, initial: 2 };
+        let ranges = (0..3).map(|partition| (partition, range)).collect();
+        note_logs((&entry, &topic), &ranges, Clock::system().now(), &[position(0, "h", 9, holder)]);
+        board.lines(&Default::default()).iter().map(|lag| (lag.partition, lag.records)).collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn partitions_the_topic_has_grown_by_are_told_of_where_no_other_node_could_have_them() {
+        assert_eq!(told_after_growth(Holder::Ours), [(0, 7), (1, 7), (2, 7)]);
+        assert_eq!(told_after_growth(Holder::Other), []);
     }
 }

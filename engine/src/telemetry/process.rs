@@ -9,14 +9,15 @@ use std::fs;
 
 /// Writes what can be read.
 pub(super) fn render(page: &mut Exposition) {
+    let (stat, status) = (read("/proc/self/stat"), read("/proc/self/status"));
     let figures = [
-        (names::PROCESS_CPU_SECONDS_TOTAL, cpu_seconds()),
-        (names::PROCESS_RESIDENT_MEMORY_BYTES, status_kilobytes("VmRSS:")),
-        (names::PROCESS_VIRTUAL_MEMORY_BYTES, status_kilobytes("VmSize:")),
+        (names::PROCESS_CPU_SECONDS_TOTAL, cpu_seconds(&stat)),
+        (names::PROCESS_RESIDENT_MEMORY_BYTES, kilobytes(&status, "VmRSS:")),
+        (names::PROCESS_VIRTUAL_MEMORY_BYTES, kilobytes(&status, "VmSize:")),
         (names::PROCESS_OPEN_FDS, open_files()),
         (names::PROCESS_MAX_FDS, max_files()),
-        (names::PROCESS_START_TIME_SECONDS, start_seconds()),
-        (names::PROCESS_THREADS, status_number("Threads:")),
+        (names::PROCESS_START_TIME_SECONDS, start_seconds(&stat)),
+        (names::PROCESS_THREADS, number(&status, "Threads:")),
     ];
     for (metric, value) in figures {
         if let Some(value) = value {
@@ -25,35 +26,38 @@ pub(super) fn render(page: &mut Exposition) {
     }
 }
 
+/// A file of the kernel; empty where it is not there.
+fn read(path: &str) -> String {
+    fs::read_to_string(path).unwrap_or_default()
+}
+
 /// A field of `/proc/self/stat`, counted as its manual does, from 1. The second is a name and may hold anything.
-fn stat(field: usize) -> Option<f64> {
-    let stat = fs::read_to_string("/proc/self/stat").ok()?;
+fn field(stat: &str, number: usize) -> Option<f64> {
     let (_, rest) = stat.rsplit_once(')')?;
-    rest.split_whitespace().nth(field - 3)?.parse().ok()
+    rest.split_whitespace().nth(number - 3)?.parse().ok()
 }
 
 fn ticks_per_second() -> f64 {
     rustix::param::clock_ticks_per_second() as f64
 }
 
-fn cpu_seconds() -> Option<f64> {
-    Some((stat(14)? + stat(15)?) / ticks_per_second())
+fn cpu_seconds(stat: &str) -> Option<f64> {
+    Some((field(stat, 14)? + field(stat, 15)?) / ticks_per_second())
 }
 
-fn start_seconds() -> Option<f64> {
-    let system = fs::read_to_string("/proc/stat").ok()?;
+fn start_seconds(stat: &str) -> Option<f64> {
+    let system = read("/proc/stat");
     let booted: f64 = system.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()?;
-    Some(booted + stat(22)? / ticks_per_second())
+    Some(booted + field(stat, 22)? / ticks_per_second())
 }
 
-fn status_number(name: &str) -> Option<f64> {
-    let status = fs::read_to_string("/proc/self/status").ok()?;
+fn number(status: &str, name: &str) -> Option<f64> {
     let value = status.lines().find_map(|line| line.strip_prefix(name))?;
     value.split_whitespace().next()?.parse().ok()
 }
 
-fn status_kilobytes(name: &str) -> Option<f64> {
-    Some(status_number(name)? * 1024.0)
+fn kilobytes(status: &str, name: &str) -> Option<f64> {
+    Some(number(status, name)? * 1024.0)
 }
 
 /// The one the folder is read through is not counted.
@@ -62,7 +66,7 @@ fn open_files() -> Option<f64> {
 }
 
 fn max_files() -> Option<f64> {
-    let limits = fs::read_to_string("/proc/self/limits").ok()?;
+    let limits = read("/proc/self/limits");
     let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
     match line.split_whitespace().next()? {
         "unlimited" => Some(f64::INFINITY),
@@ -77,14 +81,15 @@ mod tests {
 
     #[test]
     fn the_kernel_tells_of_this_process() {
-        assert!(cpu_seconds().unwrap() >= 0.0);
-        assert!(status_kilobytes("VmRSS:").unwrap() > 1e6);
+        let (stat, status) = (read("/proc/self/stat"), read("/proc/self/status"));
+        assert!(cpu_seconds(&stat).unwrap() >= 0.0);
+        assert!(kilobytes(&status, "VmRSS:").unwrap() > 1e6);
         let open = open_files().unwrap();
         let _file = fs::File::open("/dev/null").unwrap();
         assert!(open >= 1.0 && max_files().unwrap() >= open);
-        assert!(status_number("Threads:").unwrap() >= 1.0);
+        assert!(number(&status, "Threads:").unwrap() >= 1.0);
         let now = Clock::system().wall_us() as f64 / 1e6;
-        let age = now - start_seconds().unwrap();
+        let age = now - start_seconds(&stat).unwrap();
         assert!((-1.5..86_400.0).contains(&age), "started {age} s ago");
     }
 }
