@@ -126,7 +126,7 @@ mod tests {
 
     #[test]
     fn every_flag_says_its_own_setting() {
-        let values = ["n", "127.0.0.1:1", "f", "warn", "json", "2", "1MiB", "1s", "2s", "3s"];
+        let values = ["n", "127.0.0.1:1", "f", "a, b", "warn", "json", "2", "1MiB", "1s", "2s", "3s"];
         let command = Flags::augment_args(clap::Command::new("run"));
         let words = ALL
             .iter()

@@ -284,6 +284,7 @@ mod tests {
             inputs: Vec::new(),
             outputs: Vec::new(),
             required: true,
+            behind_gate: false,
             record: Arc::default(),
         }
     }
