@@ -403,7 +403,10 @@ fn a_gate_comes_and_goes_by_reload_and_speaks_where_kafka_keeps_the_offsets() {
     for name in ["raw", "last"] {
         let of_name = |actor: &&Value| actor["name"] == name;
         let found = actors.as_array().expect("actors").iter().find(of_name).expect("the actor");
-        assert_eq!(found["restarts"], 0, "a gate concerns neither what is read nor what is written beside it");
+        assert_eq!(
+            found["restarts"], 0,
+            "a gate concerns neither what is read nor what is written beside it"
+        );
     }
     node.terminate();
     assert_eq!(node.exit_code(BOUND), 0);
