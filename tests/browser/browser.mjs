@@ -18,7 +18,7 @@ export async function run(play, { options = {}, allowed = [] } = {}) {
     await context.addInitScript(() => addEventListener("securitypolicyviolation", (event) =>
       console.error("policy: " + event.violatedDirective + " " + event.blockedURI)));
     const page = await context.newPage();
-    page.setDefaultTimeout(10000);
+    page.setDefaultTimeout(20000);
     page.on("console", (message) => {
       const expected = allowed.some((pattern) => pattern.test(message.text()));
       if (["error", "warning"].includes(message.type()) && !expected) faults.push(message.type() + ": " + message.text());
@@ -55,7 +55,7 @@ export const ask = (word) => new Promise((done) => { lines.once("line", done); c
 
 export const json = async (path) => (await fetch(given.base + path, { headers: { authorization: "Bearer " + given.token } })).json();
 
-export async function until(what, seen, bound = 10000) {
+export async function until(what, seen, bound = 20000) {
   const end = Date.now() + bound;
   for (;;) {
     if (await seen()) return;

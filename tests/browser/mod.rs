@@ -9,7 +9,7 @@ mod stage;
 mod wire;
 
 use serde_json::json;
-use stage::{Script, Stage, TOKEN, many, troubled, well};
+use stage::{Script, Stage, TOKEN, many, pictured, troubled, well};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -101,6 +101,6 @@ fn a_narrow_screen_a_dark_room_and_the_keyboard_alone_are_enough() {
 
 #[test]
 fn the_pictures_of_the_readme_can_be_taken_again() {
-    on(troubled(), "trouble");
+    on(pictured(), "trouble");
     on(well(), "pictures");
 }

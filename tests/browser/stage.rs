@@ -325,6 +325,16 @@ actors:
     (topology, script)
 }
 
+/// The same among names that belong into a picture.
+pub fn pictured() -> (Topology, Script) {
+    let (mut topology, script) = troubled();
+    topology.actors.retain(|actor| actor.name.value != HOSTILE);
+    for supervisor in &mut topology.supervisors {
+        supervisor.children.retain(|child| child.value != HOSTILE);
+    }
+    (topology, script)
+}
+
 /// The same, and all is well.
 pub fn well() -> (Topology, Script) {
     let text = format!(

@@ -91,6 +91,11 @@ impl Timescale {
         self.connector.connect().await
     }
 
+    /// The same for a caller that is not on an arbiter, such as who answers a request: nothing of it is bound to a thread.
+    pub async fn connect_anywhere(&self) -> Result<Connection, Error> {
+        self.connector.connect_pooled().await
+    }
+
     /// A connection of the pool.
     pub async fn checkout(&self) -> Result<Checkout<'_>, Error> {
         // The first connection is opened here, so that a bad password is said at once instead of after bb8's patience.

@@ -41,7 +41,7 @@ impl NodeArchive {
     async fn connect(&self) -> Result<Connection, Error> {
         let timescale = self.timescale.lock().unwrap_or_else(PoisonError::into_inner).clone();
         match timescale {
-            Some(timescale) => timescale.connect().await,
+            Some(timescale) => timescale.connect_anywhere().await,
             None => {
                 let message = "the topology has no `connections.timescale`, so its letters are in a topic and nothing can be \
                                looked up";

@@ -3,6 +3,7 @@
 
 const LAYER_MOST = 12;
 const NARROW = 720;
+const shown = { names: new Set() };
 
 function graphView() {
   const place = el("div", { class: "flow", role: "group", "aria-label": "Data flow" });
@@ -17,7 +18,8 @@ function graphView() {
     if (now !== shape) {
       shape = now;
       const focused = place.contains(document.activeElement) ? document.activeElement.dataset.name : null;
-      drawn = draw(place, flow, narrow);
+      drawn = draw(place, flow, narrow, drawn);
+      shown.names = new Set(drawn.nodes.keys());
       if (focused) drawn.nodes.get(focused)?.node.focus();
     }
     for (const group of flow.groups) refresh(drawn.nodes.get(group.name), group);
@@ -49,7 +51,9 @@ function grouped() {
   const home = new Map();
   for (const [at, layer] of layers) {
     if (layer.length <= LAYER_MOST) continue;
-    const worst = [...layer].sort((a, b) => b.rank - a.rank);
+    // Who is shown stays, unless somebody is worse: a graph that shuffles each second is read by nobody.
+    const weight = (group) => group.rank * 2 + (shown.names.has(group.name) ? 1 : 0);
+    const worst = [...layer].sort((a, b) => weight(b) - weight(a));
     const rest = worst.slice(LAYER_MOST - 1);
     const name = "\u2026" + at;
     const sum = { name, actors: rest.flatMap((group) => group.actors), role: "many", kind: "", many: rest.length };
@@ -84,7 +88,8 @@ function mergeEdges(edges, home) {
   return [...merged.values()];
 }
 
-function draw(place, flow, narrow) {
+// Boxes that were there before are moved, not made.
+function draw(place, flow, narrow, before) {
   const aside = flow.groups.filter((group) => group.role === "dead_letter").map((group) => group.name);
   const names = flow.groups.map((group) => group.name);
   const plan = narrow ? column(names, aside, flow.edges, narrow) : layout(names, aside, flow.edges);
@@ -95,7 +100,8 @@ function draw(place, flow, narrow) {
   const edges = flow.edges.map((edge) => edgeOf(ways.get(edge)));
   picture.append(...edges.map((edge) => edge.lines));
   for (const group of flow.groups) {
-    const made = boxOf(group, plan.size);
+    const known = before?.width === plan.size.width ? before.nodes.get(group.name) : null;
+    const made = known ?? boxOf(group, plan.size);
     const { x, y } = plan.boxes.get(group.name);
     attribute(made.node, "transform", "translate(" + x + " " + y + ")");
     nodes.set(group.name, made);
@@ -103,7 +109,7 @@ function draw(place, flow, narrow) {
   }
   picture.append(...edges.map((edge) => edge.label));
   place.replaceChildren(picture);
-  return { nodes, edges };
+  return { nodes, edges, width: plan.size.width };
 }
 
 function boxOf(group, size) {

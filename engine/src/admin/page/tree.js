@@ -2,14 +2,14 @@
 // until more are asked for.
 
 const ROWS_AT_FIRST = 100;
-const ACTOR_COLUMNS = [["Actor"], ["State"], ["Why", "wrap"], ["For", "wide"], ["Restarts", "number"], ["Records/s", "number"],
+const ACTOR_COLUMNS = [["Actor", "who"], ["State", "at"], ["Why", "wrap"], ["For", "wide"], ["Restarts", "number"], ["Records/s", "number"],
   ["Fullest input", "wide"], ["Blocked", "number wide"], ["Lag", "number"], ["Rejected", "number"]];
 
 function treeView() {
   const filter = el("input", { type: "search", "aria-label": "Filter actors by name, kind or state", placeholder: "Filter: name, kind, state" });
   const only = el("input", { type: "checkbox" });
   const count = el("span", { class: "faint", role: "status" });
-  const grid = el("table", {}, el("caption", { class: "unseen" }, "Supervision tree"),
+  const grid = el("table", { class: "tree" }, el("caption", { class: "unseen" }, "Supervision tree"),
     el("thead", {}, el("tr", {}, ACTOR_COLUMNS.map(([title, kind]) => el("th", { scope: "col", class: kind }, title)))));
   const node = card("Supervision", el("div", { class: "tools-row" }, filter, el("label", {}, only, "Only what is not well"), count),
     el("div", { class: "scroll", role: "region", tabindex: "0", "aria-label": "Supervision tree" }, grid));
