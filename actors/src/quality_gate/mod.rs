@@ -3,7 +3,7 @@
 //! A gate ends what it reads (`gate.rs`): it settles at once, decides no record's fate, and nothing behind it holds up
 //! anything before it. And it begins a stream of its own (`voices.rs`): claimed, counted and fenced like any source's, so
 //! that sinks behind it need to know nothing of gates. The rules are pure (`rules/`), each in a file of its own; `judge.rs`
-//! joins them to keys and verdicts. ADR 0019 tells why.
+//! joins them to keys and verdicts. ADR 0020 tells why.
 //!
 //! Deliberately absent: memory that outlives the actor. A key that was not seen since its start has no verdict, and no
 //! verdict means *halt*.
