@@ -63,6 +63,9 @@ pub(super) fn is(value: &Value, wanted: &str) -> bool {
         Value::Number(value) => {
             value.to_string() == wanted || number(wanted).is_some_and(|wanted| value.as_f64() == Some(wanted))
         }
-        other => other.to_string() == wanted,
+        other => {
+            let text = other.to_string();
+            text == wanted
+        }
     }
 }

@@ -23,7 +23,7 @@ pub(crate) struct Sample {
 #[derive(Debug)]
 enum What {
     /// Messages, as a source hands them on.
-    Raw(RawRecords),
+    Raw(Box<RawRecords>),
     /// Rows, as those behind a normalizer do.
     Rows(RecordBatch),
 }
@@ -35,7 +35,7 @@ impl Sample {
             let places: UInt32Array = places.iter().map(|&place| place as u32).collect();
             What::Rows(take_record_batch(&batch.rows, &places).unwrap_or_else(|_| batch.rows.slice(0, 0)))
         } else {
-            What::Raw(copied(&batch.raw, places))
+            What::Raw(Box::new(copied(&batch.raw, places)))
         };
         Self { actor: actor.clone(), origin: batch.origin.clone(), at_us, what }
     }
