@@ -201,6 +201,7 @@ fn circle(path: &[(&Draft, usize)], span: Span) -> Diagnostic {
 fn two_paths(cx: &Context<'_>, graph: &Graph<'_>) {
     let ends = |draft: &&Draft| matches!(port(draft), Some(Port::Sink | Port::Gate));
     for sink in graph.drafts.iter().filter(ends) {
+        let does = if port(sink) == Some(Port::Gate) { "judged" } else { "written" };
         let mut seen: HashMap<&str, &Spanned<String>> = HashMap::new();
         for from in &sink.from {
             let Some(input) = graph.get(&from.value) else { continue };
@@ -212,7 +213,9 @@ fn two_paths(cx: &Context<'_>, graph: &Graph<'_>) {
                 let finding = Diagnostic::error(Code::TwoPaths, from.span, message)
                     .label("the second")
                     .also(first.span, "the first")
-                    .help("each record would be written twice: make one normalizer of the two, with `cases`");
+                    .help(format!(
+                        "each record would be {does} twice: make one normalizer of the two, with `cases`"
+                    ));
                 cx.report(finding);
                 break;
             }
