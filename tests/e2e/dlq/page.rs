@@ -61,7 +61,7 @@ fn a_node_shows_its_letters_and_replays_them_beside_itself() {
     );
 
     // The file says something else now: the page tells, and nothing is done.
-    std::fs::write(&fixed, std::fs::read_to_string(&file).expect("read")).expect("written");
+    world.write_topology(TRADES);
     let plan = node.json("/api/plan");
     assert_eq!(plan["plan"]["changes"], true, "{plan}");
     assert!(plan["plan_text"].as_str().expect("words").contains("price_positive"), "{plan}");
