@@ -102,12 +102,15 @@ fn connected(topology: Arc<Topology>, node: &Node) -> Result<Surroundings> {
     })
 }
 
+/// What a reload goes on from.
+type Reloadable = (Connected, Arc<NodeArchive>);
+
 /// Must be called on a runtime: pools begin to count time when they are made.
 fn assemble(
     (topology, file): (Topology, Option<&Path>),
     settings: &Settings,
     surroundings: impl FnOnce(Arc<Topology>, &Node) -> Result<Surroundings>,
-) -> Result<(RuntimeApplication, Option<(Connected, Arc<NodeArchive>)>)> {
+) -> Result<(RuntimeApplication, Option<Reloadable>)> {
     let form = identity::form(&topology)?;
     let topology = Arc::new(topology);
     let node =

@@ -4,12 +4,10 @@ use super::Desk;
 use crate::clock::Instant;
 use crate::ledger::Counts;
 use crate::registry::{ActorView, NotReady, Phase, SupervisorView};
+use crate::telemetry::bottleneck;
 use serde::Serialize;
 use std::collections::HashMap;
 use std::sync::Arc;
-
-/// A link this full makes its reader a suspect.
-const BOTTLENECK_FILL_RATIO: f64 = 0.75;
 
 /// Counts of the snapshot before, for rates.
 #[derive(Debug, Default)]
@@ -38,6 +36,7 @@ pub(super) struct Snapshot {
     actors: Vec<ActorView>,
     edges: Vec<EdgeView>,
     ledger: Totals,
+    /// Nobody, or the one that the others wait for.
     bottleneck: Vec<Arc<str>>,
     /// The newest event there is.
     event_id: u64,
@@ -119,23 +118,11 @@ pub(super) fn make(desk: &Desk, before: &mut Before) -> Snapshot {
         ready: phase.phase == Phase::Running && not_ready.is_empty(),
         not_ready,
         supervisors: registry.supervisors(),
-        bottleneck: bottleneck(&actors),
+        bottleneck: bottleneck(&actors).map(|actor| actor.name.clone()).into_iter().collect(),
         actors,
         edges,
         ledger,
         event_id: *registry.events().newest().borrow(),
         door: DoorView { orders: desk.token.is_some(), payloads_need_token: !desk.loopback },
     }
-}
-
-/// Whom the others wait for: what leads to them is full, what leads on from them is not.
-fn bottleneck(actors: &[ActorView]) -> Vec<Arc<str>> {
-    let is_full = |ratio: f64| ratio >= BOTTLENECK_FILL_RATIO;
-    let links = || actors.iter().flat_map(|reader| &reader.inputs);
-    let held_up: std::collections::HashSet<&Arc<str>> =
-        links().filter(|link| is_full(link.ratio)).map(|link| &link.from).collect();
-    // Who is not at work is named for that already, and is not merely slow.
-    let full_into = |actor: &&ActorView| actor.ready && actor.inputs.iter().any(|link| is_full(link.ratio));
-    let suspects = actors.iter().filter(full_into).filter(|actor| !held_up.contains(&actor.name));
-    suspects.map(|actor| actor.name.clone()).collect()
 }

@@ -4,8 +4,7 @@ const DRILL_COLUMNS = [["Drill"], ["Outcome"], ["Ended"], ["Took", "number"], ["
 
 function drillsView() {
   const said = el("p", { class: "empty" });
-  const hint = el("div", {}, el("p", { class: "faint" }, "A drill proves on the real stack that a failure is survived. This carries out all of them and records each:"),
-    command("aqueduct drill all"));
+  const hint = el("p", { class: "faint" }, "A drill proves on real servers that a failure is survived; each is recorded in aqueduct.drills.");
   const grid = table("Drills", DRILL_COLUMNS);
   const node = card("Drills", said, hint, grid);
   grid.hidden = true;
