@@ -1,6 +1,7 @@
-//! Files of the product, embedded: node settings, migrations, topologies, samples.
+//! Files of the product, embedded: node settings, migrations, topologies, samples, programs for Spark.
 
 pub mod migrations;
+pub mod spark;
 pub mod topologies;
 
 /// What `aqueduct new` writes; the first `NAME` stands for the topology's name.

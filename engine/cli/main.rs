@@ -11,6 +11,7 @@ mod dlq;
 mod environment;
 mod exit;
 mod explain;
+mod export;
 mod file;
 mod graph;
 mod http;
@@ -64,6 +65,8 @@ enum Command {
     Plan(plan::Arguments),
     /// Have a running node read its topology file again and apply what changed, without stopping what did not.
     Reload(reload::Arguments),
+    /// Export rows of a table to Parquet, with Spark.
+    Export(export::Arguments),
     /// Compare what is said with what runs.
     #[command(subcommand)]
     Audit(audit::Command),
@@ -130,6 +133,7 @@ fn dispatch(command: Command) -> anyhow::Result<Exit> {
         Command::Audit(command) => audit::run(&command),
         Command::Reload(arguments) => reload::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
+        Command::Export(arguments) => export::run(&arguments),
         Command::New(arguments) => new::run(&arguments),
         Command::Graph(arguments) => graph::run(&arguments),
         Command::Schema(arguments) => schema::run(&arguments),

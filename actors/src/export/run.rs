@@ -77,7 +77,8 @@ const NEAR: &str = "\
 const IS_FREE: &str =
     "SELECT pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtext('aqueduct export'), $1::int8::int4)";
 
-const HOLD: &str = "SELECT pg_catalog.pg_advisory_lock(pg_catalog.hashtext('aqueduct export'), $1::int8::int4)";
+const HOLD: &str =
+    "SELECT pg_catalog.pg_advisory_lock(pg_catalog.hashtext('aqueduct export'), $1::int8::int4)";
 
 const ABANDON: &str = "\
     UPDATE aqueduct.exports SET state = 'abandoned', ended_at = pg_catalog.clock_timestamp(), \
@@ -124,7 +125,8 @@ async fn taken(connection: &Connection, request: &Request) -> Result<Run, Error>
     let mut same = None;
     let mut abandoned = Vec::new();
     for row in &near {
-        let (id, here, ours, running): (i64, bool, bool, bool) = (row.get(0), row.get(1), row.get(2), row.get(3));
+        let (id, here, ours, running): (i64, bool, bool, bool) =
+            (row.get(0), row.get(1), row.get(2), row.get(3));
         if running && !connection.row(DOING, IS_FREE, &[&id]).await?.get::<_, bool>(0) {
             return Err(held(row));
         }

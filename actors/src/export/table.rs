@@ -75,7 +75,10 @@ pub async fn look(
     let names: [&(dyn ToSql + Sync); 2] = [&table.schema.as_str(), &table.table.as_str()];
     let found = connection.rows(&doing, FIND, &names).await?;
     let Some(row) = found.first() else {
-        return refused(format!("there is no table {}: is it the right database, and is it migrated?", table.plain()));
+        return refused(format!(
+            "there is no table {}: is it the right database, and is it migrated?",
+            table.plain()
+        ));
     };
     let oid: u32 = row.get(0);
     let rows = connection.rows(&doing, COLUMNS, &[&oid]).await?;
@@ -95,7 +98,9 @@ pub async fn look(
 fn time_of(table: &TableName, columns: &[Column], time: Option<&str>) -> Result<(String, bool), Error> {
     let table = table.plain();
     let Some(time) = time else {
-        return refused(format!("{table} is no hypertable: say by which column it is cut, with --time-column"));
+        return refused(format!(
+            "{table} is no hypertable: say by which column it is cut, with --time-column"
+        ));
     };
     let Some(column) = columns.iter().find(|column| column.name == time) else {
         return refused(format!("{table} has no column `{time}`; it has {}", names(columns)));
@@ -122,9 +127,13 @@ mod tests {
 
     #[test]
     fn the_time_is_a_timestamp_that_the_table_has() {
-        let column = |name: &str, kind: &str| Column { name: name.into(), kind: kind.into(), nullable: false };
-        let columns =
-            [column("at", "timestamp(3) with time zone"), column("on", "timestamp without time zone"), column("n", "bigint")];
+        let column =
+            |name: &str, kind: &str| Column { name: name.into(), kind: kind.into(), nullable: false };
+        let columns = [
+            column("at", "timestamp(3) with time zone"),
+            column("on", "timestamp without time zone"),
+            column("n", "bigint"),
+        ];
         let table = TableName::parse("m.t").unwrap();
         let time = |name| time_of(&table, &columns, name);
         assert_eq!(time(Some("at")).unwrap(), ("at".to_owned(), true));

@@ -45,7 +45,12 @@ pub struct Holder {
 /// The sinks of the topology that write `table`, by name.
 pub fn sinks_of<'t>(topology: &'t Topology, table: &str) -> Vec<&'t str> {
     let writes = |kind: &Kind| matches!(kind, Kind::TimescaleWriter(writer) if writer.table.value == table);
-    topology.actors.iter().filter(|actor| writes(&actor.kind)).map(|actor| actor.name.value.as_str()).collect()
+    topology
+        .actors
+        .iter()
+        .filter(|actor| writes(&actor.kind))
+        .map(|actor| actor.name.value.as_str())
+        .collect()
 }
 
 /// Of the rows that `sinks` write, as their offsets `stands` and the logs are now.
@@ -78,7 +83,8 @@ pub fn watermark(
 }
 
 fn next_offsets(stands: &[Stand], sink: &str, input: &str, topic: &str) -> BTreeMap<i32, i64> {
-    let mine = stands.iter().filter(|stand| stand.sink == sink && stand.input == input && stand.topic == topic);
+    let mine =
+        stands.iter().filter(|stand| stand.sink == sink && stand.input == input && stand.topic == topic);
     mine.map(|stand| (stand.partition, stand.next_offset)).collect()
 }
 
@@ -122,7 +128,8 @@ mod tests {
 
     #[test]
     fn a_partition_is_behind_from_the_first_record_that_is_not_durable() {
-        let ranges = BTreeMap::from([(0, range(0, 10)), (1, range(5, 10)), (2, range(3, 7)), (3, range(4, 4))]);
+        let ranges =
+            BTreeMap::from([(0, range(0, 10)), (1, range(5, 10)), (2, range(3, 7)), (3, range(4, 4))]);
         let next = BTreeMap::from([(0, 10), (1, 2)]);
         assert_eq!(behind(&ranges, &next), [(1, 5), (2, 3)], "2 was never claimed, 3 is empty");
     }

@@ -9,6 +9,7 @@
 //! <AQUEDUCT_STACK_DIR>/parts/kafka-4.1.0-1/          jars, each checked against checksums/
 //!                            debian-trixie-1/root/   PostgreSQL, TimescaleDB and Redis, signed by Debian
 //!                            toxiproxy-2.12.0-1/     built by Go, each module checked against go.sum
+//!                            spark-4.1.4-1/          unpacked from PyPI, each file checked by its hash; see [`spark`]
 //!                      instances/<name>/             state.json, logs/, and a folder of data for each part
 //! ```
 //! Software is shared, data are not: any number of instances run side by side. Nothing outside of the folder is
@@ -55,6 +56,7 @@ mod process;
 pub mod progress;
 mod provision;
 pub mod secured;
+pub mod spark;
 mod sql;
 mod stack;
 mod state;
