@@ -6,6 +6,7 @@ the table since are exported again. One copy of each row is published, whatever 
 
 from __future__ import annotations
 
+import hashlib
 import time
 
 from aqueduct_spark import database, intervals, layout, manifest as manifests, order as orders, publishing, session
@@ -34,7 +35,7 @@ def main(path: str) -> int:
             work = planned(spark, order, before)
             if not work:
                 storage.remove(layout.STAGING)
-                session.tell("nothing", rows=before.rows, manifest=manifests.to_json(before))
+                session.tell("nothing", rows=before.rows, checksum=digest(storage.read(manifests.NAME) or ""))
                 return 0
             staging.fix(work)
         written = read_and_write(spark, order, storage, staging, work)
@@ -42,9 +43,14 @@ def main(path: str) -> int:
         staging.prepare(prepared)
     session.tell("publishing", files=len(prepared["moves"]))
     publishing.publish(storage, staging, prepared)
-    facts = {name: prepared[name] for name in ("rows", "files", "bytes", "parts", "manifest")}
-    session.tell("published", **facts)
+    facts = {name: prepared[name] for name in ("rows", "files", "bytes", "parts")}
+    session.tell("published", **facts, checksum=digest(prepared["manifest"]))
     return 0
+
+
+def digest(text: str) -> str:
+    """SHA-256 of a manifest as it is written."""
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def survey(storage: Storage, order: Order) -> Manifest:

@@ -11,7 +11,7 @@ from typing import Any, Iterable
 
 from aqueduct_spark import database, fingerprint, intervals, manifest as manifests, order as orders, session
 from aqueduct_spark import schema, storage as storages
-from aqueduct_spark.database import Sums
+from aqueduct_spark.comparison import Sums, differences
 from aqueduct_spark.manifest import File, Manifest, Part
 from aqueduct_spark.order import Order
 from aqueduct_spark.problems import Refused
@@ -91,19 +91,6 @@ def of_files(spark: SparkSession, columns: list[Column], by: list[Column], paths
     rows = read.selectExpr(*keys, f"{fingerprint.in_spark(columns)} AS _hash")
     sums = rows.groupBy(*(f"_p{index}" for index in range(len(by)))).agg(F.count(F.lit(1)), F.sum("_hash")).collect()
     return {tuple(row[: len(by)]): (row[len(by)], int(row[len(by) + 1])) for row in sums}
-
-
-def differences(part: str, by: list[str], in_table: Sums, in_files: Sums) -> list[dict[str, Any]]:
-    """What differs, partition by partition."""
-    found = []
-    for key in sorted({*in_table, *in_files}, key=lambda key: [text or "" for text in key]):
-        table, files = in_table.get(key, (0, 0)), in_files.get(key, (0, 0))
-        if table != files:
-            what = "rows differ in number" if table[0] != files[0] else "as many rows, but not the same"
-            found.append(
-                {"part": part, "partition": dict(zip(by, key)), "what": what, "table": table[0], "files": files[0]}
-            )
-    return found
 
 
 if __name__ == "__main__":

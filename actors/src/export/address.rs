@@ -20,12 +20,12 @@ pub struct Address {
     pub password: Option<SecretString>,
 }
 
-/// What every session of the driver is set to: the role of exports, nothing to write, no names but the system's own.
+/// What every session of the driver is set to: the role of exports, no names but the system's own, time enough.
 fn session() -> String {
     [
         "-c role=",
         ROLE,
-        " -c default_transaction_read_only=on -c search_path=pg_catalog,pg_temp -c statement_timeout=0",
+        "  -c search_path=pg_catalog,pg_temp -c statement_timeout=0",
     ]
     .concat()
 }
@@ -44,6 +44,9 @@ pub fn address(connection: &TimescaleConnection, application: &str) -> Result<Ad
     set("user", config.get_user().ok_or_else(|| wrong("names no user"))?.to_owned());
     set("ApplicationName", application.to_owned());
     set("options", session());
+    // Not by the session's settings: by those the driver would take a primary for a standby.
+    set("readOnly", "true".into());
+    set("readOnlyMode", "always".into());
     set("targetServerType", "primary".into());
     set("tcpKeepAlive", "true".into());
     set("connectTimeout", "10".into());
@@ -111,7 +114,7 @@ mod tests {
         assert_eq!(address.options["url"], "jdbc:postgresql://a:5432,b:5433/my%20db");
         assert_eq!((&*address.options["user"], &*address.options["sslmode"]), ("u", "require"));
         assert!(
-            address.options["options"].contains("role=aqueduct_export -c default_transaction_read_only=on")
+            address.options["options"].contains("role=aqueduct_export ")
         );
         assert!(!format!("{address:?}").contains("heim"));
         assert_eq!(address.password.unwrap().expose_secret(), "ge@heim");

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Sequence
 
 from . import fingerprint, order as orders, schema
+from .comparison import Sums
 from .intervals import Range, iso
 from .order import Order
 from .schema import Column
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 FETCH_ROWS = 10_000
-_HASH = "aqueduct_hash"
 
 
 def between(order: Order, span: Range) -> str:
@@ -34,18 +34,15 @@ def sums_query(order: Order, columns: Sequence[Column], partition_by: Sequence[C
     """Count and checksum of the rows of a range, by partition."""
     keys = [f"{fingerprint.text_in_postgres(column)} AS p{index}" for index, column in enumerate(partition_by)]
     group = f" GROUP BY {', '.join(str(index + 1) for index in range(len(keys)))}" if keys else ""
-    hashes = f"sum({fingerprint.in_postgres(columns)})::numeric(38,0)"
-    selected = ", ".join([*keys, "count(*) AS counted", f"coalesce({hashes}, 0) AS summed"])
+    # As text: Spark would make a decimal with digits behind the point of it.
+    hashes = f"coalesce(sum({fingerprint.in_postgres(columns)}), 0)::text AS summed"
+    selected = ", ".join([*keys, "count(*) AS counted", hashes])
     return f"SELECT {selected} FROM {order.quoted_table} WHERE {between(order, span)}{group}"
 
 
 def rows(spark: SparkSession, order: Order, span: Range) -> DataFrame:
     """The rows of a range, in one session and so of one moment, with the types of the files."""
     return _query(spark, order, rows_query(order, span)).selectExpr(*map(schema.received, order.columns))
-
-
-Sums = dict[tuple[str | None, ...], tuple[int, int]]
-"""Count and checksum by the partition's values."""
 
 
 def sums(spark: SparkSession, order: Order, columns: Sequence[Column], by: Sequence[Column], span: Range) -> Sums:

@@ -57,13 +57,15 @@ _CAUSES: tuple[tuple[str, str], ...] = (
     ),
 )
 
-TEXT_MAX = 2_000
+TEXT_MAX = 1_000
 
 
 def explain(failure: BaseException) -> str:
     """One sentence for a person, followed by what was thrown, shortened."""
     text = str(failure)
-    said = " ".join(text.split())[:TEXT_MAX]
+    # Of Java's own account only what it says, not where it stood.
+    lines = [line.strip() for line in text.splitlines() if not line.startswith("\t") and line.strip()]
+    said = " ".join(lines)[:TEXT_MAX]
     for found, meaning in _CAUSES:
         if found in text:
             line = next((line.strip() for line in text.splitlines() if found in line), found)

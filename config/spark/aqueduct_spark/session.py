@@ -27,7 +27,6 @@ def start(name: str) -> SparkSession:
         .config("spark.sql.parquet.compression.codec", "zstd")
         # A slice is read by one task; a second reader of it could only get in its way.
         .config("spark.speculation", "false")
-        .config("spark.sql.shuffle.partitions", "8")
         .getOrCreate()
     )
     spark.sparkContext.setLogLevel("WARN")

@@ -21,7 +21,6 @@ use aqueduct_engine::{Class, Clock, Error};
 use aqueduct_stack::progress::{self, Progress};
 use aqueduct_topology::model::Topology;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 use std::io::Write;
 use std::time::Duration;
 
@@ -214,16 +213,13 @@ async fn record(described: &Described, run: Run, ended: &Result<Ended>) -> Resul
 }
 
 fn published(event: &Value) -> Outcome {
-    let manifest = event["manifest"].as_str().unwrap_or_default();
-    let digest: String =
-        Sha256::digest(manifest.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
     let nothing = event["event"] == "nothing";
     let number = |name: &str| if nothing { Some(0) } else { event[name].as_i64() };
     Outcome {
         rows: number("rows"),
         files: number("files"),
         bytes: number("bytes"),
-        checksum: Some(digest),
+        checksum: event["checksum"].as_str().map(str::to_owned),
         parts: Some(json!({ "parts": event["parts"] })),
         message: nothing.then(|| "the place had all of it".to_owned()),
     }
