@@ -9,6 +9,7 @@ mod cache_rebuild;
 mod connect;
 mod crash;
 mod dlq;
+mod export;
 mod kafka;
 mod migrations;
 mod offsets;

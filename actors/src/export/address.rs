@@ -22,12 +22,7 @@ pub struct Address {
 
 /// What every session of the driver is set to: the role of exports, no names but the system's own, time enough.
 fn session() -> String {
-    [
-        "-c role=",
-        ROLE,
-        "  -c search_path=pg_catalog,pg_temp -c statement_timeout=0",
-    ]
-    .concat()
+    ["-c role=", ROLE, "  -c search_path=pg_catalog,pg_temp -c statement_timeout=0"].concat()
 }
 
 /// Of `connection`, under that name of sessions.
@@ -113,9 +108,7 @@ mod tests {
         let address = address(&connection, "aqueduct/t/export").unwrap();
         assert_eq!(address.options["url"], "jdbc:postgresql://a:5432,b:5433/my%20db");
         assert_eq!((&*address.options["user"], &*address.options["sslmode"]), ("u", "require"));
-        assert!(
-            address.options["options"].contains("role=aqueduct_export ")
-        );
+        assert!(address.options["options"].contains("role=aqueduct_export "));
         assert!(!format!("{address:?}").contains("heim"));
         assert_eq!(address.password.unwrap().expose_secret(), "ge@heim");
     }
