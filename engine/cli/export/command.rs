@@ -25,6 +25,7 @@ use std::io::Write;
 use std::time::Duration;
 
 #[derive(clap::Args, Debug)]
+#[group(skip)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     which: Which,
@@ -55,7 +56,7 @@ fn duration(text: &str) -> Result<Duration, String> {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Exit> {
-    let topology = file::read(&arguments.which.file)?.accepted()?;
+    let topology = file::read(arguments.which.file()?)?.accepted()?;
     let table = arguments.which.table(&topology)?;
     let place = arguments.which.place()?;
     if let (Some(from), Some(to)) = (arguments.which.from, arguments.which.to) {

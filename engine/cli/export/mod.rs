@@ -14,7 +14,6 @@ mod submit;
 mod verify;
 
 use crate::exit::Exit;
-use crate::stores;
 use anyhow::Result;
 
 #[derive(clap::Args)]
@@ -23,7 +22,7 @@ pub(crate) struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
     #[command(flatten)]
-    export: Option<command::Arguments>,
+    export: command::Arguments,
 }
 
 #[derive(clap::Subcommand)]
@@ -33,11 +32,8 @@ enum Command {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Exit> {
-    match (&arguments.command, &arguments.export) {
-        (Some(Command::Verify(arguments)), _) => verify::run(arguments),
-        (None, Some(arguments)) => command::run(arguments),
-        (None, None) => {
-            stores::wrong("say what to export: aqueduct export FILE --sink NAME --into FOLDER".into())
-        }
+    match &arguments.command {
+        Some(Command::Verify(arguments)) => verify::run(arguments),
+        None => command::run(&arguments.export),
     }
 }

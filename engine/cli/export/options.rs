@@ -6,14 +6,15 @@ use aqueduct_actors::export::limits::DAY_US;
 use aqueduct_actors::export::limits::DAYS_MAX;
 use aqueduct_actors::export::spans::Range;
 use aqueduct_topology::model::{Kind, Topology};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-/// Which table.
+/// Which table. What is needed is an option to the compiler: of `export verify` the outer command has none of it.
 #[derive(clap::Args, Clone, Debug)]
 #[command(next_help_heading = "Which rows")]
 pub(crate) struct Which {
     /// The topology file.
-    pub(crate) file: PathBuf,
+    #[arg(required = true)]
+    file: Option<PathBuf>,
     /// The table of this sink of the file; needed where the file has several.
     #[arg(long, value_name = "NAME", conflicts_with = "table")]
     sink: Option<String>,
@@ -30,8 +31,8 @@ pub(crate) struct Which {
     #[arg(long, value_name = "TIME", value_parser = moment)]
     pub(crate) to: Option<i64>,
     /// The folder, or an address that Spark's Hadoop knows: hdfs://.., s3a://.. A folder is one that every worker sees.
-    #[arg(long, value_name = "FOLDER_OR_URI")]
-    into: String,
+    #[arg(long, value_name = "FOLDER_OR_URI", required = true)]
+    into: Option<String>,
 }
 
 /// How Spark runs.
@@ -76,6 +77,10 @@ fn setting(text: &str) -> Result<String, String> {
 }
 
 impl Which {
+    pub(crate) fn file(&self) -> Result<&Path> {
+        self.file.as_deref().map_or_else(|| wrong("name the topology file".into()), Ok)
+    }
+
     /// The table's name, as the file or the flag says it.
     pub(crate) fn table(&self, topology: &Topology) -> Result<String> {
         if let Some(table) = &self.table {
@@ -107,17 +112,18 @@ impl Which {
 
     /// The place by one name: a folder as an absolute path, anything else as it is.
     pub(crate) fn place(&self) -> Result<String> {
-        if let Some((scheme, _)) = self.into.split_once("://") {
+        let into = self.into.as_deref().unwrap_or_default();
+        if let Some((scheme, _)) = into.split_once("://") {
             if scheme != "file" {
-                return Ok(self.into.trim_end_matches('/').to_owned());
+                return Ok(into.trim_end_matches('/').to_owned());
             }
-            return wrong(format!("name the folder itself, without `file://`: {}", self.into));
+            return wrong(format!("name the folder itself, without `file://`: {into}"));
         }
-        let path = std::path::absolute(&self.into)?;
+        let path = std::path::absolute(into)?;
         let text = path.to_str().unwrap_or("*").trim_end_matches('/');
         // Spark would take them for patterns.
         if text.is_empty() || text.contains(['*', '?', '[', ']', '{', '}', '\\', '\n']) {
-            return wrong(format!("`{}`: give a folder whose name has none of * ? [ ] {{ }} \\", self.into));
+            return wrong(format!("`{into}`: give a folder whose name has none of * ? [ ] {{ }} \\"));
         }
         Ok(text.to_owned())
     }

@@ -27,7 +27,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Exit> {
-    let topology = file::read(&arguments.which.file)?.accepted()?;
+    let topology = file::read(arguments.which.file()?)?.accepted()?;
     let name = arguments.which.table(&topology)?;
     let place = arguments.which.place()?;
     let range = match (arguments.which.from, arguments.which.to) {
