@@ -35,7 +35,7 @@ def main(path: str) -> int:
             work = planned(spark, order, before)
             if not work:
                 storage.remove(layout.STAGING)
-                session.tell("nothing", rows=before.rows, checksum=digest(storage.read(manifests.NAME) or ""))
+                tell_what_is_there(storage, order, before)
                 return 0
             staging.fix(work)
         written = read_and_write(spark, order, storage, staging, work)
@@ -46,6 +46,20 @@ def main(path: str) -> int:
     facts = {name: prepared[name] for name in ("rows", "files", "bytes", "parts")}
     session.tell("published", **facts, checksum=digest(prepared["manifest"]))
     return 0
+
+
+def tell_what_is_there(storage: Storage, order: Order, before: Manifest) -> None:
+    """Nothing is left to do: the place has it all, or this run has published it and was killed before it could say so."""
+    mine = [part for part in before.parts if part.run == order.run]
+    files = [file for part in mine for file in before.files_of(part)]
+    session.tell(
+        "published" if mine else "nothing",
+        rows=sum(part.rows for part in mine),
+        files=len(files),
+        bytes=sum(file.bytes for file in files),
+        parts=[part.name for part in mine],
+        checksum=digest(storage.read(manifests.NAME) or ""),
+    )
 
 
 def digest(text: str) -> str:

@@ -69,7 +69,7 @@ fn a_worker_that_dies_in_the_middle_costs_no_row_and_doubles_none() {
     let mut command = place.world.aqueduct();
     let mut child = command.args(words).stderr(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
-    let done = |line: &String| line.contains("export") && line.contains(" rows") && !line.contains("0 rows");
+    let done = |line: &String| line.contains("export") && line.contains(" rows") && !line.contains(" 0 rows");
     assert!(lines.by_ref().any(|line| done(&line)), "no slice was ever done");
     drop(first);
     let rest: Vec<String> = lines.collect();

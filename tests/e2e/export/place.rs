@@ -85,7 +85,9 @@ impl Place {
         let (file, sql) = world.prepare(TOPOLOGY);
         sql.batch(TABLE);
         let place = Self { world, file, sql };
-        place.insert(rows, days);
+        if rows > 0 {
+            place.insert(rows, days);
+        }
         place
     }
 

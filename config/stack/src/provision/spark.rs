@@ -1,6 +1,7 @@
 //! Apache Spark with its Python side from PyPI, and the driver for PostgreSQL from Maven Central: each file by its hash.
 //!
-//! The source distribution holds what an installation would hold, so it is unpacked and nothing of it is built or run.
+//! The source distribution holds what an installation would hold, so it is unpacked and not built. Of what it brings, pip
+//! runs what tells its metadata, after it has checked the hash.
 
 use std::fs;
 use std::path::{Path, PathBuf};
