@@ -22,7 +22,7 @@ pub struct Address {
 
 /// What every session of the driver is set to: the role of exports, no names but the system's own, time enough.
 fn session() -> String {
-    ["-c role=", ROLE, "  -c search_path=pg_catalog,pg_temp -c statement_timeout=0"].concat()
+    ["-c role=", ROLE, " -c search_path=pg_catalog,pg_temp -c statement_timeout=0"].concat()
 }
 
 /// Of `connection`, under that name of sessions.

@@ -8,3 +8,5 @@ pub const SPANS_MAX: usize = 20_000;
 pub const HOLDERS_NAMED_MAX: usize = 3;
 /// Microseconds of a day.
 pub const DAY_US: i64 = 86_400_000_000;
+/// What a row of a chunk is taken to need where no statistics say how many there are.
+pub const ROW_BYTES: i64 = 100;

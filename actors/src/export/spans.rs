@@ -2,13 +2,14 @@
 //!
 //! Invariant: the spans tile the range. What lies between two chunks is a span too: rows may come there yet.
 
-use super::limits::{DAY_US, SPANS_MAX};
+use super::limits::{DAY_US, ROW_BYTES, SPANS_MAX};
 use super::table::Shape;
 use crate::timescale::{Connection, Identifier, sql};
 use aqueduct_engine::Error;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
 /// Microseconds since 1970 UTC, half-open.
@@ -30,33 +31,64 @@ pub struct Span {
 }
 
 const CHUNKS: &str = "\
-    SELECT (EXTRACT(epoch FROM c.range_start) * 1000000)::int8, (EXTRACT(epoch FROM c.range_end) * 1000000)::int8 \
+    SELECT (EXTRACT(epoch FROM c.range_start) * 1000000)::int8, (EXTRACT(epoch FROM c.range_end) * 1000000)::int8, \
+           COALESCE(pg_catalog.pg_relation_size(r.oid), 0) \
     FROM timescaledb_information.chunks AS c \
+    LEFT JOIN pg_catalog.pg_namespace AS n ON n.nspname = c.chunk_schema \
+    LEFT JOIN pg_catalog.pg_class AS r ON r.relnamespace = n.oid AND r.relname = c.chunk_name \
     WHERE c.hypertable_schema = $1 AND c.hypertable_name = $2 AND c.range_end > $3 AND c.range_start < $4 \
     ORDER BY c.range_start LIMIT $5";
+
+/// A chunk and the bytes of its rows.
+#[derive(Clone, Copy, Debug)]
+struct Chunk {
+    range: Range,
+    bytes: i64,
+}
 
 /// Of the table's rows in `range`.
 pub async fn spans(connection: &Connection, shape: &Shape, range: Range) -> Result<Vec<Span>, Error> {
     let chunks = if shape.hypertable { Some(chunks(connection, shape, range).await?) } else { None };
-    let edges: Vec<i64> = chunks.iter().flatten().flat_map(|chunk| [chunk.from_us, chunk.to_us]).collect();
+    let edges: Vec<i64> =
+        chunks.iter().flatten().flat_map(|chunk| [chunk.range.from_us, chunk.range.to_us]).collect();
     let column = Identifier::new(&shape.time_column)?;
     let statement = sql::explain_between(&shape.table, &column);
     let mut spans = Vec::new();
     for span in tiles(range, &edges) {
-        let empty = chunks.as_ref().is_some_and(|chunks| !chunks.iter().any(|chunk| overlap(*chunk, span)));
-        let rows = if empty { 0 } else { estimated(connection, &statement, span).await? };
+        // A planner without statistics takes any range for a small one, so a chunk's size has a say too.
+        let sized = chunks.as_ref().map(|chunks| sized_rows(chunks, span));
+        let rows = match sized {
+            Some(None) => 0,
+            sized => estimated(connection, &statement, span).await?.max(sized.flatten().unwrap_or(0)),
+        };
         spans.push(Span { range: span, rows });
     }
     Ok(spans)
 }
 
-async fn chunks(connection: &Connection, shape: &Shape, range: Range) -> Result<Vec<Range>, Error> {
+async fn chunks(connection: &Connection, shape: &Shape, range: Range) -> Result<Vec<Chunk>, Error> {
     let (from, to) = (time(range.from_us), time(range.to_us));
     let most = SPANS_MAX as i64;
     let params: [&(dyn ToSql + Sync); 5] =
         [&shape.table.schema.as_str(), &shape.table.table.as_str(), &from, &to, &most];
     let rows = connection.rows("list the chunks", CHUNKS, &params).await?;
-    Ok(rows.iter().map(|row| Range { from_us: row.get(0), to_us: row.get(1) }).collect())
+    let chunk =
+        |row: &Row| Chunk { range: Range { from_us: row.get(0), to_us: row.get(1) }, bytes: row.get(2) };
+    Ok(rows.iter().map(chunk).collect())
+}
+
+/// About how many rows the chunks have in `span`, by their sizes; none where no chunk is.
+fn sized_rows(chunks: &[Chunk], span: Range) -> Option<i64> {
+    let bytes: Vec<i128> = chunks
+        .iter()
+        .filter(|chunk| overlap(chunk.range, span))
+        .map(|Chunk { range, bytes }| {
+            let shared = range.to_us.min(span.to_us) - range.from_us.max(span.from_us);
+            i128::from(*bytes) * i128::from(shared) / i128::from(range.to_us - range.from_us).max(1)
+        })
+        .collect();
+    let rows = bytes.iter().sum::<i128>() / i128::from(ROW_BYTES);
+    (!bytes.is_empty()).then(|| i64::try_from(rows).unwrap_or(i64::MAX))
 }
 
 async fn estimated(connection: &Connection, statement: &str, span: Range) -> Result<i64, Error> {
@@ -101,6 +133,14 @@ mod tests {
         assert_eq!(edges, [-5, 0, 7, DAY_US]);
         assert_eq!(tiled.last().map(|tile| tile.to_us), Some(range.to_us));
         assert!(tiled.windows(2).all(|pair| pair[0].to_us == pair[1].from_us));
+    }
+
+    #[test]
+    fn a_chunk_that_nobody_has_analyzed_counts_by_its_size() {
+        let chunk = Chunk { range: Range { from_us: 0, to_us: 100 }, bytes: 4_000 * ROW_BYTES };
+        let rows = |from_us, to_us| sized_rows(&[chunk], Range { from_us, to_us });
+        assert_eq!((rows(0, 100), rows(50, 75), rows(-100, 50)), (Some(4_000), Some(1_000), Some(2_000)));
+        assert_eq!(rows(100, 200), None, "where no chunk is there are no rows");
     }
 
     #[test]

@@ -25,7 +25,7 @@ impl Daemon {
         command.arg(class).args(arguments).args(["--host", "127.0.0.1", "--port", "0", "--webui-port", "0"]);
         command.env("SPARK_HOME", &spark.home).env("SPARK_LOCAL_IP", "127.0.0.1").current_dir(folder);
         let errors = std::fs::File::options().create(true).append(true).open(&log).unwrap();
-        let child = command.stdout(Stdio::null()).stderr(errors).spawn().expect("spark-class starts");
+        let daemon = Self(command.stdout(Stdio::null()).stderr(errors).spawn().expect("spark-class starts"));
         let began = Instant::now();
         loop {
             let text = std::fs::read_to_string(&log).unwrap_or_default();
@@ -33,7 +33,7 @@ impl Daemon {
             if let Some(address) =
                 found.filter(|_| text.contains("Starting Spark") || text.contains("registered"))
             {
-                return (Self(child), address.trim_end_matches(',').to_owned());
+                return (daemon, address.trim_end_matches(',').to_owned());
             }
             assert!(began.elapsed() < START_MAX, "{class} does not start: {text}");
             std::thread::sleep(Duration::from_millis(200));
