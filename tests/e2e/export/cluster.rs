@@ -64,7 +64,7 @@ fn a_worker_that_dies_in_the_middle_costs_no_row_and_doubles_none() {
     let (first, _second) = (worker(), worker());
     let into = place.folder();
     let words = ["export", path(&place.file), "--into", path(&into), "--master", &address];
-    let memory = ["2026-11-30", "--slice-rows", "2000", "--conf", "spark.executor.memory=512m"];
+    let memory = ["2026-11-30", "--slice-rows", "10000", "--conf", "spark.executor.memory=512m"];
     let words = [words.as_slice(), &WHICH, &memory].concat();
     let mut command = place.world.aqueduct();
     let mut child = command.args(words).stderr(Stdio::piped()).spawn().unwrap();
@@ -92,7 +92,7 @@ fn a_full_destination_is_said_so_and_the_export_goes_on_when_there_is_room() {
         assert!(status.success(), "{words:?}");
     };
     mount(&["-t", "tmpfs", "-o", "size=700k", "tmpfs"]);
-    let failed = place.export(1, "2026-11-30", &["--slice-rows", "2000"]);
+    let failed = place.export(1, "2026-11-30", &["--slice-rows", "5000"]);
     let said = errors(&failed);
     mount(&["-o", "remount,size=64m"]);
     let published = place.export(0, "2026-11-30", &[]);

@@ -9,7 +9,7 @@ use std::process::Stdio;
 #[test]
 fn every_value_is_there_once_and_late_rows_and_new_columns_find_their_way() {
     let place = Place::new(3_000, 3);
-    place.export(0, "2026-11-28", &["--slice-rows", "1500"]);
+    place.export(0, "2026-11-28", &["--slice-rows", "2000"]);
     let manifest = place.manifest();
     assert_eq!((&manifest["rows"], &manifest["partition_by"]), (&json!(2_000), &json!(["day", "symbol"])));
     assert_eq!(place.files(), place.listed(), "nothing lies there that the manifest does not list");
@@ -57,7 +57,7 @@ fn every_value_is_there_once_and_late_rows_and_new_columns_find_their_way() {
 fn killed_in_the_middle_it_goes_on_and_there_is_one_copy_of_each_row() {
     let place = Place::new(4_000, 4);
     let words = ["export", place.file.to_str().unwrap()];
-    let words = [words.as_slice(), &super::place::WHICH, &["2026-11-30", "--slice-rows", "100"]].concat();
+    let words = [words.as_slice(), &super::place::WHICH, &["2026-11-30", "--slice-rows", "2000"]].concat();
     let mut command = place.world.aqueduct();
     let mut child =
         command.args(place.words(&words)).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
