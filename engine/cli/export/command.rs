@@ -186,8 +186,11 @@ fn show(progress: &dyn Progress, event: &Value) {
 
 /// The record gets what became of the run. The connection that held it may be gone by now.
 async fn record(described: &Described, run: Run, ended: &Result<Ended>) -> Result<()> {
-    let failed =
-        |message: &str| ("failed", Outcome { message: Some(message.to_owned()), ..Outcome::default() });
+    // The first line says it; a log's end below it is for the terminal.
+    let failed = |message: &str| {
+        let line = message.lines().next().unwrap_or_default().to_owned();
+        ("failed", Outcome { message: Some(line), ..Outcome::default() })
+    };
     let (state, outcome) = match ended {
         Ok(Ended::Done(event)) => ("published", published(event)),
         Ok(Ended::Refused(message) | Ended::Failed(message)) => failed(message),

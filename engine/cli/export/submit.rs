@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// The end of the log that is shown where Spark failed without a word of ours.
-const TAIL_BYTES: u64 = 4_096;
+const TAIL_BYTES: u64 = 1_500;
 /// How the programs are told the password.
 const PASSWORD_VARIABLE: &str = "AQUEDUCT_EXPORT_PASSWORD";
 
