@@ -3,7 +3,7 @@
 //! A folder a kind; kinds never import each other. What several need lives beside them: [`kafka`] and [`timescale`]
 //! (clients, error classes, identifiers), [`expr`] (CEL). [`catalog`] is the only list of kinds; [`stand_in`] takes the
 //! place of those that touch the outside, for `try` and `test`; [`connected`] holds a topology against the servers it names;
-//! [`dlq`] reads dead letters and sends them through their topology again.
+//! [`dlq`] reads dead letters and sends them through their topology again; [`export`] is the database's side of exports.
 
 pub mod base64;
 pub mod catalog;
@@ -11,6 +11,7 @@ pub mod connected;
 pub mod dead_letter;
 pub mod dlq;
 pub mod drills;
+pub mod export;
 pub mod expr;
 pub mod json;
 pub mod kafka;

@@ -1,7 +1,8 @@
-//! Files of the product, embedded: node settings, migrations, topologies, samples, monitoring.
+//! Files of the product, embedded: node settings, migrations, topologies, samples, monitoring, programs for Spark.
 
 pub mod migrations;
 pub mod monitoring;
+pub mod spark;
 pub mod topologies;
 
 /// What `aqueduct new` writes; the first `NAME` stands for the topology's name.

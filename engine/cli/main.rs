@@ -12,6 +12,7 @@ mod dlq;
 mod environment;
 mod exit;
 mod explain;
+mod export;
 mod file;
 mod graph;
 mod http;
@@ -70,6 +71,8 @@ enum Command {
     Reload(reload::Arguments),
     /// Report how a node is: health, ingest, lag, cache, quality, drills, known gaps; exit 1 if it is not ready.
     Status(status::Arguments),
+    /// Export rows of a table to Parquet, with Spark.
+    Export(export::Arguments),
     /// Compare what is said with what runs.
     #[command(subcommand)]
     Audit(audit::Command),
@@ -141,6 +144,7 @@ fn dispatch(command: Command) -> anyhow::Result<Exit> {
         Command::Audit(command) => audit::run(&command),
         Command::Reload(arguments) => reload::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
+        Command::Export(arguments) => export::run(&arguments),
         Command::New(arguments) => new::run(&arguments),
         Command::Graph(arguments) => graph::run(&arguments),
         Command::Schema(arguments) => schema::run(&arguments),

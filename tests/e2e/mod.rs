@@ -9,6 +9,7 @@ mod cache;
 mod connect;
 mod crash;
 mod dlq;
+mod export;
 mod kafka;
 mod lag;
 mod metrics;

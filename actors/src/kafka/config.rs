@@ -129,7 +129,11 @@ pub fn consumer(
 /// Settings of a client that only asks: offsets, metadata, what a group has committed.
 pub fn inquirer(connection: &KafkaConnection, client_id: &str, group: &str) -> Result<ClientConfig, Error> {
     let mut config = client(connection, client_id)?;
-    config.set("group.id", group).set("enable.auto.commit", "false").set("isolation.level", "read_committed");
+    config
+        .set("group.id", group)
+        .set("enable.auto.commit", "false")
+        .set("enable.partition.eof", "true")
+        .set("isolation.level", "read_committed");
     Ok(config)
 }
 

@@ -8,6 +8,8 @@ use aqueduct_engine::{Error, LogRange};
 use aqueduct_topology::model::{KafkaConnection, Start};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::Message;
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -63,6 +65,30 @@ impl Logs {
         let groups = groups.map_err(|error| self.wrong("", &error))?;
         let ours = groups.groups().iter().filter(|group| group.name() == self.group);
         Ok(ours.flat_map(|group| group.members()).map(|member| member.client_id().to_owned()).collect())
+    }
+
+    /// When the first record from `offset` on was made, microseconds since 1970 UTC; `None` where there is none to read yet,
+    /// be it that only marks of transactions follow.
+    pub fn time_from(&self, topic: &str, partition: i32, offset: i64) -> Result<Option<i64>, Error> {
+        let wrong = |error: KafkaError| self.wrong(topic, &error);
+        let mut at = TopicPartitionList::with_capacity(1);
+        at.add_partition_offset(topic, partition, Offset::Offset(offset)).map_err(wrong)?;
+        self.consumer.assign(&at).map_err(wrong)?;
+        let answer = loop {
+            match self.consumer.poll(ASK_MAX) {
+                None => break Err(self.silent(topic)),
+                Some(Ok(record)) if record.topic() != topic || record.partition() != partition => {}
+                Some(Ok(record)) => break Ok(record.timestamp().to_millis().map(|ms| ms * 1000)),
+                Some(Err(KafkaError::PartitionEOF(_))) => break Ok(None),
+                Some(Err(error)) => break Err(self.wrong(topic, &error)),
+            }
+        };
+        self.consumer.unassign().map_err(wrong)?;
+        answer
+    }
+
+    fn silent(&self, topic: &str) -> Error {
+        self.wrong(topic, &KafkaError::MessageConsumption(RDKafkaErrorCode::OperationTimedOut))
     }
 
     fn wrong(&self, topic: &str, error: &KafkaError) -> Error {

@@ -225,7 +225,7 @@ fn parse(url: &str) -> Result<Config, Error> {
 }
 
 /// The url without its `sslmode`, which the driver knows only in part, and that `sslmode`.
-fn without_sslmode(url: &str) -> (String, Option<String>) {
+pub(crate) fn without_sslmode(url: &str) -> (String, Option<String>) {
     let Some((base, query)) = url.split_once('?') else {
         return (url.to_owned(), None);
     };

@@ -128,6 +128,12 @@ pub fn oldest_time(table: &TableName, time: &Identifier) -> String {
     join(&[&"SELECT min(", time, &") FROM ", table])
 }
 
+/// How many rows of `table` the planner expects with `time` from $1 on and before $2.
+pub fn explain_between(table: &TableName, time: &Identifier) -> String {
+    let (from, before) = (&" >= $1 AND ", &" < $2");
+    join(&[&"EXPLAIN (FORMAT JSON) SELECT FROM ", table, &" WHERE ", time, from, time, before])
+}
+
 /// Empties the staging table within a transaction.
 pub const EMPTY_STAGING: &str = "DELETE FROM pg_temp.aqueduct_staging";
 

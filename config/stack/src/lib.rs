@@ -10,6 +10,7 @@
 //!                            debian-trixie-1/root/   PostgreSQL, TimescaleDB and Redis, signed by Debian
 //!                            toxiproxy-2.12.0-1/     built by Go, each module checked against go.sum
 //!                            prometheus-1/           unpacked from two packages, signed by Debian
+//!                            spark-4.1.4-1/          unpacked from PyPI, each file checked by its hash; see [`spark`]
 //!                      instances/<name>/             state.json, logs/, and a folder of data for each part
 //! ```
 //! Software is shared, data are not: any number of instances run side by side. Nothing outside of the folder is
@@ -58,6 +59,7 @@ pub mod progress;
 pub mod prometheus;
 mod provision;
 pub mod secured;
+pub mod spark;
 mod sql;
 mod stack;
 mod state;

@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use crate::dir::StackDir;
+use crate::environment::variable;
 use crate::error::{Error, Missing};
 use crate::launch::path;
 use crate::options::Options;
@@ -19,7 +21,7 @@ pub(crate) fn check(options: &Options, parts: &[Part]) -> Result<(), Error> {
         tools(&mut missing, &[("setsid", "util-linux"), ("setpriv", "util-linux"), ("flock", "util-linux")]);
     }
     if parts.iter().any(|part| part.is_broker()) {
-        java(&mut missing);
+        java(&mut missing, "Kafka", Path::new("java"));
         if fetch.contains(&Piece::Kafka) {
             tools(&mut missing, &[("mvn", "maven")]);
         }
@@ -42,6 +44,35 @@ pub(crate) fn check(options: &Options, parts: &[Part]) -> Result<(), Error> {
     if missing.is_empty() { Ok(()) } else { Err(Error::Missing(missing)) }
 }
 
+/// Checks for Spark: what runs it, and what fetches it if it is not there.
+pub(crate) fn spark(dir: &StackDir) -> Result<(), Error> {
+    let mut missing = Vec::new();
+    what_runs_spark(&mut missing);
+    if !provision::spark::folder(dir).exists() {
+        tools(&mut missing, &[("setpriv", "util-linux"), ("mvn", "maven"), ("tar", "tar")]);
+        let pip = Command::new("python3").env("PATH", path()).args(["-m", "pip", "--version"]).output();
+        if !pip.is_ok_and(|output| output.status.success()) {
+            let remedy = "apt-get install python3-pip".to_owned();
+            missing.push(Missing { what: "`pip` of `python3`".into(), remedy });
+        }
+    }
+    if missing.is_empty() { Ok(()) } else { Err(Error::Missing(missing)) }
+}
+
+/// Checks for a Spark that is there already.
+pub(crate) fn spark_runs() -> Result<(), Error> {
+    let mut missing = Vec::new();
+    what_runs_spark(&mut missing);
+    if missing.is_empty() { Ok(()) } else { Err(Error::Missing(missing)) }
+}
+
+fn what_runs_spark(missing: &mut Vec<Missing>) {
+    tools(missing, &[("python3", "python3"), ("bash", "bash")]);
+    // Spark asks for it there first.
+    let home = variable("JAVA_HOME").map(|home| Path::new(&home).join("bin/java"));
+    java(missing, "Spark", home.as_deref().unwrap_or(Path::new("java")));
+}
+
 fn tools(missing: &mut Vec<Missing>, wanted: &[(&str, &str)]) {
     for (tool, package) in wanted.iter().filter(|(tool, _)| !exists(tool)) {
         missing.push(Missing { what: format!("`{tool}`"), remedy: format!("apt-get install {package}") });
@@ -53,12 +84,13 @@ pub(crate) fn exists(tool: &str) -> bool {
     path().split(':').any(|folder| Path::new(folder).join(tool).is_file())
 }
 
-fn java(missing: &mut Vec<Missing>) {
+fn java(missing: &mut Vec<Missing>, whom: &str, java: &Path) {
     let remedy =
         "apt-get install openjdk-17-jre-headless, or put a newer `java` first on the PATH".to_owned();
-    let output = Command::new("java").env("PATH", path()).arg("-version").stdin(Stdio::null()).output();
+    let output = Command::new(java).env("PATH", path()).arg("-version").stdin(Stdio::null()).output();
     let Ok(output) = output else {
-        return missing.push(Missing { what: format!("`java` {JAVA_MIN} or later, for Kafka"), remedy });
+        let what = format!("`{}` {JAVA_MIN} or later, for {whom}", java.display());
+        return missing.push(Missing { what, remedy });
     };
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     match java_major(&text) {
@@ -66,7 +98,7 @@ fn java(missing: &mut Vec<Missing>) {
         found => {
             let found =
                 found.map_or_else(|| "of an unknown version".to_owned(), |major| format!("version {major}"));
-            let what = format!("`java` {JAVA_MIN} or later, for Kafka (the one here is {found})");
+            let what = format!("`java` {JAVA_MIN} or later, for {whom} (the one here is {found})");
             missing.push(Missing { what, remedy });
         }
     }

@@ -9,6 +9,7 @@ pub(crate) mod debian;
 pub(crate) mod kafka;
 mod package;
 pub(crate) mod prometheus;
+pub(crate) mod spark;
 pub(crate) mod toxiproxy;
 
 use std::collections::BTreeSet;
@@ -24,6 +25,7 @@ use crate::launch;
 use crate::lock::FileLock;
 use crate::part::Part;
 use crate::progress::Progress;
+use crate::spark::Spark;
 
 /// One thing that is fetched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,6 +38,8 @@ pub(crate) enum Piece {
     Toxiproxy,
     /// The programs of Prometheus and Alertmanager.
     Prometheus,
+    /// Spark, its Python side, a driver.
+    Spark,
 }
 
 impl Piece {
@@ -45,6 +49,7 @@ impl Piece {
             Piece::Debian => debian::folder(dir),
             Piece::Toxiproxy => toxiproxy::folder(dir),
             Piece::Prometheus => prometheus::folder(dir),
+            Piece::Spark => spark::folder(dir),
         }
     }
 
@@ -55,6 +60,7 @@ impl Piece {
             Piece::Debian => debian::ANNOUNCEMENT,
             Piece::Toxiproxy => toxiproxy::ANNOUNCEMENT,
             Piece::Prometheus => prometheus::ANNOUNCEMENT,
+            Piece::Spark => spark::ANNOUNCEMENT,
         }
     }
 
@@ -64,6 +70,7 @@ impl Piece {
             Piece::Debian => debian::fetch(dir, mirror, progress),
             Piece::Toxiproxy => toxiproxy::fetch(dir, progress),
             Piece::Prometheus => prometheus::fetch(dir, progress),
+            Piece::Spark => spark::fetch(dir, progress),
         }
     }
 }
@@ -96,7 +103,17 @@ impl Software {
 
 /// What `parts` need and still has to be fetched.
 pub(crate) fn missing(dir: &StackDir, parts: &[Part]) -> BTreeSet<Piece> {
-    parts.iter().map(|part| part.piece()).filter(|piece| !piece.folder(dir).exists()).collect()
+    absent(dir, parts.iter().map(|part| part.piece()))
+}
+
+fn absent(dir: &StackDir, pieces: impl Iterator<Item = Piece>) -> BTreeSet<Piece> {
+    pieces.filter(|piece| !piece.folder(dir).exists()).collect()
+}
+
+/// Fetches Spark if it is not there yet.
+pub(crate) fn spark(dir: &StackDir, progress: &dyn Progress) -> Result<Spark, Error> {
+    fetch_absent(dir, &|| absent(dir, [Piece::Spark].into_iter()), None, progress)?;
+    Ok(Spark { home: spark::home(dir), python: Some(spark::python(dir)), driver: spark::driver(dir) })
 }
 
 /// Fetches what `parts` need and is not there yet. `mirror` replaces the Debian mirror of the machine's apt sources.
@@ -106,17 +123,26 @@ pub(crate) fn provision(
     mirror: Option<&str>,
     progress: &dyn Progress,
 ) -> Result<Software, Error> {
-    if !missing(dir, parts).is_empty() {
-        create(&dir.parts())?;
-        let waiting =
-            || progress.note("another process is provisioning the stack's software; waiting for it");
-        let _lock = FileLock::exclusive(&dir.parts().join(".lock"), waiting)?;
-        discard_partial(&dir.parts())?;
-        let missing = missing(dir, parts);
-        announce(dir, &missing, progress);
-        fetch(dir, &missing, mirror, progress)?;
-    }
+    fetch_absent(dir, &|| missing(dir, parts), mirror, progress)?;
     Software::present(dir)
+}
+
+fn fetch_absent(
+    dir: &StackDir,
+    absent: &dyn Fn() -> BTreeSet<Piece>,
+    mirror: Option<&str>,
+    progress: &dyn Progress,
+) -> Result<(), Error> {
+    if absent().is_empty() {
+        return Ok(());
+    }
+    create(&dir.parts())?;
+    let waiting = || progress.note("another process is provisioning the stack's software; waiting for it");
+    let _lock = FileLock::exclusive(&dir.parts().join(".lock"), waiting)?;
+    discard_partial(&dir.parts())?;
+    let missing = absent();
+    announce(dir, &missing, progress);
+    fetch(dir, &missing, mirror, progress)
 }
 
 /// Fetches all side by side: one waits for the network while the other unpacks.
