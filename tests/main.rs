@@ -4,6 +4,7 @@
 #![allow(clippy::type_complexity, reason = "tables of test data are read once, where they stand")]
 
 mod commands;
+mod deploy;
 mod e2e;
 mod editor;
 mod fuzz;

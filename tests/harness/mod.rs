@@ -8,6 +8,7 @@ pub mod console;
 pub mod node;
 pub mod oracle;
 pub mod secured;
+pub mod tools;
 pub mod topologies;
 pub mod wait;
 pub mod wire;
