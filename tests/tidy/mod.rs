@@ -1,8 +1,11 @@
 //! Rules of the repository that no compiler checks.
 
+mod configuration;
+mod dependencies;
 mod edges;
 mod links;
 mod source;
+mod unused;
 
 use std::path::{Path, PathBuf};
 
