@@ -120,8 +120,10 @@ fn every_metric_is_written_somewhere() {
         (name.starts_with("engine/src/") || name.starts_with("actors/src/")) && name != table
     });
     let words: BTreeSet<&str> = product.flat_map(|(_, code)| code.split(|c| !is_word(c))).collect();
-    let silent: Vec<&(String, String)> =
-        declared.iter().filter(|(constant, _)| !words.contains(constant.as_str())).collect();
+    let silent: Vec<&(String, String)> = declared
+        .iter()
+        .filter(|(constant, name)| ![constant, name].iter().any(|word| words.contains(word.as_str())))
+        .collect();
     assert!(
         silent.is_empty(),
         "nobody writes these metrics; write them, or take them out of {table}: {silent:?}"
