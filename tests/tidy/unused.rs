@@ -46,7 +46,8 @@ fn declared(line: &str) -> Option<&str> {
 
 #[test]
 fn what_is_public_is_named_somewhere_else() {
-    let sources = sources();
+    let mut sources = sources();
+    sources.retain(|(name, _)| name != "tests/tidy/unused.rs");
     let mut times: BTreeMap<&str, usize> = BTreeMap::new();
     for (_, code) in &sources {
         for word in code.split(|c| !is_word(c)).filter(|word| !word.is_empty()) {
