@@ -5,6 +5,7 @@
 
 mod browser;
 mod commands;
+mod deploy;
 mod e2e;
 mod editor;
 mod fuzz;

@@ -41,4 +41,18 @@ mod tests {
             assert!(file.sql.starts_with("-- "), "{} begins with what it is for", file.name);
         }
     }
+
+    #[test]
+    fn what_earlier_versions_must_not_outlive_ends_their_claims() {
+        let ends = ["LOCK TABLE aqueduct.migrations;", "UPDATE aqueduct.offsets SET epoch = epoch + 1"];
+        for file in all().iter().filter(|file| file.name.ends_with("_breaking.sql")) {
+            for word in ends {
+                assert!(
+                    file.sql.contains(word),
+                    "{}: nodes of earlier versions go on without `{word}`",
+                    file.name
+                );
+            }
+        }
+    }
 }

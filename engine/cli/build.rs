@@ -1,4 +1,5 @@
-//! Puts the commit into `aqueduct --version`; without git the version says so instead of failing the build.
+//! Puts the commit into `aqueduct --version`: what `AQUEDUCT_COMMIT` says (an image is built without `.git`), else what git
+//! does; without either the version says so instead of failing the build.
 
 use std::process::Command;
 
@@ -10,7 +11,11 @@ fn main() {
             println!("cargo::rerun-if-changed={path}");
         }
     }
-    let commit = git(&["rev-parse", "--short=12", "HEAD"]).unwrap_or_else(|| "unknown".to_owned());
+    println!("cargo::rerun-if-env-changed=AQUEDUCT_COMMIT");
+    let said = std::env::var_os("AQUEDUCT_COMMIT").and_then(|commit| commit.into_string().ok());
+    let commit =
+        said.filter(|commit| !commit.is_empty()).or_else(|| git(&["rev-parse", "--short=12", "HEAD"]));
+    let commit = commit.unwrap_or_else(|| "unknown".to_owned());
     println!("cargo::rustc-env=AQUEDUCT_COMMIT={commit}");
 }
 

@@ -26,11 +26,6 @@ impl Placement {
     pub fn arbiters(count: usize) -> Self {
         Self::Arbiters(count.max(1))
     }
-
-    /// Everything on the calling thread.
-    pub fn current_thread() -> Self {
-        Self::CurrentThread
-    }
 }
 
 /// One arbiter (or this thread) and whether it answers.

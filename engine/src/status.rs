@@ -146,7 +146,6 @@ pub struct Status {
 #[derive(Debug)]
 struct Shared {
     clock: Clock,
-    born: Instant,
     state: Mutex<(State, i64)>,
     /// What waits, and since when, while the actor is found to get nowhere: shown in place of its own word.
     stall: Mutex<Option<(String, i64)>>,
@@ -158,7 +157,6 @@ struct Shared {
     generation: AtomicU64,
     drain: watch::Sender<bool>,
     progress: AtomicU64,
-    progressed_ms: AtomicU64,
     /// When the source last said that it is.
     caught_up: Mutex<Option<Instant>>,
     beats: AtomicU64,
@@ -189,7 +187,6 @@ impl Status {
     /// A status in [`State::Starting`].
     pub fn new(clock: Clock) -> Self {
         let shared = Shared {
-            born: clock.now(),
             state: Mutex::new((State::Starting, clock.wall_us())),
             stall: Mutex::default(),
             contact_us: AtomicI64::new(0),
@@ -197,7 +194,6 @@ impl Status {
             generation: AtomicU64::new(0),
             drain: watch::Sender::new(false),
             progress: AtomicU64::new(0),
-            progressed_ms: AtomicU64::new(0),
             caught_up: Mutex::default(),
             beats: AtomicU64::new(0),
             blocked_us: AtomicU64::new(0),
@@ -301,19 +297,11 @@ impl Status {
 
     fn progress_now(&self) {
         self.shared.progress.fetch_add(1, Ordering::Relaxed);
-        let age = self.shared.clock.now().duration_since(self.shared.born);
-        self.shared.progressed_ms.store(age.as_millis() as u64, Ordering::Relaxed);
     }
 
     /// How often [`Status::progressed`] was said.
     pub fn progress(&self) -> u64 {
         self.shared.progress.load(Ordering::Relaxed)
-    }
-
-    /// How long ago it was last said.
-    pub fn since_progress(&self) -> Duration {
-        let age = self.shared.clock.now().duration_since(self.shared.born);
-        age.saturating_sub(Duration::from_millis(self.shared.progressed_ms.load(Ordering::Relaxed)))
     }
 
     /// Held up by others, such as a full output, for as long as the answer lives.

@@ -95,3 +95,71 @@ fn a_node_that_is_away_ends_with_69_and_a_refused_file_with_78_before_anybody_is
     let said = text(&refused.stderr);
     assert!(said.contains("engine.yaml:1:1") && said.contains("did you mean `arbiters`"), "{said}");
 }
+
+/// A node's service as Compose has it, and rendered manifests as a cluster would get them, which say the same.
+const COMPOSE: &str = "services:\n  node:\n    image: aqueduct:1\n    command: [run, t.yaml]\n    environment:\n      \
+    AQUEDUCT_NODE: a1\n      AQUEDUCT_ARBITERS: \"2\"\n      AQUEDUCT_ADMIN_LISTEN: 127.0.0.1:0\n      \
+    AQUEDUCT_ADMIN_TOKEN: ${TOKEN:?say it}\n";
+const RENDERED: &str = "kind: ConfigMap\nmetadata: { name: s }\ndata:\n  engine.yaml: |\n    arbiters: 2\n    \
+    admin: { listen: \"127.0.0.1:0\", token_file: /run/token }\n---\nkind: StatefulSet\nspec:\n  template:\n    spec:\n      \
+    containers:\n        - image: aqueduct:1\n          args: [run, t.yaml]\n          env:\n            \
+    - { name: AQUEDUCT_NODE, valueFrom: { fieldRef: { fieldPath: metadata.name } } }\n      volumes:\n        \
+    - { name: c, configMap: { name: s } }\n";
+
+#[test]
+fn a_manifest_is_held_against_the_node_that_it_started() {
+    let folder = Folder::new();
+    let file = folder.write("t.yaml", FILE);
+    let secret = ("AQUEDUCT_ADMIN_TOKEN", "hunter2-secret");
+    let node = Node::start_with(&folder, &file, &["--node", "a1", "--arbiters", "2"], &[secret]);
+    folder.write("compose.yaml", COMPOSE);
+    folder.write("rendered.yaml", RENDERED);
+    for manifest in ["compose.yaml", "rendered.yaml"] {
+        let arguments = ["--manifest", manifest, "--format", "json"];
+        let same = audit(&folder, &node.url, &arguments, &[secret]);
+        let report = json(&same);
+        // The node listens on a port that it chose, whatever the manifest says.
+        assert_eq!(report["admin_token"]["drift"], false, "{report}");
+        for setting in ["node", "arbiters", "log.filter", "drain_deadline"] {
+            assert_eq!(line(&report, setting)["drift"], false, "{manifest}: {setting}: {report}");
+        }
+        folder.write(
+            manifest,
+            &std::fs::read_to_string(folder.0.path().join(manifest)).unwrap().replace('2', "3"),
+        );
+        let drifted = audit(&folder, &node.url, &arguments, &[secret]);
+        assert_eq!(code(&drifted), 1, "{drifted:?}");
+        let report = json(&drifted);
+        let arbiters = line(&report, "arbiters");
+        assert_eq!(
+            (&arbiters["drift"], &arbiters["here"]["value"]),
+            (&true.into(), &"3".into()),
+            "{arbiters}"
+        );
+        assert!(arbiters["here"]["place"].as_str().expect("a place").contains(manifest), "{arbiters}");
+    }
+    let elsewhere = line(
+        &json(&audit(&folder, &node.url, &["--manifest", "rendered.yaml", "--format", "json"], &[])),
+        "node",
+    )
+    .clone();
+    assert_eq!(elsewhere["here"]["origin"], "elsewhere", "{elsewhere}");
+    assert_eq!(elsewhere["running"]["value"], "a1", "{elsewhere}");
+}
+
+#[test]
+fn a_manifest_that_starts_no_node_or_says_what_no_node_takes_is_refused() {
+    let folder = Folder::new();
+    let away = "http://127.0.0.1:1";
+    let cases = [
+        ("services: { db: { image: postgres } }\n".to_owned(), "starts no node"),
+        ("a: [\n".to_owned(), "T001"),
+        (COMPOSE.replace("\"2\"", "\"0\""), "compose.yaml:7: AQUEDUCT_ARBITERS"),
+    ];
+    for (text, why) in cases {
+        folder.write("compose.yaml", &text);
+        let refused = audit(&folder, away, &["--manifest", "compose.yaml"], &[]);
+        assert_eq!(code(&refused), 78, "{why}: {refused:?}");
+        assert!(super::plan::text(&refused.stderr).contains(why), "{why}: {refused:?}");
+    }
+}

@@ -28,3 +28,4 @@ mod security;
 mod shutdown;
 mod status;
 mod timescale;
+mod upgrade;

@@ -1,7 +1,7 @@
 //! The language server below the build tree, as the lock file pins it.
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use crate::harness::tools;
+use std::path::PathBuf;
 use std::sync::OnceLock;
 
 /// What is installed; the lock names a digest for each package.
@@ -9,50 +9,10 @@ const FILES: [(&str, &str); 2] = [
     ("package.json", include_str!("package.json")),
     ("package-lock.json", include_str!("package-lock.json")),
 ];
-const REMEDY: &str = "the editor's tests need Node.js and npm: apt-get install nodejs npm";
 
 /// The server's program, installed by whoever asks first.
 pub fn server() -> PathBuf {
     static INSTALLED: OnceLock<PathBuf> = OnceLock::new();
-    let folder = INSTALLED.get_or_init(|| {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("editor");
-        if !is_current(&folder) {
-            install(&folder);
-        }
-        folder
-    });
+    let folder = INSTALLED.get_or_init(|| tools::installed("editor", &FILES, tools::npm));
     folder.join("node_modules/yaml-language-server/bin/yaml-language-server")
-}
-
-/// Whether a whole installation of just this lock file is there: the lock file is put there last.
-fn is_current(folder: &Path) -> bool {
-    FILES
-        .iter()
-        .all(|(name, text)| std::fs::read_to_string(folder.join(name)).is_ok_and(|found| found == *text))
-}
-
-/// Beside its place first: another test program may look at the same time.
-fn install(folder: &Path) {
-    let parent = folder.parent().expect("a folder below the build tree");
-    let made = tempfile::Builder::new().prefix("editor-").tempdir_in(parent).expect("a folder");
-    for (name, text) in FILES {
-        std::fs::write(made.path().join(name), text).expect("written");
-    }
-    let output = Command::new("npm")
-        .args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"])
-        .current_dir(made.path())
-        .stdin(Stdio::null())
-        .output()
-        .unwrap_or_else(|error| panic!("npm: {error}; {REMEDY}"));
-    assert!(
-        output.status.success(),
-        "npm could not install the language server; {REMEDY}\n{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    // What was there is of another lock file; who else installed meanwhile did the same.
-    let _ = std::fs::remove_dir_all(folder);
-    if std::fs::rename(made.path(), folder).is_ok() {
-        let _ = made.keep();
-    }
-    assert!(is_current(folder), "{} is not whole", folder.display());
 }

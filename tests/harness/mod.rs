@@ -9,6 +9,7 @@ pub mod node;
 pub mod oracle;
 pub mod rules;
 pub mod secured;
+pub mod tools;
 pub mod topologies;
 pub mod wait;
 pub mod wire;

@@ -1,10 +1,13 @@
 //! Rules of the repository that no compiler checks.
 
+mod configuration;
+mod dependencies;
 mod edges;
 mod gaps;
 mod links;
 mod monitoring;
 mod source;
+mod unused;
 
 use std::path::{Path, PathBuf};
 

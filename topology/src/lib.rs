@@ -21,6 +21,7 @@ mod interpolate;
 pub mod limits;
 mod load;
 mod lower;
+pub mod manifest;
 pub mod model;
 pub mod plan;
 mod render;

@@ -34,7 +34,7 @@ const OWN_PRIVILEGES: &str = "\
     SELECT wanted.privilege || ' on aqueduct.' || c.relname, current_user::text \
     FROM pg_catalog.pg_class c \
     JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-    JOIN (VALUES ('offsets', 'SELECT'), ('offsets', 'INSERT'), ('offsets', 'UPDATE'), \
+    JOIN (VALUES ('migrations', 'SELECT'), ('offsets', 'SELECT'), ('offsets', 'INSERT'), ('offsets', 'UPDATE'), \
                  ('dead_letter', 'SELECT'), ('dead_letter', 'INSERT'), ('dead_letter', 'DELETE')) \
          AS wanted (name, privilege) ON wanted.name = c.relname \
     WHERE n.nspname = 'aqueduct' \

@@ -19,8 +19,6 @@ pub const CHECKOUT_WAIT_MAX: Duration = Duration::from_secs(12);
 pub const LOCK_WAIT_MAX: Duration = Duration::from_secs(10);
 /// The claim rows' locks: after it, the sessions of their previous owner are ended.
 pub const CLAIM_LOCK_WAIT_MAX: Duration = Duration::from_secs(2);
-/// The server ends a session that holds a transaction open and sends nothing (COPY is not reached by it).
-pub const IDLE_IN_TRANSACTION_MAX: Duration = Duration::from_secs(30);
 /// Unacknowledged data on a socket.
 pub const TCP_USER_TIMEOUT: Duration = Duration::from_secs(20);
 /// Waiting for another node's migrations.

@@ -2,8 +2,9 @@
 //!
 //! What is here is read first: a file that is refused ends the audit before anybody is asked. Run it where the node was
 //! started, in the same environment; elsewhere the environment's difference is what it reports. A secret is compared by
-//! whether there is one.
+//! whether there is one. With a manifest, what it would tell a node takes the place of what holds here.
 
+use super::manifest;
 use crate::exit::Exit;
 use crate::http::Node;
 use crate::output::{Format, counted};
@@ -18,6 +19,9 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::PathBuf;
 
+/// Who said what a manifest leaves to whoever carries it out.
+pub(super) const ELSEWHERE: &str = "elsewhere";
+
 /// Settings whose default is the machine's: two machines that both say nothing have not drifted apart.
 const OF_THE_MACHINE: [&str; 2] = ["node", "arbiters"];
 
@@ -25,6 +29,10 @@ const OF_THE_MACHINE: [&str; 2] = ["node", "arbiters"];
 pub(crate) struct Arguments {
     /// The topology file that the node should run; without it only the settings are compared.
     file: Option<PathBuf>,
+    /// The deployment manifest that starts the node, in place of this machine's settings: a Compose file, or what
+    /// `kubectl kustomize` renders.
+    #[arg(long, value_name = "FILE", conflicts_with = "config")]
+    manifest: Option<PathBuf>,
     #[command(flatten)]
     config: Config,
     #[command(flatten)]
@@ -36,25 +44,25 @@ pub(crate) struct Arguments {
 
 /// A setting on one side.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Side {
-    value: Option<String>,
-    origin: String,
-    place: String,
+pub(super) struct Side {
+    pub(super) value: Option<String>,
+    pub(super) origin: String,
+    pub(super) place: String,
 }
 
 /// The admin token on one side.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Token {
-    set: bool,
-    place: Option<String>,
+pub(super) struct Token {
+    pub(super) set: bool,
+    pub(super) place: Option<String>,
 }
 
 /// What `/api/settings` says; a newer node may say more.
 #[derive(Debug, Deserialize)]
-struct Shown {
-    file: Option<String>,
-    settings: BTreeMap<String, Side>,
-    admin_token: Token,
+pub(super) struct Shown {
+    pub(super) file: Option<String>,
+    pub(super) settings: BTreeMap<String, Side>,
+    pub(super) admin_token: Token,
 }
 
 #[derive(Debug, Serialize)]
@@ -87,7 +95,10 @@ struct Report {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Exit> {
-    let here: Shown = serde_json::from_value(Here::read(&arguments.config, Default::default())?.shown())?;
+    let here: Shown = match &arguments.manifest {
+        Some(manifest) => manifest::read(manifest)?,
+        None => serde_json::from_value(Here::read(&arguments.config, Default::default())?.shown())?,
+    };
     let topology = match &arguments.file {
         Some(file) => Some(identity::of(&file::read(file)?.accepted()?)),
         None => None,
@@ -147,9 +158,10 @@ fn compare(node: &str, here: Shown, running: Shown, topology: Option<Plan>) -> R
 }
 
 fn line(setting: &'static Setting, here: Side, running: Option<&Side>) -> Line {
+    let is_elsewhere = here.origin == ELSEWHERE;
     let drift = running.is_none_or(|running| {
         let silent = here.origin == "default" && running.origin == "default";
-        running.value != here.value && !(silent && OF_THE_MACHINE.contains(&setting.key))
+        !is_elsewhere && running.value != here.value && !(silent && OF_THE_MACHINE.contains(&setting.key))
     });
     Line { setting: setting.key, here, running: running.cloned(), drift }
 }
@@ -164,7 +176,10 @@ fn text(report: &Report) -> String {
             Some(side) => (side.value.clone().unwrap_or_else(none), side.place.clone()),
             None => ("unknown".to_owned(), String::new()),
         };
-        let here = line.here.value.clone().unwrap_or_else(none);
+        let here = match &*line.here.origin {
+            ELSEWHERE => ELSEWHERE.to_owned(),
+            _ => line.here.value.clone().unwrap_or_else(none),
+        };
         rows.push([mark(line.drift), line.setting.to_owned(), here, line.here.place.clone(), value, place]);
     }
     let token = |token: &Token| match &token.place {

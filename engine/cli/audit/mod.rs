@@ -1,6 +1,7 @@
 //! `aqueduct audit config`: what is said, and what runs.
 
 mod config;
+mod manifest;
 
 use crate::exit::Exit;
 use anyhow::Result;

@@ -82,16 +82,6 @@ impl Probe {
         self.seen().received.iter().map(|(_, batch)| batch.clone()).collect()
     }
 
-    /// What came out of the `output`th output, in order.
-    pub fn received_from(&self, output: usize) -> Vec<Batch> {
-        self.seen()
-            .received
-            .iter()
-            .filter(|(from, _)| *from == output)
-            .map(|(_, batch)| batch.clone())
-            .collect()
-    }
-
     /// What was rejected, in order.
     pub fn letters(&self) -> Vec<Letter> {
         self.seen().letters.clone()

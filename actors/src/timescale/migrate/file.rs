@@ -15,6 +15,9 @@ pub const NO_TRANSACTION: &str = "-- no-transaction";
 /// The set of the engine's own files.
 pub const ENGINE: &str = "engine";
 
+/// How the name of a migration of the engine's ends after which earlier versions must not go on.
+pub const BREAKING: &str = "_breaking.sql";
+
 /// The folder beside a topology file.
 pub const FOLDER: &str = "migrations";
 

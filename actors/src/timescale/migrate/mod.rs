@@ -19,7 +19,7 @@ mod verify;
 mod watch;
 
 pub use error::{Error, Outcome, StatementError};
-pub use file::{ENGINE, FOLDER, MigrationFile, MigrationSet, NO_TRANSACTION};
+pub use file::{BREAKING, ENGINE, FOLDER, MigrationFile, MigrationSet, NO_TRANSACTION};
 pub use report::{
     Applied, AppliedFile, Event, Finding, Pending, Plan, Problem, State, Status, StatusLine, Verified,
 };

@@ -36,6 +36,8 @@ pub enum Problem {
     Missing,
     /// Applied by a newer release: the database is ahead of these files.
     Ahead,
+    /// The same, by a migration after which these files' release must not go on.
+    TooNew,
     /// A number is left out.
     Gap,
     /// Not applied, though a later one is.

@@ -1,6 +1,6 @@
 //! The files against what the database remembers. Pure.
 
-use super::file::MigrationSet;
+use super::file::{BREAKING, ENGINE, MigrationSet};
 use super::report::{Finding, Problem, State, StatusLine};
 
 /// A row of `aqueduct.migrations`.
@@ -58,7 +58,14 @@ pub(super) fn findings(set: &MigrationSet, records: &[Record]) -> Vec<Finding> {
         }
     }
     for record in own().filter(|record| !set.files.iter().any(|file| file.version == record.version)) {
-        let (problem, message) = if record.version > set.highest() && !set.files.is_empty() {
+        let is_newer = record.version > set.highest() && !set.files.is_empty();
+        let (problem, message) = if is_newer && set.name == ENGINE && record.name.ends_with(BREAKING) {
+            let message = format!(
+                "applied on {} by a newer version of Aqueduct, after which this one must not write: upgrade it",
+                record.applied_at
+            );
+            (Problem::TooNew, message)
+        } else if is_newer {
             (
                 Problem::Ahead,
                 format!(
@@ -191,6 +198,15 @@ mod tests {
         assert_eq!(problems(&set(&[]), &applied(&set(&[1]))), [(1, Problem::Missing)]);
         assert_eq!(problems(&set(&[1]), &applied(&set(&[1, 2]))), [(2, Problem::Ahead)]);
         assert!(!Problem::Ahead.blocks() && Problem::Missing.blocks());
+    }
+
+    #[test]
+    fn a_newer_release_that_breaks_with_this_one_blocks() {
+        let engine = |versions: &[i32]| MigrationSet { name: ENGINE.into(), ..set(versions) };
+        let mut records = applied(&engine(&[1, 2, 3]));
+        records[1].name = "0002_other_tables_breaking.sql".into();
+        assert_eq!(problems(&engine(&[1]), &records), [(2, Problem::TooNew), (3, Problem::Ahead)]);
+        assert!(Problem::TooNew.blocks());
     }
 
     #[test]

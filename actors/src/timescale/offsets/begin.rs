@@ -40,6 +40,7 @@ impl TimescaleOffsets {
         starts: &BTreeMap<i32, i64>,
     ) -> Result<(), Refused> {
         execute(connection, "begin a topic", BEGIN_CLAIM).await?;
+        self.refuse_newer(connection).await?;
         self.query(connection, "serialize claims", LOCK_TOPOLOGY, &[&&*self.topology]).await?;
         // What a sink takes over from a former identity is its own, and hides behind nothing that is written here.
         self.adopt(connection).await?;

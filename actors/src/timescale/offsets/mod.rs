@@ -4,6 +4,7 @@
 //! the rows' locks only briefly; whoever holds them longer is a session its former owner left behind, and is ended.
 
 mod begin;
+mod level;
 mod plan;
 pub mod reset;
 mod stands;
@@ -19,6 +20,7 @@ use aqueduct_engine::{
     SinkIdentity,
 };
 use futures::future::LocalBoxFuture;
+pub use level::LEVEL;
 use plan::{Plan, Row, plan};
 pub(crate) use plan::{Row as ClaimRow, open_from, plan as plan_claim};
 pub use stands::{Stand, stands};
@@ -120,6 +122,7 @@ impl TimescaleOffsets {
         requests: &[ClaimRequest],
     ) -> Result<Vec<Claim>, Refused> {
         execute(connection, "begin a claim", BEGIN_CLAIM).await?;
+        self.refuse_newer(connection).await?;
         self.query(connection, "serialize claims", LOCK_TOPOLOGY, &[&&*self.topology]).await?;
         self.adopt(connection).await?;
         let rows = self.lock_rows(connection, requests).await?;
@@ -182,6 +185,7 @@ impl TimescaleOffsets {
         for row in self.query(connection, "lock the claim's rows", LOCK_ROWS, &params).await? {
             let ordinal: i64 = row.get(0);
             let (sink, epoch, next_offset, session) = (row.get(1), row.get(2), row.get(3), row.get(4));
+            level::refuse_snapshot(row.get(1), row.get(5))?;
             rows[ordinal as usize - 1].push(Row { sink, epoch, next_offset, session });
         }
         Ok(rows)
@@ -484,7 +488,8 @@ const ADOPT: &str = "\
 
 /// Ordered, so that two transactions take the rows' locks in one order.
 const LOCK_ROWS: &str = "\
-    SELECT n.ordinal, o.sink, o.epoch, o.next_offset, o.session \
+    SELECT n.ordinal, o.sink, o.epoch, o.next_offset, o.session, \
+           CASE WHEN pg_catalog.length(o.snapshot) > 0 THEN pg_catalog.get_byte(o.snapshot, 0) END \
     FROM ROWS FROM (pg_catalog.unnest($2::text[]), pg_catalog.unnest($3::text[]), pg_catalog.unnest($4::int4[])) \
          WITH ORDINALITY AS n(input, topic, partition, ordinal) \
     JOIN aqueduct.offsets AS o ON o.input = n.input AND o.topic = n.topic AND o.partition = n.partition \

@@ -83,7 +83,7 @@ impl Stack {
     }
 
     /// Gives a user of Kafka this password for SCRAM-SHA-512, or takes it away. Connections are asked for it again within
-    /// [`Stack::KAFKA_ASKS_AGAIN_WITHIN`].
+    /// two seconds.
     ///
     /// # Errors
     /// The broker refuses or does not answer.
@@ -100,9 +100,6 @@ impl Stack {
         kafka::allow(&self.kafka_bootstrap(), user, allowed, REQUEST_MAX)
             .map_err(Error::request(format!("change what {user} may do at kafka")))
     }
-
-    /// How long a connection to Kafka's encrypted listener may live on a password that is no longer good.
-    pub const KAFKA_ASKS_AGAIN_WITHIN: Duration = Duration::from_millis(kafka::REAUTHENTICATE_MS);
 }
 
 /// The broker's settings beyond those of a plain one. `password` is that of [`USER`], who comes in by SCRAM or PLAIN; who

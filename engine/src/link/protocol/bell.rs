@@ -57,10 +57,6 @@ impl Bell {
         }
     }
 
-    pub(super) fn has_listener(&self) -> bool {
-        self.lock().waker.is_some()
-    }
-
     fn lock(&self) -> MutexGuard<'_, Listener> {
         self.listener.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -185,11 +185,6 @@ impl<T: Flow> Link<T> {
         self.receiving().out
     }
 
-    /// Whether the sender waits for room.
-    pub fn sender_waits(&self) -> bool {
-        self.room.has_listener()
-    }
-
     /// Whether something of this weight may enter.
     fn has_room(&self, weight: usize) -> bool {
         let batches = self.batches.load(Acquire);
