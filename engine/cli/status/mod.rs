@@ -29,9 +29,12 @@ pub(crate) struct Arguments {
     /// The form of the report.
     #[arg(long, value_enum, default_value_t)]
     format: Form,
+    /// Exit 0 as long as the node answers, ready or not: an outage is no reason to be killed.
+    #[arg(long)]
+    alive: bool,
 }
 
-/// Exit 0 if the node is ready, 1 if it is not; the report is printed either way.
+/// Exit 0 if the node is ready (or alive, where that is asked), 1 if it is not; the report is printed either way.
 pub(crate) fn run(arguments: &Arguments) -> Result<Exit> {
     let report = Report::of(&arguments.node)?;
     let mut out = std::io::stdout().lock();
@@ -39,5 +42,5 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit> {
         Form::Markdown => write!(out, "{}", markdown::page(&report))?,
         Form::Json => writeln!(out, "{}", serde_json::to_string_pretty(&report)?)?,
     }
-    Ok(if report.health.ready { Exit::Ok } else { Exit::Failed })
+    Ok(if report.health.ready || arguments.alive { Exit::Ok } else { Exit::Failed })
 }

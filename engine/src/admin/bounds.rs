@@ -10,6 +10,7 @@ use crate::limits::{
     ADMIN_BODY_BYTES_MAX, ADMIN_CONNECTIONS_KEPT_MAX, ADMIN_CONNECTIONS_MAX, ADMIN_GUESSES_BURST,
     ADMIN_GUESSES_PER_SECOND, ADMIN_REQUESTS_BURST, ADMIN_REQUESTS_PER_SECOND,
 };
+use crate::telemetry::names;
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::Next;
@@ -73,8 +74,21 @@ impl Bucket {
     }
 }
 
-/// Every request but the probes passes here: a flood of questions is no reason to be called dead.
+/// Every request passes here, and is counted by how it ended.
 pub(super) async fn bound(State(desk): State<Arc<Desk>>, request: Request, next: Next) -> Response {
+    let response = bounded(State(desk), request, next).await;
+    let outcome = match response.status().as_u16() {
+        ..400 => "answered",
+        400..500 => "refused",
+        500.. => "failed",
+    };
+    // Through the process's recorder: the endpoint lives as long as the process does.
+    metrics::counter!(names::ADMIN_REQUESTS_TOTAL.name, "outcome" => outcome).increment(1);
+    response
+}
+
+/// All but the probes: a flood of questions is no reason to be called dead.
+async fn bounded(State(desk): State<Arc<Desk>>, request: Request, next: Next) -> Response {
     let is_probe = matches!(request.uri().path(), "/livez" | "/readyz");
     let allowances = &desk.allowances;
     let now = allowances.clock.now();

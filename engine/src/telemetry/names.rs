@@ -245,6 +245,8 @@ metrics! {
         "Metrics with more series than have a place: the others are left out, or summed under other.";
     BUILD_INFO = "aqueduct_build_info", Gauge, "boolean", Process ["version", "commit", "librdkafka"],
         "1, with the versions as labels.";
+    ADMIN_REQUESTS_TOTAL = "aqueduct_admin_requests_total", Counter, "requests", Process ["outcome"],
+        "Requests to the admin endpoint by how they ended (answered, refused, failed); /readyz of a node that is not ready fails.";
     PROCESS_CPU_SECONDS_TOTAL = "process_cpu_seconds_total", Counter, "seconds", Process [],
         "Processor time the process has used, its own and the kernel's for it.";
     PROCESS_RESIDENT_MEMORY_BYTES = "process_resident_memory_bytes", Gauge, "bytes", Process [],

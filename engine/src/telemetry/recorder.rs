@@ -1,9 +1,10 @@
-//! The process's recorder for what libraries measure through the `metrics` crate.
+//! The process's recorder, for what is measured through the `metrics` crate: of the process itself, and by libraries.
 //!
-//! One per process, as that crate wants it, so its series outlive what they describe: our own figures are on boards that
-//! go with their actor ([`super::figures`]). Histograms keep raw samples until they are rendered or tidied, so
+//! One per process, as that crate wants it, so its series outlive what they describe: figures of actors are on boards that
+//! go with them ([`super::figures`]). Histograms keep raw samples until they are rendered or tidied, so
 //! [`upkeep`] belongs to every running application: nobody may be scraping.
 
+use super::names;
 use crate::class::{Class, Error};
 use crate::clock::Clock;
 use crate::limits::RECORDER_UPKEEP_EVERY;
@@ -24,6 +25,7 @@ pub fn install() -> Result<(), Error> {
     let handle = recorder.handle();
     metrics::set_global_recorder(recorder).map_err(|error| bug(error.to_string()))?;
     let _ = RECORDER.set(handle);
+    metrics::describe_counter!(names::ADMIN_REQUESTS_TOTAL.name, names::ADMIN_REQUESTS_TOTAL.help);
     Ok(())
 }
 
