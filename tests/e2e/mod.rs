@@ -27,3 +27,4 @@ mod security;
 mod shutdown;
 mod status;
 mod timescale;
+mod traces;
