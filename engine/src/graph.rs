@@ -284,7 +284,10 @@ fn blueprint(slot: usize, actor: ActorPlan, shared: &Shared, known: Option<&Blue
     Blueprint {
         index: slot,
         tap: shared.taps.point(&actor.identity.name),
-        trace: shared.tracer.clone().map(|tracer| Arc::new(TracePoint::new(tracer, &actor.identity, actor.role))),
+        trace: shared
+            .tracer
+            .clone()
+            .map(|tracer| Arc::new(TracePoint::new(tracer, &actor.identity, actor.role))),
         identity: actor.identity,
         role: actor.role,
         topic: actor.topic,

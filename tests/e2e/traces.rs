@@ -101,7 +101,8 @@ fn a_collector_that_is_away_keeps_nobody_waiting() {
     let (topology, sql) = world.prepare(TOPOLOGY);
     let away = crate::harness::node::free_address();
     let endpoint = format!("http://{away}");
-    let node = Node::start(&world, &topology, "untraced", &["--traces-endpoint", &endpoint, "--traces-ratio", "1"]);
+    let node =
+        Node::start(&world, &topology, "untraced", &["--traces-endpoint", &endpoint, "--traces-ratio", "1"]);
     (0..20).for_each(|_| send(&world, OwnedHeaders::new()));
     wait::until("all is written", BOUND, || (node.ledger("written") == 20).then_some(()));
     assert_eq!(sql.integer("SELECT count(*) FROM market.traced"), 20);

@@ -58,8 +58,11 @@ impl Flags {
             drain_deadline: holds.drain_deadline(),
             stalled_after: holds.stalled_after(),
             stuck_after: holds.stuck_after(),
-            traces: holds.traces_endpoint().map(|Endpoint { host, port, path }| {
-                TraceSettings { host, port, path, ratio: holds.traces_ratio() }
+            traces: holds.traces_endpoint().map(|Endpoint { host, port, path }| TraceSettings {
+                host,
+                port,
+                path,
+                ratio: holds.traces_ratio(),
             }),
         })
     }

@@ -59,7 +59,8 @@ fn attribute(span: &Value, key: &str) -> String {
 }
 
 fn traced(to: SocketAddr, ratio: f64) -> Settings {
-    let traces = TraceSettings { host: to.ip().to_string(), port: to.port(), path: "/v1/traces".to_owned(), ratio };
+    let traces =
+        TraceSettings { host: to.ip().to_string(), port: to.port(), path: "/v1/traces".to_owned(), ratio };
     Settings { traces: Some(traces), ..Settings::default() }
 }
 
@@ -96,8 +97,11 @@ async fn a_batch_is_one_trace_from_source_to_sink_under_who_wrote_it() {
     let collector = Collector::start();
     let journal = Journal::default();
     let header = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-    let world = World::line(source_with_header(header), pass(&journal), sink(&journal))
-        .sink("copy", "trades", sink(&journal));
+    let world = World::line(source_with_header(header), pass(&journal), sink(&journal)).sink(
+        "copy",
+        "trades",
+        sink(&journal),
+    );
     let application = world.builder().settings(traced(collector.address, 0.0)).build().unwrap();
     perform(application, async |handle| {
         until(&handle, "all written", |_| journal.count("history 2") + journal.count("copy 2") == 2).await;
@@ -113,7 +117,10 @@ async fn a_batch_is_one_trace_from_source_to_sink_under_who_wrote_it() {
     });
     for span in [&ticks, &trades, &history, &copy] {
         assert_eq!(span["traceId"], "4bf92f3577b34da6a3ce929d0e0e4736");
-        assert_eq!((attribute(span, "first_offset"), attribute(span, "outcome")), ("1".into(), "settled".into()));
+        assert_eq!(
+            (attribute(span, "first_offset"), attribute(span, "outcome")),
+            ("1".into(), "settled".into())
+        );
     }
     assert_eq!(ticks["parentSpanId"], "00f067aa0ba902b7");
     assert_eq!(trades["parentSpanId"], ticks["spanId"]);
@@ -156,7 +163,8 @@ async fn a_batch_that_was_delivered_again_has_a_span_for_each_delivery() {
     let told = |outcome: &str, class: &str| (outcome.to_owned(), class.to_owned());
     assert_eq!(outcomes, [told("redelivered", "bug"), told("settled", "")]);
     let history = collector.of_actor("history");
-    let settled = collector.of_actor("trades").into_iter().find(|span| attribute(span, "outcome") == "settled");
+    let settled =
+        collector.of_actor("trades").into_iter().find(|span| attribute(span, "outcome") == "settled");
     assert_eq!(history[0]["parentSpanId"], settled.unwrap()["spanId"]);
 }
 
@@ -188,7 +196,9 @@ async fn a_node_that_does_not_trace_says_nothing_of_spans() {
     let application = world.builder().build().unwrap();
     perform(application, async |handle| {
         until(&handle, "all written", |_| journal.count("history 2") == 1).await;
-        assert!(handle.registry().figures.list().iter().all(|figure| figure.name != "aqueduct_trace_spans_total"));
+        assert!(
+            handle.registry().figures.list().iter().all(|figure| figure.name != "aqueduct_trace_spans_total")
+        );
         handle.drain().await;
     })
     .await;

@@ -97,7 +97,8 @@ impl Exporter {
         let mut backoff = Backoff::outage();
         let mut why = String::new();
         for attempt in 1..=TRACE_ATTEMPTS_MAX {
-            let sent = self.clock.timeout(TRACE_EXPORT_WAIT_MAX, post::post(&self.settings, body.as_bytes())).await;
+            let sent =
+                self.clock.timeout(TRACE_EXPORT_WAIT_MAX, post::post(&self.settings, body.as_bytes())).await;
             why = match sent {
                 Ok(Ok(200..=299)) => return self.counts.add(Fate::Exported, spans.len()),
                 Ok(Ok(status)) if !is_passing(status) => {

@@ -62,7 +62,8 @@ impl Tracer {
         let (queue, spans) = mpsc::channel(TRACE_QUEUE_SPANS_MAX);
         let resource = Resource { node: node.clone(), topology: topology.clone() };
         let counts = Counts::on(figures);
-        let exporter = Exporter::new(settings.clone(), resource.clone(), spans, counts.clone(), clock.clone());
+        let exporter =
+            Exporter::new(settings.clone(), resource.clone(), spans, counts.clone(), clock.clone());
         (Arc::new(Self { ratio: settings.ratio, resource, queue, counts, clock }), exporter)
     }
 

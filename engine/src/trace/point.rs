@@ -3,10 +3,10 @@
 //! Invariant: a span is open from the lease (or, in a source, from the first attempt to hand the batch on) until it is
 //! told how that ended, once. What was put back is kept until the actor's end or its next lease says why.
 
+use super::Tracer;
 use super::context::{SpanId, TraceContext};
 use super::sample::{self, Sampled};
 use super::span::{Outcome, Span, SpanRole};
-use super::Tracer;
 use crate::actor::ActorIdentity;
 use crate::batch::Batch;
 use crate::limits::TRACE_OPEN_SPANS_MAX;
@@ -46,7 +46,10 @@ impl TracePoint {
     }
 
     /// Begins the span of a lease, if its batch is traced; gives what must hear how the lease ended.
-    pub(crate) fn leased(self: &Arc<Self>, batch: &Batch) -> Option<impl FnOnce(Ending) + Send + Sync + use<>> {
+    pub(crate) fn leased(
+        self: &Arc<Self>,
+        batch: &Batch,
+    ) -> Option<impl FnOnce(Ending) + Send + Sync + use<>> {
         let parent = batch.trace.as_deref()?;
         let mut spans = self.lock();
         self.tell(&mut spans, None);

@@ -51,7 +51,15 @@ mod tests {
     fn a_status_is_read_from_whatever_comes() {
         assert_eq!(status(b"HTTP/1.1 200 OK\r\n\r\n"), Some(200));
         assert_eq!(status(b"HTTP/1.0 503\r\n"), Some(503));
-        for odd in [&b""[..], b"\r\n", b"SSH-2.0-x\r\n", b"HTTP/1.1", b"HTTP/1.1 -1 x", b"HTTP/1.1 99999\r\n", &[0xff; 64]] {
+        for odd in [
+            &b""[..],
+            b"\r\n",
+            b"SSH-2.0-x\r\n",
+            b"HTTP/1.1",
+            b"HTTP/1.1 -1 x",
+            b"HTTP/1.1 99999\r\n",
+            &[0xff; 64],
+        ] {
             assert_eq!(status(odd), None, "{odd:?}");
         }
     }

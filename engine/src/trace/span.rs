@@ -167,10 +167,16 @@ mod tests {
         assert_eq!(whose[2], json!({ "key": "service.instance.id", "value": { "stringValue": "n1" } }));
         let span = &body["resourceSpans"][0]["scopeSpans"][0]["spans"][0];
         assert_eq!(span["traceId"], "4bf92f3577b34da6a3ce929d0e0e4736");
-        assert_eq!((&span["spanId"], &span["parentSpanId"]), (&json!("00000000000000b7"), &json!("00000000000000a6")));
+        assert_eq!(
+            (&span["spanId"], &span["parentSpanId"]),
+            (&json!("00000000000000b7"), &json!("00000000000000a6"))
+        );
         assert_eq!((&span["name"], &span["kind"]), (&json!("trades normalizer"), &json!(1)));
         assert_eq!(span["startTimeUnixNano"], "1723161300000001000");
-        assert_eq!(span["endTimeUnixNano"], span["startTimeUnixNano"], "a clock that goes back gives no negative time");
+        assert_eq!(
+            span["endTimeUnixNano"], span["startTimeUnixNano"],
+            "a clock that goes back gives no negative time"
+        );
         assert_eq!(span["links"][0]["spanId"], "0000000000000002");
         assert_eq!(span["status"], json!({ "code": 2, "message": "bug" }));
         let attributes = span["attributes"].as_array().unwrap();

@@ -39,7 +39,9 @@ impl Endpoint {
         }
         let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
         let (host, port) = match authority.rfind(':').filter(|colon| !authority[*colon..].contains(']')) {
-            Some(colon) => (&authority[..colon], authority[colon + 1..].parse().map_err(|_| "its port is none")?),
+            Some(colon) => {
+                (&authority[..colon], authority[colon + 1..].parse().map_err(|_| "its port is none")?)
+            }
             None => (authority, PORT),
         };
         let is_bracketed = host.starts_with('[') && host.ends_with(']');
@@ -64,7 +66,8 @@ mod tests {
 
     #[test]
     fn an_address_is_read_and_written_alike() {
-        let read = |text: &str| Endpoint::parse(text).map(|endpoint| (endpoint.path.clone(), endpoint.to_string()));
+        let read =
+            |text: &str| Endpoint::parse(text).map(|endpoint| (endpoint.path.clone(), endpoint.to_string()));
         let plain = Ok((PATH.to_owned(), "http://127.0.0.1:4318".to_owned()));
         assert_eq!(read("http://127.0.0.1:4318"), plain);
         assert_eq!(read("http://127.0.0.1"), plain);
@@ -77,8 +80,20 @@ mod tests {
     #[test]
     fn what_is_no_address_is_refused() {
         let wrong = [
-            "", "127.0.0.1:4318", "grpc://a:1", "https://a:1", "http://", "http://:1", "http://a:0", "http://a:70000",
-            "http://a:b", "http://::1", "http://u:p@a:1", "http://a:1/x?y", "http://a:1/x\r\nhost: b", "http://a b",
+            "",
+            "127.0.0.1:4318",
+            "grpc://a:1",
+            "https://a:1",
+            "http://",
+            "http://:1",
+            "http://a:0",
+            "http://a:70000",
+            "http://a:b",
+            "http://::1",
+            "http://u:p@a:1",
+            "http://a:1/x?y",
+            "http://a:1/x\r\nhost: b",
+            "http://a b",
         ];
         for text in wrong {
             assert!(Endpoint::parse(text).is_err(), "{text}");
