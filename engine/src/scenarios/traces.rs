@@ -130,6 +130,47 @@ async fn a_batch_is_one_trace_from_source_to_sink_under_who_wrote_it() {
 }
 
 #[tokio::test]
+async fn a_batch_that_its_source_offers_again_and_again_has_one_span() {
+    let collector = Collector::start();
+    let journal = Journal::default();
+    let offers = behaviour(|cx| {
+        Box::pin(async move {
+            // More than the link holds, so some find it full.
+            for offset in 0..20 {
+                let batch = record(offset);
+                cx.ledger.read(&batch.origin, &batch.raw);
+                while cx.outputs.try_push(batch.clone()).is_err() {
+                    cx.clock.sleep(Duration::from_millis(1)).await;
+                }
+            }
+            cx.status.caught_up(true);
+            cx.status.draining().await;
+            Ok(())
+        })
+    });
+    let slow = behaviour(|cx| {
+        Box::pin(async move {
+            while let Some(lease) = cx.lease().await {
+                cx.clock.sleep(Duration::from_millis(5)).await;
+                cx.push(Batch::clone(&lease)).await?;
+                lease.settle();
+            }
+            Ok(())
+        })
+    });
+    let world = World::line(offers, slow, sink(&journal));
+    let application = world.builder().settings(traced(collector.address, 1.0)).build().unwrap();
+    perform(application, async |handle| {
+        until(&handle, "all written", |_| journal.count("history 19") == 1).await;
+        handle.drain().await;
+    })
+    .await;
+    for actor in ["ticks", "trades", "history"] {
+        assert_eq!(collector.of_actor(actor).len(), 20, "{actor}");
+    }
+}
+
+#[tokio::test]
 async fn a_batch_that_was_delivered_again_has_a_span_for_each_delivery() {
     let collector = Collector::start();
     let journal = Journal::default();

@@ -65,7 +65,11 @@ impl TracePoint {
             (None, Role::Source) => {
                 let (topology, ratio) = (&self.tracer.resource.topology, self.tracer.ratio);
                 if let Some(sampled) = sample::decide(batch, topology, ratio) {
-                    batch.trace = Some(self.open(&mut self.lock(), batch, sampled));
+                    let mut spans = self.lock();
+                    // One that found no room comes again, often as a copy of what it was.
+                    let offered = spans.open.iter().find(|open| open.span.origin == batch.origin);
+                    let known = offered.map(|open| open.context.clone());
+                    batch.trace = Some(known.unwrap_or_else(|| self.open(&mut spans, batch, sampled)));
                 }
             }
             (Some(parent), Role::Transform | Role::Gate | Role::Sink | Role::DeadLetter) => {
