@@ -112,8 +112,7 @@ fn a_collector_that_is_away_keeps_nobody_waiting() {
         let line = text.lines().find(|line| line.starts_with(dropped) && line.contains("dropped"))?;
         (line.rsplit(' ').next()?.parse::<f64>().ok()? >= 3.0).then_some(())
     });
-    let log = node.log();
-    assert!(log.contains("traces_dropped"), "{log}");
+    wait::until("the log says so", BOUND, || node.log().contains("traces_dropped").then_some(()));
     node.terminate();
     assert_eq!(node.exit_code(BOUND), 0);
 }

@@ -58,7 +58,10 @@ fn the_written_defaults_are_the_defaults() {
     // What is left commented out is what has no fixed default, and nothing else.
     let silent: Vec<&str> =
         ALL.iter().map(|setting| setting.key).filter(|key| clean(FILE).get(key).is_none()).collect();
-    assert_eq!(silent, ["node", "admin.token_file", "arbiters", "memory_budget", "traces.endpoint"]);
+    assert_eq!(
+        silent,
+        ["node", "admin.token_file", "admin.redact", "arbiters", "memory_budget", "traces.endpoint"]
+    );
 }
 
 #[test]
