@@ -133,6 +133,7 @@ fn assemble(
             drain_deadline: settings.drain_deadline,
             stalled_after: settings.stalled_after,
             stuck_after: settings.stuck_after,
+            traces: settings.traces.clone(),
         })
         .catalog(catalog)
         .offsets(offsets)

@@ -22,6 +22,7 @@ use crate::supervisor::core::Order;
 use crate::supervisor::guard;
 use crate::tap::Taps;
 use crate::telemetry::{Figures, History, event_ids, history, probe, recorder};
+use crate::trace::{Exporter, TraceSettings, Tracer};
 use aqueduct_topology::model::Topology;
 use std::net::SocketAddr;
 use std::sync::atomic::AtomicBool;
@@ -44,6 +45,8 @@ pub struct Settings {
     pub signals: bool,
     /// The admin endpoint; `None` = none.
     pub admin: Option<AdminSettings>,
+    /// Where spans go; `None` = nobody traces.
+    pub traces: Option<TraceSettings>,
 }
 
 impl Default for Settings {
@@ -55,6 +58,7 @@ impl Default for Settings {
             stuck_after: Duration::from_secs(30),
             signals: false,
             admin: None,
+            traces: None,
         }
     }
 }
@@ -153,9 +157,20 @@ impl Builder {
     }
 
     fn wire(self, plan: Plan) -> RuntimeApplication {
+        let figures = Figures::default();
+        let (tracer, exporter) = self
+            .settings
+            .traces
+            .as_ref()
+            .map(|settings| {
+                let whose = (&plan.topology, &self.settings.node);
+                Tracer::new(settings, whose, figures.clone(), self.clock.clone())
+            })
+            .unzip();
         let shared = Shared {
             ledger: Ledger::with_sinks(plan.topology.clone(), plan.sinks.clone()),
             taps: Taps::new(self.clock.clone()),
+            tracer,
             clock: self.clock,
             claims: self.claims,
             letters: self.letters,
@@ -180,7 +195,7 @@ impl Builder {
             history: History::default(),
             reloads: ReloadTally::default(),
             clock: shared.clock.clone(),
-            figures: Figures::default(),
+            figures,
             build: self.build,
         });
         let (sender, commands) = mpsc::channel(crate::limits::COMMANDS_MAX);
@@ -195,6 +210,7 @@ impl Builder {
             commands,
             reload_requests: Some(reload_requests),
             archive: self.archive,
+            exporter,
             handle,
         }
     }
@@ -209,6 +225,7 @@ pub struct RuntimeApplication {
     commands: mpsc::Receiver<Command>,
     reload_requests: Option<mpsc::Receiver<ReloadRequest>>,
     archive: Option<Arc<dyn Archive>>,
+    exporter: Option<Exporter>,
     handle: Handle,
 }
 
@@ -242,9 +259,17 @@ impl RuntimeApplication {
     }
 
     /// Runs it to its end. Call it within a `LocalSet` or actix `System`; [`Placement::Arbiters`] needs the latter.
-    pub async fn run(self) -> Outcome {
+    pub async fn run(mut self) -> Outcome {
+        let exporting = self.exporter.take();
         match self.prepare().await {
-            Ok((conductor, _side_tasks)) => conductor.run().await,
+            Ok((conductor, _side_tasks)) => {
+                let exporting = exporting.map(Exporter::start);
+                let outcome = conductor.run().await;
+                if let Some(exporting) = exporting {
+                    exporting.finish().await;
+                }
+                outcome
+            }
             Err(error) => {
                 tracing::error!(event = event_ids::NOT_STARTED, %error, "not started");
                 Outcome {

@@ -5,6 +5,7 @@
 //! Deliberately absent: anything about links or sinks.
 
 use crate::planted::{Bug, planted};
+use crate::trace::TraceContext;
 use arrow_array::{
     Array, BinaryArray, Int32Array, Int64Array, RecordBatch, RecordBatchOptions, cast::AsArray,
 };
@@ -159,6 +160,8 @@ pub struct Batch {
     pub raw: RawRecords,
     /// Typed rows, ending in the hidden columns; no columns at all before a normalizer.
     pub rows: RecordBatch,
+    /// The span it belongs to; `None` = nobody traces it.
+    pub trace: Option<Arc<TraceContext>>,
     /// What a link charges for it, computed once.
     bytes: usize,
 }
@@ -178,14 +181,14 @@ impl Batch {
             );
         }
         let bytes = raw.bytes();
-        Self { origin, raw, rows: NO_ROWS.clone(), bytes }
+        Self { origin, raw, rows: NO_ROWS.clone(), trace: None, bytes }
     }
 
     /// The same messages, now with `rows`, which must end in the hidden columns, ordered by them.
     pub fn with_rows(&self, rows: RecordBatch) -> Self {
         let bytes = self.raw.bytes() + rows.get_array_memory_size();
         let raw = if planted(Bug::ForgetsTheMessages) { RawRecords::empty() } else { self.raw.clone() };
-        Self { origin: self.origin.clone(), raw, rows, bytes }
+        Self { origin: self.origin.clone(), raw, rows, trace: self.trace.clone(), bytes }
     }
 
     /// What a link charges for it.
@@ -236,7 +239,8 @@ impl Batch {
         // Arrow over-counts slices (it reports the whole buffer), so the share is by records.
         let bytes =
             if self.raw.is_empty() { self.bytes } else { self.bytes * length.max(1) / self.raw.len() };
-        Self { origin: Origin { first, next, ..self.origin.clone() }, raw, rows, bytes }
+        let origin = Origin { first, next, ..self.origin.clone() };
+        Self { origin, raw, rows, trace: self.trace.clone(), bytes }
     }
 
     /// Two parts of about as many records each; `None` when it holds fewer than two.
@@ -252,7 +256,8 @@ impl Batch {
     /// The same range without its records: what is left of a batch whose only record was rejected.
     pub fn emptied(&self) -> Self {
         let rows = self.rows.slice(0, 0);
-        Self { origin: self.origin.clone(), raw: RawRecords::empty(), rows, bytes: 0 }
+        let (origin, trace) = (self.origin.clone(), self.trace.clone());
+        Self { origin, raw: RawRecords::empty(), rows, trace, bytes: 0 }
     }
 }
 

@@ -18,6 +18,7 @@ use crate::status::Status;
 use crate::supervisor::host::{Blueprint, InputLink, OutputEdge, Record, Role};
 use crate::supervisor::tree::{ChildRef, Node, Tree};
 use crate::tap::Taps;
+use crate::trace::{TracePoint, Tracer};
 use aqueduct_topology::model::Topology;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -30,6 +31,7 @@ pub(crate) struct Shared {
     pub(crate) claims: Claims,
     pub(crate) letters: DeadLetterPort,
     pub(crate) taps: Taps,
+    pub(crate) tracer: Option<Arc<Tracer>>,
 }
 
 /// One actor of a graph.
@@ -282,6 +284,10 @@ fn blueprint(slot: usize, actor: ActorPlan, shared: &Shared, known: Option<&Blue
     Blueprint {
         index: slot,
         tap: shared.taps.point(&actor.identity.name),
+        trace: shared
+            .tracer
+            .clone()
+            .map(|tracer| Arc::new(TracePoint::new(tracer, &actor.identity, actor.role))),
         identity: actor.identity,
         role: actor.role,
         topic: actor.topic,

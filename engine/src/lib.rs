@@ -32,6 +32,7 @@ pub mod tap;
 pub mod task;
 pub mod telemetry;
 pub mod testing;
+pub mod trace;
 mod watchdog;
 
 pub use actor::{Actor, ActorIdentity, Context, Factory};

@@ -148,11 +148,32 @@ pub const LOG_REPEATS_WITHIN: Duration = Duration::from_secs(10);
 pub const LOG_REPEATS_KEPT_MAX: usize = 256;
 /// Different reasons an actor's dead letters are counted by; further ones count as `other`.
 pub const DEAD_LETTER_REASONS_MAX: usize = 64;
+/// Spans that wait for the collector, ..
+pub const TRACE_QUEUE_SPANS_MAX: usize = 4096;
+/// .. and how many go in one request.
+pub const TRACE_BATCH_SPANS_MAX: usize = 512;
+/// How often they are sent.
+pub const TRACE_EXPORT_EVERY: Duration = Duration::from_secs(1);
+/// How long one attempt to send them may take.
+pub const TRACE_EXPORT_WAIT_MAX: Duration = Duration::from_secs(3);
+/// Attempts before they are dropped.
+pub const TRACE_ATTEMPTS_MAX: u32 = 4;
+/// How long the end of a run waits for the last of them.
+pub const TRACE_FLUSH_MAX: Duration = Duration::from_secs(2);
+/// Bytes of the collector's answer after which its first line is not waited for any more.
+pub const TRACE_ANSWER_BYTES_MAX: usize = 1024;
+/// Spans of one actor at work: its leases, which its links bound, and what a source has not handed on.
+pub const TRACE_OPEN_SPANS_MAX: usize = 1024;
+/// Further traces that records of one batch belong to, as links.
+pub const TRACE_LINKS_MAX: usize = 32;
+/// Records of a batch whose headers are searched for a trace.
+pub const TRACE_HEADERS_LOOKED_AT_MAX: usize = 1024;
 
 const _: () = assert!(BATCH_RECORDS_MAX as i64 <= BATCH_OFFSETS_SPAN_MAX, "a full batch fits its range");
 const _: () =
     assert!(ADMIN_STREAMS_MAX + TAPS_MAX + 64 <= ADMIN_CONNECTIONS_MAX, "probes and scrapes find a place");
 const _: () = assert!(ADMIN_REQUESTS_BURST >= 8.0 * ADMIN_STREAMS_MAX as f64, "everybody gets a whole page");
+const _: () = assert!(TRACE_BATCH_SPANS_MAX <= TRACE_QUEUE_SPANS_MAX, "the queue holds a request");
 const _: () = assert!(HISTORY_STEP.as_secs() * HISTORY_SAMPLES_MAX as u64 == 3600, "the last hour");
 const _: () = assert!(
     ADMIN_ARCHIVE_WAIT_MAX.as_secs() < ADMIN_ANSWER_MAX.as_secs(),

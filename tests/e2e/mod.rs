@@ -28,4 +28,5 @@ mod security;
 mod shutdown;
 mod status;
 mod timescale;
+mod traces;
 mod upgrade;

@@ -50,6 +50,12 @@ pub(crate) struct Flags {
     /// How long a thread may give no answer [env: AQUEDUCT_STUCK_AFTER] [default: 30s].
     #[arg(long, value_name = "DURATION", value_parser = reader("watchdog.stuck_after"), help_heading = HEADING)]
     stuck_after: Option<Value>,
+    /// The collector that takes spans, by OTLP over HTTP [env: AQUEDUCT_TRACES_ENDPOINT] [default: nobody traces].
+    #[arg(long, value_name = "URL", value_parser = reader("traces.endpoint"), help_heading = HEADING)]
+    traces_endpoint: Option<Value>,
+    /// Of batches without a `traceparent`, so many are traced [env: AQUEDUCT_TRACES_RATIO] [default: 0.01].
+    #[arg(long, value_name = "SHARE", value_parser = reader("traces.ratio"), help_heading = HEADING)]
+    traces_ratio: Option<Value>,
 }
 
 const HEADING: &str = "Node settings, over environment and file";
@@ -91,6 +97,8 @@ impl Flags {
             ("drain_deadline", &self.drain_deadline),
             ("watchdog.stalled_after", &self.stalled_after),
             ("watchdog.stuck_after", &self.stuck_after),
+            ("traces.endpoint", &self.traces_endpoint),
+            ("traces.ratio", &self.traces_ratio),
         ];
         let mut layer = Layer::default();
         for (key, value) in said {
@@ -126,11 +134,12 @@ mod tests {
 
     #[test]
     fn every_flag_says_its_own_setting() {
-        let values = ["n", "127.0.0.1:1", "f", "a, b", "warn", "json", "2", "1MiB", "1s", "2s", "3s"];
+        let first = ["n", "127.0.0.1:1", "f", "a, b", "warn", "json", "2", "1MiB", "1s", "2s", "3s"];
+        let values = [&first[..], &["http://a:1", "0.5"]].concat();
         let command = Flags::augment_args(clap::Command::new("run"));
         let words = ALL
             .iter()
-            .zip(values)
+            .zip(values.iter().copied())
             .flat_map(|(setting, value)| [format!("--{}", setting.flag), value.to_owned()]);
         let matches = command.try_get_matches_from(std::iter::once("run".to_owned()).chain(words));
         let flags = Flags::from_arg_matches(&matches.expect("legal flags")).expect("flags");

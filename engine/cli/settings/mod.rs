@@ -15,6 +15,8 @@ use anyhow::Result;
 use aqueduct_engine::admin::AdminSettings;
 use aqueduct_engine::tap::Redaction;
 use aqueduct_engine::telemetry::log::{LogFormat, LogSettings};
+use aqueduct_engine::trace::TraceSettings;
+use aqueduct_topology::settings::Endpoint;
 use std::time::Duration;
 
 /// What a node goes by.
@@ -29,6 +31,8 @@ pub(crate) struct Settings {
     pub(crate) drain_deadline: Duration,
     pub(crate) stalled_after: Duration,
     pub(crate) stuck_after: Duration,
+    /// Where spans go.
+    pub(crate) traces: Option<TraceSettings>,
 }
 
 impl Flags {
@@ -54,6 +58,12 @@ impl Flags {
             drain_deadline: holds.drain_deadline(),
             stalled_after: holds.stalled_after(),
             stuck_after: holds.stuck_after(),
+            traces: holds.traces_endpoint().map(|Endpoint { host, port, path }| TraceSettings {
+                host,
+                port,
+                path,
+                ratio: holds.traces_ratio(),
+            }),
         })
     }
 }

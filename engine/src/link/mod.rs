@@ -25,7 +25,7 @@ mod stress;
 #[cfg(test)]
 mod tests;
 
-pub use self::protocol::{Bounds, Closed, Fill, Flow, Ring};
+pub use self::protocol::{Bounds, Closed, Ending, Fill, Flow, Ring};
 
 use crate::batch::{Batch, PartitionKey};
 

@@ -5,6 +5,7 @@ use crate::claim::Claims;
 use crate::link::{Lease, Receiver};
 use crate::planted::{Bug, planted};
 use crate::status::Status;
+use crate::trace::TracePoint;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
@@ -17,6 +18,8 @@ pub struct Inputs {
     /// Who is asked first next time.
     next: usize,
     watch: Option<Watch>,
+    /// Where spans begin.
+    trace: Option<Arc<TracePoint>>,
 }
 
 /// Sees every batch before the actor does. What it panics with is the actor's own panic.
@@ -32,7 +35,13 @@ impl std::fmt::Debug for Watch {
 impl Inputs {
     /// Inputs that lease from `receivers` in turn.
     pub fn new(receivers: Vec<Receiver>) -> Self {
-        Self { receivers, next: 0, watch: None }
+        Self { receivers, next: 0, watch: None, trace: None }
+    }
+
+    /// Tells `trace`, if anybody traces, of every lease.
+    pub(crate) fn traced(mut self, trace: Option<Arc<TracePoint>>) -> Self {
+        self.trace = trace;
+        self
     }
 
     /// Lets `watch` see every batch that is leased from now on: how a test makes an actor fail on one record.
@@ -95,9 +104,9 @@ impl Inputs {
         for step in 0..count {
             let index = (first + step) % count;
             match fresh(&mut self.receivers[index], claims, &mut poll) {
-                Poll::Ready(Some(lease)) => {
+                Poll::Ready(Some(mut lease)) => {
                     self.next = (index + 1) % count;
-                    self.seen(&lease);
+                    self.seen(&mut lease);
                     return Poll::Ready(Some(lease));
                 }
                 Poll::Ready(None) => ended += 1,
@@ -107,7 +116,12 @@ impl Inputs {
         if ended == count { Poll::Ready(None) } else { Poll::Pending }
     }
 
-    fn seen(&self, lease: &Lease) {
+    fn seen(&self, lease: &mut Lease) {
+        if let Some(point) = &self.trace
+            && let Some(witness) = point.leased(lease)
+        {
+            lease.witnessed(witness);
+        }
         if let Some(Watch(watch)) = &self.watch {
             watch(lease);
         }
@@ -128,8 +142,8 @@ impl Inputs {
             Poll::Ready(None) | Poll::Pending if !self.receivers[trial].link().on_probation() => {
                 self.poll_each(claims, poll)
             }
-            Poll::Ready(Some(lease)) => {
-                self.seen(&lease);
+            Poll::Ready(Some(mut lease)) => {
+                self.seen(&mut lease);
                 Poll::Ready(Some(lease))
             }
             polled => polled,

@@ -7,6 +7,7 @@ use crate::clock::Clock;
 use crate::link::TryPushError;
 use crate::status::Status;
 use crate::tap::TapPoint;
+use crate::trace::TracePoint;
 use std::sync::Arc;
 
 /// The links out of an actor. `Send`, so that a source's polling thread may push.
@@ -15,17 +16,25 @@ pub struct Outputs {
     edges: Vec<Edge>,
     /// Where people look at what is handed on.
     tap: Option<Arc<TapPoint>>,
+    /// Who gives batches the span they belong to.
+    trace: Option<Arc<TracePoint>>,
 }
 
 impl Outputs {
     /// Outputs that hand every batch to each of `edges`.
     pub fn new(edges: Vec<Edge>) -> Self {
-        Self { edges, tap: None }
+        Self { edges, tap: None, trace: None }
     }
 
     /// Shows `tap` what is handed on.
     pub fn tapped(mut self, tap: Arc<TapPoint>) -> Self {
         self.tap = Some(tap);
+        self
+    }
+
+    /// Lets `trace`, if anybody traces, give each batch its span.
+    pub(crate) fn traced(mut self, trace: Option<Arc<TracePoint>>) -> Self {
+        self.trace = trace;
         self
     }
 
@@ -43,7 +52,10 @@ impl Outputs {
     /// edges that took it will know it. A best-effort edge keeps the caller waiting no longer than
     /// [`BEST_EFFORT_WAIT_MAX`](crate::limits::BEST_EFFORT_WAIT_MAX) in all, then passes the batch over.
     #[expect(clippy::result_large_err, reason = "the batch comes back as it came")]
-    pub fn try_push(&mut self, batch: Batch) -> Result<(), TryPushError> {
+    pub fn try_push(&mut self, mut batch: Batch) -> Result<(), TryPushError> {
+        if let Some(point) = &self.trace {
+            point.hands_on(&mut batch);
+        }
         let mut full = false;
         for edge in &mut self.edges {
             match edge.offer(batch.clone()) {
@@ -53,6 +65,9 @@ impl Outputs {
         }
         if full {
             return Err(TryPushError::Full(batch));
+        }
+        if let (Some(point), Some(context)) = (&self.trace, &batch.trace) {
+            point.handed_on(context);
         }
         self.show(&batch);
         Ok(())
@@ -67,7 +82,11 @@ impl Outputs {
     }
 
     /// See [`crate::Context::push`].
-    pub async fn push(&mut self, batch: Batch, clock: &Clock, status: &Status) -> Result<(), Error> {
+    pub async fn push(&mut self, mut batch: Batch, clock: &Clock, status: &Status) -> Result<(), Error> {
+        let traced = self.trace.clone().map(|point| {
+            point.hands_on(&mut batch);
+            (point, batch.trace.clone())
+        });
         // Before it is gone; whoever fails now hands it on again, and it is seen again.
         self.show(&batch);
         // First to all that have room, so that a full one delays no other.
@@ -83,6 +102,9 @@ impl Outputs {
         }
         for (index, batch) in full {
             self.edges[index].send(batch, clock, status).await?;
+        }
+        if let Some((point, Some(context))) = traced {
+            point.handed_on(&context);
         }
         Ok(())
     }

@@ -10,3 +10,4 @@ mod reload;
 mod restart;
 mod support;
 mod tap;
+mod traces;

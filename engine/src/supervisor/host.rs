@@ -21,6 +21,7 @@ use crate::status::{State, Status};
 use crate::tap::TapPoint;
 use crate::task::{self, Task};
 use crate::telemetry::event_ids;
+use crate::trace::TracePoint;
 use actix::{Actor, AsyncContext, Handler};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -86,6 +87,8 @@ pub(crate) struct Blueprint {
     pub(crate) record: Arc<Record>,
     /// Where people look at what it hands on.
     pub(crate) tap: Arc<TapPoint>,
+    /// Where its spans begin and end, if anybody traces.
+    pub(crate) trace: Option<Arc<TracePoint>>,
 }
 
 /// A link and who fills it.
@@ -133,8 +136,11 @@ impl Blueprint {
         };
         Context {
             identity: self.identity.clone(),
-            inputs: Inputs::new(self.inputs.iter().map(|input| input.link.receiver()).collect()),
-            outputs: Outputs::new(self.outputs.iter().map(edge).collect()).tapped(self.tap.clone()),
+            inputs: Inputs::new(self.inputs.iter().map(|input| input.link.receiver()).collect())
+                .traced(self.trace.clone()),
+            outputs: Outputs::new(self.outputs.iter().map(edge).collect())
+                .tapped(self.tap.clone())
+                .traced(self.trace.clone()),
             clock: self.clock.clone(),
             ledger: self.ledger.clone(),
             sink: self.sink,
@@ -185,6 +191,7 @@ impl Blueprint {
                         batch_first = batch.origin.first,
                         batch_next = batch.origin.next,
                         offset,
+                        trace_id = batch.trace.as_ref().map(|context| tracing::field::display(context.trace)),
                         class = Class::Bug.as_str(),
                         "a record kills this actor: it is rejected"
                     );
@@ -392,6 +399,9 @@ async fn work(
     if exit == Exit::Finished {
         blueprint.close_outputs();
         status.set(State::Finished);
+    }
+    if let Some(point) = &blueprint.trace {
+        point.exited(exit.class());
     }
     let ended = blueprint.judge(&exit);
     let _ = tell(HostNews::Exited(exit, ended)).await;

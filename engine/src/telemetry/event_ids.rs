@@ -77,6 +77,7 @@ events! {
     RELOAD_ASKED = "reload_asked", false, "A reload was asked for, and how that went.";
     FEED_FAILED = "feed_failed", false, "The demo's feed of records failed.";
     CONDEMNED = "condemned", false, "A record was found to kill its actor again and again; it becomes a letter before the next start.";
+    TRACES_DROPPED = "traces_dropped", false, "Spans did not reach their collector and were dropped; ingest goes on.";
     REPEATED = "repeated", false, "Lines that were left out because they repeat another: `of` is its word, `times` how many.";
 }
 

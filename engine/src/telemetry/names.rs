@@ -243,6 +243,8 @@ metrics! {
         "Memory the process may use: its control group's limit, or else that of the machine.";
     FULL_METRICS = "aqueduct_full_metrics", Gauge, "metrics", Topology [],
         "Metrics with more series than have a place: the others are left out, or summed under other.";
+    TRACE_SPANS_TOTAL = "aqueduct_trace_spans_total", Counter, "spans", Topology ["outcome"],
+        "Spans of traced batches, by what became of them (exported, dropped); absent while nobody traces.";
     BUILD_INFO = "aqueduct_build_info", Gauge, "boolean", Process ["version", "commit", "librdkafka"],
         "1, with the versions as labels.";
     ADMIN_REQUESTS_TOTAL = "aqueduct_admin_requests_total", Counter, "requests", Process ["outcome"],

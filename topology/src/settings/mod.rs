@@ -7,12 +7,14 @@
 //! Deliberately absent: the environment and the command line themselves, which the program reads and hands over, and
 //! the admin token, which is a secret and no setting.
 
+mod endpoint;
 mod read;
 mod resolve;
 #[cfg(test)]
 mod tests;
 mod value;
 
+pub use endpoint::Endpoint;
 pub use read::{Layer, load_settings, setting_of};
 pub use resolve::{Machine, NodeSettings, Origin, Said, resolve};
 pub use value::Value;
@@ -47,6 +49,8 @@ pub const ALL: &[Setting] = &[
     setting("drain_deadline", "AQUEDUCT_DRAIN_DEADLINE", "drain-deadline"),
     setting("watchdog.stalled_after", "AQUEDUCT_STALLED_AFTER", "stalled-after"),
     setting("watchdog.stuck_after", "AQUEDUCT_STUCK_AFTER", "stuck-after"),
+    setting("traces.endpoint", "AQUEDUCT_TRACES_ENDPOINT", "traces-endpoint"),
+    setting("traces.ratio", "AQUEDUCT_TRACES_RATIO", "traces-ratio"),
 ];
 
 /// The setting of that name.
@@ -78,6 +82,7 @@ pub const SETTINGS: &[Key] = &[
         "How long a drain may take; then it is cut, exit code 74, and what will be replayed is said.",
     ),
     Key::optional("watchdog", Shape::Part(WATCHDOG), "When somebody is taken for stuck."),
+    Key::optional("traces", Shape::Part(TRACES), "Spans of batches, for an OpenTelemetry collector."),
 ];
 
 /// `admin`.
@@ -121,5 +126,21 @@ pub const WATCHDOG: &[Key] = &[
         Shape::Duration,
         "30s",
         "How long a thread may give no answer; then it is abandoned, and its other actors move.",
+    ),
+];
+
+/// `traces`.
+pub const TRACES: &[Key] = &[
+    Key::default(
+        "endpoint",
+        Shape::Text,
+        "nobody traces",
+        "The collector that takes spans by OTLP over HTTP: `http://`, a host and a port; `/v1/traces` unless a path is given.",
+    ),
+    Key::default(
+        "ratio",
+        Shape::Share,
+        "0.01",
+        "Of the batches whose records have no `traceparent` header, so many are traced.",
     ),
 ];

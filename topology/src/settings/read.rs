@@ -2,7 +2,7 @@
 //!
 //! Invariant: [`Layer`] holds only settings of [`ALL`], each with a value that was found right.
 
-use super::{ALL, SETTINGS, Setting, Value};
+use super::{ALL, Endpoint, SETTINGS, Setting, Value};
 use crate::catalog::{Key, Place, Shape};
 use crate::diagnostic::{Code, Diagnostic, has_errors, sorted};
 use crate::limits::NAME_BYTES_MAX;
@@ -105,6 +105,8 @@ fn read(cx: &Context<'_>, node: &Node, setting: &Setting, shape: Shape) -> Optio
     match (setting.key, shape) {
         ("node", _) => node_name(cx, node),
         ("admin.listen", _) => address(cx, node),
+        ("traces.endpoint", _) => endpoint(cx, node),
+        (_, Shape::Share) => cx.share(node).map(|share| Value::Share((share * 1e6).round() as u32)),
         (_, Shape::Integer(least, most)) => cx.count(node, least..=most).map(Value::Count),
         (_, Shape::Size) => cx.size(node).map(Value::Bytes),
         (_, Shape::Duration) => cx.lasting(node).map(Value::Lasting),
@@ -138,4 +140,17 @@ fn address(cx: &Context<'_>, node: &Node) -> Option<Value> {
         cx.report(finding.help("for example `127.0.0.1:9464`, or `[::1]:0` for any free port"));
     }
     address.map(Value::Address)
+}
+
+fn endpoint(cx: &Context<'_>, node: &Node) -> Option<Value> {
+    let text = cx.nonempty(node)?;
+    match Endpoint::parse(&text.value) {
+        Ok(endpoint) => Some(Value::Endpoint(endpoint)),
+        Err(why) => {
+            let message = format!("`endpoint` is no address of a collector: {why}");
+            let finding = Diagnostic::error(Code::NotAnAddress, node.span, message);
+            cx.report(finding.help("for example `http://127.0.0.1:4318`"));
+            None
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! Flag over environment over file over default.
 
-use super::{ALL, Layer, Value};
+use super::{ALL, Endpoint, Layer, Value};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -81,6 +81,7 @@ fn default(key: &str, machine: &Machine) -> Option<Value> {
         "drain_deadline" => Value::Lasting(Duration::from_secs(30)),
         "watchdog.stalled_after" => Value::Lasting(Duration::from_secs(60)),
         "watchdog.stuck_after" => Value::Lasting(Duration::from_secs(30)),
+        "traces.ratio" => Value::Share(10_000),
         _ => return None,
     })
 }
@@ -156,6 +157,22 @@ impl NodeSettings {
     /// How long an arbiter may give no answer.
     pub fn stuck_after(&self) -> Duration {
         self.lasting("watchdog.stuck_after")
+    }
+
+    /// Where spans go; `None` = nobody traces.
+    pub fn traces_endpoint(&self) -> Option<Endpoint> {
+        match &self.said("traces.endpoint").value {
+            Some(Value::Endpoint(endpoint)) => Some(endpoint.clone()),
+            _ => None,
+        }
+    }
+
+    /// Of how many batches, where their records do not say.
+    pub fn traces_ratio(&self) -> f64 {
+        match self.said("traces.ratio").value {
+            Some(Value::Share(millionths)) => f64::from(millionths) / 1e6,
+            ref other => unreachable!("invariant: it is a share, not {other:?}"),
+        }
     }
 
     fn text(&self, key: &str) -> Option<String> {

@@ -58,7 +58,10 @@ fn the_written_defaults_are_the_defaults() {
     // What is left commented out is what has no fixed default, and nothing else.
     let silent: Vec<&str> =
         ALL.iter().map(|setting| setting.key).filter(|key| clean(FILE).get(key).is_none()).collect();
-    assert_eq!(silent, ["node", "admin.token_file", "admin.redact", "arbiters", "memory_budget"]);
+    assert_eq!(
+        silent,
+        ["node", "admin.token_file", "admin.redact", "arbiters", "memory_budget", "traces.endpoint"]
+    );
 }
 
 #[test]
@@ -116,13 +119,16 @@ fn every_setting_is_read() {
     assert_eq!(settings.memory_budget_bytes(), Some(1 << 30));
     let other = alone(&clean(
         "log: { format: json, filter: debug }\nadmin: { listen: \"[::1]:0\", token_file: /run/t, redact: \"a, b\" }\n\
-         drain_deadline: 2m\nwatchdog: { stalled_after: 5s, stuck_after: 6s }\n",
+         drain_deadline: 2m\nwatchdog: { stalled_after: 5s, stuck_after: 6s }\n\
+         traces: { endpoint: \"http://[::1]:4318\", ratio: 5% }\n",
     ));
     assert!(other.log_is_json());
     assert_eq!((other.log_filter().as_str(), other.admin_listen().port()), ("debug", 0));
     assert_eq!((other.admin_token_file(), other.admin_redact()), (Some("/run/t".into()), "a, b".to_owned()));
     let seconds = [other.drain_deadline(), other.stalled_after(), other.stuck_after()];
     assert_eq!(seconds.map(|duration| duration.as_secs()), [120, 5, 6]);
+    assert_eq!(other.traces_endpoint().map(|to| to.to_string()).as_deref(), Some("http://[::1]:4318"));
+    assert_eq!((other.traces_ratio(), settings.traces_ratio()), (0.05, 0.01));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! What a setting is set to.
 
+use super::Endpoint;
 use crate::plan::write;
 use std::fmt::{self, Display, Formatter};
 use std::net::SocketAddr;
@@ -18,6 +19,10 @@ pub enum Value {
     Bytes(u64),
     /// So long.
     Lasting(Duration),
+    /// Where a collector is.
+    Endpoint(Endpoint),
+    /// A share, in parts of a million.
+    Share(u32),
 }
 
 /// As `engine.yaml` would write it; equal values are written alike.
@@ -29,6 +34,8 @@ impl Display for Value {
             Self::Count(count) => count.fmt(out),
             Self::Bytes(bytes) => out.write_str(&write::bytes(*bytes)),
             Self::Lasting(duration) => out.write_str(&write::duration(*duration)),
+            Self::Endpoint(endpoint) => endpoint.fmt(out),
+            Self::Share(millionths) => (f64::from(*millionths) / 1e6).fmt(out),
         }
     }
 }

@@ -19,7 +19,7 @@ mod probation;
 mod receiving;
 mod sending;
 
-pub use lease::Lease;
+pub use lease::{Ending, Lease};
 pub use probation::Crash;
 pub use receiving::Receiver;
 pub use sending::{Closed, Sender, TryPushError};
