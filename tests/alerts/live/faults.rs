@@ -297,7 +297,7 @@ fn twin(play: &Play<'_>) {
     if stage.has_metric("aqueduct_kafka_group_rebalances_total") {
         let come_and_go = || {
             for _ in 0..4 {
-                let other = stage.launch("comes-and-goes");
+                let other = stage.launch_passing("comes-and-goes");
                 std::thread::sleep(Duration::from_millis(2500));
                 other.terminate();
                 other.exit_code(Duration::from_secs(30));
