@@ -294,17 +294,6 @@ fn twin(play: &Play<'_>) {
         stage.order("/api/actors/ticks/restart");
     };
     play.strikes("two nodes have one name", &["AqueductActorFenced"], resume, end);
-    if stage.has_metric("aqueduct_kafka_group_rebalances_total") {
-        let come_and_go = || {
-            for _ in 0..4 {
-                let other = stage.launch_passing("comes-and-goes");
-                std::thread::sleep(Duration::from_millis(2500));
-                other.terminate();
-                other.exit_code(Duration::from_secs(30));
-            }
-        };
-        play.strikes("a node comes and goes four times", &["AqueductGroupRebalancing"], come_and_go, || {});
-    }
 }
 
 /// What strikes everybody comes last.

@@ -10,7 +10,7 @@ use crate::harness::world::{Sql, World};
 use crate::wire::Wire;
 use aqueduct_stack::Part;
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -50,26 +50,16 @@ impl Stage {
 
     /// A node of that name on the scene's topology.
     pub fn launch(&self, name: &str) -> Node {
-        self.launch_of(&self.file, name)
-    }
-
-    /// One that the group forgets as soon as it leaves: a static member keeps its place for a session.
-    pub fn launch_passing(&self, name: &str) -> Node {
-        let file = self.file.with_file_name("passing.yaml");
-        let text = std::fs::read_to_string(&self.file).expect("the topology");
-        let passing = text.replace("kind: kafka_source,", "kind: kafka_source, membership: dynamic,");
-        assert_ne!(passing, text, "the source is written in one line");
-        std::fs::write(&file, passing).expect("write it");
-        self.launch_of(&file, name)
-    }
-
-    fn launch_of(&self, file: &Path, name: &str) -> Node {
         let environment = [
             ("AQUEDUCT_ADMIN_TOKEN", TOKEN),
             ("TIMESCALE_URL", &self.database.url(self.world.database_url())),
             ("REDIS_URL", &self.redis.url(&self.world.stack().redis_url())),
         ];
-        Node::launch(&self.world, file, &Launch { name, environment: &environment, ..Launch::default() })
+        Node::launch(
+            &self.world,
+            &self.file,
+            &Launch { name, environment: &environment, ..Launch::default() },
+        )
     }
 
     /// The node, while it runs.
