@@ -90,7 +90,7 @@ fn in_process_it_serves_page_and_metrics_until_it_is_told_to_end() {
         assert_eq!(status, 200, "{path}: {body}");
         body
     };
-    assert!(body("/").contains("<h2>Ledger</h2>"));
+    assert!(body("/").contains("page.js") && body("/page.js").contains("Ledger"));
     let metrics = body("/metrics");
     let shown = |line: &str| line.starts_with("aqueduct_records_total") && line.contains("fate=\"written\"");
     assert!(metrics.lines().any(shown), "{metrics}");

@@ -39,7 +39,7 @@ pub(crate) struct Which {
 #[derive(clap::Args, Clone, Debug)]
 #[command(next_help_heading = "How Spark runs")]
 pub(crate) struct How {
-    /// Where: local[*], spark://host:port, yarn, k8s://..
+    /// Where: `local[*]`, spark://host:port, yarn, k8s://..
     #[arg(long, value_name = "MASTER", default_value = "local[*]")]
     pub(crate) master: String,
     /// A setting of Spark; may be repeated.
