@@ -289,12 +289,8 @@ fn letters_older_than_the_retention_go_and_those_that_wait_are_counted() {
     let lock: i64 = sql.rows(topology, &[])[0].get(0);
     sql.rows("SELECT pg_advisory_lock($1)", &[&lock]);
     let node = Node::start(&world, &file, "tending", &[]);
-    let figure = |name: &str| -> Option<f64> {
-        let (_, page) = node.get("/metrics")?;
-        let line = page.lines().find(|line| line.starts_with(name))?;
-        line.rsplit(' ').next()?.parse().ok()
-    };
-    let waiting = "aqueduct_dead_letters{";
+    let figure = |name: &str| node.metric(name);
+    let waiting = "aqueduct_dead_letters";
     wait::until("letters counted", BOUND, || figure(waiting).filter(|letters| *letters == 10.0));
     assert!(figure("aqueduct_dead_letter_age_seconds").expect("an age") > 30.0 * 86_400.0);
     assert_eq!(sql.integer(PENDING), 10, "nothing goes while a replay is at work");
