@@ -120,6 +120,8 @@ fn spoil(trades: Vec<Trade>) -> Vec<Trade> {
             500 => trade.side = false,
             // Ten seconds on its way.
             600 => trade.record_ms = trade.event_ms + 10_000,
+            // Half a second behind the trade before it; within a pair, no recorded trade is.
+            700 => trade.event_ms -= 500,
             // Sent twice.
             200 => spoilt.push(trade.clone()),
             _ => {}

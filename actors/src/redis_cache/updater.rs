@@ -85,8 +85,18 @@ impl Actor for Updater {
     fn run<'a>(&'a mut self, cx: &'a mut Context) -> LocalBoxFuture<'a, Result<(), Error>> {
         Box::pin(async move {
             let probe = self.plan.probe.as_ref().filter(|_| cx.identity.clone == 0);
-            let _probe = probe.map(|probe| probe.start(cx));
-            Run::new(&self.plan, cx).until_done(cx).await
+            let (status, clock) = (cx.status.clone(), cx.clock.clone());
+            let looking = async {
+                match probe {
+                    Some(probe) => probe.look(&status, &clock).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                ended = Run::new(&self.plan, cx).until_done(cx) => ended,
+                () = looking => unreachable!("looking never ends"),
+            }
         })
     }
 }

@@ -10,9 +10,8 @@ use super::server::{Answer, Asker};
 use super::{ask_in_time, chance, reads_key};
 use crate::redis_cache::counterpart::{self, Counterpart};
 use crate::redis_cache::server::{self, Server};
-use aqueduct_engine::task::{self, Task};
 use aqueduct_engine::telemetry::{event_ids, names};
-use aqueduct_engine::{Clock, Context, Error, Status};
+use aqueduct_engine::{Clock, Error, Status};
 use aqueduct_topology::model::{Actor, RedisCache, Topology};
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,14 +41,8 @@ impl Beat {
         Self { topology, actor: actor.clone(), options: options.clone(), server, node, lookups }
     }
 
-    /// Begins to look, for as long as the answer lives.
-    pub(in crate::redis_cache) fn start(self: &Arc<Self>, cx: &Context) -> Task {
-        let (status, clock) = (cx.status.clone(), cx.clock.clone());
-        let beat = self.clone();
-        task::spawn("cache probe", async move { beat.run(&status, &clock).await })
-    }
-
-    async fn run(&self, status: &Status, clock: &Clock) {
+    /// Looks again and again; it never ends.
+    pub(in crate::redis_cache) async fn look(&self, status: &Status, clock: &Clock) {
         let (topology, cache) = (&self.topology.name.value, &self.actor.name.value);
         let reads_key = reads_key(topology, cache);
         let field = format!("{topology}/{cache}/{}", self.node);
