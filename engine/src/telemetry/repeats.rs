@@ -106,7 +106,7 @@ impl<S: Subscriber> Layer<S> for Repeats {
         if said.event == event_ids::REPEATED {
             return true;
         }
-        let key = Key { site: metadata.callsite(), event: said.event, actor: said.actor };
+        let key = Key { site: metadata.callsite(), event: said.kind(), actor: said.actor };
         self.counts.try_lock().map_or(true, |mut counts| counts.judge(key, self.clock.now()))
     }
 }
@@ -116,12 +116,22 @@ impl<S: Subscriber> Layer<S> for Repeats {
 struct Said {
     event: String,
     actor: String,
+    /// What of it Kafka's client speaks of: its lines all come from one place.
+    facility: String,
+}
+
+impl Said {
+    fn kind(&mut self) -> String {
+        let event = std::mem::take(&mut self.event);
+        if self.facility.is_empty() { event } else { format!("{event} {}", self.facility) }
+    }
 }
 
 impl Visit for Said {
     fn record_str(&mut self, field: &Field, value: &str) {
         match field.name() {
             "event" => value.clone_into(&mut self.event),
+            "facility" => value.clone_into(&mut self.facility),
             "actor" | "sink" | "client" | "supervisor" | "task" => value.clone_into(&mut self.actor),
             _ => {}
         }
