@@ -92,9 +92,10 @@ impl Actor for Updater {
                     None => std::future::pending().await,
                 }
             };
+            let mut run = Run::new(&self.plan, cx);
             tokio::select! {
                 biased;
-                ended = Run::new(&self.plan, cx).until_done(cx) => ended,
+                ended = run.until_done(cx) => ended,
                 () = looking => unreachable!("looking never ends"),
             }
         })
