@@ -1,6 +1,7 @@
 //! The quality gate on the real parts: what it counts on recorded data is exactly what is wrong there, a fault reaches
 //! Redis in time, and a verdict ends with whoever would have to renew it.
 
+use super::recorded::{recorded, unzipped};
 use crate::harness::node::Node;
 use crate::harness::wait;
 use crate::harness::world::World;
@@ -81,16 +82,10 @@ impl Trade {
 
 /// The recorded trades, in the order they were received, with the recorder's clock as the record's time; `None` (and a
 /// note) where they are absent.
-fn recorded() -> Option<Vec<Trade>> {
-    let name = "binance_trades_20240808_09.csv.gz";
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data").join(name);
-    if !file.exists() {
-        eprintln!("skipped: {name} is not on this machine");
-        return None;
-    }
-    let unzipped = flate2::read::GzDecoder::new(std::fs::File::open(file).expect("open"));
+fn recorded_trades() -> Option<Vec<Trade>> {
+    let file = recorded("binance_trades_20240808_09.csv.gz")?;
     let mut trades = Vec::new();
-    for record in csv::Reader::from_reader(unzipped).deserialize() {
+    for record in csv::Reader::from_reader(unzipped(&file)).deserialize() {
         let record: BTreeMap<String, String> = record.expect("a line");
         let number = |name: &str| record[name].parse::<i64>().expect("a number");
         trades.push(Trade {
@@ -168,7 +163,7 @@ fn gate_of(node: &Node) -> Value {
 
 #[test]
 fn on_recorded_trades_every_rule_counts_exactly_what_is_wrong() {
-    let Some(trades) = recorded() else { return };
+    let Some(trades) = recorded_trades() else { return };
     let trades = spoil(trades);
     let counts = expected(&trades);
     assert!(counts.values().all(|count| *count > 5), "{counts:?}");

@@ -10,7 +10,7 @@ use std::time::Duration;
 const RUN_MAX: Duration = Duration::from_secs(180);
 
 /// A recorded file that may not be committed; `None` (and a note) where it is absent.
-fn recorded(name: &str) -> Option<PathBuf> {
+pub(super) fn recorded(name: &str) -> Option<PathBuf> {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data").join(name);
     if !file.exists() {
         eprintln!("skipped: {name} is not on this machine");
@@ -19,7 +19,7 @@ fn recorded(name: &str) -> Option<PathBuf> {
     Some(file)
 }
 
-fn unzipped(file: &Path) -> impl BufRead {
+pub(super) fn unzipped(file: &Path) -> impl BufRead {
     BufReader::new(flate2::read::GzDecoder::new(std::fs::File::open(file).expect("open")))
 }
 

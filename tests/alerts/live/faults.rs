@@ -107,7 +107,7 @@ fn database(play: &Play<'_>) {
         "AqueductLagGrowing",
     ];
     // It goes by an age that no factor changes.
-    if play.setting.factor == 1 && stage.has_metric("aqueduct_lag_sample_age_seconds") {
+    if play.setting.factor == 1 {
         alerts.push("AqueductLagUnknown");
     }
     // Until the first record that is owed is an old one too.
@@ -190,11 +190,9 @@ fn reload(play: &Play<'_>) {
         stage.reload(200);
     };
     play.strikes("a reload of a file with a mistake", &["AqueductReloadNotApplied"], inject, end);
-    if stage.has_metric("process_open_fds") {
-        let files = stage.with_node(|node| node.open_files());
-        let (inject, end) = (|| stage.limit_files(files * 10 / 9), || stage.limit_files(files * 4));
-        play.strikes("few files are left", &["AqueductOpenFilesNearLimit"], inject, end);
-    }
+    let files = stage.with_node(|node| node.open_files());
+    let (inject, end) = (|| stage.limit_files(files * 10 / 9), || stage.limit_files(files * 4));
+    play.strikes("few files are left", &["AqueductOpenFilesNearLimit"], inject, end);
 }
 
 fn letters(play: &Play<'_>) {
@@ -267,17 +265,15 @@ fn killed(play: &Play<'_>) {
     };
     play.strikes("SIGTERM while TimescaleDB is slow", &["AqueductNodeDrainsLong"], inject, end);
     stage.await_ready();
-    if stage.has_metric("process_start_time_seconds") {
-        let inject = || {
-            for _ in 0..3 {
-                stage.kill();
-                stage.start(setting);
-                stage.await_ready();
-                std::thread::sleep(Duration::from_secs(2));
-            }
-        };
-        play.strikes("kill -9 three times", &["AqueductNodeRestarting"], inject, || {});
-    }
+    let inject = || {
+        for _ in 0..3 {
+            stage.kill();
+            stage.start(setting);
+            stage.await_ready();
+            std::thread::sleep(Duration::from_secs(2));
+        }
+    };
+    play.strikes("kill -9 three times", &["AqueductNodeRestarting"], inject, || {});
 }
 
 /// A node stands still and loses its connections, and with them the lease of its name; another takes that.

@@ -87,12 +87,6 @@ impl Stage {
         assert!(answer.as_ref().is_some_and(|(found, _)| *found == status), "{answer:?}");
     }
 
-    /// Whether the node's page has that metric.
-    pub fn has_metric(&self, name: &str) -> bool {
-        let page = self.with_node(|node| node.get("/metrics"));
-        page.is_some_and(|(_, page)| page.lines().any(|line| line.starts_with(name)))
-    }
-
     /// The wire leads nowhere, and what is connected is cut.
     pub fn cut_off(&self, wire: &Wire) {
         wire.lead_to("tcp://u@127.0.0.1:1/x");
