@@ -106,7 +106,28 @@ impl QualityBoard {
     }
 }
 
+/// What one gate says of its keys, in figures alone.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct GateTotals {
+    /// The actor.
+    pub gate: Arc<str>,
+    /// `enforce` or `shadow`.
+    pub mode: &'static str,
+    /// How many keys it knows.
+    pub keys_total: u64,
+    /// .. whose verdict is (in shadow mode: would be) `halt`.
+    pub halted: u64,
+    /// .. or `watch`.
+    pub watched: u64,
+}
+
 impl GateView {
+    /// The same without any key.
+    pub fn totals(&self) -> GateTotals {
+        let Self { gate, mode, keys_total, halted, watched, .. } = self;
+        GateTotals { gate: gate.clone(), mode, keys_total: *keys_total, halted: *halted, watched: *watched }
+    }
+
     /// The same without rows: what may be read without the token.
     pub fn without_rows(&self) -> Self {
         let mut view = self.clone();

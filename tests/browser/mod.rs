@@ -9,7 +9,7 @@ mod stage;
 mod wire;
 
 use serde_json::json;
-use stage::{Script, Stage, TOKEN, many, pictured, troubled, well};
+use stage::{Script, Stage, TOKEN, judged, many, pictured, troubled, well};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -64,6 +64,11 @@ fn on((topology, script): (Topology, Script), name: &str) {
 #[test]
 fn every_view_shows_what_is_wrong_and_nothing_a_name_holds_becomes_markup() {
     on(troubled(), "views");
+}
+
+#[test]
+fn what_a_gate_and_a_cache_say_is_told_in_words() {
+    on(judged(), "judged");
 }
 
 #[test]

@@ -6,7 +6,8 @@ use aqueduct_engine::application::{Handle, RuntimeApplication, Settings};
 use aqueduct_engine::archive::{Archive, Drill, LetterChoice, LetterGroup, LetterSample};
 use aqueduct_engine::batch::{hidden_columns, with_hidden_columns};
 use aqueduct_engine::events::Events;
-use aqueduct_engine::telemetry::StoredOffset;
+use aqueduct_engine::quality::{EvidenceView, GateView, KeyView, RuleView};
+use aqueduct_engine::telemetry::{StoredOffset, names};
 use aqueduct_engine::testing::RecordsBuilder;
 use aqueduct_engine::{Actor, Batch, Class, Context, Error, Factory, PartitionKey, ReloadAnswer};
 use aqueduct_topology::model::Topology;
@@ -42,6 +43,10 @@ pub enum Part {
     Rejects(&'static str),
     /// Serves until told to stop.
     Idle,
+    /// Takes what comes and halts one of three keys.
+    Judges,
+    /// Takes what comes, as a cache that its readers use and whose values have drifted.
+    Caches,
 }
 
 struct Scripted(Part);
@@ -62,6 +67,18 @@ impl Actor for Scripted {
                     cx.status.running();
                     cx.clock.sleep(Duration::from_millis(50)).await;
                     Err(Error::new(Class::Bug, reason))
+                }
+                Part::Judges => {
+                    cx.status.running();
+                    cx.status.quality().show(judged_view(&cx.identity.name, cx.clock.wall_us()));
+                    while let Some(lease) = cx.lease().await {
+                        lease.settle();
+                    }
+                    Ok(())
+                }
+                Part::Caches => {
+                    drifted(cx);
+                    sink(cx, Duration::ZERO).await
                 }
                 Part::Rejects(reason) => rejects(cx, reason).await,
                 Part::Idle => {
@@ -147,6 +164,58 @@ async fn sink(cx: &mut Context, takes: Duration) -> Result<(), Error> {
         cx.settle_written(lease);
     }
     Ok(())
+}
+
+/// `halt` for XRP, which fell silent a minute ago, `trade` for two others.
+fn judged_view(gate: &Arc<str>, now_us: i64) -> GateView {
+    let key = |symbol: &str, silent_s: i64| {
+        let halted = silent_s > 5;
+        let verdict = if halted { "halt" } else { "trade" };
+        let detail = format!("nothing for {silent_s}.0 s");
+        let score = if halted { 0.0 } else { 1.0 };
+        KeyView {
+            key: [("symbol".into(), json!(symbol))].into(),
+            label: symbol.to_owned(),
+            verdict,
+            score,
+            reason: if halted { format!("stale_after: {detail}") } else { "ok".to_owned() },
+            since_us: now_us - silent_s * 1_000_000,
+            at_us: now_us - silent_s * 1_000_000,
+            rules: vec![RuleView { rule: "stale_after", score, count: u64::from(halted), detail }],
+            evidence: vec![EvidenceView {
+                at_us: now_us,
+                rule: "stale_after",
+                row: json!({ "symbol": symbol, "venue": HOSTILE }),
+            }],
+        }
+    };
+    GateView {
+        gate: gate.clone(),
+        mode: "enforce",
+        at_us: now_us,
+        keys_total: 3,
+        halted: 1,
+        watched: 0,
+        keys_forgotten: 0,
+        records_missed: 0,
+        violations: [("stale_after", 1)].into(),
+        keys: vec![key("XRP", 60), key("BTC", 0), key("ETH", 0)],
+    }
+}
+
+fn drifted(cx: &Context) {
+    let figures = cx.status.figures();
+    figures.set(names::CACHE_HIT_RATIO, &[("by", "readers")], 0.982);
+    figures.set(names::CACHE_READS_TOTAL, &[("by", "server"), ("outcome", "hit")], 41.0);
+    figures.set(names::CACHE_READS_TOTAL, &[("by", "server"), ("outcome", "miss")], 3.0);
+    figures.set(names::CACHE_SAMPLED_KEYS, &[], 214.0);
+    figures.set(names::CACHE_DRIFTED_KEYS, &[("how", "missing")], 2.0);
+    figures.set(names::CACHE_BEHIND_SECONDS, &[], 7.0);
+    figures.set(names::CACHE_SAMPLED_TIMESTAMP_SECONDS, &[], cx.clock.wall_us() as f64 / 1e6 - 4.0);
+    figures.set(names::CACHE_SERVER_KEYS, &[], 20_411.0);
+    figures.set(names::CACHE_SERVER_MEMORY_BYTES, &[], 3_145_728.0);
+    figures.set(names::CACHE_SERVER_MEMORY_MAX_BYTES, &[], 8_388_608.0);
+    figures.set(names::CACHE_EVICTED_KEYS_TOTAL, &[], 12.0);
 }
 
 /// Letters and drills without a database.
@@ -352,6 +421,27 @@ actors:
 "
     );
     (topology(&text), |_| None)
+}
+
+/// Nothing is wrong with the node: a gate halts a key, a cache has drifted.
+pub fn judged() -> (Topology, Script) {
+    let text = format!(
+        "topology: judged\n{CONNECTIONS}
+actors:
+  ticks: {{ kind: kafka_source, topic: md.raw }}
+  trades: {{ kind: normalizer, from: ticks, {FIELDS} }}
+  history: {{ kind: timescale_writer, from: trades, table: market.trades }}
+  last_price: {{ kind: redis_cache, from: trades, key: \"k:{{x}}\", value: [x], order_by: ts, policy: best_effort }}
+  gate: {{ kind: quality_gate, from: trades, by: [x], every: 1s, rules: {{ stale_after: 5s }} }}
+  gate_cache: {{ kind: redis_cache, from: gate, key: \"gate:{{x}}\", value: [verdict], order_by: at, ttl: 3s, policy: best_effort }}
+"
+    );
+    let script: Script = |name| match name {
+        "gate" => Some(Part::Judges),
+        "last_price" => Some(Part::Caches),
+        _ => None,
+    };
+    (topology(&text), script)
 }
 
 /// So many lines of a source, a normalizer and three sinks; one actor in fifty waits.

@@ -21,11 +21,12 @@ use anyhow::{Context, Result};
 use aqueduct_config::topologies::Example;
 use aqueduct_engine::Outcome;
 use aqueduct_engine::application::Handle;
+use aqueduct_engine::ledger::{Counts, LedgerRow};
 use aqueduct_engine::telemetry::event_ids;
 use aqueduct_engine::telemetry::log;
 use aqueduct_stack::{Error, Lifetime, Missing, Options, Own, Stack, progress};
 use feeding::Feeding;
-use screen::{Look, REPAINT, Screen, Totals};
+use screen::{Look, REPAINT, Screen};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
@@ -133,7 +134,8 @@ fn report(outcome: &Outcome, json: bool) -> Result<()> {
     let format = if json { output::Format::Json } else { output::Format::Text };
     run::report(outcome, format)?;
     if !json {
-        output::say!("\n{}", screen::ledger_line(Totals::of(&outcome.ledger)));
+        let total: Counts = outcome.ledger.iter().map(LedgerRow::counts).sum();
+        output::say!("\n{total}");
     }
     Ok(())
 }

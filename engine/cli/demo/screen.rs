@@ -1,7 +1,7 @@
 //! What the demo shows while it runs: repainted on a terminal, one line now and then elsewhere.
 
 use aqueduct_engine::application::Handle;
-use aqueduct_engine::ledger::LedgerRow;
+use aqueduct_engine::ledger::Counts;
 use aqueduct_engine::registry::ActorView;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use std::fmt::Write as _;
@@ -12,32 +12,6 @@ use std::time::Duration;
 pub(super) const REPAINT: Duration = Duration::from_millis(500);
 /// How many repaints of a terminal one plain line stands for.
 const PLAIN_EVERY: u32 = 4;
-
-/// Sums over the ledger's lines.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Totals {
-    pub(super) read: u64,
-    pub(super) written: u64,
-    pub(super) dead_lettered: u64,
-    pub(super) filtered: u64,
-    pub(super) skipped: u64,
-    pub(super) in_flight: u64,
-    pub(super) unaccounted: i64,
-}
-
-impl Totals {
-    pub(super) fn of(rows: &[LedgerRow]) -> Self {
-        rows.iter().fold(Self::default(), |sum, row| Self {
-            read: sum.read + row.read,
-            written: sum.written + row.written,
-            dead_lettered: sum.dead_lettered + row.dead_lettered,
-            filtered: sum.filtered + row.filtered,
-            skipped: sum.skipped + row.skipped,
-            in_flight: sum.in_flight + row.in_flight,
-            unaccounted: sum.unaccounted + row.unaccounted,
-        })
-    }
-}
 
 /// What stands below the figures.
 pub(super) struct Look {
@@ -52,7 +26,7 @@ pub(super) struct Screen {
     look: Look,
     /// Whether a plain display has said where the page is.
     named_page: bool,
-    before: Totals,
+    before: Counts,
     paints: u32,
 }
 
@@ -65,13 +39,13 @@ impl Screen {
             bar.set_style(ProgressStyle::with_template("{msg}").expect("invariant: a fixed template"));
             (all, bar)
         });
-        Self { terminal, look, named_page: false, before: Totals::default(), paints: 0 }
+        Self { terminal, look, named_page: false, before: Counts::default(), paints: 0 }
     }
 
     /// Shows how things stand.
     pub(super) fn paint(&mut self, handle: &Handle, sent: u64) {
         let registry = handle.registry();
-        let totals = Totals::of(&registry.ledger().rows());
+        let totals = registry.ledger().totals();
         let actors = registry.actors();
         let lines = (self.look.lines)();
         self.paints += 1;
@@ -88,21 +62,20 @@ impl Screen {
             self.before = totals;
             let lag: i64 = actors.iter().flat_map(|actor| &actor.lag).map(|lag| lag.records).sum();
             // Nobody may be reading any more; the demo goes on.
-            let _ =
-                writeln!(std::io::stderr(), "{}  {rate} records/s written, lag {lag}", ledger_line(totals));
+            let _ = writeln!(std::io::stderr(), "{totals}  {rate} records/s written, lag {lag}");
         }
     }
 }
 
 /// Actors, ledger and rate.
-fn figures(actors: &[ActorView], totals: Totals, sent: u64, rate: u64, handle: &Handle) -> String {
+fn figures(actors: &[ActorView], totals: Counts, sent: u64, rate: u64, handle: &Handle) -> String {
     let mut out = String::new();
     let page = handle.admin_address().map(|address| format!("http://{address}/")).unwrap_or_default();
     let _ = writeln!(out, "\naqueduct demo   {page}   Ctrl-C drains\n");
     for actor in actors {
         let _ = writeln!(out, "  {:<12} {:<17} {:<9} {}", actor.name, actor.kind, actor.state, about(actor));
     }
-    let _ = writeln!(out, "\n  sent {sent}   {}", ledger_line(totals));
+    let _ = writeln!(out, "\n  sent {sent}   {totals}");
     let _ = writeln!(out, "  {rate} records/s written");
     out
 }
@@ -133,13 +106,4 @@ fn about(actor: &ActorView) -> String {
     }
     parts.extend(actor.reason.clone());
     parts.join("; ")
-}
-
-/// The ledger in one line.
-pub(super) fn ledger_line(totals: Totals) -> String {
-    let Totals { read, written, dead_lettered, filtered, skipped, in_flight, unaccounted } = totals;
-    format!(
-        "read {read} = written {written} + dead-lettered {dead_lettered} + filtered {filtered} + skipped {skipped} \
-         + in flight {in_flight}; unaccounted {unaccounted}"
-    )
 }

@@ -70,10 +70,10 @@ fn health(page: &mut Page, report: &Report) {
 
 fn ingest(page: &mut Page, report: &Report) {
     page.heading("Ingest");
-    let sums = &report.ingest;
-    let counts = [sums.read, sums.written, sums.dead_lettered, sums.filtered, sums.skipped, sums.in_flight];
+    let Counts { read, written, dead_lettered, filtered, skipped, in_flight } = report.ingest.counts;
+    let counts = [read, written, dead_lettered, filtered, skipped, in_flight];
     let mut cells: Vec<String> = counts.iter().map(ToString::to_string).collect();
-    cells.push(sums.unaccounted.to_string());
+    cells.push(report.ingest.unaccounted.to_string());
     let heads = ["read", "written", "dead-lettered", "filtered", "skipped", "in flight", "unaccounted"];
     page.table(&heads, [cells]);
     if !report.dead_letters.is_empty() {

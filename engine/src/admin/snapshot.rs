@@ -3,6 +3,7 @@
 use super::Desk;
 use crate::clock::Instant;
 use crate::ledger::Counts;
+use crate::quality::GateTotals;
 use crate::registry::{ActorView, NotReady, Phase, SupervisorView};
 use crate::telemetry::bottleneck;
 use serde::Serialize;
@@ -38,6 +39,8 @@ pub(super) struct Snapshot {
     ledger: Totals,
     /// Nobody, or the one that the others wait for.
     bottleneck: Vec<Arc<str>>,
+    /// What each quality gate says of its keys.
+    gates: Vec<GateTotals>,
     /// The newest event there is.
     event_id: u64,
     /// What who has no token may do here.
@@ -119,6 +122,7 @@ pub(super) fn make(desk: &Desk, before: &mut Before) -> Snapshot {
         not_ready,
         supervisors: registry.supervisors(),
         bottleneck: bottleneck(&actors).map(|actor| actor.name.clone()).into_iter().collect(),
+        gates: registry.gates().iter().map(|(_, gate)| gate.totals()).collect(),
         actors,
         edges,
         ledger,

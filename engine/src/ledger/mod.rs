@@ -21,8 +21,10 @@ use crate::invariants;
 use crate::limits::LEDGER_EPOCHS_KEPT_MAX;
 use crate::telemetry::Settled;
 use epoch::{EpochLedger, Place};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::fmt::{self, Display, Formatter};
+use std::iter::Sum;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
@@ -43,7 +45,7 @@ pub struct SinkSpec {
 }
 
 /// Records by fate.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     /// Handed on by the source, or passed over by it.
     pub read: u64,
@@ -78,6 +80,28 @@ impl Counts {
     }
 }
 
+impl Sum for Counts {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Self::default(), |mut sum, one| {
+            sum.add(one);
+            sum
+        })
+    }
+}
+
+/// The equation, in one line.
+impl Display for Counts {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Self { read, written, dead_lettered, filtered, skipped, in_flight } = self;
+        let unaccounted = self.unaccounted();
+        write!(
+            f,
+            "read {read} = written {written} + dead-lettered {dead_lettered} + filtered {filtered} + skipped {skipped} \
+             + in flight {in_flight}; unaccounted {unaccounted}"
+        )
+    }
+}
+
 /// One line of `/api/ledger`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct LedgerRow {
@@ -106,6 +130,14 @@ pub struct LedgerRow {
     pub in_flight: u64,
     /// What the sum lacks; anything but 0 is a bug worth an alarm.
     pub unaccounted: i64,
+}
+
+impl LedgerRow {
+    /// Its figures alone.
+    pub fn counts(&self) -> Counts {
+        let Self { read, written, dead_lettered, filtered, skipped, in_flight, .. } = *self;
+        Counts { read, written, dead_lettered, filtered, skipped, in_flight }
+    }
 }
 
 /// How far a sink has settled a partition without a gap.

@@ -96,6 +96,8 @@ function draw(place, flow, narrow, before) {
   const pad = 12, nodes = new Map();
   const picture = svg("svg", { width: plan.width + 2 * pad, height: plan.height + 2 * pad,
     viewBox: [-pad, -pad, plan.width + 2 * pad, plan.height + 2 * pad].join(" ") });
+  // It shrinks to the room there is as long as its words can be read, then it is scrolled.
+  picture.style.minWidth = Math.round((plan.width + 2 * pad) * 0.75) + "px";
   const ways = new Map(plan.edges.map((way) => [way.edge, way]));
   const edges = flow.edges.map((edge) => edgeOf(ways.get(edge)));
   picture.append(...edges.map((edge) => edge.lines));

@@ -43,6 +43,12 @@ function trends() {
     found.push({ tone: "warn", who: null, what: "Records are being rejected: " + perSecond(ledger.dead_lettered_per_second),
       why: reasonsOf(), since: null, todo: "See Dead letters for a sample. They are kept and can be replayed once the rules are mended." });
   }
+  for (const gate of facts.snapshot.gates) {
+    if (gate.mode !== "enforce" || !gate.halted) continue;
+    found.push({ tone: "warn", who: null, what: gate.gate + " halts " + number(gate.halted) + " of " + plural(gate.keys_total, "key"),
+      why: "Whoever follows its verdicts does not trade on them.", since: null,
+      todo: "See Quality for which, why, and since when. What is wrong is in the data or on their way, not in the node." });
+  }
   const series = facts.history?.series;
   if (!series || series.restarts.length < 13) return found;
   const at = (name, back) => series[name][series[name].length - 1 - back] ?? null;

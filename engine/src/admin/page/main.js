@@ -18,7 +18,7 @@ const overview = () => {
     rest.hidden = wrong.length <= PROBLEMS_SHOWN;
     text(rest, "and " + (wrong.length - PROBLEMS_SHOWN) + " more: see Actors");
     keyed(found, wrong.slice(0, PROBLEMS_SHOWN), (one) => one.who + "\u0000" + one.what, problemLine, (line, one) => line.update(one));
-    keyed(tiles, FIGURES, ([name]) => name, sparkTile, refreshTile);
+    keyed(tiles, figures(), ([name]) => name, sparkTile, refreshTile);
     graph.update();
     charts.update();
     lately.update();
@@ -52,6 +52,10 @@ const FIGURES = [
   ["Dead-lettered", () => short(facts.snapshot.ledger.dead_lettered), "dead_lettered_per_second"],
   ["Restarts", () => short([...facts.actors.values()].reduce((sum, actor) => sum + actor.restarts, 0)), "restarts"],
 ];
+
+const gatesSum = (name) => facts.snapshot.gates.reduce((sum, gate) => sum + gate[name], 0);
+const HALTED = ["Halted keys", () => number(gatesSum("halted")) + " of " + number(gatesSum("keys_total"))];
+const figures = () => facts.snapshot.gates.length ? [...FIGURES, HALTED] : FIGURES;
 
 function sparkTile([name]) {
   const tile = figure(name);
