@@ -5,8 +5,8 @@ use super::Play;
 use crate::harness::wait;
 use std::time::Duration;
 
-/// How long a start may take to be seen by Prometheus.
-const SEEN_WITHIN: Duration = Duration::from_secs(60);
+/// How long a start may take to be seen by Prometheus, and a reload to be seen on the page.
+const SEEN_WITHIN: Duration = Duration::from_secs(90);
 
 pub fn reload(play: &Play<'_>) {
     let stage = play.stage;
@@ -28,7 +28,7 @@ pub fn reload(play: &Play<'_>) {
 
 /// The topic becomes one with more partitions than have series of their own.
 fn wide(play: &Play<'_>, good: &str) {
-    const PARTITIONS: u32 = 300;
+    const PARTITIONS: u32 = 260;
     let stage = play.stage;
     let topic = format!("{}-wide", stage.world.topic);
     stage.world.stack().create_topic(&topic, PARTITIONS, &[]).expect("a wide topic");
@@ -37,6 +37,9 @@ fn wide(play: &Play<'_>, good: &str) {
     let inject = || {
         std::fs::write(&stage.file, good.replace(&narrow, &format!("topic: \"{topic}\""))).expect("write it");
         stage.reload(200);
+        wait::until("a page that is full", SEEN_WITHIN, || {
+            stage.with_node(|node| node.metric("aqueduct_full_metrics")).filter(|full| *full > 0.0)
+        });
     };
     let end = || {
         std::fs::write(&stage.file, good).expect("write it");

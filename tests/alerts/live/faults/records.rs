@@ -3,6 +3,7 @@
 use super::super::older::Older;
 use super::super::stage::RATE;
 use super::{Play, strike};
+use crate::harness::topologies::TRADES;
 use std::time::Duration;
 
 pub fn letters(play: &Play<'_>) {
@@ -12,7 +13,17 @@ pub fn letters(play: &Play<'_>) {
     play.strikes("one record in four has a price below zero", &alerts, inject, end);
 }
 
-/// Where rejects are kept: for a long time, and not at all.
+/// Whoever needs the database waits for whoever has it.
+pub fn one_connection() -> String {
+    TRADES.replace("url: \"${TIMESCALE_URL}\"", "url: \"${TIMESCALE_URL}\", pool: 1")
+}
+
+/// Each letter takes longer to be stored than others wait for the connection.
+const SLOW: &str = "CREATE FUNCTION aqueduct.slow() RETURNS trigger LANGUAGE plpgsql AS \
+    $$ BEGIN PERFORM pg_sleep(8); RETURN NULL; END $$; \
+    CREATE TRIGGER slow AFTER INSERT ON aqueduct.dead_letter FOR EACH STATEMENT EXECUTE FUNCTION aqueduct.slow()";
+
+/// Where rejects are kept: for a long time, slowly, and not at all.
 pub fn kept(play: &Play<'_>) {
     let stage = play.stage;
     stage.flow.bad_every(50);
@@ -22,6 +33,17 @@ pub fn kept(play: &Play<'_>) {
     let inject = || sql.batch("UPDATE aqueduct.dead_letter SET at = now() - interval '2 days'");
     let end = || sql.batch("DELETE FROM aqueduct.dead_letter");
     play.strikes("nobody replays a letter for two days", &["AqueductDeadLetterOld"], inject, end);
+    let inject = || {
+        sql.batch(SLOW);
+        stage.flow.bad_every(20);
+    };
+    let end = || {
+        stage.flow.bad_every(0);
+        sql.batch("DROP FUNCTION aqueduct.slow() CASCADE");
+    };
+    let fault = "letters are stored slowly, over the only connection";
+    play.strikes(fault, &["AqueductPoolExhausted"], inject, end);
+    stage.await_ready();
     let inject = || {
         stage.flow.bad_every(2);
         stage.cut_off(&stage.database);
