@@ -162,12 +162,7 @@ struct Fates {
 const FATES: [&str; 5] = ["read", "written", "dead_lettered", "filtered", "skipped"];
 
 /// Gives the number of metrics some of whose partitions found no place.
-fn render_ledger(
-    page: &mut Exposition,
-    topology: &str,
-    actors: &[ActorView],
-    rows: &[LedgerRow],
-) -> usize {
+fn render_ledger(page: &mut Exposition, topology: &str, actors: &[ActorView], rows: &[LedgerRow]) -> usize {
     const BY_PARTITION: usize = 3;
     let sums = sum(rows);
     for ((source, topic, partition), fates) in &sums {

@@ -81,7 +81,10 @@ impl Report {
             .expect("text grows");
         }
         for name in missing(setting, &lines) {
-            let why = UNSEEN.iter().find(|(unseen, _)| *unseen == name).map_or("no scene was played", |(_, why)| why);
+            let why = UNSEEN
+                .iter()
+                .find(|(unseen, _)| *unseen == name)
+                .map_or("no scene was played", |(_, why)| why);
             writeln!(text, "\n{name} fires in `promtool test rules` alone: {why}.").expect("text grows");
         }
         text

@@ -57,7 +57,8 @@ pub fn crashes(play: &Play<'_>) {
     let breaks = |table: &'static str, fault: &str, alert: &str| {
         let sql = play.stage.sql();
         let inject = || {
-            let trigger = "CREATE TRIGGER fail BEFORE INSERT ON market.%I FOR EACH ROW EXECUTE FUNCTION market.fail()";
+            let trigger =
+                "CREATE TRIGGER fail BEFORE INSERT ON market.%I FOR EACH ROW EXECUTE FUNCTION market.fail()";
             sql.batch(&sql.format(trigger, &[table]));
         };
         let end = || sql.batch(&sql.format("DROP TRIGGER fail ON market.%I", &[table]));

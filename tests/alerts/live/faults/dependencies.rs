@@ -1,7 +1,7 @@
 //! Servers that are away, slow, full, or refuse.
 
-use super::{OLD, Play};
 use super::super::stage::RATE;
+use super::{OLD, Play};
 use crate::harness::world::{Sql, World};
 use aqueduct_stack::SMALL_DISK;
 use std::time::Duration;

@@ -7,6 +7,7 @@ use crate::harness::wait;
 use crate::harness::world::World;
 use aqueduct_stack::Part;
 use bb8_redis::redis::{self, Commands, Connection};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// How long the engine may take to look at a cache.
@@ -75,8 +76,23 @@ fn misses(play: &Play<'_>) {
             .any(|line| line.starts_with("aqueduct_cache_reads_total{") && line.contains("\"readers\""))
             .then_some(())
     });
-    let (inject, end) = (|| count("miss", 100), || count("hit", 100_000));
-    play.strikes("readers ask for keys that nobody writes", &["AqueductCacheMisses"], inject, end);
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let inject = || {
+            // The share is that of the last minute.
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    count("miss", 100);
+                    std::thread::sleep(Duration::from_secs(1));
+                }
+            });
+        };
+        let end = || {
+            over.store(true, Ordering::Relaxed);
+            count("hit", 1_000_000);
+        };
+        play.strikes("readers ask for keys that nobody writes", &["AqueductCacheMisses"], inject, end);
+    });
 }
 
 /// The server may use less memory than it does, and throws out what has a time to live.

@@ -1,8 +1,8 @@
 //! A node without a required sink, for which nobody need decide what to do about records that are gone; and strangers in its
 //! group.
 
-use super::Play;
 use super::super::stage::{RATE, Stage};
+use super::Play;
 use crate::harness::topologies::TRADES;
 use crate::harness::wait;
 use crate::harness::world::PARTITIONS;
@@ -50,12 +50,14 @@ fn unread(stage: &Stage) -> TopicPartitionList {
     const READ: &str = "SELECT partition, max(next_offset) FROM aqueduct.offsets GROUP BY 1";
     let rows = stage.sql().rows(READ, &[]);
     assert_eq!(rows.len(), PARTITIONS as usize, "partitions with an offset");
-    let client: BaseConsumer = stage.world.stack().kafka_client().expect("a broker").create().expect("a client");
+    let client: BaseConsumer =
+        stage.world.stack().kafka_client().expect("a broker").create().expect("a client");
     let mut list = TopicPartitionList::new();
     for row in rows {
         let (partition, read): (i32, i64) = (row.get(0), row.get(1));
         let end = wait::until("records that were not read", BOUND, || {
-            let (_, end) = client.fetch_watermarks(&stage.world.topic, partition, Duration::from_secs(10)).ok()?;
+            let (_, end) =
+                client.fetch_watermarks(&stage.world.topic, partition, Duration::from_secs(10)).ok()?;
             (end > read).then_some(end)
         });
         list.add_partition_offset(&stage.world.topic, partition, Offset::Offset(end)).expect("an offset");

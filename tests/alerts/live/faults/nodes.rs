@@ -1,6 +1,5 @@
 //! Nodes: killed, drained, reloaded, short of files or memory.
 
-use super::super::stage::RATE;
 use super::Play;
 use crate::harness::wait;
 use std::time::Duration;
@@ -51,23 +50,27 @@ fn wide(play: &Play<'_>, good: &str) {
     play.strikes(&fault, &["AqueductSeriesBudgetReached"], inject, end);
 }
 
+/// Each write takes longer than any machine needs to notice, and less than the writer is patient.
+const SLOW: &str = "CREATE FUNCTION market.slow() RETURNS trigger LANGUAGE plpgsql AS \
+    $$ BEGIN PERFORM pg_sleep(12); RETURN NULL; END $$; \
+    CREATE TRIGGER slow AFTER INSERT ON market.trades FOR EACH STATEMENT EXECUTE FUNCTION market.slow()";
+
 pub fn killed(play: &Play<'_>) {
     let (setting, stage) = (play.setting, play.stage);
     let (inject, end) = (|| stage.kill(), || stage.start(setting));
     play.strikes("kill -9", &["AqueductNodeDown"], inject, end);
     stage.await_ready();
-    // What is read by then takes a while to be written, and a drain waits for that.
-    stage.flow.rate(4_000);
-    stage.database.delay(Duration::from_millis(500));
+    let sql = stage.sql();
+    sql.batch(SLOW);
+    // One is under way, and a drain waits for it and for what was read since.
     std::thread::sleep(Duration::from_secs(3));
     let inject = || stage.with_node(|node| node.terminate());
     let end = || {
-        stage.flow.rate(RATE);
-        stage.database.delay(Duration::ZERO);
         stage.kill();
+        sql.batch("DROP FUNCTION market.slow() CASCADE");
         stage.start(setting);
     };
-    play.strikes("SIGTERM while TimescaleDB is slow", &["AqueductNodeDrainsLong"], inject, end);
+    play.strikes("SIGTERM while each write takes 12 s", &["AqueductNodeDrainsLong"], inject, end);
     await_start_seen(play, 0.0);
     play.strikes("kill -9 again and again", &["AqueductNodeRestarting"], || restart(play), || {});
     memory(play);
