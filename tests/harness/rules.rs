@@ -67,6 +67,14 @@ fn duration(text: &str) -> Option<Duration> {
 /// A window must hold two scrapes, a second apart.
 const WINDOW_MIN: Duration = Duration::from_secs(4);
 
+/// No rule that is hastened holds for longer: a test need not prove that an hour passes.
+const HOLD_MAX: Duration = Duration::from_secs(20);
+
+/// How long a condition must hold, that many times as fast.
+pub fn held(hold: Duration, factor: u32) -> Duration {
+    if factor > 1 { (hold / factor).min(HOLD_MAX) } else { hold }
+}
+
 /// The same rules with every duration (`for: 5m` and the `[10m]` of a window) divided by `factor`: a file stays the truth,
 /// a test need not wait for it.
 pub fn hastened(text: &str, factor: u32) -> String {
@@ -75,7 +83,7 @@ pub fn hastened(text: &str, factor: u32) -> String {
         let line = match line.trim_start().strip_prefix("for: ").and_then(duration) {
             Some(hold) => {
                 let (before, _) = line.split_once("for: ").expect("found just now");
-                format!("{before}for: {}ms", (hold / factor).as_millis())
+                format!("{before}for: {}ms", held(hold, factor).as_millis())
             }
             None => windows(line, factor),
         };
@@ -115,5 +123,7 @@ mod tests {
             "# within 5m\n  expr: rate(a[10000ms]) > 300 and b{c=~\"[0-9]\"}\n  for: 2000ms\n  within: 2m\n";
         assert_eq!(hastened(text, 30), fast);
         assert_eq!(windows("a[1m]", 30), "a[4000ms]");
+        assert_eq!(hastened("for: 1h\n", 30), "for: 20000ms\n");
+        assert_eq!(hastened("for: 1h\n", 1), "for: 3600000ms\n");
     }
 }

@@ -7,6 +7,7 @@ use super::limits;
 use aqueduct_engine::{Class, Clock, Error};
 use aqueduct_topology::model::TimescaleConnection;
 use bb8::{ErrorSink, ManageConnection, Pool, PooledConnection, RunError};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Opens and checks the pool's connections.
@@ -55,6 +56,23 @@ pub struct Timescale {
     connector: Arc<Connector>,
     pool: Pool<Opener>,
     last_error: LastError,
+    /// Waits that the waiting gave up, each by its own bound, while every connection was lent.
+    given_up: Arc<AtomicU64>,
+}
+
+/// A wait for a connection, until it is forgotten: one that is dropped before was in vain. bb8 counts those only that wait
+/// as long as the pool lets anybody wait; who is patient for less would never show.
+struct Wait<'a>(&'a Timescale);
+
+impl Drop for Wait<'_> {
+    fn drop(&mut self) {
+        let Timescale { pool, connector, given_up, .. } = self.0;
+        let state = pool.state();
+        // While the server is away there are none to be had, however many there might be.
+        if state.connections >= connector.pool_size() && state.idle_connections == 0 {
+            given_up.fetch_add(1, Ordering::Relaxed);
+        }
+    }
 }
 
 impl Timescale {
@@ -73,7 +91,7 @@ impl Timescale {
             .test_on_check_out(true)
             .error_sink(last_error.boxed_clone())
             .build_unchecked(Opener { connector: connector.clone() });
-        Ok(Self { connector, pool, last_error })
+        Ok(Self { connector, pool, last_error, given_up: Arc::default() })
     }
 
     /// The name of this process's sessions.
@@ -103,7 +121,10 @@ impl Timescale {
             let first = self.connector.connect_pooled().await?;
             drop(self.pool.add(first));
         }
-        self.pool.get().await.map_err(|error| match error {
+        let wait = Wait(self);
+        let got = self.pool.get().await;
+        std::mem::forget(wait);
+        got.map_err(|error| match error {
             RunError::User(error) => error,
             RunError::TimedOut => {
                 let last = self.last_error.0.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -125,7 +146,7 @@ impl Timescale {
             busy: state.connections.saturating_sub(idle),
             max: self.connector.pool_size(),
             waited: statistics.get_waited,
-            timed_out: statistics.get_timed_out,
+            timed_out: statistics.get_timed_out + self.given_up.load(Ordering::Relaxed),
         }
     }
 }
@@ -137,6 +158,6 @@ pub(super) struct Load {
     pub(super) max: u32,
     /// Times somebody waited for a connection and got one.
     pub(super) waited: u64,
-    /// Times nobody gave one back in time.
+    /// Times nobody gave one back in time: the pool's, or that of who waited.
     pub(super) timed_out: u64,
 }

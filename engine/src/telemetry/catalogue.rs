@@ -22,7 +22,7 @@ pub fn markdown() -> String {
          a source are\n  \
            summed (for seconds: the oldest) under `partition=\"other\"`, and `aqueduct_folded_partitions` says how many they \
          are. An actor\n  \
-           shows {FIGURE_SERIES_MAX} series of a metric of its own; `aqueduct_full_metrics` says whether that was not enough. \
+           shows {FIGURE_SERIES_MAX} series of a metric of its own; `aqueduct_full_metrics` says for how many metrics either was not enough. \
          Labels are cut\n  \
            after {LABEL_BYTES_MAX} bytes.\n\
          - **Nodes.** A partition is told by the node that has it; while nobody has it, by every node that knows of it. Take \

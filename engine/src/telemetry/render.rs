@@ -33,10 +33,10 @@ pub fn render(registry: &Registry) -> String {
     render_actors(&mut page, topology, &actors);
     render_waiting(&mut page, topology, &actors);
     render_links(&mut page, topology, &actors);
-    render_lag(&mut page, topology, &actors);
-    render_ledger(&mut page, topology, &actors, &registry.ledger().rows());
+    let folded = render_lag(&mut page, topology, &actors)
+        + render_ledger(&mut page, topology, &actors, &registry.ledger().rows());
     gates::render(&mut page, topology, &registry.gates());
-    render_figures(&mut page, registry);
+    render_figures(&mut page, registry, folded);
     process::render(&mut page);
     let mut text = page.finish();
     text.push_str(&recorder::render());
@@ -109,8 +109,11 @@ fn render_links(page: &mut Exposition, topology: &str, actors: &[ActorView]) {
     }
 }
 
-fn render_lag(page: &mut Exposition, topology: &str, actors: &[ActorView]) {
+/// Gives the number of metrics some of whose partitions found no place.
+fn render_lag(page: &mut Exposition, topology: &str, actors: &[ActorView]) -> usize {
+    const BY_PARTITION: usize = 2;
     let own = furthest_behind(actors);
+    let mut is_folded = false;
     for actor in actors.iter().filter(|actor| !actor.lag.is_empty()) {
         let [a, b, c] = labels(topology, actor);
         let has_own = |lag: &&Lag| own.contains(&(&*actor.name, &*lag.topic, lag.partition));
@@ -122,6 +125,7 @@ fn render_lag(page: &mut Exposition, topology: &str, actors: &[ActorView]) {
         }
         let others: Vec<&Lag> = actor.lag.iter().filter(|lag| !has_own(lag)).collect();
         if let Some(first) = others.first() {
+            is_folded = true;
             let labels = [a, b, c, ("topic", &*first.topic), ("partition", OTHER)];
             let records = others.iter().map(|lag| lag.records as f64).sum();
             page.metric(names::LAG_RECORDS).value(&labels, records);
@@ -133,6 +137,7 @@ fn render_lag(page: &mut Exposition, topology: &str, actors: &[ActorView]) {
         page.metric(names::LAG_PARTITIONS).value(&[a, b, c], actor.lag.len() as f64);
         page.metric(names::FOLDED_PARTITIONS).value(&[a, b, c], others.len() as f64);
     }
+    if is_folded { BY_PARTITION } else { 0 }
 }
 
 /// The partitions that have series of their own: actor, topic, number.
@@ -156,8 +161,11 @@ struct Fates {
 
 const FATES: [&str; 5] = ["read", "written", "dead_lettered", "filtered", "skipped"];
 
-fn render_ledger(page: &mut Exposition, topology: &str, actors: &[ActorView], rows: &[LedgerRow]) {
-    for ((source, topic, partition), fates) in &sum(rows) {
+/// Gives the number of metrics some of whose partitions found no place.
+fn render_ledger(page: &mut Exposition, topology: &str, actors: &[ActorView], rows: &[LedgerRow]) -> usize {
+    const BY_PARTITION: usize = 3;
+    let sums = sum(rows);
+    for ((source, topic, partition), fates) in &sums {
         // The ledger names a source by the identity of its offsets, the page by its name.
         let actor = actors.iter().find(|actor| actor.id == *source);
         let (name, kind) = actor.map_or((&**source, ""), |actor| (&*actor.name, actor.kind));
@@ -170,6 +178,8 @@ fn render_ledger(page: &mut Exposition, topology: &str, actors: &[ActorView], ro
         page.metric(names::IN_FLIGHT_RECORDS).value(&[a, b, c, d, e], fates.in_flight as f64);
         page.metric(names::UNACCOUNTED_RECORDS).value(&[a, b, c, d, e], fates.unaccounted as f64);
     }
+    let is_folded = sums.keys().any(|(_, _, partition)| partition.is_none());
+    if is_folded { BY_PARTITION } else { 0 }
 }
 
 /// A source, topic and partition; without a number, those beyond the budget.
@@ -193,11 +203,11 @@ fn sum(rows: &[LedgerRow]) -> BTreeMap<Place, Fates> {
     sums
 }
 
-/// What actors, and the stores they share, measure of themselves.
-fn render_figures(page: &mut Exposition, registry: &Registry) {
+/// What actors, and the stores they share, measure of themselves; and how many metrics are full, `folded` ones among them.
+fn render_figures(page: &mut Exposition, registry: &Registry, folded: usize) {
     let topology: &str = registry.topology();
     let roster = registry.roster();
-    let mut full = registry.figures.full();
+    let mut full = folded + registry.figures.full();
     for entry in roster.entries() {
         let Entry { identity, status, .. } = entry;
         let before = [("topology", topology), ("actor", &*identity.name), ("kind", identity.kind)];
@@ -250,7 +260,7 @@ mod tests {
             })
             .collect();
         let mut page = Exposition::default();
-        render_lag(&mut page, "t", &[source]);
+        assert_eq!(render_lag(&mut page, "t", &[source]), 2, "metrics are full");
         let page = page.finish();
         let lag = series(&page, names::LAG_RECORDS);
         assert_eq!(lag.len(), SERIES_PARTITIONS_MAX + 1);
@@ -284,7 +294,8 @@ mod tests {
         };
         let other = |rows: &[LedgerRow]| {
             let mut page = Exposition::default();
-            render_ledger(&mut page, "t", &[ActorView::named("ticks", Role::Source)], rows);
+            let full = render_ledger(&mut page, "t", &[ActorView::named("ticks", Role::Source)], rows);
+            assert_eq!(full, 3, "metrics are full");
             let page = page.finish();
             let lines = series(&page, names::RECORDS_TOTAL);
             assert_eq!(lines.len(), (SERIES_PARTITIONS_MAX + 1) * FATES.len());

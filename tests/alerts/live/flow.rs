@@ -10,6 +10,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 const TURN: Duration = Duration::from_millis(20);
 /// A flow that could not be sent for a while does not make up for more than this.
 const DEBT_MAX: f64 = 5_000.0;
+/// Keys of the records, unless told otherwise.
+const KEYS: u64 = 50;
 
 #[derive(Default)]
 struct Knobs {
@@ -17,6 +19,7 @@ struct Knobs {
     /// Every so many a price is refused; 0 = none.
     bad_every: AtomicU64,
     age_seconds: AtomicI64,
+    keys: AtomicU64,
     over: AtomicBool,
 }
 
@@ -29,6 +32,7 @@ impl Flow {
     pub fn start(feed: Feed, per_second: u64) -> Self {
         let knobs = Arc::new(Knobs::default());
         knobs.per_second.store(per_second, Ordering::Relaxed);
+        knobs.keys.store(KEYS, Ordering::Relaxed);
         let shared = knobs.clone();
         Self { thread: Some(std::thread::spawn(move || send(&feed, &shared))), knobs }
     }
@@ -39,6 +43,15 @@ impl Flow {
 
     pub fn bad_every(&self, records: u64) {
         self.knobs.bad_every.store(records, Ordering::Relaxed);
+    }
+
+    /// Records have so many keys.
+    pub fn keys(&self, keys: u64) {
+        self.knobs.keys.store(keys, Ordering::Relaxed);
+    }
+
+    pub fn keys_as_ever(&self) {
+        self.keys(KEYS);
     }
 
     /// Records are of so long ago, by their own word and by Kafka's.
@@ -70,7 +83,7 @@ fn send(feed: &Feed, knobs: &Knobs) {
             (id, due) = (id + 1, due - 1.0);
             let bad = knobs.bad_every.load(Ordering::Relaxed);
             let price = if bad > 0 && id.is_multiple_of(bad) { "-1" } else { "7.25" };
-            let key = format!("K{:02}", id % 50);
+            let key = format!("K{:02}", id % knobs.keys.load(Ordering::Relaxed));
             let value = format!(r#"{{"id":{id},"k":"{key}","ts":{time},"p":"{price}","q":"1.5"}}"#);
             // A broker that is away shows in the producer's queue, which is far from full.
             feed.send(Some(key.as_bytes()), Some(value.as_bytes()), Some(time)).expect("send");

@@ -1,5 +1,6 @@
 //! A line for each alert that was seen against its fault, as a table for people.
 
+use super::faults::UNSEEN;
 use super::setting::Setting;
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -52,6 +53,7 @@ impl Report {
         locked(&self.failures).join("\n")
     }
 
+    /// As a table.
     fn markdown(&self, setting: &Setting) -> String {
         let mut text = String::from(
             "| alert | fault | states within | holds here | fired after | cleared after |\n|---|---|---|---|---|---|\n",
@@ -70,7 +72,7 @@ impl Report {
                 seconds => format!("{} min", seconds / 60),
             };
             let (holds, fired, cleared) =
-                (setting.in_time(stated.hold).as_secs_f64(), seconds(line.fired), seconds(line.cleared));
+                (setting.held(stated.hold).as_secs_f64(), seconds(line.fired), seconds(line.cleared));
             writeln!(
                 text,
                 "| {} | {} | {within} | {holds:.1} s | {fired} | {cleared} |",
@@ -78,16 +80,23 @@ impl Report {
             )
             .expect("text grows");
         }
-        let missing: Vec<&str> = setting
-            .alerts
-            .iter()
-            .filter(|alert| !lines.iter().any(|line| line.alert == alert.name))
-            .map(|alert| alert.name.as_str())
-            .collect();
-        if !missing.is_empty() {
-            writeln!(text, "\nBy `promtool test rules` alone: {}.", missing.join(", ")).expect("text grows");
+        for name in missing(setting, &lines) {
+            let why = UNSEEN
+                .iter()
+                .find(|(unseen, _)| *unseen == name)
+                .map_or("no scene was played", |(_, why)| why);
+            writeln!(text, "\n{name} fires in `promtool test rules` alone: {why}.").expect("text grows");
         }
         text
+    }
+
+    /// Every alert has its scene, or there is a reason why not.
+    pub fn lacks_nothing(&self, setting: &Setting) {
+        let missing = missing(setting, &locked(&self.lines));
+        let unseen: Vec<&str> = UNSEEN.iter().map(|(name, _)| *name).collect();
+        if missing != unseen {
+            self.fail(format!("alerts without a scene: {missing:?}; those known to have none: {unseen:?}"));
+        }
     }
 
     /// To the terminal itself, since the test runner hides what a passing test prints, and into `target/alerts/report.md`.
@@ -100,4 +109,10 @@ impl Report {
         std::fs::create_dir_all(&folder).expect("a folder for the report");
         std::fs::write(folder.join("report.md"), table).expect("write the report");
     }
+}
+
+/// Alerts that nothing was said of, in the order of the files.
+fn missing<'a>(setting: &'a Setting, lines: &[Line]) -> Vec<&'a str> {
+    let names = setting.alerts.iter().map(|alert| alert.name.as_str());
+    names.filter(|name| !lines.iter().any(|line| line.alert == *name)).collect()
 }

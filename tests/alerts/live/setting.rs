@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 const FACTOR: u32 = 30;
 /// How long nodes may take to be found, asked and ready.
-const READY_WITHIN: Duration = Duration::from_secs(60);
+const READY_WITHIN: Duration = Duration::from_secs(150);
 /// How long the figures of nodes that do well are looked at before anything is disturbed.
 const CALM: Duration = Duration::from_secs(8);
 
@@ -33,7 +33,7 @@ fn variable(name: &str) -> Option<String> {
 
 impl Setting {
     pub fn bring_up() -> Self {
-        let parts = [&Part::DEFAULT[..], &[Part::Prometheus]].concat();
+        let parts = [&Part::DEFAULT[..], &[Part::Prometheus, Part::Replica]].concat();
         let options =
             Options::from_env("alerts", Lifetime::Private).unwrap_or_else(|error| panic!("{error}"));
         let stack = Stack::up(&options.parts(&parts), &*progress::on_stderr())
@@ -74,10 +74,22 @@ impl Setting {
         as_written / self.factor
     }
 
+    /// What a file says must hold for so long, in the time of this run.
+    pub fn held(&self, hold: Duration) -> Duration {
+        rules::held(hold, self.factor)
+    }
+
     /// Prometheus asks the node of that scene there from now on.
     pub fn ask_at(&self, scene: &str, address: SocketAddr) {
         let mut targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
         targets.insert(scene.to_owned(), address);
+        self.tell(&targets);
+    }
+
+    /// It is not asked any more.
+    pub fn ask_no_more(&self, scene: &str) {
+        let mut targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
+        targets.remove(scene);
         self.tell(&targets);
     }
 

@@ -4,7 +4,6 @@ use super::faults::Scene;
 use super::flow::Flow;
 use super::setting::Setting;
 use crate::harness::node::{Launch, Node};
-use crate::harness::topologies::TRADES;
 use crate::harness::wait;
 use crate::harness::world::{Sql, World};
 use crate::wire::Wire;
@@ -15,7 +14,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 pub const TOKEN: &str = "alerts-token-0123456789abcdef";
-const START_MAX: Duration = Duration::from_secs(60);
+const START_MAX: Duration = Duration::from_secs(120);
 /// Records a second while nothing is disturbed.
 pub const RATE: u64 = 100;
 
@@ -26,39 +25,47 @@ pub struct Stage {
     pub flow: Flow,
     pub database: Wire,
     pub redis: Wire,
+    redis_part: Part,
     node: Mutex<Option<Node>>,
 }
 
 impl Stage {
     pub fn set(setting: &Setting, scene: &Scene) -> Self {
         let world = World::on_stack(setting.stack.clone());
-        let file = world.write_topology(TRADES);
+        let file = world.write_topology(&(scene.topology)(setting.factor));
         world.migrate(&file);
         (scene.prepare)(&world);
         let flow = Flow::start(world.feed(), RATE);
-        let (database, redis) = (Wire::to(world.database_url()), Wire::to(&world.stack().redis_url()));
-        Self { name: scene.name, world, file, flow, database, redis, node: Mutex::new(None) }
+        let redis = world.stack().address(scene.redis).expect("it was asked for");
+        let (database, redis) = (Wire::to(world.database_url()), Wire::to(&redis));
+        let (name, redis_part) = (scene.name, scene.redis);
+        Self { name, world, file, flow, database, redis, redis_part, node: Mutex::new(None) }
     }
 
     /// Starts the scene's node, again if it was killed, and has Prometheus ask it there. It ends with the thread that does
     /// so.
     pub fn start(&self, setting: &Setting) {
-        let started = self.launch(self.name);
+        self.start_through(setting, &[]);
+    }
+
+    /// The same through a program, with its arguments, that becomes the node.
+    pub fn start_through(&self, setting: &Setting, through: &[&str]) {
+        let started = self.launch(self.name, through);
         setting.ask_at(self.name, started.admin);
         *self.node() = Some(started);
     }
 
     /// A node of that name on the scene's topology.
-    pub fn launch(&self, name: &str) -> Node {
+    pub fn launch(&self, name: &str, through: &[&str]) -> Node {
         let environment = [
             ("AQUEDUCT_ADMIN_TOKEN", TOKEN),
             ("TIMESCALE_URL", &self.database.url(self.world.database_url())),
-            ("REDIS_URL", &self.redis.url(&self.world.stack().redis_url())),
+            ("REDIS_URL", &self.redis.url(&self.redis_url())),
         ];
         Node::launch(
             &self.world,
             &self.file,
-            &Launch { name, environment: &environment, ..Launch::default() },
+            &Launch { name, environment: &environment, through, ..Launch::default() },
         )
     }
 
@@ -99,8 +106,13 @@ impl Stage {
     }
 
     pub fn join_redis(&self) {
-        self.redis.lead_to(&self.world.stack().address(Part::Redis).expect("it is there"));
+        self.redis.lead_to(&self.redis_url());
         self.redis.cut();
+    }
+
+    /// The scene's Redis itself, without the wire.
+    pub fn redis_url(&self) -> String {
+        self.world.stack().address(self.redis_part).expect("it is there")
     }
 
     /// The node may have so many files open from now on.
