@@ -58,8 +58,9 @@ pub fn factory(actor: &Actor, options: &QualityGate, services: &Services) -> Res
     let conditions: Vec<String> = options.overrides.iter().map(|one| one.when.text.clone()).collect();
     let named = |column: &Column| Field::new(&column.name, DataType::Null, true);
     let input: Vec<Field> = topology.input_columns(&actor.name.value).iter().map(named).collect();
-    limits::compiled(&conditions, &Schema::new(input))
-        .map_err(|error| Error::new(error.class, format!("actor `{}`: {}", actor.name.value, error.message)))?;
+    limits::compiled(&conditions, &Schema::new(input)).map_err(|error| {
+        Error::new(error.class, format!("actor `{}`: {}", actor.name.value, error.message))
+    })?;
     let plan = Arc::new(Plan {
         gate: options.clone(),
         event_time: topology.input_event_time(actor).map(str::to_owned),

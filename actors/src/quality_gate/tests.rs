@@ -182,7 +182,11 @@ fn the_first_override_that_is_true_of_a_key_counts_and_says_only_what_differs() 
     };
     let mut gate = gate(GateMode::Enforce, 10);
     gate.overrides = vec![
-        own("patient", "symbol == \"B\"", GateRules { stale_after: Duration::from_secs(9), ..GateRules::default() }),
+        own(
+            "patient",
+            "symbol == \"B\"",
+            GateRules { stale_after: Duration::from_secs(9), ..GateRules::default() },
+        ),
         own(
             "lenient",
             "symbol != \"A\"",
@@ -195,10 +199,18 @@ fn the_first_override_that_is_true_of_a_key_counts_and_says_only_what_differs() 
     let said = |judge: &mut Judge, partitions: &Partitions, seconds| -> Vec<&'static str> {
         verdicts(judge, partitions, at(seconds)).into_iter().map(|(_, verdict, _)| verdict).collect()
     };
-    assert_eq!(said(&mut judge, &partitions, 1), ["halt", "halt", "trade"], "two numbers are left out; only C may lack four");
+    assert_eq!(
+        said(&mut judge, &partitions, 1),
+        ["halt", "halt", "trade"],
+        "two numbers are left out; only C may lack four"
+    );
     let row = [("A", 5), ("B", 5), ("C", 5)];
     observe(&mut judge, &mut partitions, &batch(0, 6, &row), at(20));
-    assert_eq!(said(&mut judge, &partitions, 25), ["halt", "watch", "halt"], "B alone may be silent for so long");
+    assert_eq!(
+        said(&mut judge, &partitions, 25),
+        ["halt", "watch", "halt"],
+        "B alone may be silent for so long"
+    );
     let view = judge.view(at(25), 0);
     let mut names: Vec<_> = view.keys.iter().map(|key| (&*key.label, key.limits.as_deref())).collect();
     names.sort_unstable();

@@ -312,9 +312,8 @@ impl Writer {
         let (claims, ledger, steps) = (cx.claims.clone(), cx.ledger.clone(), cx.steps());
         let works: Vec<Work> = pending.held.iter().filter_map(|held| steps.work(&held.lease)).collect();
         let beside = Beside { claims: &claims, ledger: &ledger, steps: &steps, works: &works };
-        let rejected = cx
-            .until_ok(limits::ATTEMPT_WAIT_MAX, async || self.attempt(&pending.held, beside).await)
-            .await?;
+        let rejected =
+            cx.until_ok(limits::ATTEMPT_WAIT_MAX, async || self.attempt(&pending.held, beside).await).await?;
         let taken = cx.clock.now().duration_since(begun);
         self.count(cx, pending.rows() - rejected.len().min(pending.rows()), taken);
         for (key, epoch, offset, reason) in rejected {

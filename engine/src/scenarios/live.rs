@@ -161,7 +161,8 @@ async fn beyond_this_machine_events_come_with_the_token_only() {
 fn judges_one_key() -> Behaviour {
     behaviour(|cx| {
         Box::pin(async move {
-            let evidence = EvidenceView { at_us: 1, rule: "gap", row: serde_json::json!({ "id": "shown-row" }) };
+            let evidence =
+                EvidenceView { at_us: 1, rule: "gap", row: serde_json::json!({ "id": "shown-row" }) };
             let key = KeyView {
                 key: [("symbol".into(), "shown-key".into())].into(),
                 label: "shown-key".to_owned(),

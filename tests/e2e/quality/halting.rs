@@ -83,7 +83,8 @@ fn halts_after(world: &World, redis: &mut Connection, next: &mut i64) -> BTreeMa
         *next += 1;
         // As many as a band wants to know.
         let is_trade = |rule: &str| field(redis, &key(rule), "verdict").as_deref() == Some("trade");
-        (*next > 30 && FAULTS.map(|(rule, _)| rule).into_iter().chain(["GOOD", "LOOSE"]).all(is_trade)).then_some(())
+        (*next > 30 && FAULTS.map(|(rule, _)| rule).into_iter().chain(["GOOD", "LOOSE"]).all(is_trade))
+            .then_some(())
     });
     let spoilt = Instant::now();
     let mut took: BTreeMap<&'static str, Duration> = BTreeMap::new();
@@ -140,7 +141,8 @@ fn a_verdict_ends_with_its_cause_with_its_redis_and_with_its_engine() {
 
     // So do faults in what is sent, whichever rule sees them; who has other limits trades on.
     let took = halts_after(&world, &mut redis, &mut next);
-    let late: Vec<_> = took.iter().filter(|(_, took)| **took > STALE_AFTER + Duration::from_secs(1)).collect();
+    let late: Vec<_> =
+        took.iter().filter(|(_, took)| **took > STALE_AFTER + Duration::from_secs(1)).collect();
     assert!(late.is_empty(), "from fault to halt: {late:?}");
     let gate = gate_of(&node, "gate");
     let loose = |key: &&Value| key["key"]["symbol"] == "LOOSE";
@@ -188,4 +190,3 @@ fn a_verdict_ends_with_its_cause_with_its_redis_and_with_its_engine() {
     assert!(died.elapsed() <= TTL + Duration::from_millis(500), "{:?}", died.elapsed());
     assert_eq!(policy(&world, &good), ("none".to_owned(), false));
 }
-

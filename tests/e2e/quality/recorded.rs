@@ -235,7 +235,9 @@ fn a_market_that_falls_silent_trades_out_of_order_and_a_wrong_clock_are_found_as
     let halted = halted.expect("usdm to halt");
     assert!(halted <= STALE_AFTER + Duration::from_secs(1), "{halted:?} from the last trade to halt");
     let in_silence = in_silence.expect("a look while usdm is silent");
-    for (rule, count) in [("stale_after", 2), ("rate_collapse", 2), ("gap", 0), ("repeat", 0), ("out_of_order", 0)] {
+    for (rule, count) in
+        [("stale_after", 2), ("rate_collapse", 2), ("gap", 0), ("repeat", 0), ("out_of_order", 0)]
+    {
         assert_eq!(violations(&in_silence, rule), count, "{rule} of {in_silence:#}");
     }
     // Pair by pair nothing is out of order; of the venue as a whole every fourth trade is.

@@ -7,8 +7,8 @@ use crate::catalog::Port;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::lower::{Context, Draft, PRICE};
 use crate::model::{
-    Case, EventTime, Field, FieldSource, FieldType, GATE_AT, GATE_FIELDS, GateRules, Kind, MatchMode, Normalizer,
-    Pointer, QualityGate,
+    Case, EventTime, Field, FieldSource, FieldType, GATE_AT, GATE_FIELDS, GateRules, Kind, MatchMode,
+    Normalizer, Pointer, QualityGate,
 };
 use crate::{Span, Spanned};
 use std::time::Duration;

@@ -132,8 +132,7 @@ fn normalizer(note: &NormalizerNote, text: &mut String) {
 
 fn gate(note: &GateNote, text: &mut String) {
     let GateNote { gate, by, every, mode, rules, overrides } = note;
-    let _ =
-        writeln!(text, "  {gate} ({mode}): each {}, every {every}; {}", by.join(", "), rules.join(", "));
+    let _ = writeln!(text, "  {gate} ({mode}): each {}, every {every}; {}", by.join(", "), rules.join(", "));
     for OverrideNote { name, when, rules } in overrides {
         let _ = writeln!(text, "    {name}, when {when}: its own {}", rules.join(", "));
     }

@@ -1,9 +1,7 @@
 //! `quality_gate`.
 
 use super::{Context, Keys};
-use crate::catalog::{
-    BAND, CROSSED, FROZEN, GAP, Key, LATE, OVERRIDE, OVERRIDE_RULES, Place, REPEAT, RULES,
-};
+use crate::catalog::{BAND, CROSSED, FROZEN, GAP, Key, LATE, OVERRIDE, OVERRIDE_RULES, Place, REPEAT, RULES};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::{
     BandRule, CountRule, CrossedRule, FrozenRule, GateOverride, GateRules, Kind, LateRule, QualityGate,

@@ -4,8 +4,8 @@ use super::resolved::Graph;
 use super::write::{Writer, bytes, column, template};
 use super::{Files, Keys, connections};
 use crate::model::{
-    Actor, Case, EventTime, Field, FieldSource, KafkaSource, Kind, MatchMode, Normalizer, Pointer,
-    GateRules, QualityGate, RedisCache, ReplaySource, Start, TimeUnit, TimescaleWriter,
+    Actor, Case, EventTime, Field, FieldSource, GateRules, KafkaSource, Kind, MatchMode, Normalizer, Pointer,
+    QualityGate, RedisCache, ReplaySource, Start, TimeUnit, TimescaleWriter,
 };
 use serde_json::{Map, Value};
 
@@ -97,7 +97,10 @@ fn gate_rules(keys: &mut Writer, prefix: &str, rules: &GateRules) {
         keys.maybe(format!("{prefix}rules.{word}.field"), rule.as_ref().map(|rule| rule.field.value.clone()));
         keys.maybe(format!("{prefix}rules.{word}.limit"), rule.as_ref().map(|rule| rule.limit));
     }
-    keys.maybe(format!("{prefix}rules.out_of_order"), rules.out_of_order.as_ref().map(|share| share.value.to_string()));
+    keys.maybe(
+        format!("{prefix}rules.out_of_order"),
+        rules.out_of_order.as_ref().map(|share| share.value.to_string()),
+    );
     if let Some(late) = &rules.late {
         keys.time(format!("{prefix}rules.late.after"), late.after);
         keys.put(format!("{prefix}rules.late.share"), late.share.to_string());
@@ -117,7 +120,10 @@ fn gate_rules(keys: &mut Writer, prefix: &str, rules: &GateRules) {
         keys.maybe(format!("{prefix}rules.frozen.rows"), frozen.rows);
         keys.maybe(format!("{prefix}rules.frozen.for"), frozen.lasting.map(super::write::duration));
     }
-    keys.maybe(format!("{prefix}rules.clock_skew"), rules.clock_skew.as_ref().map(|skew| super::write::duration(skew.value)));
+    keys.maybe(
+        format!("{prefix}rules.clock_skew"),
+        rules.clock_skew.as_ref().map(|skew| super::write::duration(skew.value)),
+    );
     keys.maybe(format!("{prefix}rules.rate_collapse"), rules.rate_collapse.map(|share| share.to_string()));
     for (field, share) in &rules.nulls {
         keys.put(format!("{prefix}rules.nulls.{}", field.value), share.to_string());
