@@ -11,6 +11,7 @@ use crate::planted::{Bug, planted};
 use crate::port::{Inputs, Outputs};
 use crate::status::Status;
 use crate::telemetry::names;
+use crate::trace::Steps;
 use futures::future::LocalBoxFuture;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -97,6 +98,11 @@ impl Context {
             self.status.progressed();
         }
         lease
+    }
+
+    /// Where it may tell, for traces, of steps of its work such as a transaction.
+    pub fn steps(&self) -> Steps {
+        Steps::at(self.inputs.trace().cloned())
     }
 
     /// Waits until every output that may hold this actor up would take `batch`. What comes then, storing rejects and

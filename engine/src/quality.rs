@@ -29,7 +29,8 @@ pub struct GateView {
     pub keys_forgotten: u64,
     /// Records it was not given, because it lagged.
     pub records_missed: u64,
-    /// Violations so far, by rule.
+    /// Violations so far, by rule: the rows that broke it; of `stale_after` and `rate_collapse`, which break without a row,
+    /// how often a key came to the limit.
     pub violations: BTreeMap<&'static str, u64>,
     /// The worst keys, worst first.
     pub keys: Vec<KeyView>,
@@ -43,6 +44,9 @@ pub struct KeyView {
     /// The values alone, for a label.
     #[serde(skip)]
     pub label: String,
+    /// The override whose rules it has; the gate's own without one.
+    #[serde(rename = "override", skip_serializing_if = "Option::is_none")]
+    pub limits: Option<Arc<str>>,
     /// `trade`, `watch` or `halt`: what the rules say, in shadow mode too.
     pub verdict: &'static str,
     /// 1 = nothing is wrong, 0 = a limit is reached.
@@ -128,10 +132,8 @@ impl GateView {
         GateTotals { gate: gate.clone(), mode, keys_total: *keys_total, halted: *halted, watched: *watched }
     }
 
-    /// The same without rows: what may be read without the token.
-    pub fn without_rows(&self) -> Self {
-        let mut view = self.clone();
-        view.keys.iter_mut().for_each(|key| key.evidence.clear());
-        view
+    /// The same without its keys and their rows: what may be read without the token.
+    pub fn without_payload(&self) -> Self {
+        Self { keys: Vec::new(), ..self.clone() }
     }
 }

@@ -12,6 +12,7 @@ mod dlq;
 mod export;
 mod kafka;
 mod lag;
+mod logs;
 mod metrics;
 mod migrations;
 mod offsets;

@@ -19,7 +19,7 @@ const WRITER: &str = "00f067aa0ba902b7";
 
 const TOPOLOGY: &str = r#"
 topology: traced-{topic}
-connections: { kafka: { bootstrap: "${KAFKA_BOOTSTRAP}" }, timescale: { url: "${TIMESCALE_URL}" } }
+connections: { kafka: { bootstrap: "${KAFKA_BOOTSTRAP}" }, timescale: { url: "${TIMESCALE_URL}" }, redis: { url: "${REDIS_URL}" } }
 actors:
   ticks: { kind: kafka_source, topic: "{topic}" }
   trades:
@@ -29,6 +29,7 @@ actors:
       ts:    { type: timestamp, path: /t, unit: ms }
       price: { type: "decimal(18,8)", path: /p }
   history: { kind: timescale_writer, from: trades, table: market.traced }
+  last: { kind: redis_cache, from: trades, key: "{prefix}traced", value: [price], order_by: ts, policy: best_effort }
 "#;
 
 type Spans = Arc<Mutex<Vec<Value>>>;
@@ -91,8 +92,18 @@ fn a_trace_goes_on_from_the_header_of_a_record_to_the_transaction() {
     assert_eq!(ticks["parentSpanId"], WRITER);
     assert_eq!(trades["parentSpanId"], ticks["spanId"]);
     assert_eq!(history["parentSpanId"], trades["spanId"]);
-    let rows = json!({ "key": "rows", "value": { "intValue": "1" } });
-    assert!([trades, history].iter().all(|span| span["attributes"].as_array().unwrap().contains(&rows)));
+    let has = |span: &Value, key: &str, value: Value| {
+        span["attributes"].as_array().unwrap().contains(&json!({ "key": key, "value": value }))
+    };
+    assert!([trades, history].iter().all(|span| has(span, "rows", json!({ "intValue": "1" }))));
+    // What the servers had of it.
+    let transaction = named("history transaction");
+    assert_eq!(transaction["parentSpanId"], history["spanId"]);
+    assert!(has(transaction, "table", json!({ "stringValue": "market.traced" })), "{transaction:#}");
+    assert!(has(transaction, "rows", json!({ "intValue": "1" })), "{transaction:#}");
+    let pipeline = named("last pipeline");
+    assert_eq!(pipeline["parentSpanId"], named("last redis_cache")["spanId"]);
+    assert!(has(pipeline, "keys", json!({ "intValue": "1" })), "{pipeline:#}");
 }
 
 #[test]

@@ -88,7 +88,16 @@ impl Claimer {
     fn wait_for(&self, first: i32, wanted: &BTreeMap<i32, Grant>, error: Error) {
         let mut waiting = self.waiting.borrow_mut();
         if waiting.get(&first).is_none_or(|known| known.message != error.message) {
-            tracing::warn!(event = event_ids::CLAIMS_WAIT, actor = &*self.options.source, ?wanted, %error, "partitions wait to be claimed");
+            tracing::warn!(
+                event = event_ids::CLAIMS_WAIT,
+                actor = &*self.options.source,
+                topic = &*self.options.topic(),
+                partition = first,
+                class = error.class.as_str(),
+                ?wanted,
+                %error,
+                "partitions wait to be claimed"
+            );
         }
         waiting.insert(first, error);
     }
@@ -164,6 +173,7 @@ impl Claimer {
         tracing::info!(
             event = event_ids::TOPIC_BEGINS,
             actor = &*self.options.source,
+            topic = &*topic,
             ?starts,
             "the topic begins"
         );

@@ -198,11 +198,13 @@ impl<'a> Session<'a> {
         match self.clock.timeout(ASK_MAX, said).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
-                tracing::warn!(event = event_ids::COMMIT_MISSED, actor = &*self.claimer.options.source, %error, "group offsets were not committed");
+                let class = error.class.as_str();
+                tracing::warn!(event = event_ids::COMMIT_MISSED, actor = &*self.claimer.options.source, class, %error, "group offsets were not committed");
             }
             Err(_) => tracing::warn!(
                 event = event_ids::COMMIT_MISSED,
                 actor = &*self.claimer.options.source,
+                class = Class::Transient.as_str(),
                 "no answer to the last commit"
             ),
         }
@@ -236,8 +238,10 @@ impl<'a> Session<'a> {
         tracing::warn!(
             event = event_ids::CLAIM_LOST,
             actor = &*self.claimer.options.source,
+            topic = &*self.claimer.options.topic(),
             partition,
             epoch,
+            class = Class::Fenced.as_str(),
             ?loss,
             "claimed anew"
         );
@@ -311,7 +315,8 @@ impl<'a> Session<'a> {
             Report::Trouble(error) => {
                 // The client tells of the same trouble with each of its own attempts.
                 if self.trouble.as_ref().is_none_or(|known| known.message != error.message) {
-                    tracing::warn!(event = event_ids::KAFKA, actor = &*self.claimer.options.source, %error, "kafka");
+                    let class = error.class.as_str();
+                    tracing::warn!(event = event_ids::KAFKA, actor = &*self.claimer.options.source, class, %error, "kafka");
                 }
                 self.note_trouble(error);
             }
@@ -394,7 +399,17 @@ impl<'a> Session<'a> {
     fn await_decision(&mut self, partition: i32, epoch: i64, from: i64, to: i64) {
         let key = self.claimer.options.key(partition);
         let error = self.claimer.options.gone_from(&key, from, to);
-        tracing::error!(event = event_ids::RECORDS_GONE, actor = &*self.claimer.options.source, partition, from, to, %error, "records are gone");
+        tracing::error!(
+            event = event_ids::RECORDS_GONE,
+            actor = &*self.claimer.options.source,
+            topic = &*key.topic,
+            partition,
+            from,
+            to,
+            class = error.class.as_str(),
+            %error,
+            "records are gone"
+        );
         self.claimer.waiting.borrow_mut().insert(partition, error);
         let (claimer, ledger) = (self.claimer.clone(), self.ledger.clone());
         self.jobs.push(Box::pin(async move {
@@ -430,6 +445,7 @@ impl<'a> Session<'a> {
         tracing::info!(
             event = event_ids::READING,
             actor = &*self.claimer.options.source,
+            topic = &*claim.key.topic,
             partition,
             epoch = claim.epoch,
             start,
@@ -478,6 +494,7 @@ impl<'a> Session<'a> {
         tracing::error!(
             event = event_ids::RECORDS_GONE,
             actor = &*self.claimer.options.source,
+            topic = &*key.topic,
             partition,
             from,
             to,

@@ -75,14 +75,28 @@ impl Actor for Source {
                 match outcome? {
                     Outcome::Finished => return Ok(()),
                     Outcome::ClientGone(error) => {
-                        tracing::warn!(event = event_ids::KAFKA_CLIENT_REMADE, actor = &*self.options.source, %error, "the client is made anew");
+                        tracing::warn!(
+                            event = event_ids::KAFKA_CLIENT_REMADE,
+                            actor = &*self.options.source,
+                            topic = &*self.options.topic(),
+                            class = error.class.as_str(),
+                            %error,
+                            "the client is made anew"
+                        );
                         cx.status.waiting(&error);
                         if cx.status.sleep_or_stop(&cx.clock, backoff.next_wait()).await {
                             return Ok(());
                         }
                     }
                     Outcome::FencedByName(error) => {
-                        tracing::error!(event = event_ids::KAFKA_LEFT_GROUP, actor = &*self.options.source, %error, "left the group for good");
+                        tracing::error!(
+                            event = event_ids::KAFKA_LEFT_GROUP,
+                            actor = &*self.options.source,
+                            topic = &*self.options.topic(),
+                            class = error.class.as_str(),
+                            %error,
+                            "left the group for good"
+                        );
                         cx.status.set(State::Fenced { reason: error.message.into_owned() });
                         let leaving = Leaving::new(cx, &self.options.source);
                         let stays = async {

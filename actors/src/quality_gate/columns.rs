@@ -3,7 +3,7 @@
 use super::rules::Row;
 use ahash::RandomState;
 use aqueduct_engine::{Batch, Error};
-use aqueduct_topology::model::QualityGate;
+use aqueduct_topology::model::{GateRules, QualityGate};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Decimal128Type, Float64Type, Int64Type, TimestampMicrosecondType};
 use arrow_array::{Array, ArrayRef};
@@ -38,57 +38,19 @@ impl KeyValue {
     }
 }
 
-/// See the module.
-pub(super) struct Columns<'a> {
-    batch: &'a Batch,
+/// Those that make the key.
+pub(super) struct KeyColumns<'a> {
     by: Vec<&'a ArrayRef>,
-    event: Option<&'a [i64]>,
-    event_column: Option<&'a ArrayRef>,
-    gap: Option<&'a ArrayRef>,
-    repeat: Option<&'a ArrayRef>,
-    price: Option<Number<'a>>,
-    bid: Option<Number<'a>>,
-    ask: Option<Number<'a>>,
-    value: Option<&'a ArrayRef>,
-    nulls: Vec<&'a ArrayRef>,
-    hash: RandomState,
-    /// Where the record of the last row was found.
-    record: usize,
 }
 
-impl<'a> Columns<'a> {
-    /// Those of `batch`, in which `event_time` names the event time.
-    pub(super) fn of(batch: &'a Batch, gate: &QualityGate, event_time: Option<&str>) -> Result<Self, Error> {
-        let column = |name: &str| {
-            let column = batch.rows.column_by_name(name);
-            column.ok_or_else(|| Error::bug(format!("the rows of a quality_gate have no column `{name}`")))
-        };
-        let number = |name: &str| Number::of(column(name)?);
-        let rules = &gate.rules;
-        let event_column = event_time.map(column).transpose()?;
-        let event = event_column.map(|column| {
-            let times = column.as_primitive_opt::<TimestampMicrosecondType>();
-            times.map(|times| &times.values()[..]).ok_or_else(|| Error::bug("an event time is a timestamp"))
-        });
-        Ok(Self {
-            batch,
-            by: gate.by.iter().map(|name| column(&name.value)).collect::<Result<_, Error>>()?,
-            event: event.transpose()?,
-            event_column,
-            gap: rules.gap.as_ref().map(|rule| column(&rule.field.value)).transpose()?,
-            repeat: rules.repeat.as_ref().map(|rule| column(&rule.field.value)).transpose()?,
-            price: rules.price_band.as_ref().map(|rule| number(&rule.field.value)).transpose()?,
-            bid: rules.crossed.as_ref().map(|rule| number(&rule.bid.value)).transpose()?,
-            ask: rules.crossed.as_ref().map(|rule| number(&rule.ask.value)).transpose()?,
-            value: rules.frozen.as_ref().map(|rule| column(&rule.field.value)).transpose()?,
-            nulls: rules.nulls.iter().map(|(name, _)| column(&name.value)).collect::<Result<_, Error>>()?,
-            hash: RandomState::with_seeds(1, 2, 3, 4),
-            record: 0,
-        })
+impl<'a> KeyColumns<'a> {
+    pub(super) fn of(batch: &'a Batch, gate: &QualityGate) -> Result<Self, Error> {
+        let by = gate.by.iter().map(|name| column(batch, &name.value)).collect::<Result<_, Error>>()?;
+        Ok(Self { by })
     }
 
     /// Writes the key of `row` into `key`, so that different keys are different bytes; `false` = a part of it is null.
-    pub(super) fn write_key(&self, row: usize, key: &mut Vec<u8>) -> bool {
+    pub(super) fn write(&self, row: usize, key: &mut Vec<u8>) -> bool {
         key.clear();
         for column in &self.by {
             if column.is_null(row) {
@@ -110,13 +72,62 @@ impl<'a> Columns<'a> {
     }
 
     /// The same as values.
-    pub(super) fn key_values(&self, row: usize) -> Arc<[KeyValue]> {
+    pub(super) fn values(&self, row: usize) -> Arc<[KeyValue]> {
         let value = |column: &&ArrayRef| match column.data_type() {
             DataType::Utf8 => KeyValue::Text(column.as_string::<i32>().value(row).into()),
             DataType::Int64 => KeyValue::Int(column.as_primitive::<Int64Type>().value(row)),
             _ => KeyValue::Bool(column.as_boolean().value(row)),
         };
         self.by.iter().map(value).collect()
+    }
+}
+
+fn column<'a>(batch: &'a Batch, name: &str) -> Result<&'a ArrayRef, Error> {
+    let column = batch.rows.column_by_name(name);
+    column.ok_or_else(|| Error::bug(format!("the rows of a quality_gate have no column `{name}`")))
+}
+
+/// See the module.
+pub(super) struct Columns<'a> {
+    batch: &'a Batch,
+    event: Option<&'a [i64]>,
+    event_column: Option<&'a ArrayRef>,
+    gap: Option<&'a ArrayRef>,
+    repeat: Option<&'a ArrayRef>,
+    price: Option<Number<'a>>,
+    bid: Option<Number<'a>>,
+    ask: Option<Number<'a>>,
+    value: Option<&'a ArrayRef>,
+    nulls: Vec<&'a ArrayRef>,
+    hash: RandomState,
+    /// Where the record of the last row was found.
+    record: usize,
+}
+
+impl<'a> Columns<'a> {
+    /// Those of `batch` that `rules` judge; `event_time` names the event time.
+    pub(super) fn of(batch: &'a Batch, rules: &GateRules, event_time: Option<&str>) -> Result<Self, Error> {
+        let column = |name: &str| column(batch, name);
+        let number = |name: &str| Number::of(column(name)?);
+        let event_column = event_time.map(column).transpose()?;
+        let event = event_column.map(|column| {
+            let times = column.as_primitive_opt::<TimestampMicrosecondType>();
+            times.map(|times| &times.values()[..]).ok_or_else(|| Error::bug("an event time is a timestamp"))
+        });
+        Ok(Self {
+            batch,
+            event: event.transpose()?,
+            event_column,
+            gap: rules.gap.as_ref().map(|rule| column(&rule.field.value)).transpose()?,
+            repeat: rules.repeat.as_ref().map(|rule| column(&rule.field.value)).transpose()?,
+            price: rules.price_band.as_ref().map(|rule| number(&rule.field.value)).transpose()?,
+            bid: rules.crossed.as_ref().map(|rule| number(&rule.bid.value)).transpose()?,
+            ask: rules.crossed.as_ref().map(|rule| number(&rule.ask.value)).transpose()?,
+            value: rules.frozen.as_ref().map(|rule| column(&rule.field.value)).transpose()?,
+            nulls: rules.nulls.iter().map(|(name, _)| column(&name.value)).collect::<Result<_, Error>>()?,
+            hash: RandomState::with_seeds(1, 2, 3, 4),
+            record: 0,
+        })
     }
 
     /// What the rules need of `row`. Rows are asked for in their order.

@@ -1,11 +1,12 @@
 //! The core of a gate: rows in, verdicts out. No link, no claim, no clock: both times are passed.
 
-use super::columns::Columns;
+use super::columns::{Columns, KeyColumns};
 use super::evidence::Evidence;
 use super::key::Key;
+use super::limits::Limits;
 use super::output::Given;
 use super::partitions::{Continuation, Partitions, Place};
-use super::rules::{Finding, Rules, WORDS};
+use super::rules::{Finding, WORDS};
 use super::table::Table;
 use super::verdict::{Verdict, reason, worst};
 use crate::json::rows::Rows;
@@ -30,7 +31,7 @@ pub(super) struct Judge {
     fields: Vec<Arc<str>>,
     event_time: Option<String>,
     json: BTreeSet<String>,
-    rules: Rules,
+    limits: Limits,
     keys: Table<Key>,
     evidence: Evidence,
     violations: [u64; WORDS.len()],
@@ -48,7 +49,7 @@ impl Judge {
             fields: gate.by.iter().map(|field| field.value.as_str().into()).collect(),
             event_time: event_time.map(str::to_owned),
             json,
-            rules: Rules::new(&gate.rules, gate.window, gate.rows_min),
+            limits: Limits::new(gate),
             keys: Table::new(gate.keys_max as usize),
             evidence: Evidence::default(),
             violations: [0; WORDS.len()],
@@ -69,20 +70,28 @@ impl Judge {
         if batch.rows.num_rows() == 0 {
             return Ok(());
         }
-        let mut columns = Columns::of(batch, &self.gate, self.event_time.as_deref())?;
+        self.limits.prepare(&batch.rows)?;
+        let limits = &self.limits;
+        let keys = KeyColumns::of(batch, &self.gate)?;
+        let mut columns: Vec<Option<Columns>> = (0..limits.len()).map(|_| None).collect();
         let mut shown: Option<Rows> = None;
         let mut bytes = Vec::new();
         for index in 0..batch.rows.num_rows() {
-            if !columns.write_key(index, &mut bytes) {
+            if !keys.write(index, &mut bytes) {
                 continue;
             }
-            let row = columns.row(index, place.run);
-            let rules = &self.rules;
             let key = self.keys.seen(&bytes, |bytes| {
-                let state = rules.begin(moment.now_us);
-                Key::new(bytes.clone(), columns.key_values(index), (place.place, moment.wall_us), state)
+                let of_key = limits.of(&batch.rows, index);
+                let state = limits.rules(of_key).begin(moment.now_us);
+                Key::new(bytes.clone(), keys.values(index), (place.place, moment.wall_us), (of_key, state))
             });
             (key.home, key.seen_us) = (place.place, moment.wall_us);
+            let rules = limits.rules(key.limits);
+            let columns = match &mut columns[usize::from(key.limits)] {
+                Some(columns) => columns,
+                none => none.insert(Columns::of(batch, rules.said(), self.event_time.as_deref())?),
+            };
+            let row = columns.row(index, place.run);
             let broken = rules.observe(&mut key.state, moment.now_us, &row);
             if !broken.any() {
                 continue;
@@ -122,7 +131,11 @@ impl Judge {
         let mut given: BTreeMap<i32, Vec<Given>> = BTreeMap::new();
         let mut findings = Vec::new();
         for key in self.keys.values_mut() {
-            self.rules.judge(&mut key.state, moment.now_us, &mut findings);
+            let rules = self.limits.rules(key.limits);
+            rules.judge(&mut key.state, moment.now_us, &mut findings);
+            for finding in findings.iter().filter(|finding| finding.is_of_silence()) {
+                self.violations[finding.rule] += u64::from(key.fell_silent(finding));
+            }
             let worst = worst(&findings);
             let verdict = Verdict::of(worst.map_or(0.0, |worst| worst.used), self.gate.watch_at);
             if verdict != key.verdict {
@@ -138,7 +151,7 @@ impl Judge {
                 verdict: meant.word(),
                 would: verdict.word(),
                 score: score(worst),
-                reason: reason(&self.rules, verdict, worst),
+                reason: reason(rules, verdict, worst),
                 since_us: key.since_us,
             });
         }
@@ -151,7 +164,7 @@ impl Judge {
         let (mut halted, mut watched) = (0, 0);
         let mut places: Vec<(f64, usize)> = Vec::with_capacity(self.keys.len());
         for (index, key) in self.keys.values_mut().enumerate() {
-            self.rules.judge(&mut key.state, moment.now_us, &mut findings);
+            self.limits.rules(key.limits).judge(&mut key.state, moment.now_us, &mut findings);
             places.push((score(worst(&findings)), index));
             halted += u64::from(key.verdict == Verdict::Halt);
             watched += u64::from(key.verdict == Verdict::Watch);
@@ -163,8 +176,8 @@ impl Judge {
         let shown: BTreeSet<usize> = places.into_iter().map(|(_, index)| index).collect();
         let mut keys = Vec::with_capacity(shown.len());
         for (_, key) in self.keys.values_mut().enumerate().filter(|(index, _)| shown.contains(index)) {
-            self.rules.judge(&mut key.state, moment.now_us, &mut findings);
-            keys.push(view_of(&self.fields, &self.rules, key, &findings, &self.evidence));
+            self.limits.rules(key.limits).judge(&mut key.state, moment.now_us, &mut findings);
+            keys.push(view_of(&self.fields, &self.limits, key, &findings, &self.evidence));
         }
         keys.sort_by(|left, right| {
             left.score.total_cmp(&right.score).then_with(|| left.label.cmp(&right.label))
@@ -187,11 +200,12 @@ impl Judge {
 
 fn view_of(
     fields: &[Arc<str>],
-    rules: &Rules,
+    limits: &Limits,
     key: &Key,
     findings: &[Finding],
     evidence: &Evidence,
 ) -> KeyView {
+    let rules = limits.rules(key.limits);
     let rule = |finding: &Finding| RuleView {
         rule: WORDS[finding.rule],
         score: rounded(finding.score()),
@@ -202,6 +216,7 @@ fn view_of(
     KeyView {
         key: fields.iter().cloned().zip(key.values.iter().map(super::columns::KeyValue::json)).collect(),
         label: key.label(),
+        limits: limits.name(key.limits),
         verdict: key.verdict.word(),
         score: score(worst),
         reason: reason(rules, key.verdict, worst),

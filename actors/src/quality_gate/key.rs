@@ -2,8 +2,9 @@
 
 use super::columns::KeyValue;
 use super::evidence::EVERY_US;
+use super::limits;
 use super::partitions::Place;
-use super::rules::State;
+use super::rules::{Finding, State};
 use super::verdict::Verdict;
 use std::sync::Arc;
 
@@ -14,7 +15,11 @@ pub(super) struct Key {
     pub(super) values: Arc<[KeyValue]>,
     /// The partition its newest row came from: who has that, speaks of it.
     pub(super) home: Place,
+    /// Which rules it has.
+    pub(super) limits: limits::Place,
     pub(super) state: State,
+    /// The rules of a silence that are at their limit, a bit each.
+    silent: u16,
     pub(super) verdict: Verdict,
     /// Since when it is that, by the wall's clock.
     pub(super) since_us: i64,
@@ -29,19 +34,30 @@ impl Key {
         bytes: Arc<[u8]>,
         values: Arc<[KeyValue]>,
         (home, wall_us): (Place, i64),
-        state: State,
+        (limits, state): (limits::Place, State),
     ) -> Self {
         Self {
             bytes,
             values,
             home,
+            limits,
             state,
+            silent: 0,
             // Nothing is said of it before the first beat, which judges it.
             verdict: Verdict::Halt,
             since_us: wall_us,
             seen_us: wall_us,
             sampled: (i64::MIN, 0),
         }
+    }
+
+    /// Notes what a rule of a silence says; whether its limit was reached just now.
+    pub(super) fn fell_silent(&mut self, finding: &Finding) -> bool {
+        let bit = 1 << finding.rule;
+        let was = self.silent & bit != 0;
+        let is = finding.used >= 1.0;
+        self.silent = if is { self.silent | bit } else { self.silent & !bit };
+        is && !was
     }
 
     /// Whether `rule` may give a row as evidence now.

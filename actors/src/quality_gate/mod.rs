@@ -13,6 +13,7 @@ mod evidence;
 mod gate;
 mod judge;
 mod key;
+mod limits;
 mod output;
 mod partitions;
 mod rules;
@@ -26,7 +27,8 @@ mod windowed;
 use crate::Services;
 use crate::json::rows::json_columns;
 use aqueduct_engine::{Class, Error, Factory, OffsetStore};
-use aqueduct_topology::model::{Actor, QualityGate};
+use aqueduct_topology::model::{Actor, Column, QualityGate};
+use arrow_schema::{DataType, Field, Schema};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -53,6 +55,12 @@ pub fn factory(actor: &Actor, options: &QualityGate, services: &Services) -> Res
         );
         return Err(Error::new(Class::Config, message));
     }
+    let conditions: Vec<String> = options.overrides.iter().map(|one| one.when.text.clone()).collect();
+    let named = |column: &Column| Field::new(&column.name, DataType::Null, true);
+    let input: Vec<Field> = topology.input_columns(&actor.name.value).iter().map(named).collect();
+    limits::compiled(&conditions, &Schema::new(input)).map_err(|error| {
+        Error::new(error.class, format!("actor `{}`: {}", actor.name.value, error.message))
+    })?;
     let plan = Arc::new(Plan {
         gate: options.clone(),
         event_time: topology.input_event_time(actor).map(str::to_owned),

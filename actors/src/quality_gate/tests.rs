@@ -7,7 +7,7 @@ use super::partitions::Partitions;
 use crate::json::rows::Rows;
 use aqueduct_engine::batch::{hidden_columns, with_hidden_columns};
 use aqueduct_engine::{Batch, Origin, PartitionKey, RawRecords};
-use aqueduct_topology::model::{CountRule, GateMode, GateRules, QualityGate};
+use aqueduct_topology::model::{CountRule, Expr, GateMode, GateOverride, GateRules, QualityGate};
 use aqueduct_topology::{Span, Spanned};
 use arrow_array::{ArrayRef, BinaryArray, Int64Array, RecordBatch, StringArray};
 use arrow_schema::{DataType, Field};
@@ -33,6 +33,7 @@ fn gate(mode: GateMode, keys_max: u32) -> QualityGate {
             gap: Some(CountRule { field: named("id"), limit: 1 }),
             ..GateRules::default()
         },
+        overrides: Vec::new(),
     }
 }
 
@@ -170,4 +171,63 @@ fn evidence_is_bounded_by_key_and_altogether() {
     assert_eq!(evidence.of(&newest)[0].at_us, 19, "the newest first");
     assert_eq!(evidence.of(&newest)[0].row["symbol"], "quote \" and\nnewline");
     assert!(evidence.len() <= 2_000);
+}
+
+#[test]
+fn the_first_override_that_is_true_of_a_key_counts_and_says_only_what_differs() {
+    let own = |name: &str, when: &str, rules: GateRules| GateOverride {
+        name: named(name),
+        when: Expr { text: when.to_owned(), span: Span::default() },
+        rules,
+    };
+    let mut gate = gate(GateMode::Enforce, 10);
+    gate.overrides = vec![
+        own(
+            "patient",
+            "symbol == \"B\"",
+            GateRules { stale_after: Duration::from_secs(9), ..GateRules::default() },
+        ),
+        own(
+            "lenient",
+            "symbol != \"A\"",
+            GateRules { gap: Some(CountRule { field: named("id"), limit: 5 }), ..GateRules::default() },
+        ),
+    ];
+    let (mut judge, mut partitions) = (judge(&gate), Partitions::default());
+    let rows = [("A", 1), ("B", 1), ("C", 1), ("A", 4), ("B", 4), ("C", 4)];
+    observe(&mut judge, &mut partitions, &batch(0, 0, &rows), at(0));
+    let said = |judge: &mut Judge, partitions: &Partitions, seconds| -> Vec<&'static str> {
+        verdicts(judge, partitions, at(seconds)).into_iter().map(|(_, verdict, _)| verdict).collect()
+    };
+    assert_eq!(
+        said(&mut judge, &partitions, 1),
+        ["halt", "halt", "trade"],
+        "two numbers are left out; only C may lack four"
+    );
+    let row = [("A", 5), ("B", 5), ("C", 5)];
+    observe(&mut judge, &mut partitions, &batch(0, 6, &row), at(20));
+    assert_eq!(
+        said(&mut judge, &partitions, 25),
+        ["halt", "watch", "halt"],
+        "B alone may be silent for so long"
+    );
+    let view = judge.view(at(25), 0);
+    let mut names: Vec<_> = view.keys.iter().map(|key| (&*key.label, key.limits.as_deref())).collect();
+    names.sort_unstable();
+    assert_eq!(names, [("A", None), ("B", Some("patient")), ("C", Some("lenient"))]);
+    assert_eq!(view.violations["gap"], 3, "what broke is counted, whoever forgives it");
+}
+
+#[test]
+fn a_silence_counts_once_however_long_it_lasts() {
+    let (mut judge, mut partitions) = (judge(&gate(GateMode::Enforce, 10)), Partitions::default());
+    let mut counted = Vec::new();
+    for (second, row) in [(0, 0), (5, 1), (10, 2)] {
+        observe(&mut judge, &mut partitions, &batch(0, row, &[("A", row)]), at(second));
+        for beat in second..second + 5 {
+            verdicts(&mut judge, &partitions, at(beat));
+        }
+        counted.push(judge.view(at(second), 0).violations.get("stale_after").copied().unwrap_or(0));
+    }
+    assert_eq!(counted, [1, 2, 3]);
 }

@@ -13,9 +13,10 @@ use super::settle::{Owed, Range, owe_range};
 use super::store::{Open, Store};
 use aqueduct_engine::backoff::Backoff;
 use aqueduct_engine::clock::Instant;
-use aqueduct_engine::limits::CONTACT_EVERY;
+use aqueduct_engine::limits::{CONTACT_EVERY, TRACE_OPEN_SPANS_MAX};
 use aqueduct_engine::planted::{Bug, planted};
 use aqueduct_engine::telemetry::event_ids;
+use aqueduct_engine::trace::Work;
 use aqueduct_engine::{Actor, Class, Context, Error, Lease, Letter, OffsetStore};
 use futures::future::LocalBoxFuture;
 use std::collections::HashMap;
@@ -107,6 +108,8 @@ struct Landed {
     writes: Writes,
     fates: Result<Vec<Fate>, Error>,
     took: Duration,
+    /// The spans it was done for.
+    works: Vec<Work>,
 }
 
 enum Event {
@@ -130,6 +133,8 @@ struct Run<'p> {
     meter: Meter,
     positions: Positions,
     flight: Option<LocalBoxFuture<'static, Landed>>,
+    /// The spans of batches that were taken in since the last flight, as far as they are traced.
+    works: Vec<Work>,
     backoff: Backoff,
     retry_at: Option<Instant>,
     discard: watch::Receiver<u64>,
@@ -163,6 +168,7 @@ impl<'p> Run<'p> {
                 plan.kept.take_untold(clone),
             ),
             flight: None,
+            works: Vec::new(),
             backoff: Backoff::outage(),
             retry_at: None,
             discard: cx.status.discard_requested(),
@@ -211,11 +217,14 @@ impl<'p> Run<'p> {
         }
         let Some(writes) = self.pending.depart() else { return };
         let clock = cx.clock.clone();
+        let works = std::mem::take(&mut self.works);
+        let step = cx.steps().begin("pipeline", &works).number("keys", writes.len());
         let written = self.store.write(clock.clone(), writes.clone());
         self.flight = Some(Box::pin(async move {
             let begun = clock.now();
             let fates = written.await;
-            Landed { writes, fates, took: clock.now().duration_since(begun) }
+            step.end(fates.as_ref().err().map(|error| error.class));
+            Landed { writes, fates, took: clock.now().duration_since(begun), works }
         }));
     }
 
@@ -285,6 +294,9 @@ impl<'p> Run<'p> {
                 Offer::Full => self.meter.skipped += 1,
             }
         }
+        if self.works.len() < TRACE_OPEN_SPANS_MAX {
+            self.works.extend(cx.steps().work(&lease));
+        }
         if planted(Bug::RunsAhead) {
             self.positions.reached(&lease.origin);
         }
@@ -309,7 +321,19 @@ impl<'p> Run<'p> {
         if self.plan.best_effort {
             self.meter.skipped += winners.unplaced.len() as u64;
             let first = &winners.unplaced[0].detail;
-            tracing::warn!(event = event_ids::CACHE_BEHIND, actor = %cx.identity.name, rows = winners.unplaced.len(), %first, "rows without a place in the cache");
+            let origin = &lease.origin;
+            tracing::warn!(
+                event = event_ids::CACHE_BEHIND,
+                actor = %cx.identity.name,
+                topic = %origin.key.topic,
+                partition = origin.key.partition,
+                batch_first = origin.first,
+                batch_next = origin.next,
+                class = Class::Data.as_str(),
+                rows = winners.unplaced.len(),
+                %first,
+                "rows without a place in the cache"
+            );
             return;
         }
         let letter = |row: &super::rows::Unplaced| {
@@ -326,6 +350,8 @@ impl<'p> Run<'p> {
             Ok(fates) => fates,
             Err(error) => {
                 self.pending.turn_back();
+                // The next flight is for them as well.
+                self.works.extend(landed.works);
                 return self.wait_or_fail(error, cx);
             }
         };
@@ -386,7 +412,16 @@ impl<'p> Run<'p> {
                 )),
                 None => {
                     self.meter.skipped += 1;
-                    tracing::warn!(event = event_ids::CACHE_KEY_REFUSED, actor = %cx.identity.name, %key, %why, "a key of the cache cannot take its value");
+                    tracing::warn!(
+                        event = event_ids::CACHE_KEY_REFUSED,
+                        actor = %cx.identity.name,
+                        partition = entry.order.partition,
+                        offset = entry.order.offset,
+                        class = Class::Data.as_str(),
+                        %key,
+                        %why,
+                        "a key of the cache cannot take its value"
+                    );
                 }
             }
         }

@@ -31,6 +31,7 @@ use aqueduct_engine::invariants;
 use aqueduct_engine::limits::CONTACT_EVERY;
 use aqueduct_engine::planted::{Bug, planted};
 use aqueduct_engine::telemetry::{event_ids, names};
+use aqueduct_engine::trace::{Steps, Work};
 use aqueduct_engine::{
     Actor, Claim, Claims, Class, Context, Error, Factory, Lease, Ledger, Loss, PartitionKey,
 };
@@ -78,7 +79,9 @@ pub(crate) fn over(
         unique,
         node: services.node.clone(),
     };
-    let spec = Spec { target, flush: options.flush, required: actor.policy == Policy::Required, store };
+    let (name, said) = (actor.name.value.as_str().into(), options.table.value.as_str().into());
+    let required = actor.policy == Policy::Required;
+    let spec = Spec { target, name, said, flush: options.flush, required, store };
     Ok(Arc::new(move || Box::new(Writer::new(spec.clone()))))
 }
 
@@ -95,6 +98,10 @@ pub(crate) fn columns_of(topology: &model::Topology, actor: &model::Actor) -> Re
 #[derive(Clone)]
 struct Spec {
     target: Target,
+    /// The actor's name in the file.
+    name: Arc<str>,
+    /// The table, as the file says it.
+    said: Arc<str>,
     flush: Flush,
     required: bool,
     store: Arc<dyn Store>,
@@ -119,6 +126,16 @@ fn owed(ledger: &Ledger, advances: &[Advance]) -> Vec<Owed> {
         letters.into_iter().map(move |(offset, actor)| Owed { key: key.clone(), offset, actor })
     };
     advances.iter().flat_map(of_partition).collect()
+}
+
+/// What an attempt needs beside the batches.
+#[derive(Clone, Copy)]
+struct Beside<'a> {
+    claims: &'a Claims,
+    ledger: &'a Ledger,
+    steps: &'a Steps,
+    /// The spans of the batches that are traced.
+    works: &'a [Work],
 }
 
 /// A record this sink rejected, durably.
@@ -273,11 +290,12 @@ impl Writer {
         let Claim { key, epoch, .. } = claim;
         tracing::warn!(
             event = event_ids::CLAIM_LOST,
-            sink = &*self.spec.target.sink,
+            actor = &*self.spec.name,
             source = &*key.source,
             topic = &*key.topic,
             partition = key.partition,
             epoch,
+            class = Class::Fenced.as_str(),
             ?loss,
             ?stored,
             "the claim does not hold: nothing of it is written, its source claims anew"
@@ -291,10 +309,11 @@ impl Writer {
         if pending.is_empty() {
             return Ok(begun);
         }
-        let (claims, ledger) = (cx.claims.clone(), cx.ledger.clone());
-        let rejected = cx
-            .until_ok(limits::ATTEMPT_WAIT_MAX, async || self.attempt(&pending.held, &claims, &ledger).await)
-            .await?;
+        let (claims, ledger, steps) = (cx.claims.clone(), cx.ledger.clone(), cx.steps());
+        let works: Vec<Work> = pending.held.iter().filter_map(|held| steps.work(&held.lease)).collect();
+        let beside = Beside { claims: &claims, ledger: &ledger, steps: &steps, works: &works };
+        let rejected =
+            cx.until_ok(limits::ATTEMPT_WAIT_MAX, async || self.attempt(&pending.held, beside).await).await?;
         let taken = cx.clock.now().duration_since(begun);
         self.count(cx, pending.rows() - rejected.len().min(pending.rows()), taken);
         for (key, epoch, offset, reason) in rejected {
@@ -320,12 +339,8 @@ impl Writer {
     }
 
     /// One attempt to store what this sink lacks of `held`. Its connection is kept only if all is known to be well.
-    async fn attempt(
-        &mut self,
-        held: &[Held],
-        claims: &Claims,
-        ledger: &Ledger,
-    ) -> Result<Vec<Rejected>, Error> {
+    async fn attempt(&mut self, held: &[Held], beside: Beside<'_>) -> Result<Vec<Rejected>, Error> {
+        let Beside { claims, ledger, steps, works } = beside;
         let session = match self.session.take().filter(|session| !session.is_broken()) {
             Some(session) => session,
             None => {
@@ -345,7 +360,14 @@ impl Writer {
             let rows = Rows::new(pieces, session.plan())?;
             let letters = owed(ledger, &advances);
             let moves = Moves { advances: &advances, letters: &letters };
-            match transaction::write(&*session, &self.spec.target, &rows, moves).await {
+            let step = steps
+                .begin("transaction", works)
+                .text("table", &self.spec.said)
+                .number("rows", rows.len())
+                .number("batches", held.len());
+            let written = transaction::write(&*session, &self.spec.target, &rows, moves).await;
+            step.end(written.as_ref().err().map(Failure::class));
+            match written {
                 Ok(letters) => {
                     self.positions.committed(&advances);
                     self.session = Some(session);

@@ -7,7 +7,7 @@ use super::rows::Rows;
 use super::table::Plan;
 use crate::timescale::{Advance, Identifier, Stored, TableName};
 use aqueduct_engine::planted::{Bug, planted};
-use aqueduct_engine::{Error, Letter, PartitionKey};
+use aqueduct_engine::{Class, Error, Letter, PartitionKey};
 use aqueduct_topology::model::Column;
 use futures::future::LocalBoxFuture;
 use std::ops::Range;
@@ -39,6 +39,17 @@ pub(crate) enum Failure {
     Forgotten(Vec<PartitionKey>),
     /// Everything else.
     Failed(Error),
+}
+
+impl Failure {
+    /// Of what class it is, as far as it is an error by itself.
+    pub(crate) fn class(&self) -> Class {
+        match self {
+            Self::Refused(_) => Class::Data,
+            Self::Missed | Self::Forgotten(_) => Class::Fenced,
+            Self::Failed(error) => error.class,
+        }
+    }
 }
 
 /// What is copied at once.

@@ -3,6 +3,7 @@
 //! Names and reasons come from topologies and servers, so whatever could be read as markup is escaped.
 
 use super::report::{Cache, Report, SourceLag};
+use aqueduct_engine::ledger::Counts;
 use std::fmt::Write;
 
 /// The page.

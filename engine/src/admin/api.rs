@@ -111,11 +111,11 @@ pub(super) async fn history(State(desk): State<Arc<Desk>>) -> Response {
     ([json], desk.handle.registry().history().json()).into_response()
 }
 
-/// `/api/quality`: what the gates say of their worst keys. The rows that broke a rule are payload: beyond loopback they are
-/// left out without the token.
+/// `/api/quality`: what the gates say of their worst keys. Which keys they are, and the rows that broke a rule, is payload:
+/// beyond loopback it is left out without the token.
 pub(super) async fn quality(State(desk): State<Arc<Desk>>, headers: HeaderMap) -> Response {
     let gates = desk.handle.registry().gates().into_iter().map(|(_, view)| view);
-    // Whoever does not claim a right to rows is told the rest; whoever claims it wrongly is told so.
+    // Whoever does not claim a right to payload is told the rest; whoever claims it wrongly is told so.
     let gates: Vec<_> = if desk.loopback {
         gates.map(|view| (*view).clone()).collect()
     } else if headers.contains_key(header::AUTHORIZATION) {
@@ -124,7 +124,7 @@ pub(super) async fn quality(State(desk): State<Arc<Desk>>, headers: HeaderMap) -
         }
         gates.map(|view| (*view).clone()).collect()
     } else {
-        gates.map(|view| view.without_rows()).collect()
+        gates.map(|view| view.without_payload()).collect()
     };
     Json(json!({ "gates": gates })).into_response()
 }

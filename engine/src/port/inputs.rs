@@ -44,6 +44,10 @@ impl Inputs {
         self
     }
 
+    pub(crate) fn trace(&self) -> Option<&Arc<TracePoint>> {
+        self.trace.as_ref()
+    }
+
     /// Lets `watch` see every batch that is leased from now on: how a test makes an actor fail on one record.
     pub fn watched_by(&mut self, watch: Watch) {
         self.watch = Some(watch);

@@ -3,6 +3,7 @@
 use super::admin::{request, running, with_admin};
 use super::support::*;
 use crate::limits::ADMIN_STREAMS_MAX;
+use crate::quality::{EvidenceView, GateView, KeyView};
 use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -154,4 +155,71 @@ async fn beyond_this_machine_events_come_with_the_token_only() {
         handle.stop().await;
     })
     .await;
+}
+
+/// Shows what a gate would that knows one key.
+fn judges_one_key() -> Behaviour {
+    behaviour(|cx| {
+        Box::pin(async move {
+            let evidence =
+                EvidenceView { at_us: 1, rule: "gap", row: serde_json::json!({ "id": "shown-row" }) };
+            let key = KeyView {
+                key: [("symbol".into(), "shown-key".into())].into(),
+                label: "shown-key".to_owned(),
+                limits: Some("narrow".into()),
+                verdict: "halt",
+                score: 0.0,
+                reason: "gap: 1 numbers left out".to_owned(),
+                since_us: 1,
+                at_us: 1,
+                rules: Vec::new(),
+                evidence: vec![evidence],
+            };
+            cx.status.quality().show(GateView {
+                gate: "gate".into(),
+                mode: "enforce",
+                at_us: 1,
+                keys_total: 1,
+                halted: 1,
+                watched: 0,
+                keys_forgotten: 0,
+                records_missed: 0,
+                violations: [("gap", 1)].into(),
+                keys: vec![key],
+            });
+            cx.status.running();
+            cx.status.stopped().await;
+            Ok(())
+        })
+    })
+}
+
+#[tokio::test]
+async fn beyond_this_machine_keys_and_rows_of_a_gate_come_with_the_token_only() {
+    for (listen, open) in [("127.0.0.1:0", true), ("0.0.0.0:0", false)] {
+        let world = World::new().source("ticks", judges_one_key());
+        let mut settings = with_admin(Some("s3cret"));
+        settings.admin.as_mut().unwrap().listen = listen.parse().unwrap();
+        perform(world.builder().settings(settings).build().unwrap(), async |handle| {
+            let address = ([127, 0, 0, 1], running(&handle).await.port()).into();
+            until(&handle, "a verdict", |handle| !handle.registry().gates().is_empty()).await;
+            let ask = async |headers| request(address, "GET /api/quality", headers).await;
+            let (status, without) = ask("").await;
+            assert_eq!(status, 200);
+            assert!(without.contains("\"halted\":1") && without.contains("\"gap\":1"), "{without}");
+            let shown = |text: &str| text.contains("shown-key") && text.contains("shown-row");
+            let hidden = |text: &str| !text.contains("shown-key") && !text.contains("shown-row");
+            assert!(if open { shown(&without) } else { hidden(&without) }, "{listen}: {without}");
+            let (status, with) = ask("Authorization: Bearer s3cret\r\n").await;
+            assert_eq!(status, 200);
+            assert!(shown(&with) && with.contains("\"override\":\"narrow\""), "{with}");
+            if !open {
+                let (status, wrong) = ask("Authorization: Bearer guess\r\n").await;
+                assert_eq!(status, 401);
+                assert!(hidden(&wrong), "{wrong}");
+            }
+            handle.stop().await;
+        })
+        .await;
+    }
 }

@@ -246,3 +246,52 @@ async fn a_node_that_does_not_trace_says_nothing_of_spans() {
     })
     .await;
 }
+
+/// A sink that calls a server for each batch: the first call is cut, the second refused, the third answered.
+fn calls_a_server(journal: &Journal) -> Behaviour {
+    let journal = journal.clone();
+    behaviour(move |cx| {
+        let journal = journal.clone();
+        Box::pin(async move {
+            cx.status.running();
+            while let Some(lease) = cx.lease().await {
+                let steps = cx.steps();
+                let works: Vec<_> = steps.work(&lease).into_iter().collect();
+                let call = || steps.begin("transaction", &works).text("table", "t").number("rows", 1);
+                drop(call());
+                call().end(Some(Class::Capacity));
+                call().end(None);
+                cx.settle_written(lease);
+                journal.note("written");
+            }
+            Ok(())
+        })
+    })
+}
+
+#[tokio::test]
+async fn a_step_is_a_span_below_the_batchs_that_says_how_it_ended() {
+    let collector = Collector::start();
+    for ratio in [1.0, 0.0] {
+        collector.spans.lock().unwrap().clear();
+        let journal = Journal::default();
+        let world = World::line(source(1), pass(&journal), calls_a_server(&journal));
+        let settings = traced(collector.address, ratio);
+        perform(world.builder().settings(settings).build().unwrap(), async |handle| {
+            until(&handle, "written", |_| journal.count("written") > 0).await;
+            handle.drain().await;
+        })
+        .await;
+        let (steps, whole): (Vec<_>, Vec<_>) =
+            collector.of_actor("history").into_iter().partition(|span| span["name"] == "history transaction");
+        assert_eq!((steps.len(), whole.len()), if ratio > 0.0 { (3, 1) } else { (0, 0) });
+        for step in &steps {
+            assert_eq!(step["parentSpanId"], whole[0]["spanId"]);
+            assert_eq!(step["traceId"], whole[0]["traceId"]);
+            assert_eq!((attribute(step, "table"), attribute(step, "rows")), ("t".into(), "1".into()));
+        }
+        let mut classes: Vec<String> = steps.iter().map(|step| attribute(step, "error.type")).collect();
+        classes.sort();
+        assert_eq!(classes, if ratio > 0.0 { &["", "capacity", "transient"][..] } else { &[] });
+    }
+}

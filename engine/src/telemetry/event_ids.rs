@@ -30,6 +30,8 @@ events! {
     KILLED = "killed", true, "An actor did not stop in time; its work was dropped and is read again.";
     STALLED = "stalled", true, "An actor has input, is held up by nobody and gets nowhere; its detail says what waits, or what was done.";
     FLOWING = "flowing", true, "An actor that was stalled gets on again.";
+    WAITING = "waiting", true, "An actor waits for a server that is away, full, or set up wrongly; its detail says which, and `class` which of them.";
+    WAITED = "waited", true, "An actor waits no more; its detail says for how long it has, and what it does now.";
     DISPLACED = "displaced", true, "An actor moves, because another one does not let go of the thread they shared.";
     STOP_ORDERED = "stop_ordered", true, "An operator stopped an actor; it stays stopped until it is started.";
     START_ORDERED = "start_ordered", true, "An operator started an actor.";
@@ -92,7 +94,8 @@ pub fn page() -> String {
          Every kind of event has a word that does not change: `what` in `/api/events`, `event` in a line of the log. The page \
          is made from `engine/src/telemetry/event_ids.rs`, and a test holds it.\n\n\
          With `log.format: json` a line is an object: `timestamp`, `level`, `target`, `message`, `event`, and what it concerns: \
-         `actor`, `partition`, `class` of an error, and the offsets of a batch where it is about one.\n\n\
+         `actor`, `topic` and `partition`, `class` of an error, and of a batch its records as `batch_first` (the first offset) and \
+         `batch_next` (the one behind the last).\n\n\
          A warning or an error that repeats itself, for the same actor, is written {} times in {} seconds; the rest is counted \
          and told in one line, `repeated`.\n\n\
          ## In `/api/events` and in the log\n\n| word | meaning |\n|---|---|\n{}\n\

@@ -62,6 +62,7 @@ mod tests {
         let key = KeyView {
             key: Default::default(),
             label: "a\"b\n".to_owned(),
+            limits: None,
             verdict: "halt",
             score: 0.25,
             reason: String::new(),

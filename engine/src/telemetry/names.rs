@@ -226,7 +226,7 @@ metrics! {
     GATE_MISSED_RECORDS_TOTAL = "aqueduct_gate_missed_records_total", Counter, "records", Actor [],
         "Records a quality gate was not given because it lagged.";
     QUALITY_VIOLATIONS_TOTAL = "aqueduct_quality_violations_total", Counter, "rows", Actor ["rule"],
-        "Rows that broke a rule of a quality gate, by rule.";
+        "Rows that broke a rule of a quality gate, by rule; of stale_after and rate_collapse how often a key came to the limit.";
     CONFIG_GENERATION = "aqueduct_config_generation", Gauge, "generation", Topology [],
         "Rises by one with each topology applied; 1 since the start.";
     READY = "aqueduct_ready", Gauge, "boolean", Topology [],

@@ -2,7 +2,8 @@
 //!
 //! A source decides once per batch ([`sample`]); the context travels beside the batch's origin, through slices, fan-out
 //! and redelivery. Each start of an actor has a [`TracePoint`] at its links' ends, so kinds know nothing of it: a span
-//! begins with a lease and ends with its settlement, and what is handed on meanwhile has it for parent.
+//! begins with a lease and ends with its settlement, and what is handed on meanwhile has it for parent. A kind that calls a
+//! server may tell of that as a [`Step`] below.
 //!
 //! Invariants: a node that does not trace pays one look at an `Option` a batch; nothing here waits, and what finds no room
 //! on the way to the collector is counted and dropped. Deliberately absent: metrics and logs over OTLP, which have their
@@ -15,10 +16,12 @@ mod point;
 mod post;
 mod sample;
 mod span;
+mod step;
 
 pub use context::{SpanId, TraceContext, TraceId};
 pub(crate) use exporter::Exporter;
 pub(crate) use point::TracePoint;
+pub use step::{Step, Steps, Work};
 
 use crate::clock::Clock;
 use crate::limits::TRACE_QUEUE_SPANS_MAX;

@@ -8,7 +8,7 @@ use super::context::{SpanId, TraceContext};
 use super::sample::{self, Sampled};
 use super::span::{Outcome, Span, SpanRole};
 use crate::actor::ActorIdentity;
-use crate::batch::Batch;
+use crate::batch::{Batch, Origin};
 use crate::limits::TRACE_OPEN_SPANS_MAX;
 use crate::link::Ending;
 use crate::supervisor::host::Role;
@@ -37,6 +37,14 @@ struct Open {
     /// What batches that are handed on meanwhile carry.
     context: Arc<TraceContext>,
     span: Span,
+}
+
+impl Open {
+    /// Whether it is the span below `parent` of a batch that holds the beginning of `origin`.
+    fn is_of(&self, parent: &TraceContext, origin: &Origin) -> bool {
+        let records = self.span.origin.first..self.span.origin.next;
+        self.span.parent == Some(parent.span) && records.contains(&origin.first)
+    }
 }
 
 impl TracePoint {
@@ -74,11 +82,7 @@ impl TracePoint {
             }
             (Some(parent), Role::Transform | Role::Gate | Role::Sink | Role::DeadLetter) => {
                 let mut spans = self.lock();
-                let of = |open: &&mut Open| {
-                    open.span.parent == Some(parent.span)
-                        && (open.span.origin.first..open.span.origin.next).contains(&batch.origin.first)
-                };
-                if let Some(open) = spans.open.iter_mut().find(of) {
+                if let Some(open) = spans.open.iter_mut().find(|open| open.is_of(parent, &batch.origin)) {
                     open.span.rows += batch.rows.num_rows();
                     batch.trace = Some(open.context.clone());
                 }
@@ -86,6 +90,30 @@ impl TracePoint {
             // A batch that its source offers again, and one that nobody traces.
             (Some(_), Role::Source) | (None, _) => {}
         }
+    }
+
+    /// The span at work on `batch`, which is on lease.
+    pub(super) fn open_for(&self, batch: &Batch) -> Option<Arc<TraceContext>> {
+        let parent = batch.trace.as_deref()?;
+        let spans = self.lock();
+        let open = spans.open.iter().find(|open| open.is_of(parent, &batch.origin))?;
+        Some(open.context.clone())
+    }
+
+    pub(super) fn now_us(&self) -> i64 {
+        self.tracer.clock.wall_us()
+    }
+
+    pub(super) fn actor(&self) -> &Arc<str> {
+        &self.actor
+    }
+
+    pub(super) fn kind(&self) -> &'static str {
+        self.kind
+    }
+
+    pub(super) fn submit(&self, span: Span) {
+        self.tracer.submit(span);
     }
 
     /// Every edge has taken the batch of `context`: with that a source is done with it.
@@ -125,6 +153,7 @@ impl TracePoint {
             rows: if self.role == Role::Transform { 0 } else { batch.rows.num_rows() },
             outcome: Outcome::Settled,
             class: None,
+            step: None,
         };
         spans.open.push(Open { context: context.clone(), span });
         context

@@ -25,8 +25,23 @@ pub(super) struct Span {
     pub(super) records: usize,
     pub(super) rows: usize,
     pub(super) outcome: Outcome,
-    /// Of what class the error was that ended the actor.
+    /// Of what class the error was that ended the actor, or with which the step failed.
     pub(super) class: Option<&'static str>,
+    /// What it is of the actor's work on the batch; none = all of it.
+    pub(super) step: Option<StepPart>,
+}
+
+/// A part of the work.
+#[derive(Clone, Debug)]
+pub(super) struct StepPart {
+    pub(super) name: &'static str,
+    pub(super) attributes: Vec<(&'static str, Attribute)>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Attribute {
+    Text(Arc<str>),
+    Number(i64),
 }
 
 /// OTLP's kinds of spans, as far as there are such here.
@@ -82,10 +97,18 @@ impl Span {
             number("partition", i64::from(self.origin.key.partition)),
             number("first_offset", self.origin.first),
             number("next_offset", self.origin.next),
-            number("records", self.records as i64),
-            number("rows", self.rows as i64),
-            text("outcome", self.outcome.as_str()),
         ];
+        match &self.step {
+            Some(step) => attributes.extend(step.attributes.iter().map(|(key, value)| match value {
+                Attribute::Text(value) => text(key, value),
+                Attribute::Number(value) => number(key, *value),
+            })),
+            None => attributes.extend([
+                number("records", self.records as i64),
+                number("rows", self.rows as i64),
+                text("outcome", self.outcome.as_str()),
+            ]),
+        }
         attributes.extend(self.class.map(|class| text("error.type", class)));
         let links = self.links.iter().map(
             |link| json!({ "traceId": link.trace.to_string(), "spanId": link.span.to_string(), "flags": 1 }),
@@ -94,7 +117,7 @@ impl Span {
             "traceId": self.trace.to_string(),
             "spanId": self.id.to_string(),
             "flags": 1,
-            "name": format!("{} {}", self.actor, self.kind),
+            "name": format!("{} {}", self.actor, self.step.as_ref().map_or(self.kind, |step| step.name)),
             "kind": self.role as i32,
             "startTimeUnixNano": nanoseconds(self.begun_us),
             "endTimeUnixNano": nanoseconds(self.ended_us.max(self.begun_us)),
@@ -159,6 +182,7 @@ mod tests {
             rows: 2,
             outcome: Outcome::Redelivered,
             class: Some("bug"),
+            step: None,
         };
         let resource = Resource { node: "n1".into(), topology: "md".into() };
         let body = request(&resource, &[span]);

@@ -37,62 +37,93 @@ pub const QUALITY_GATE: &[Key] = &[
         "Most keys remembered; beyond, the one not seen for longest is forgotten, and gets no verdict.",
     ),
     Key::required("rules", Shape::Part(RULES), "What is wrong with a key, each rule with its limit."),
+    Key::optional(
+        "overrides",
+        Shape::ListOf(&Shape::Part(OVERRIDE)),
+        "Rules of single keys; of those that apply to a key, the first counts.",
+    ),
 ];
 
 /// `rules`.
-pub const RULES: &[Key] = &[
+pub const RULES: &[Key] = &rules(Key::required(
+    "stale_after",
+    Shape::Duration,
+    "Nothing came for so long by the gate's own clock. Without it a key that fell silent would keep its verdict.",
+));
+
+/// `rules` of one of `overrides`: what it does not name is the gate's.
+pub const OVERRIDE_RULES: &[Key] = &rules(Key::optional(
+    "stale_after",
+    Shape::Duration,
+    "Nothing came for so long by the gate's own clock.",
+));
+
+/// One of `overrides`.
+pub const OVERRIDE: &[Key] = &[
+    Key::required("name", Shape::Name, "What it is called where a key that it applies to is shown."),
     Key::required(
-        "stale_after",
-        Shape::Duration,
-        "Nothing came for so long by the gate's own clock. Without it a key that fell silent would keep its verdict.",
+        "when",
+        Shape::Expression,
+        "True of the keys that it applies to; it may name the fields of `by`.",
     ),
-    Key::optional(
-        "gap",
-        Shape::Either(&Shape::Field, &Shape::Part(GAP)),
-        "An int64 that rises by one from row to row leaves out `limit` numbers within the window.",
-    ),
-    Key::optional(
-        "repeat",
-        Shape::Either(&Shape::Field, &Shape::Part(REPEAT)),
-        "An int64 that should only rise repeats a number or goes back, `limit` times within the window.",
-    ),
-    Key::optional(
-        "out_of_order",
-        Shape::Share,
-        "The share of rows in the window whose event is older than one that came before.",
-    ),
-    Key::optional(
-        "late",
-        Shape::Either(&Shape::Duration, &Shape::Part(LATE)),
-        "The share of rows in the window whose event is so much older than their record.",
-    ),
-    Key::optional(
-        "price_band",
-        Shape::Either(&Shape::Share, &Shape::Part(BAND)),
-        "A value in the window lies so far from the median of the values before it.",
-    ),
-    Key::optional("crossed", Shape::Part(CROSSED), "The bid is not below the ask: crossed, or locked."),
-    Key::optional(
-        "frozen",
-        Shape::Either(&Shape::Field, &Shape::Part(FROZEN)),
-        "A value stays the same though rows come.",
-    ),
-    Key::optional(
-        "clock_skew",
-        Shape::Duration,
-        "An event in the window lies so far in the future of its record: one of the two clocks is wrong.",
-    ),
-    Key::optional(
-        "rate_collapse",
-        Shape::Share,
-        "The rate of the window has come down to this share of the key's usual one.",
-    ),
-    Key::optional(
-        "nulls",
-        Shape::MapOf(&Shape::Share),
-        "By optional field: the share of rows in the window in which it is null.",
+    Key::required(
+        "rules",
+        Shape::Part(OVERRIDE_RULES),
+        "The rules that these keys have in place of the gate's of the same names.",
     ),
 ];
+
+const fn rules(stale_after: Key) -> [Key; 11] {
+    [
+        stale_after,
+        Key::optional(
+            "gap",
+            Shape::Either(&Shape::Field, &Shape::Part(GAP)),
+            "An int64 that rises by one from row to row leaves out `limit` numbers within the window.",
+        ),
+        Key::optional(
+            "repeat",
+            Shape::Either(&Shape::Field, &Shape::Part(REPEAT)),
+            "An int64 that should only rise repeats a number or goes back, `limit` times within the window.",
+        ),
+        Key::optional(
+            "out_of_order",
+            Shape::Share,
+            "The share of rows in the window whose event is older than one that came before.",
+        ),
+        Key::optional(
+            "late",
+            Shape::Either(&Shape::Duration, &Shape::Part(LATE)),
+            "The share of rows in the window whose event is so much older than their record.",
+        ),
+        Key::optional(
+            "price_band",
+            Shape::Either(&Shape::Share, &Shape::Part(BAND)),
+            "A value in the window lies so far from the median of the values before it.",
+        ),
+        Key::optional("crossed", Shape::Part(CROSSED), "The bid is not below the ask: crossed, or locked."),
+        Key::optional(
+            "frozen",
+            Shape::Either(&Shape::Field, &Shape::Part(FROZEN)),
+            "A value stays the same though rows come.",
+        ),
+        Key::optional(
+            "clock_skew",
+            Shape::Duration,
+            "An event in the window lies so far in the future of its record: one of the two clocks is wrong.",
+        ),
+        Key::optional(
+            "rate_collapse",
+            Shape::Share,
+            "The rate of the window has come down to this share of the key's usual one.",
+        ),
+        Key::optional(
+            "nulls",
+            Shape::MapOf(&Shape::Share),
+            "By optional field: the share of rows in the window in which it is null.",
+        ),
+    ]
+}
 
 /// `gap`, in its long form.
 pub const GAP: &[Key] = &[

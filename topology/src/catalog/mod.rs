@@ -15,7 +15,7 @@ pub use actor::LINK;
 pub use file::{BACKOFF, CONNECTIONS, FILE, KAFKA, REDIS, SASL, SUPERVISOR, TIMESCALE, TLS};
 pub use foreign::{FOREIGN, Foreign, Place};
 pub(crate) use foreign::{our_kind, our_word, ours};
-pub use gate::{BAND, CROSSED, FROZEN, GAP, LATE, QUALITY_GATE, REPEAT, RULES};
+pub use gate::{BAND, CROSSED, FROZEN, GAP, LATE, OVERRIDE, OVERRIDE_RULES, QUALITY_GATE, REPEAT, RULES};
 pub use kinds::{CASE, CASE_FIELD, EVENT_TIME, FIELD, FLUSH, KINDS};
 pub use test::{EXPECT, FAULT, LEDGER, LETTER, RECORD, ROW, SEND, SINK_EXPECT, TABLE, TEST};
 

@@ -7,8 +7,8 @@ use crate::catalog::Port;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::lower::{Context, Draft, PRICE};
 use crate::model::{
-    Case, EventTime, Field, FieldSource, FieldType, GATE_AT, GATE_FIELDS, Kind, MatchMode, Normalizer,
-    Pointer, QualityGate,
+    Case, EventTime, Field, FieldSource, FieldType, GATE_AT, GATE_FIELDS, GateRules, Kind, MatchMode,
+    Normalizer, Pointer, QualityGate,
 };
 use crate::{Span, Spanned};
 use std::time::Duration;
@@ -19,7 +19,9 @@ pub(super) fn check(cx: &Context<'_>, graph: &Graph<'_>) {
         if let Some((input, rows)) = graph.rows_of(draft) {
             let judge = Judge { cx, input, rows };
             judge.key(gate);
-            judge.rules(gate);
+            judge.rules(&gate.rules);
+            gate.overrides.iter().for_each(|one| judge.rules(&one.rules));
+            overrides(cx, gate);
         }
         beat(cx, graph, draft, gate);
     }
@@ -86,8 +88,7 @@ impl Judge<'_> {
         }
     }
 
-    fn rules(&self, gate: &QualityGate) {
-        let rules = &gate.rules;
+    fn rules(&self, rules: &GateRules) {
         for (word, rule) in [("gap", &rules.gap), ("repeat", &rules.repeat)] {
             if let Some(rule) = rule {
                 self.field(&rule.field, &format!("`{word}` follows"), "an int64", |kind| {
@@ -169,6 +170,31 @@ impl Judge<'_> {
         match field_span(self.rows, name) {
             Some(span) => finding.also(span, "the field"),
             None => finding,
+        }
+    }
+}
+
+/// Overrides that nobody can tell apart, and such that never count.
+fn overrides(cx: &Context<'_>, gate: &QualityGate) {
+    for (index, one) in gate.overrides.iter().enumerate() {
+        let before = &gate.overrides[..index];
+        if let Some(first) = before.iter().find(|first| first.name == one.name) {
+            let message = format!("two overrides are named `{}`", one.name.value);
+            let finding =
+                Diagnostic::error(Code::SameCase, one.name.span, message).also(first.name.span, "the first");
+            cx.report(finding.help("the name is what a key shows: give each its own"));
+        }
+        if let Some(first) = before.iter().find(|first| first.when.text == one.when.text) {
+            let message = format!(
+                "the override `{}` never applies: `{}` comes first and takes every key it would take",
+                one.name.value, first.name.value
+            );
+            let finding = Diagnostic::warning(Code::UnreachableCase, one.name.span, message);
+            cx.report(
+                finding
+                    .also(first.name.span, "the earlier override")
+                    .help("put the narrower `when` first, or join the two"),
+            );
         }
     }
 }

@@ -130,6 +130,7 @@ codes! {
     RuleWithoutField "T086" "a rule lacks the field that it judges",
     SlowBeat "T087" "verdicts that expire before the next is given",
     OnlyGates "T088" "a source that nobody but gates reads",
+    NotOfTheKey "T089" "an override looks at more than the key",
     // Examples.
     UnknownInTest "T090" "a test names an actor that does not exist",
     UnfitInTest "T091" "a test asks of an actor what its kind cannot do",

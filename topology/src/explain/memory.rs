@@ -10,7 +10,7 @@ use crate::bounds::{
 };
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::{
-    Actor, Column, FieldType, Kind, Normalizer, QualityGate, RedisCache, TemplatePart, Topology,
+    Actor, Column, FieldType, GateRules, Kind, Normalizer, QualityGate, RedisCache, TemplatePart, Topology,
 };
 use serde::Serialize;
 
@@ -105,9 +105,12 @@ fn rows<'a>(topology: &'a Topology, sink: &Actor) -> Option<&'a Normalizer> {
 
 /// A key of a gate with what each of its rules remembers.
 fn gate_key_bytes(gate: &QualityGate) -> u64 {
-    let band = gate.rules.price_band.as_ref().map_or(0, |band| u64::from(band.median_of) * 16);
+    let remembered = |rules: GateRules| {
+        let band = rules.price_band.as_ref().map_or(0, |band| u64::from(band.median_of) * 16);
+        band + rules.nulls.len() as u64 * GATE_SHARE_BYTES
+    };
     let by = gate.by.len() as u64 * TEXT_BYTES_ASSUMED;
-    GATE_KEY_BYTES + band + by + gate.rules.nulls.len() as u64 * GATE_SHARE_BYTES
+    GATE_KEY_BYTES + by + gate.rule_sets().map(remembered).max().unwrap_or(0)
 }
 
 /// A key with its value, as texts.

@@ -7,6 +7,7 @@
 mod crash;
 mod delivery;
 mod edge;
+mod gate;
 mod memory;
 mod text;
 mod words;
@@ -14,6 +15,7 @@ mod words;
 pub use crash::{Crash, Escalation, SupervisorNote};
 pub use delivery::{Delivery, RestartPoint};
 pub use edge::{CaseNote, ColumnNote, EdgeNote, NormalizerNote};
+pub use gate::{GateNote, OverrideNote};
 pub use memory::{Addend, Memory, memory, over_budget};
 pub use text::to_text;
 
@@ -33,6 +35,8 @@ pub struct Explanation {
     pub edges: Vec<EdgeNote>,
     /// How each normalizer finds its rows.
     pub normalizers: Vec<NormalizerNote>,
+    /// How each gate judges its keys.
+    pub gates: Vec<GateNote>,
     /// What each sink promises.
     pub sinks: Vec<Delivery>,
     /// Where each source begins after a restart.
@@ -49,6 +53,7 @@ pub fn explain(topology: &Topology) -> Explanation {
         crashes: crash::crashes(topology),
         edges: edge::edges(topology),
         normalizers: edge::normalizers(topology),
+        gates: gate::gates(topology),
         sinks: delivery::sinks(topology),
         restart_points: delivery::restart_points(topology),
         memory: memory(topology),

@@ -1,7 +1,7 @@
 //! An explanation for people.
 
 use super::words::size;
-use super::{CaseNote, Crash, EdgeNote, Explanation, Memory, NormalizerNote};
+use super::{CaseNote, Crash, EdgeNote, Explanation, GateNote, Memory, NormalizerNote, OverrideNote};
 use std::fmt::Write;
 
 /// The explanation as a page of plain text.
@@ -17,6 +17,10 @@ pub fn to_text(explanation: &Explanation) -> String {
     explanation.edges.iter().for_each(|one| edge(one, &mut text));
     text.push_str("\nhow rows are found\n");
     explanation.normalizers.iter().for_each(|one| normalizer(one, &mut text));
+    if !explanation.gates.is_empty() {
+        text.push_str("\nhow keys are judged\n");
+        explanation.gates.iter().for_each(|one| gate(one, &mut text));
+    }
     text.push_str("\nwhat is promised\n");
     for sink in &explanation.sinks {
         let _ = writeln!(
@@ -123,6 +127,14 @@ fn normalizer(note: &NormalizerNote, text: &mut String) {
     }
     for condition in shared {
         let _ = writeln!(text, "    each of them: {condition}");
+    }
+}
+
+fn gate(note: &GateNote, text: &mut String) {
+    let GateNote { gate, by, every, mode, rules, overrides } = note;
+    let _ = writeln!(text, "  {gate} ({mode}): each {}, every {every}; {}", by.join(", "), rules.join(", "));
+    for OverrideNote { name, when, rules } in overrides {
+        let _ = writeln!(text, "    {name}, when {when}: its own {}", rules.join(", "));
     }
 }
 

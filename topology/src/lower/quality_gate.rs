@@ -1,9 +1,12 @@
 //! `quality_gate`.
 
 use super::{Context, Keys};
-use crate::catalog::{BAND, CROSSED, FROZEN, GAP, Key, LATE, Place, REPEAT, RULES};
-use crate::model::{BandRule, CountRule, CrossedRule, FrozenRule, GateRules, Kind, LateRule, QualityGate};
-use crate::syntax::Node;
+use crate::catalog::{BAND, CROSSED, FROZEN, GAP, Key, LATE, OVERRIDE, OVERRIDE_RULES, Place, REPEAT, RULES};
+use crate::diagnostic::{Code, Diagnostic};
+use crate::model::{
+    BandRule, CountRule, CrossedRule, FrozenRule, GateOverride, GateRules, Kind, LateRule, QualityGate,
+};
+use crate::syntax::{Node, Value};
 use crate::{Span, Spanned};
 use std::time::Duration;
 
@@ -33,12 +36,38 @@ pub(super) fn lower(cx: &Context<'_>, keys: &Keys<'_>, place: Span) -> Kind {
         watch_at: keys.get("watch_at").and_then(|node| limiting_share(cx, node)).unwrap_or(WATCH_AT),
         rows_min: keys.get("rows_min").and_then(|node| cx.count(node, 1..=1_000_000)).unwrap_or(ROWS_MIN),
         keys_max: keys.get("keys_max").and_then(|node| cx.count(node, 1..=1_000_000)).unwrap_or(KEYS_MAX),
-        rules: keys.get("rules").and_then(|node| rules(cx, node)).unwrap_or_default(),
+        rules: keys.get("rules").and_then(|node| rules(cx, node, RULES)).unwrap_or_default(),
+        overrides: keys.get("overrides").map_or_else(Vec::new, |node| overrides(cx, node)),
     }))
 }
 
-fn rules(cx: &Context<'_>, node: &Node) -> Option<GateRules> {
-    let keys = Keys::open(cx, node, Place::Actor, "`rules`", &[RULES])?;
+fn overrides(cx: &Context<'_>, node: &Node) -> Vec<GateOverride> {
+    match &node.value {
+        Value::Sequence(nodes) => nodes.iter().filter_map(|node| override_of(cx, node)).collect(),
+        _ => override_of(cx, node).into_iter().collect(),
+    }
+}
+
+fn override_of(cx: &Context<'_>, node: &Node) -> Option<GateOverride> {
+    let keys = Keys::open(cx, node, Place::Actor, "an override", &[OVERRIDE])?;
+    let name = keys.get("name").and_then(|node| cx.name(node));
+    let when = keys.get("when").and_then(|node| cx.expr(node));
+    let own = keys.get("rules").and_then(|node| {
+        let own = rules(cx, node, OVERRIDE_RULES)?;
+        if node.mapping().is_some_and(|mapping| mapping.entries.is_empty()) {
+            cx.report(
+                Diagnostic::error(Code::MissingKey, node.span, "an override without a rule changes nothing")
+                    .help("say which limit these keys have, or remove the override"),
+            );
+        }
+        Some(own)
+    });
+    keys.close();
+    Some(GateOverride { name: name?, when: when?, rules: own? })
+}
+
+fn rules(cx: &Context<'_>, node: &Node, list: &'static [Key]) -> Option<GateRules> {
+    let keys = Keys::open(cx, node, Place::Actor, "`rules`", &[list])?;
     let rules = GateRules {
         stale_after: keys.get("stale_after").and_then(|node| cx.lasting(node)).unwrap_or_default(),
         gap: keys.get("gap").and_then(|node| count(cx, node, "`gap`", GAP)),

@@ -3,7 +3,7 @@
 //! A rule has one limit. How much of it is used decides the score (1 = nothing of it, 0 = all of it or more), so that
 //! every rule speaks the same language and a verdict needs no table of thresholds.
 
-use super::{Column, FieldType};
+use super::{Column, Expr, FieldType};
 use crate::Spanned;
 use std::time::Duration;
 
@@ -36,6 +36,19 @@ pub struct QualityGate {
     pub keys_max: u32,
     /// The rules.
     pub rules: GateRules,
+    /// Other rules for some keys; the first whose condition is true of a key counts.
+    pub overrides: Vec<GateOverride>,
+}
+
+/// Rules of single keys.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GateOverride {
+    /// Its name, for people.
+    pub name: Spanned<String>,
+    /// True of the keys that have these rules; it names fields of the key alone.
+    pub when: Expr,
+    /// What it says itself; a `stale_after` of nothing is the gate's.
+    pub rules: GateRules,
 }
 
 /// The rules of a gate; what is not there is not judged.
@@ -66,6 +79,41 @@ pub struct GateRules {
 }
 
 impl GateRules {
+    /// These, with those of `own` in the place of their namesakes.
+    pub fn overridden(&self, own: &Self) -> Self {
+        Self {
+            stale_after: if own.stale_after.is_zero() { self.stale_after } else { own.stale_after },
+            gap: own.gap.as_ref().or(self.gap.as_ref()).cloned(),
+            repeat: own.repeat.as_ref().or(self.repeat.as_ref()).cloned(),
+            out_of_order: own.out_of_order.as_ref().or(self.out_of_order.as_ref()).cloned(),
+            late: own.late.as_ref().or(self.late.as_ref()).cloned(),
+            price_band: own.price_band.as_ref().or(self.price_band.as_ref()).cloned(),
+            crossed: own.crossed.as_ref().or(self.crossed.as_ref()).cloned(),
+            frozen: own.frozen.as_ref().or(self.frozen.as_ref()).cloned(),
+            clock_skew: own.clock_skew.as_ref().or(self.clock_skew.as_ref()).cloned(),
+            rate_collapse: own.rate_collapse.or(self.rate_collapse),
+            nulls: if own.nulls.is_empty() { self.nulls.clone() } else { own.nulls.clone() },
+        }
+    }
+
+    /// The words of the rules that are there, in the order of the reference.
+    pub fn words(&self) -> Vec<&'static str> {
+        let there = [
+            ("stale_after", !self.stale_after.is_zero()),
+            ("gap", self.gap.is_some()),
+            ("repeat", self.repeat.is_some()),
+            ("out_of_order", self.out_of_order.is_some()),
+            ("late", self.late.is_some()),
+            ("price_band", self.price_band.is_some()),
+            ("crossed", self.crossed.is_some()),
+            ("frozen", self.frozen.is_some()),
+            ("clock_skew", self.clock_skew.is_some()),
+            ("rate_collapse", self.rate_collapse.is_some()),
+            ("nulls", !self.nulls.is_empty()),
+        ];
+        there.into_iter().filter_map(|(word, there)| there.then_some(word)).collect()
+    }
+
     /// A rule that compares event times, with its word and its place.
     pub(crate) fn needs_event_time(&self) -> Option<(&'static str, crate::Span)> {
         let order = self.out_of_order.as_ref().map(|rule| ("out_of_order", rule.span));
@@ -152,6 +200,12 @@ pub const GATE_FIELDS: [(&str, FieldType); 6] = [
 ];
 
 impl QualityGate {
+    /// The rules of every key, one set for each override, then the gate's own.
+    pub fn rule_sets(&self) -> impl Iterator<Item = GateRules> {
+        let overridden = self.overrides.iter().map(|one| self.rules.overridden(&one.rules));
+        overridden.chain([self.rules.clone()])
+    }
+
     /// The columns of a verdict, where the rows it judges have the columns `input`.
     pub fn columns(&self, input: &[Column]) -> Vec<Column> {
         let key = self.by.iter().filter_map(|name| {

@@ -17,7 +17,7 @@ pub use field::{
 };
 pub use gate::{
     BandRule, CountRule, CrossedRule, FrozenRule, GATE_AT, GATE_FIELDS, GATE_REASON, GATE_SCORE, GATE_SINCE,
-    GATE_VERDICT, GATE_WOULD, GateMode, GateRules, LateRule, QualityGate,
+    GATE_VERDICT, GATE_WOULD, GateMode, GateOverride, GateRules, LateRule, QualityGate,
 };
 pub use kind::{
     DeadLetter, Flush, GroupProtocol, KafkaSink, KafkaSource, Kind, Membership, Normalizer, RedisCache,

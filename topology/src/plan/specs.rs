@@ -4,7 +4,7 @@ use super::resolved::Graph;
 use super::write::{Writer, bytes, column, template};
 use super::{Files, Keys, connections};
 use crate::model::{
-    Actor, Case, EventTime, Field, FieldSource, KafkaSource, Kind, MatchMode, Normalizer, Pointer,
+    Actor, Case, EventTime, Field, FieldSource, GateRules, KafkaSource, Kind, MatchMode, Normalizer, Pointer,
     QualityGate, RedisCache, ReplaySource, Start, TimeUnit, TimescaleWriter,
 };
 use serde_json::{Map, Value};
@@ -80,36 +80,53 @@ fn quality_gate(keys: &mut Writer, gate: &QualityGate) {
     keys.put("watch_at", gate.watch_at.to_string());
     keys.put("rows_min", gate.rows_min);
     keys.put("keys_max", gate.keys_max);
-    let rules = &gate.rules;
-    keys.time("rules.stale_after", rules.stale_after);
-    for (word, rule) in [("gap", &rules.gap), ("repeat", &rules.repeat)] {
-        keys.maybe(format!("rules.{word}.field"), rule.as_ref().map(|rule| rule.field.value.clone()));
-        keys.maybe(format!("rules.{word}.limit"), rule.as_ref().map(|rule| rule.limit));
+    gate_rules(keys, "", &gate.rules);
+    // In one list, because of those that apply the first counts.
+    keys.some_texts("overrides", gate.overrides.iter().map(|one| one.name.value.clone()));
+    for one in &gate.overrides {
+        let prefix = format!("overrides.{}.", one.name.value);
+        keys.expr(format!("{prefix}when"), Some(&one.when));
+        gate_rules(keys, &prefix, &one.rules);
     }
-    keys.maybe("rules.out_of_order", rules.out_of_order.as_ref().map(|share| share.value.to_string()));
+}
+
+fn gate_rules(keys: &mut Writer, prefix: &str, rules: &GateRules) {
+    let stale_after = Some(rules.stale_after).filter(|stale_after| !stale_after.is_zero());
+    keys.maybe(format!("{prefix}rules.stale_after"), stale_after.map(super::write::duration));
+    for (word, rule) in [("gap", &rules.gap), ("repeat", &rules.repeat)] {
+        keys.maybe(format!("{prefix}rules.{word}.field"), rule.as_ref().map(|rule| rule.field.value.clone()));
+        keys.maybe(format!("{prefix}rules.{word}.limit"), rule.as_ref().map(|rule| rule.limit));
+    }
+    keys.maybe(
+        format!("{prefix}rules.out_of_order"),
+        rules.out_of_order.as_ref().map(|share| share.value.to_string()),
+    );
     if let Some(late) = &rules.late {
-        keys.time("rules.late.after", late.after);
-        keys.put("rules.late.share", late.share.to_string());
+        keys.time(format!("{prefix}rules.late.after"), late.after);
+        keys.put(format!("{prefix}rules.late.share"), late.share.to_string());
     }
     if let Some(band) = &rules.price_band {
-        keys.put("rules.price_band.field", band.field.value.clone());
-        keys.put("rules.price_band.within", band.within.to_string());
-        keys.put("rules.price_band.median_of", band.median_of);
+        keys.put(format!("{prefix}rules.price_band.field"), band.field.value.clone());
+        keys.put(format!("{prefix}rules.price_band.within"), band.within.to_string());
+        keys.put(format!("{prefix}rules.price_band.median_of"), band.median_of);
     }
     if let Some(crossed) = &rules.crossed {
-        keys.put("rules.crossed.bid", crossed.bid.value.clone());
-        keys.put("rules.crossed.ask", crossed.ask.value.clone());
-        keys.put("rules.crossed.limit", crossed.limit);
+        keys.put(format!("{prefix}rules.crossed.bid"), crossed.bid.value.clone());
+        keys.put(format!("{prefix}rules.crossed.ask"), crossed.ask.value.clone());
+        keys.put(format!("{prefix}rules.crossed.limit"), crossed.limit);
     }
     if let Some(frozen) = &rules.frozen {
-        keys.put("rules.frozen.field", frozen.field.value.clone());
-        keys.maybe("rules.frozen.rows", frozen.rows);
-        keys.maybe("rules.frozen.for", frozen.lasting.map(super::write::duration));
+        keys.put(format!("{prefix}rules.frozen.field"), frozen.field.value.clone());
+        keys.maybe(format!("{prefix}rules.frozen.rows"), frozen.rows);
+        keys.maybe(format!("{prefix}rules.frozen.for"), frozen.lasting.map(super::write::duration));
     }
-    keys.maybe("rules.clock_skew", rules.clock_skew.as_ref().map(|skew| super::write::duration(skew.value)));
-    keys.maybe("rules.rate_collapse", rules.rate_collapse.map(|share| share.to_string()));
+    keys.maybe(
+        format!("{prefix}rules.clock_skew"),
+        rules.clock_skew.as_ref().map(|skew| super::write::duration(skew.value)),
+    );
+    keys.maybe(format!("{prefix}rules.rate_collapse"), rules.rate_collapse.map(|share| share.to_string()));
     for (field, share) in &rules.nulls {
-        keys.put(format!("rules.nulls.{}", field.value), share.to_string());
+        keys.put(format!("{prefix}rules.nulls.{}", field.value), share.to_string());
     }
 }
 

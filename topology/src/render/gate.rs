@@ -13,11 +13,21 @@ pub(super) fn quality_gate(part: &mut Map, gate: &QualityGate) {
     part.put("rows_min", gate.rows_min);
     part.put("keys_max", gate.keys_max);
     part.part("rules", rules(&gate.rules));
+    let overrides = gate.overrides.iter().map(|one| {
+        let mut part = Map::default();
+        part.text("name", &one.name.value);
+        part.text("when", &one.when.text);
+        part.part("rules", rules(&one.rules));
+        part
+    });
+    part.list("overrides", overrides.collect());
 }
 
 fn rules(rules: &GateRules) -> Map {
     let mut part = Map::default();
-    part.text("stale_after", &duration(rules.stale_after));
+    // Where an override leaves it out, it is the gate's.
+    let stale_after = Some(rules.stale_after).filter(|stale_after| !stale_after.is_zero());
+    part.maybe("stale_after", stale_after.map(duration).as_deref());
     part.some("gap", rules.gap.as_ref().map(count));
     part.some("repeat", rules.repeat.as_ref().map(count));
     if let Some(share) = &rules.out_of_order {

@@ -82,7 +82,9 @@ impl Poll {
         let Some(revocation) = self.revocation.take() else { return };
         if !revocation.waiting.is_empty() {
             tracing::warn!(
-                event = event_ids::REVOKED_IN_FLIGHT, actor = &*self.setup.source,
+                event = event_ids::REVOKED_IN_FLIGHT,
+                actor = &*self.setup.source,
+                topic = &*self.setup.topic,
                 partitions = ?revocation.waiting,
                 "rows still in flight after {REVOKE_MAX:?}: the next owner's claim fences them and reads them again"
             );

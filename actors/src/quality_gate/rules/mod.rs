@@ -103,6 +103,11 @@ pub(super) struct Finding {
 }
 
 impl Finding {
+    /// Whether its rule breaks without a row that could be counted: what comes to its limit then counts once.
+    pub(super) fn is_of_silence(&self) -> bool {
+        matches!(self.rule, STALE | RATE)
+    }
+
     /// 1 = nothing of the limit is used, 0 = all of it.
     pub(super) fn score(&self) -> f64 {
         1.0 - self.used.clamp(0.0, 1.0)
@@ -180,6 +185,11 @@ impl Rules {
             window_us: micros(window),
             rows_min: u64::from(rows_min),
         }
+    }
+
+    /// As the file says them.
+    pub(super) fn said(&self) -> &GateRules {
+        &self.rules
     }
 
     /// A key that has just been seen for the first time, `now_us` by a clock that never goes back.

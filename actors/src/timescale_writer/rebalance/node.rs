@@ -5,11 +5,12 @@ use crate::kafka::records::{Gathering, Record};
 use crate::timescale::TableName;
 use crate::timescale_writer::positions::Held;
 use crate::timescale_writer::store::Target;
-use crate::timescale_writer::{Spec, Writer};
+use crate::timescale_writer::{Beside, Spec, Writer};
 use aqueduct_engine::batch::{hidden_columns, with_hidden_columns};
 use aqueduct_engine::link::{Bounds, Link, Sender};
 use aqueduct_engine::port::Inputs;
 use aqueduct_engine::testing::partition;
+use aqueduct_engine::trace::Steps;
 use aqueduct_engine::{Batch, Claims, Headers, Ledger, Loss, SinkIndex};
 use aqueduct_topology::model::Flush;
 use arrow_array::RecordBatch;
@@ -112,7 +113,9 @@ impl Node {
         if self.held.is_empty() {
             return;
         }
-        let attempt = self.writer.attempt(&self.held, &self.claims, &self.ledger).now_or_never();
+        let steps = Steps::default();
+        let beside = Beside { claims: &self.claims, ledger: &self.ledger, steps: &steps, works: &[] };
+        let attempt = self.writer.attempt(&self.held, beside).now_or_never();
         if attempt.expect("nothing here is waited for").is_err() {
             return;
         }
@@ -168,7 +171,15 @@ fn writer(outside: &Arc<Outside>) -> Writer {
         node: "node".into(),
     };
     let flush = Flush { rows: 1, bytes: 1, interval: Duration::ZERO };
-    Writer::new(Spec { target, flush, required: true, store: Arc::new(Database(outside.clone())) })
+    let (name, said) = (SINK.into(), "rows".into());
+    Writer::new(Spec {
+        target,
+        name,
+        said,
+        flush,
+        required: true,
+        store: Arc::new(Database(outside.clone())),
+    })
 }
 
 /// A row for each message.

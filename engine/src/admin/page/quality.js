@@ -20,10 +20,10 @@ function qualityView() {
 function gateCard(gate) {
   const grid = table("Keys of " + gate.gate, QUALITY_COLUMNS);
   const node = card("Gate " + gate.gate, grid);
-  const keyOf = (entry) => Object.values(entry.key).join(" ");
+  const keyOf = (entry) => Object.values(entry.key).join(" ") + (entry.override ? " (" + entry.override + ")" : "");
   node.update = (gate) => {
     text(node.aside, (gate.mode === "shadow" ? "shadow: it says, and stops nobody; " : "enforced; ") + plural(gate.keys_total, "key") + ", "
-      + number(gate.halted) + " halted, " + number(gate.watched) + " watched");
+      + number(gate.halted) + " halted, " + number(gate.watched) + " watched" + (gate.keys_total && !gate.keys.length ? "; the token shows which" : ""));
     keyed(grid.body, gate.keys, (entry) => JSON.stringify(entry.key), () => row(QUALITY_COLUMNS), (line, entry) => {
       const rules = (entry.rules ?? []).filter((rule) => rule.score < 1 || rule.count).map((rule) => rule.rule + " " + percent(rule.score) + (rule.detail ? " (" + rule.detail + ")" : ""));
       [keyOf(entry), entry.verdict, percent(entry.score), entry.reason, span(facts.since(entry.since_us))].forEach((value, index) => text(line.cells[index], value));

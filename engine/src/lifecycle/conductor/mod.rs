@@ -48,6 +48,8 @@ struct Hosted {
     seat: usize,
     /// Between Start and its exit.
     on: bool,
+    /// What it was told to wait for: the class, and since when in microseconds since 1970 UTC.
+    waits: Option<(&'static str, i64)>,
 }
 
 /// See the module's page.
@@ -111,7 +113,7 @@ impl Conductor {
         let blueprint = place.blueprint.clone();
         let seat = self.seats.seat_of(place.depth, blueprint.identity.clone);
         let address = self.seats.host(seat, blueprint.clone(), self.events.0.clone());
-        Hosted { blueprint, address, seat, on: false }
+        Hosted { blueprint, address, seat, on: false, waits: None }
     }
 
     fn empty(parts: Parts) -> Self {

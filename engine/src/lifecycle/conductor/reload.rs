@@ -320,7 +320,7 @@ impl Conductor {
         for source in &renounced {
             tracing::info!(
                 event = event_ids::CLAIMED_ANEW,
-                source = &**source,
+                actor = &**source,
                 "claims anew: what was on its way is read again"
             );
             self.shared.claims.renounce(source);

@@ -16,6 +16,7 @@ impl Conductor {
     pub(super) fn tick(&mut self) {
         self.watch_arbiters();
         self.watch_progress();
+        self.watch_waits();
         let now = self.now();
         let seen = self.idleness();
         let undisturbed = self.drain_until.is_none() && self.reload.is_none();
@@ -73,6 +74,31 @@ impl Conductor {
                     self.perform(actions);
                 }
                 None => {}
+            }
+        }
+    }
+
+    /// Tells who waits for a server that is away, and who does no more. A wait that no look falls into is not told.
+    fn watch_waits(&mut self) {
+        let roster = self.registry.roster();
+        for actor in roster.occupied() {
+            let (state, since_us) = roster.entry(actor).status.own_state();
+            let known = self.hosted[actor].waits;
+            match (&state, known) {
+                (State::Waiting { class, .. }, Some((told, _))) if *class == told => {}
+                (State::Waiting { class, reason }, _) => {
+                    let since_us = known.map_or(since_us, |(_, since_us)| since_us);
+                    self.hosted[actor].waits = Some((class, since_us));
+                    let name = self.name(actor);
+                    tracing::info!(event = event_ids::WAITING, actor = %name, class, detail = reason, "waiting");
+                    self.registry.events.enter(&name, event_ids::WAITING, reason.as_str());
+                }
+                (_, Some((_, since_us))) => {
+                    self.hosted[actor].waits = None;
+                    let waited = Duration::from_micros(self.registry.clock.wall_us().abs_diff(since_us));
+                    self.tell(actor, event_ids::WAITED, format!("for {waited:.1?}; now {}", state.as_str()));
+                }
+                (_, None) => {}
             }
         }
     }

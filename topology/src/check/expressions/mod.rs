@@ -26,15 +26,26 @@ pub(super) fn check(cx: &Context<'_>, graph: &Graph<'_>) {
         }
     }
     for draft in graph.drafts {
-        let Some(Kind::RedisCache(cache)) = draft.actor.as_ref().map(|actor| &actor.kind) else { continue };
-        if let (Some(delete_when), Some((_, rows))) = (&cache.delete_when, graph.rows_of(draft)) {
-            condition(cx, delete_when, &Scope { rows, case: None, place: Place::Row }, "`delete_when`");
+        let Some((_, rows)) = graph.rows_of(draft) else { continue };
+        let scope = |key| Scope { rows, case: None, place: Place::Row, key };
+        match draft.actor.as_ref().map(|actor| &actor.kind) {
+            Some(Kind::RedisCache(cache)) => {
+                if let Some(delete_when) = &cache.delete_when {
+                    condition(cx, delete_when, &scope(None), "`delete_when`");
+                }
+            }
+            Some(Kind::QualityGate(gate)) => {
+                for one in &gate.overrides {
+                    condition(cx, &one.when, &scope(Some(&gate.by)), "`when`");
+                }
+            }
+            _ => {}
         }
     }
 }
 
 fn check_case(cx: &Context<'_>, rows: &Normalizer, case: &Case) {
-    let scope = |place| Scope { rows, case: Some(case), place };
+    let scope = |place| Scope { rows, case: Some(case), place, key: None };
     if let Some(when) = &case.when {
         condition(cx, when, &scope(Place::When), "`when`");
     }

@@ -13,6 +13,8 @@ pub(super) struct Scope<'a> {
     /// The case of a normalizer; none where only the row is left.
     pub(super) case: Option<&'a Case>,
     pub(super) place: Place,
+    /// Where it is a key that is judged, and not a row: the fields that make it.
+    pub(super) key: Option<&'a [Spanned<String>]>,
 }
 
 /// When it is judged.
@@ -32,6 +34,9 @@ impl Scope<'_> {
         if let Some(index) = self.rows.columns.iter().position(|column| column.name == name.value) {
             if self.case.is_some() {
                 self.field_order(cx, name, index);
+            }
+            if self.key.is_some_and(|key| !key.contains(name)) {
+                self.not_of_the_key(cx, name, secret);
             }
             return self.field(cx, index);
         }
@@ -107,6 +112,15 @@ impl Scope<'_> {
         }
     }
 
+    fn not_of_the_key(&self, cx: &Context<'_>, name: &Spanned<String>, secret: bool) {
+        let whose = if secret { "a field".to_owned() } else { format!("`{}`", name.value) };
+        let message = format!(
+            "an override is chosen once for a key, and {whose} may be another in each row of one: it is not in `by`"
+        );
+        let finding = Diagnostic::error(Code::NotOfTheKey, name.span, message);
+        cx.report(finding.help("name the fields of `by` alone, or add this one to `by`"));
+    }
+
     /// Whether there is an element here; a finding if not.
     fn item(&self, cx: &Context<'_>, case: &Case, name: &Spanned<String>) -> bool {
         let message = match self.place {
@@ -131,7 +145,8 @@ impl Scope<'_> {
         }
         let message_at_hand = self.case.is_some();
         let environment = if message_at_hand { ENVIRONMENT } else { &[] };
-        let columns = self.rows.columns.iter().map(|column| column.name.as_str());
+        let is_known = |name: &&str| self.key.is_none_or(|key| key.iter().any(|field| field.value == *name));
+        let columns = self.rows.columns.iter().map(|column| column.name.as_str()).filter(is_known);
         let help = match nearest(&name.value, columns.chain(environment.iter().copied())) {
             Some(near) => format!("did you mean `{near}`?"),
             None if message_at_hand => {
@@ -140,6 +155,7 @@ impl Scope<'_> {
                     shortened(&name.value)
                 )
             }
+            None if self.key.is_some() => "here only the fields of `by` are known".to_owned(),
             None => "here only the fields of the row are known".to_owned(),
         };
         let message = format!("nothing is named `{}`", shortened(&name.value));
