@@ -182,6 +182,7 @@ fn judged_view(gate: &Arc<str>, now_us: i64) -> GateView {
             since_us: now_us - silent_s * 1_000_000,
             at_us: now_us - silent_s * 1_000_000,
             rules: vec![RuleView { rule: "stale_after", score, count: u64::from(halted), detail }],
+            limits: None,
             evidence: vec![EvidenceView {
                 at_us: now_us,
                 rule: "stale_after",
