@@ -72,7 +72,7 @@ impl TracePoint {
                     batch.trace = Some(known.unwrap_or_else(|| self.open(&mut spans, batch, sampled)));
                 }
             }
-            (Some(parent), Role::Transform | Role::Gate | Role::Sink | Role::DeadLetter) => {
+            (Some(parent), Role::Transform | Role::Gate | Role::Sink | Role::DeadLetter | Role::Schedule) => {
                 let mut spans = self.lock();
                 let of = |open: &&mut Open| {
                     open.span.parent == Some(parent.span)
@@ -133,7 +133,7 @@ impl TracePoint {
     fn span_role(&self) -> SpanRole {
         match self.role {
             Role::Source => SpanRole::Consumer,
-            Role::Transform | Role::Gate | Role::DeadLetter => SpanRole::Internal,
+            Role::Transform | Role::Gate | Role::DeadLetter | Role::Schedule => SpanRole::Internal,
             Role::Sink => SpanRole::Client,
         }
     }

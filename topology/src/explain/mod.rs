@@ -8,6 +8,7 @@ mod crash;
 mod delivery;
 mod edge;
 mod memory;
+mod storage;
 mod text;
 mod words;
 
@@ -15,6 +16,7 @@ pub use crash::{Crash, Escalation, SupervisorNote};
 pub use delivery::{Delivery, RestartPoint};
 pub use edge::{CaseNote, ColumnNote, EdgeNote, NormalizerNote};
 pub use memory::{Addend, Memory, memory, over_budget};
+pub use storage::TableNote;
 pub use text::to_text;
 
 use crate::model::Topology;
@@ -35,6 +37,8 @@ pub struct Explanation {
     pub normalizers: Vec<NormalizerNote>,
     /// What each sink promises.
     pub sinks: Vec<Delivery>,
+    /// How the tables with a policy are kept, and who carries it out.
+    pub tables: Vec<TableNote>,
     /// Where each source begins after a restart.
     pub restart_points: Vec<RestartPoint>,
     /// The worst case, addend by addend.
@@ -50,6 +54,7 @@ pub fn explain(topology: &Topology) -> Explanation {
         edges: edge::edges(topology),
         normalizers: edge::normalizers(topology),
         sinks: delivery::sinks(topology),
+        tables: storage::tables(topology),
         restart_points: delivery::restart_points(topology),
         memory: memory(topology),
     }
