@@ -2,7 +2,7 @@
 
 use crate::{
     Services, dead_letter, kafka_sink, kafka_source, normalizer, quality_gate, redis_cache, replay_source,
-    timescale_writer,
+    schedule, timescale_writer,
 };
 use aqueduct_engine::{Error, Factory};
 use aqueduct_topology::model::{Actor, Kind};
@@ -18,5 +18,6 @@ pub fn factory(actor: &Actor, services: &Services) -> Result<Factory, Error> {
         Kind::RedisCache(options) => redis_cache::factory(actor, options, services),
         Kind::KafkaSink(options) => kafka_sink::factory(actor, options, services),
         Kind::DeadLetter(options) => dead_letter::factory(actor, options, services),
+        Kind::Schedule(options) => schedule::factory(actor, options, services),
     }
 }

@@ -21,6 +21,7 @@ pub mod normalizer;
 pub mod quality_gate;
 pub mod redis_cache;
 pub mod replay_source;
+pub mod schedule;
 mod secret;
 pub mod services;
 pub mod stand_in;

@@ -317,6 +317,7 @@ fn clone_name(name: &str, clone: u32) -> Arc<str> {
 fn role(kind: &Kind) -> Role {
     match kind {
         Kind::DeadLetter(_) => Role::DeadLetter,
+        Kind::Schedule(_) => Role::Schedule,
         kind if kind.is_gate() => Role::Gate,
         kind if kind.is_source() => Role::Source,
         kind if kind.is_sink() => Role::Sink,

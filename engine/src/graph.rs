@@ -15,7 +15,7 @@ use crate::letter::DeadLetterPort;
 use crate::link::Link;
 use crate::registry::{Entry, Roster, SupervisorView, strategy_word};
 use crate::status::Status;
-use crate::supervisor::host::{Blueprint, InputLink, OutputEdge, Record, Role};
+use crate::supervisor::host::{Blueprint, InputLink, OutputEdge, Record};
 use crate::supervisor::tree::{ChildRef, Node, Tree};
 use crate::tap::Taps;
 use crate::trace::{TracePoint, Tracer};
@@ -207,7 +207,7 @@ impl Graph {
             self.places.iter().filter(|(slot, place)| !stays(slot, place)).map(|(slot, _)| *slot).collect();
         slots.sort_by_key(|slot| {
             let place = &self.places[slot];
-            (place.blueprint.role == Role::DeadLetter, place.depth)
+            (place.blueprint.role.is_apart(), place.depth)
         });
         slots
     }

@@ -26,6 +26,7 @@ pub mod quality;
 pub mod registry;
 #[cfg(test)]
 mod scenarios;
+pub mod schedule;
 pub mod status;
 pub mod supervisor;
 pub mod tap;

@@ -9,6 +9,7 @@ use crate::ledger::Ledger;
 use crate::lifecycle::tally::ReloadTally;
 use crate::port::EdgeMeter;
 use crate::quality::GateView;
+use crate::schedule::ScheduleView;
 use crate::status::{State, Status};
 use crate::supervisor::host::{InputLink, Record, Role};
 use crate::supervisor::spec::Strategy;
@@ -128,6 +129,8 @@ pub struct ActorView {
     pub lag: Vec<Lag>,
     /// What it measures of itself.
     pub figures: Vec<Figure>,
+    /// Its last run and the next, if it works on a beat.
+    pub schedule: Option<ScheduleView>,
 }
 
 #[cfg(test)]
@@ -157,6 +160,7 @@ impl ActorView {
             dead_letters: BTreeMap::new(),
             lag: Vec::new(),
             figures: Vec::new(),
+            schedule: None,
         }
     }
 }
@@ -444,6 +448,7 @@ impl Entry {
             dead_letters: self.status.dead_letters(),
             lag: self.status.lag().lines(settled),
             figures: self.status.figures().list(),
+            schedule: self.status.schedule().view(),
         }
     }
 

@@ -7,6 +7,7 @@
 use crate::class::{Class, Error};
 use crate::clock::{Clock, Instant};
 use crate::quality::QualityBoard;
+use crate::schedule::ScheduleBoard;
 use crate::telemetry::{Figures, LagBoard, cut};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -166,6 +167,7 @@ struct Shared {
     lag: LagBoard,
     figures: Figures,
     quality: QualityBoard,
+    schedule: ScheduleBoard,
 }
 
 /// While it lives, the actor counts as held up by a full output.
@@ -202,6 +204,7 @@ impl Status {
             lag: LagBoard::new(clock.clone()),
             figures: Figures::default(),
             quality: QualityBoard::default(),
+            schedule: ScheduleBoard::default(),
             clock,
         };
         Self { shared: Arc::new(shared), signals: Signals::new(0) }
@@ -213,6 +216,7 @@ impl Status {
         *self.shared.caught_up.lock().unwrap_or_else(PoisonError::into_inner) = None;
         self.shared.lag.restarted();
         self.shared.quality.clear();
+        self.shared.schedule.disown();
         self.progress_now();
         Self { shared: self.shared.clone(), signals: Signals::new(generation) }
     }
@@ -382,6 +386,11 @@ impl Status {
     /// What the actor measures of itself; it survives its starts and goes with it.
     pub fn figures(&self) -> &Figures {
         &self.shared.figures
+    }
+
+    /// When a schedule ran, and what came of it.
+    pub fn schedule(&self) -> &ScheduleBoard {
+        &self.shared.schedule
     }
 
     /// What a quality gate says of its keys.

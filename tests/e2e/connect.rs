@@ -395,6 +395,14 @@ fn a_column_that_nothing_fills_is_said() {
 }
 
 #[test]
+fn chunks_and_policies_that_are_not_those_declared_are_said() {
+    let table = "table: market.trades";
+    let declared = |policy: &str| Scene::fitting().replacing(table, &format!("{table}, {policy}"));
+    declared("chunk_interval: 1d").says_only("T128", 0);
+    declared("compress_after: 7d").says_only("T129", 0);
+}
+
+#[test]
 fn a_plain_table_is_said() {
     let scene = Scene::bare();
     let (plain, _) = TABLE.split_once("SELECT create_hypertable").expect("the table alone");

@@ -174,6 +174,53 @@ fn a_killed_migrator_keeps_nobody_waiting() {
 }
 
 #[test]
+fn a_migrator_killed_within_a_concurrent_index_leaves_what_the_next_run_mends() {
+    let world = World::shared();
+    let sql = "-- no-transaction\n\
+               CREATE INDEX CONCURRENTLY IF NOT EXISTS waits_x ON waits (x);\n\
+               CREATE TABLE IF NOT EXISTS behind (x int);\n";
+    let watch = world.sql();
+    watch.batch("CREATE TABLE waits (x int)");
+    let file = with_files(&world, &[("0001_index.sql", sql)]);
+    // Such an index waits for who writes the table.
+    let writer = world.sql();
+    writer.batch("BEGIN; INSERT INTO waits VALUES (1)");
+    let mut first = world.aqueduct().args(["migrate", "up"]).arg(&file).spawn().expect("the binary starts");
+    let invalid =
+        "SELECT count(*) FROM pg_index WHERE indexrelid = to_regclass('waits_x') AND NOT indisvalid";
+    wait::until("the index to be half built", BOUND, || (watch.integer(invalid) == 1).then_some(()));
+    first.kill().expect("kill it");
+    first.wait().expect("it ends");
+    let at_work = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
+         AND query LIKE 'CREATE INDEX CONCURRENTLY%' AND pid <> pg_backend_pid()";
+    wait::until("the server to notice", BOUND, || (watch.integer(at_work) == 0).then_some(()));
+    writer.batch("ROLLBACK");
+    assert_eq!((watch.integer(invalid), recorded(&world)), (1, 0));
+    up(&world, &file);
+    assert_eq!((watch.integer(invalid), recorded(&world)), (0, 1));
+    let made = "SELECT count(*) FROM pg_class WHERE relname IN ('waits_x', 'behind')";
+    assert_eq!(watch.integer(made), 2);
+}
+
+#[test]
+fn the_way_back_is_a_new_migration() {
+    let world = World::shared();
+    let columns = "SELECT count(*) FROM information_schema.columns WHERE table_name = 'way'";
+    let forth = [
+        ("0001_way.sql", "CREATE TABLE way (x int);"),
+        ("0002_more.sql", "ALTER TABLE way ADD COLUMN y int;"),
+    ];
+    let file = with_files(&world, &forth);
+    up(&world, &file);
+    assert_eq!(world.sql().integer(columns), 2);
+    with_files(&world, &[("0003_back.sql", "ALTER TABLE way DROP COLUMN y;")]);
+    up(&world, &file);
+    assert_eq!((world.sql().integer(columns), recorded(&world)), (1, 3));
+    let verified = migrate(&world, "verify", &file);
+    assert!(verified.status.success(), "{}", said(&verified));
+}
+
+#[test]
 fn a_lock_that_another_session_holds_is_named() {
     let world = World::shared();
     let holder = world.sql();

@@ -23,6 +23,7 @@ mod recorded;
 mod redis;
 mod refused;
 mod reload;
+mod retention;
 mod roles;
 mod secrets;
 mod security;

@@ -148,6 +148,8 @@ fn no_kind_keeps_state() {
             Kind::TimescaleWriter(_) | Kind::RedisCache(_) | Kind::KafkaSink(_) | Kind::DeadLetter(_) => {
                 false
             }
+            // When it ran lies in the database.
+            Kind::Schedule(_) => false,
         }
     }
     let topology = Run::of(0).workload.topology;

@@ -7,6 +7,7 @@
 
 mod kafka;
 mod redis;
+mod retention;
 mod timescale;
 
 use crate::timescale::migrate::{Error as MigrationError, MigrationSet};

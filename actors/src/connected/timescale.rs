@@ -2,7 +2,7 @@
 //!
 //! Tables are compared by what the writer itself goes by, so that what passes here can be written there.
 
-use super::{ANSWER_MAX, Inquiry, Server, failure, field_span};
+use super::{ANSWER_MAX, Inquiry, Server, failure, field_span, retention};
 use crate::timescale::migrate::{ENGINE, Error as MigrationError, Migrator, Plan};
 use crate::timescale::{Connection, Connector, Identifier, TableName, limits};
 use crate::timescale_writer::columns_of;
@@ -59,6 +59,9 @@ pub(super) async fn ask(inquiry: &Inquiry<'_>) {
         own_privileges(inquiry, &connection, place).await?;
         for (actor, writer) in writers(inquiry.topology) {
             of_writer(inquiry, &connection, (actor, writer), extended).await?;
+        }
+        if extended {
+            retention::ask(inquiry, &connection).await?;
         }
         migrations(inquiry, connector, place).await;
         Ok(())

@@ -45,9 +45,11 @@ impl Live {
                 let message = "a live run has no files to replay: use kafka_source";
                 Err(Error::new(Class::Config, format!("actor `{}`: {message}", actor.name.value)))
             }
-            Kind::Normalizer(_) | Kind::QualityGate(_) | Kind::TimescaleWriter(_) | Kind::RedisCache(_) => {
-                self.around.factory(actor)
-            }
+            Kind::Normalizer(_)
+            | Kind::QualityGate(_)
+            | Kind::TimescaleWriter(_)
+            | Kind::RedisCache(_)
+            | Kind::Schedule(_) => self.around.factory(actor),
         }
     }
 

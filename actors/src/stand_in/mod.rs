@@ -36,7 +36,9 @@ pub use trouble::Trouble;
 
 use crate::json::rows::json_columns;
 use crate::services::{sinks_by_source, writes_rows};
-use crate::{Services, dead_letter, kafka_sink, normalizer, quality_gate, redis_cache, timescale_writer};
+use crate::{
+    Services, dead_letter, kafka_sink, normalizer, quality_gate, redis_cache, schedule, timescale_writer,
+};
 use aqueduct_engine::application::{RuntimeApplication, Settings};
 use aqueduct_engine::{Claims, Class, Clock, Error, Factory, Letter, OffsetStore, Position};
 use aqueduct_topology::model::{Actor, Kind, Topology};
@@ -134,7 +136,7 @@ impl StandIns {
                     let keyspace = Keyspace::new(way(&name, "redis"));
                     keyspaces.insert(name, keyspace);
                 }
-                Kind::Normalizer(_) | Kind::QualityGate(_) | Kind::DeadLetter(_) => {}
+                Kind::Normalizer(_) | Kind::QualityGate(_) | Kind::DeadLetter(_) | Kind::Schedule(_) => {}
             }
         }
         let services = Services {
@@ -205,6 +207,7 @@ impl StandIns {
                 Ok(kafka_sink::over(actor, options, &self.services, "memory".into(), open))
             }
             Kind::DeadLetter(_) => Ok(dead_letter::keeper(Arc::new(self.database.clone()))),
+            Kind::Schedule(_) => Ok(schedule::idle()),
         }
     }
 

@@ -6,13 +6,17 @@
 
 use super::migrate::file::{Concern, concerns_table};
 use super::migrate::{Error, MigrationSet};
+use super::retention::{compress, interval};
 use super::types::sql_type;
 use super::{Identifier, TableName};
-use aqueduct_topology::model::{Actor, Column, FieldType, Kind, TimescaleWriter, Topology};
+use aqueduct_topology::model::{Actor, Column, FieldType, Kind, TablePolicy, TimescaleWriter, Topology};
 use serde::Serialize;
 use std::collections::HashSet;
 use std::fmt::Write;
+use std::time::Duration;
 
+/// What a chunk spans unless the file says otherwise.
+const CHUNK_INTERVAL: Duration = Duration::from_secs(86_400);
 /// Longest part of a file name made of tables' names.
 const WORD_BYTES_MAX: usize = 80;
 
@@ -70,6 +74,7 @@ struct Need<'a> {
     columns: Vec<(Identifier, Column)>,
     event_time: Option<Identifier>,
     unique: Vec<Identifier>,
+    policy: &'a TablePolicy,
 }
 
 fn needs(topology: &Topology) -> Result<Vec<Need<'_>>, Error> {
@@ -80,7 +85,7 @@ fn needs(topology: &Topology) -> Result<Vec<Need<'_>>, Error> {
     writers.map(|(actor, writer)| need(topology, actor, writer)).collect()
 }
 
-fn need<'a>(topology: &Topology, actor: &'a Actor, writer: &TimescaleWriter) -> Result<Need<'a>, Error> {
+fn need<'a>(topology: &Topology, actor: &'a Actor, writer: &'a TimescaleWriter) -> Result<Need<'a>, Error> {
     let columns = topology.input_columns(&actor.name.value);
     let columns = columns.into_iter().map(|column| Ok((Identifier::new(&column.name)?, column)));
     let unique = writer.unique.iter().map(|name| Identifier::new(&name.value));
@@ -91,6 +96,7 @@ fn need<'a>(topology: &Topology, actor: &'a Actor, writer: &TimescaleWriter) -> 
         columns: columns.collect::<Result<_, aqueduct_engine::Error>>()?,
         event_time,
         unique: unique.collect::<Result<_, _>>()?,
+        policy: &writer.policy,
     })
 }
 
@@ -131,7 +137,7 @@ fn new_table(need: &Need<'_>, schema_is_new: bool) -> String {
     );
     push(&mut sql, format_args!("CREATE TABLE {table} (\n{}\n);\n\n", column_lines(need)));
     sql.push_str(&match &need.event_time {
-        Some(time) => hypertable(table, time),
+        Some(time) => hypertable(table, time, need.policy),
         None => "-- The rows have no event time, so this stays a plain table. For a hypertable give the normalizer a timestamp\n-- field (`event_time: <field>`).\n".into(),
     });
     sql.push('\n');
@@ -159,19 +165,30 @@ fn column_lines(need: &Need<'_>) -> String {
     lines.collect::<Vec<_>>().join(",\n")
 }
 
-fn hypertable(table: &TableName, time: &Identifier) -> String {
-    let mut sql = String::from(
-        "-- A chunk a day: good while the indexes of the newest chunks fit into a quarter of the server's memory; take a\n\
-         -- shorter interval for more rows. The index on the time, newest first, comes with it.\n",
-    );
+fn hypertable(table: &TableName, time: &Identifier, policy: &TablePolicy) -> String {
+    let mut sql = String::from(match &policy.chunk_interval {
+        None => {
+            "-- A chunk a day: good while the indexes of the newest chunks fit into a quarter of the server's memory; take a\n\
+             -- shorter interval for more rows. The index on the time, newest first, comes with it.\n"
+        }
+        Some(_) => {
+            "-- Chunks as `chunk_interval` says. The index on the time, newest first, comes with it.\n"
+        }
+    });
+    let chunk = policy.chunk_interval.as_ref().map_or(CHUNK_INTERVAL, |said| said.value);
     push(
         &mut sql,
         format_args!(
-            "SELECT create_hypertable({}, by_range({}, INTERVAL '1 day'));\n",
+            "SELECT create_hypertable({}, by_range({}, INTERVAL '{}'));\n",
             literal(&table.to_string()),
-            literal(time.as_str())
+            literal(time.as_str()),
+            interval(chunk)
         ),
     );
+    if let Some(after) = &policy.compress_after {
+        sql.push('\n');
+        sql.push_str(&compress(table, after.value));
+    }
     sql
 }
 

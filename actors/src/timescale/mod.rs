@@ -19,6 +19,8 @@ mod measure;
 pub mod migrate;
 pub mod offsets;
 mod pool;
+pub mod retention;
+pub mod schedules;
 pub mod slots;
 pub mod sql;
 mod sslmode;

@@ -42,12 +42,19 @@ pub enum Role {
     Sink,
     /// Has neither: rejected records reach it through the port.
     DeadLetter,
+    /// Has neither: it works on a beat.
+    Schedule,
 }
 
 impl Role {
     /// Whether records begin here: claims are made for what lies behind.
     pub(crate) fn begins(self) -> bool {
         matches!(self, Self::Source | Self::Gate)
+    }
+
+    /// Whether it has no edge: no data reaches it, none ends with it, and a drain does not wait for it.
+    pub(crate) fn is_apart(self) -> bool {
+        matches!(self, Self::DeadLetter | Self::Schedule)
     }
 }
 
@@ -165,7 +172,7 @@ impl Blueprint {
             Role::Transform | Role::Gate | Role::Sink => {
                 self.inputs.iter().all(|input| input.link.is_finished())
             }
-            Role::DeadLetter => false,
+            Role::DeadLetter | Role::Schedule => false,
         }
     }
 

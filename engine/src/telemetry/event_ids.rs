@@ -75,6 +75,9 @@ events! {
     CACHE_DRIFTED = "cache_drifted", false, "Keys of a cache do not have what the table beside it has; `aqueduct cache rebuild` brings it back.";
     SESSION_ENDED = "session_ended", false, "A database session that a former owner left behind was ended.";
     LETTERS_DELETED = "letters_deleted", false, "Dead letters older than their retention were deleted.";
+    CHUNKS_DROPPED = "chunks_dropped", false, "Chunks past the retention of their table were dropped; the line of evidence is in `aqueduct.retention_log`.";
+    SCHEDULE_OWNED = "schedule_owned", false, "This node is the one at work for a schedule from now on.";
+    SCHEDULE_RAN = "schedule_ran", false, "A run of a schedule ended: what came of it.";
     INDEX_DROPPED = "index_dropped", false, "A migration dropped the invalid index of an interrupted one.";
     RELOAD_ASKED = "reload_asked", false, "A reload was asked for, and how that went.";
     FEED_FAILED = "feed_failed", false, "The demo's feed of records failed.";

@@ -207,6 +207,22 @@ metrics! {
         "Times somebody had to wait for a connection of a pool, by outcome (served, timed_out).";
     CHUNKS = "aqueduct_chunks", Gauge, "chunks", Topology ["table"],
         "Chunks of a hypertable that a sink writes; asked now and then.";
+    SCHEDULE_OWNER = "aqueduct_schedule_owner", Gauge, "boolean", Actor [],
+        "1 while this node is the one at work for a schedule, 0 while it stands by.";
+    SCHEDULE_FAILED = "aqueduct_schedule_failed", Gauge, "boolean", Actor [],
+        "1 if the last run of a schedule, on whatever node, did not do all of its work.";
+    SCHEDULE_RUNS_TOTAL = "aqueduct_schedule_runs_total", Counter, "runs", Actor ["outcome"],
+        "Runs of a schedule on this node, by outcome (passed, failed).";
+    SCHEDULE_RUN_SECONDS = "aqueduct_schedule_run_seconds", Gauge, "seconds", Actor [],
+        "How long the last run of a schedule took, on whatever node.";
+    SCHEDULE_LATE_SECONDS = "aqueduct_schedule_late_seconds", Gauge, "seconds", Actor [],
+        "For how long a run of a schedule has been due that nobody has finished; 0 while none is.";
+    RETENTION_DROPPED_CHUNKS_TOTAL = "aqueduct_retention_dropped_chunks_total", Counter, "chunks", Actor ["table"],
+        "Chunks that this node dropped for being past the retention of their table.";
+    RETENTION_DROPPED_ROWS_TOTAL = "aqueduct_retention_dropped_rows_total", Counter, "rows", Actor ["table"],
+        "Rows of the chunks that this node dropped.";
+    RETENTION_PAST_CHUNKS = "aqueduct_retention_past_chunks", Gauge, "chunks", Actor ["table", "held"],
+        "Chunks past the retention of their table that the last run of this node left, by whether a legal hold forbids dropping them.";
     TABLE_BYTES = "aqueduct_table_bytes", Gauge, "bytes", Topology ["table"],
         "Size of a hypertable with its indexes and compressed chunks; asked now and then.";
     KAFKA_GROUP_ASSIGNED_PARTITIONS = "aqueduct_kafka_group_assigned_partitions", Gauge, "partitions", Actor [],

@@ -80,7 +80,7 @@ impl TracePoint {
                     batch.trace = Some(known.unwrap_or_else(|| self.open(&mut spans, batch, sampled)));
                 }
             }
-            (Some(parent), Role::Transform | Role::Gate | Role::Sink | Role::DeadLetter) => {
+            (Some(parent), Role::Transform | Role::Gate | Role::Sink | Role::DeadLetter | Role::Schedule) => {
                 let mut spans = self.lock();
                 if let Some(open) = spans.open.iter_mut().find(|open| open.is_of(parent, &batch.origin)) {
                     open.span.rows += batch.rows.num_rows();
@@ -162,7 +162,7 @@ impl TracePoint {
     fn span_role(&self) -> SpanRole {
         match self.role {
             Role::Source => SpanRole::Consumer,
-            Role::Transform | Role::Gate | Role::DeadLetter => SpanRole::Internal,
+            Role::Transform | Role::Gate | Role::DeadLetter | Role::Schedule => SpanRole::Internal,
             Role::Sink => SpanRole::Client,
         }
     }

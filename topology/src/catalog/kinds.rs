@@ -2,7 +2,7 @@
 
 use super::gate::QUALITY_GATE;
 use super::{Key, KindEntry, Port, Shape};
-use crate::model::{GroupProtocol, MatchMode, Membership, ReplayFormat, TimeUnit, Word};
+use crate::model::{GroupProtocol, MatchMode, Membership, ReplayFormat, TimeUnit, Word, Work};
 
 /// Every kind, built and planned.
 pub const KINDS: &[KindEntry] = &[
@@ -64,10 +64,10 @@ pub const KINDS: &[KindEntry] = &[
     },
     KindEntry {
         name: "schedule",
-        doc: "Runs a piece of work on a beat.",
+        doc: "Runs a piece of work on a beat, on one node of all.",
         port: Port::None,
-        keys: &[],
-        built: false,
+        keys: SCHEDULE,
+        built: true,
     },
     KindEntry {
         name: "window",
@@ -217,6 +217,35 @@ const TIMESCALE_WRITER: &[Key] = &[
     Key::required("table", Shape::Text, "`schema.table`."),
     Key::optional("flush", Shape::Part(FLUSH), "When a transaction is sent."),
     Key::optional("unique", Shape::ListOf(&Shape::Field), "The business key; must contain the event time."),
+    Key::optional(
+        "retention",
+        Shape::Duration,
+        "How long rows are kept, by their event time; a `schedule` with `run: retention` drops what is older.",
+    ),
+    Key::optional(
+        "compress_after",
+        Shape::Duration,
+        "From which age on chunks are compressed; only by an edition of TimescaleDB that can.",
+    ),
+    Key::optional(
+        "chunk_interval",
+        Shape::Duration,
+        "The time that one chunk spans; one day unless the table says otherwise.",
+    ),
+    Key::optional("growth", Shape::Growth, "How fast the table may grow; `audit retention` compares."),
+];
+
+const SCHEDULE: &[Key] = &[
+    Key::required(
+        "every",
+        Shape::Beat,
+        "When it runs: a duration from one run to the next, or `minute hour day month weekday` as cron has it, in UTC.",
+    ),
+    Key::required(
+        "run",
+        Shape::Word(Work::WORDS),
+        "What it runs; `retention` drops what is past the `retention` of the topology's tables.",
+    ),
 ];
 
 /// `flush`.

@@ -87,6 +87,10 @@ pub enum Shape {
     Duration,
     /// `16MiB`, `64kB`, or bytes.
     Size,
+    /// `10GiB/d`: a size for each hour or day.
+    Growth,
+    /// A duration, or a line of cron.
+    Beat,
     /// One of these words.
     Word(&'static [&'static str]),
     /// A CEL expression.

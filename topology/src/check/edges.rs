@@ -44,8 +44,12 @@ fn presence(cx: &Context<'_>, draft: &Draft) {
             cx.report(Diagnostic::error(Code::SourceWithInput, span, message).help("remove `from`"));
         }
         (Port::None, Some(span)) => {
-            let message =
-                format!("`{}` stands apart: every actor's rejects reach it without an edge", name.value);
+            let why = if is_schedule(entry) {
+                "it reads no records"
+            } else {
+                "every actor's rejects reach it without an edge"
+            };
+            let message = format!("`{}` stands apart: {why}", name.value);
             cx.report(Diagnostic::error(Code::SourceWithInput, span, message).help("remove `from`"));
         }
         (Port::Transform | Port::Gate | Port::Sink, None) => {
@@ -60,6 +64,10 @@ fn presence(cx: &Context<'_>, draft: &Draft) {
         }
         _ => {}
     }
+}
+
+fn is_schedule(entry: &KindEntry) -> bool {
+    entry.name == "schedule"
 }
 
 fn wanted_input(entry: &KindEntry) -> &'static str {
@@ -113,7 +121,11 @@ fn ports(cx: &Context<'_>, draft: &Draft, input: &Draft, from: &Spanned<String>)
         ),
         (_, Port::None) => (
             format!("nothing can be read from `{}`, which is a {}", from.value, theirs.name),
-            "rejects are listed and replayed with `aqueduct dlq`".to_owned(),
+            if is_schedule(theirs) {
+                format!("a schedule gives no records: read from what gives rows or messages{}", names_of(input))
+            } else {
+                "rejects are listed and replayed with `aqueduct dlq`".to_owned()
+            },
         ),
     };
     let finding =

@@ -10,6 +10,7 @@ mod expressions;
 mod gate;
 mod identity;
 mod row;
+mod schedule;
 mod supervision;
 mod tests;
 
@@ -27,6 +28,7 @@ pub(crate) fn check(cx: &Context<'_>, file: &File) {
     defaults::check(cx, &graph);
     columns::check(cx, &graph);
     gate::check(cx, &graph);
+    schedule::check(cx, &graph);
     expressions::check(cx, &graph);
     tests::check(cx, &graph, file);
 }

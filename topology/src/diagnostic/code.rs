@@ -134,6 +134,11 @@ codes! {
     // Examples.
     UnknownInTest "T090" "a test names an actor that does not exist",
     UnfitInTest "T091" "a test asks of an actor what its kind cannot do",
+    // Tables over time.
+    UnfitPolicy "T094" "policies of one table that contradict each other",
+    NobodyDrops "T095" "a retention that no schedule carries out",
+    IdleSchedule "T096" "a schedule that has nothing to do",
+    NotABeat "T097" "a text that is neither a duration nor a line of cron",
     // Live servers; see [`Code::needs_servers`].
     Unreachable "T100" "a server that does not answer",
     Refused "T101" "a server that refuses the connection",
@@ -151,6 +156,8 @@ codes! {
     NoUniqueIndex "T125" "a business key without a unique index",
     NoPrivilege "T126" "a privilege that the database's user lacks",
     PendingMigration "T127" "migrations that the database lacks, or has otherwise",
+    UnfitChunks "T128" "chunks or policies of a table that are not those declared",
+    Unlicensed "T129" "a policy that the server's edition cannot carry out",
     Evicting "T130" "a Redis that drops keys when its memory is full",
     NotPrimary "T131" "a Redis that takes no writes",
     ForbiddenCommand "T132" "a command that the Redis user may not send",

@@ -97,6 +97,9 @@ pub(crate) fn place(kind: &Kind) -> Option<String> {
             let by: Vec<&str> = gate.by.iter().map(|field| field.value.as_str()).collect();
             Some(format!("by {}", by.join(", ")))
         }
+        Kind::Schedule(schedule) => {
+            Some(format!("{} every {}", schedule.run.value.word(), schedule.every.value))
+        }
         Kind::Normalizer(_) | Kind::DeadLetter(_) => None,
     }
 }

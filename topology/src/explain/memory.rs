@@ -89,6 +89,7 @@ fn of_actor(topology: &Topology, actor: &Actor) -> Vec<Addend> {
             let key = cache_key_bytes(cache, rows(topology, actor));
             vec![(format!("{CACHE_KEYS_MAX} keys owed, {key} B each"), CACHE_KEYS_MAX.saturating_mul(key))]
         }
+        Kind::Schedule(_) => Vec::new(),
         Kind::KafkaSink(_) => vec![("the producer's queue".to_owned(), KAFKA_PRODUCE_BYTES_MAX)],
         Kind::DeadLetter(_) => vec![("the letters of one statement".to_owned(), LETTER_STATEMENT_BYTES_MAX)],
     };

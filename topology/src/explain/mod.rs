@@ -9,6 +9,7 @@ mod delivery;
 mod edge;
 mod gate;
 mod memory;
+mod storage;
 mod text;
 mod words;
 
@@ -17,6 +18,7 @@ pub use delivery::{Delivery, RestartPoint};
 pub use edge::{CaseNote, ColumnNote, EdgeNote, NormalizerNote};
 pub use gate::{GateNote, OverrideNote};
 pub use memory::{Addend, Memory, memory, over_budget};
+pub use storage::TableNote;
 pub use text::to_text;
 
 use crate::model::Topology;
@@ -39,6 +41,8 @@ pub struct Explanation {
     pub gates: Vec<GateNote>,
     /// What each sink promises.
     pub sinks: Vec<Delivery>,
+    /// How the tables with a policy are kept, and who carries it out.
+    pub tables: Vec<TableNote>,
     /// Where each source begins after a restart.
     pub restart_points: Vec<RestartPoint>,
     /// The worst case, addend by addend.
@@ -55,6 +59,7 @@ pub fn explain(topology: &Topology) -> Explanation {
         normalizers: edge::normalizers(topology),
         gates: gate::gates(topology),
         sinks: delivery::sinks(topology),
+        tables: storage::tables(topology),
         restart_points: delivery::restart_points(topology),
         memory: memory(topology),
     }

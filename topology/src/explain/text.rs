@@ -29,6 +29,12 @@ pub fn to_text(explanation: &Explanation) -> String {
             sink.sink, sink.place, sink.policy, sink.guarantee, sink.because
         );
     }
+    if !explanation.tables.is_empty() {
+        text.push_str("\nhow tables are kept\n");
+    }
+    for table in &explanation.tables {
+        let _ = writeln!(text, "  {} ({}): {}", table.table, table.writer, table.policy.join("; "));
+    }
     text.push_str("\nwhere a restart begins\n");
     for point in &explanation.restart_points {
         let _ = writeln!(

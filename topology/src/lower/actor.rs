@@ -2,7 +2,7 @@
 
 use super::{
     Context, Keys, dead_letter, kafka_sink, kafka_source, normalizer, quality_gate, redis_cache,
-    replay_source, timescale_writer,
+    replay_source, schedule, timescale_writer,
 };
 use crate::catalog::{self, COMMON, KINDS, KindEntry, LINK, Place, Port, our_kind, ours};
 use crate::diagnostic::{Code, Diagnostic, nearest};
@@ -181,6 +181,7 @@ fn kind(cx: &Context<'_>, keys: &Keys<'_>, node: &Node, name: &Spanned<String>, 
         "redis_cache" => redis_cache::lower(cx, keys),
         "kafka_sink" => kafka_sink::lower(cx, keys),
         "dead_letter" => dead_letter::lower(cx, keys),
+        "schedule" => schedule::lower(cx, keys),
         other => unreachable!("invariant: every built kind of the catalog is lowered; `{other}` is not"),
     }
 }
@@ -192,10 +193,17 @@ fn usual_policy(entry: &KindEntry) -> Policy {
 
 fn parallelism(cx: &Context<'_>, keys: &Keys<'_>, place: Span, entry: &KindEntry) -> Spanned<u32> {
     let said = keys.get("parallelism");
-    if let Some(node) = said.filter(|_| entry.port == Port::Gate) {
-        let message = format!("`parallelism` means nothing to a {}: one sees all of its rows", entry.name);
+    let alone = match entry.port {
+        Port::Gate => Some(("one sees all of its rows", "leave it out; a gate needs little time for a row")),
+        Port::None if entry.name == "schedule" => {
+            Some(("one node of all is at work", "leave it out; every node stands by to take over"))
+        }
+        _ => None,
+    };
+    if let (Some(node), Some((why, help))) = (said, alone) {
+        let message = format!("`parallelism` means nothing to a {}: {why}", entry.name);
         let finding = Diagnostic::warning(Code::PolicyElsewhere, node.span, message);
-        cx.report(finding.help("leave it out; a gate needs little time for a row"));
+        cx.report(finding.help(help));
         return Spanned::new(1, node.span);
     }
     let count = said.and_then(|node| cx.count(node, 1..=crate::limits::PARALLELISM_MAX));

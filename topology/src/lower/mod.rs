@@ -23,6 +23,8 @@ pub(crate) mod quantity;
 mod redis_cache;
 mod replay_source;
 mod root;
+mod schedule;
+mod storage;
 mod supervisors;
 mod tags;
 mod template;
@@ -45,6 +47,8 @@ pub(crate) use supervisors::Declared;
 pub(crate) use tags::report_tags;
 pub(crate) use term::{Loop, LoopKind, Term, TermKind};
 pub(crate) use time::is_rfc3339;
+#[cfg(test)]
+pub(crate) use time::rfc3339_micros;
 pub(crate) use values::is_name;
 
 use crate::catalog::{FILE, Place};

@@ -1,7 +1,7 @@
 //! RFC 3339 times, for `start`.
 
 /// Microseconds since 1970 UTC; finer digits are cut.
-pub(super) fn rfc3339_micros(text: &str) -> Option<i64> {
+pub(crate) fn rfc3339_micros(text: &str) -> Option<i64> {
     let bytes = text.as_bytes();
     let fixed = bytes.len() >= 20 && text.is_ascii();
     let separated = fixed && bytes[4] == b'-' && bytes[7] == b'-' && bytes[13] == b':' && bytes[16] == b':';

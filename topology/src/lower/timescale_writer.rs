@@ -1,5 +1,6 @@
 //! `timescale_writer`.
 
+use super::storage;
 use super::values::is_name;
 use super::{Context, Keys};
 use crate::Spanned;
@@ -17,6 +18,7 @@ pub(super) fn lower(cx: &Context<'_>, keys: &Keys<'_>) -> Kind {
         table: keys.get("table").and_then(|node| table(cx, node)).unwrap_or_default(),
         flush: keys.get("flush").and_then(|node| flush(cx, node)).unwrap_or(FLUSH_DEFAULT),
         unique: keys.get("unique").map_or_else(Vec::new, |node| cx.references(node)),
+        policy: storage::lower(cx, keys),
     })
 }
 

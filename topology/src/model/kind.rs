@@ -2,6 +2,8 @@
 
 use super::field::{Case, Column, EventTime, Expr, MatchMode, Pointer, TimeUnit};
 use super::gate::QualityGate;
+use super::schedule::Schedule;
+use super::storage::TablePolicy;
 use crate::Spanned;
 use std::fmt::{self, Display, Formatter};
 use std::path::PathBuf;
@@ -26,6 +28,8 @@ pub enum Kind {
     KafkaSink(KafkaSink),
     /// Keeps what was rejected.
     DeadLetter(DeadLetter),
+    /// Runs a piece of work on a beat.
+    Schedule(Schedule),
 }
 
 impl Kind {
@@ -40,6 +44,7 @@ impl Kind {
             Kind::RedisCache(_) => "redis_cache",
             Kind::KafkaSink(_) => "kafka_sink",
             Kind::DeadLetter(_) => "dead_letter",
+            Kind::Schedule(_) => "schedule",
         }
     }
 
@@ -59,7 +64,7 @@ impl Kind {
         self.is_source() || self.is_gate()
     }
 
-    /// Whether it has no output (the dead letter is apart: it has no edge at all).
+    /// Whether it has no output (what stands apart has no edge at all).
     pub fn is_sink(&self) -> bool {
         matches!(self, Kind::TimescaleWriter(_) | Kind::RedisCache(_) | Kind::KafkaSink(_))
     }
@@ -181,6 +186,8 @@ pub struct TimescaleWriter {
     pub flush: Flush,
     /// The business key; empty = rows are appended as they come.
     pub unique: Vec<Spanned<String>>,
+    /// How the table is kept.
+    pub policy: TablePolicy,
 }
 
 /// A piece of a key such as `last:{symbol}`.

@@ -7,6 +7,8 @@ mod connection;
 mod field;
 mod gate;
 mod kind;
+mod schedule;
+mod storage;
 mod supervisor;
 mod test;
 mod word;
@@ -23,6 +25,8 @@ pub use kind::{
     DeadLetter, Flush, GroupProtocol, KafkaSink, KafkaSource, Kind, Membership, Normalizer, RedisCache,
     ReplayFormat, ReplaySource, Start, TemplatePart, TimescaleWriter,
 };
+pub use schedule::{Beat, Cron, Schedule, Work};
+pub use storage::{Growth, KeptTable, TablePolicy};
 pub use supervisor::{Backoff, Restart, Strategy, Supervisor};
 pub use test::{
     Expect, ExpectedLetter, ExpectedOffset, ExpectedRow, Fault, FaultKind, Record, RowOrder, Send,

@@ -35,5 +35,6 @@ words! {
     super::Membership { Static = "static", Dynamic = "dynamic" }
     super::ReplayFormat { Jsonl = "jsonl", Envelope = "envelope", Csv = "csv" }
     super::GateMode { Enforce = "enforce", Shadow = "shadow" }
+    super::Work { Retention = "retention" }
     super::RowOrder { Read = "read", Arrival = "arrival", Any = "any" }
 }

@@ -42,6 +42,11 @@ impl<'a> Graph<'a> {
 
     /// Adds the keys of `actor`.
     pub(super) fn describe(&self, keys: &mut Writer, actor: &Actor) {
+        if matches!(actor.kind, Kind::Schedule(_)) {
+            keys.texts("resolved.tables", self.topology.kept_tables().map(|table| table.to_string()));
+            keys.some_texts("resolved.connections", self.connections(&actor.kind));
+            return;
+        }
         if actor.kind.is_sink() || actor.kind.is_gate() {
             keys.texts("resolved.columns", self.topology.input_columns(&actor.name.value).iter().map(column));
         }
@@ -82,6 +87,7 @@ impl<'a> Graph<'a> {
         let mut uses = BTreeSet::new();
         match kind {
             Kind::Normalizer(_) => return Vec::new(),
+            Kind::Schedule(_) => return vec!["timescale".to_owned()],
             Kind::KafkaSource(_) | Kind::KafkaSink(_) => uses.insert("kafka"),
             Kind::RedisCache(_) => uses.insert("redis"),
             Kind::QualityGate(_) | Kind::ReplaySource(_) | Kind::TimescaleWriter(_) | Kind::DeadLetter(_) => {

@@ -3,11 +3,13 @@
 use super::resolved::Graph;
 use super::write::{Writer, bytes, column, template};
 use super::{Files, Keys, connections};
+use crate::Spanned;
 use crate::model::{
     Actor, Case, EventTime, Field, FieldSource, GateRules, KafkaSource, Kind, MatchMode, Normalizer, Pointer,
     QualityGate, RedisCache, ReplaySource, Start, TimeUnit, TimescaleWriter,
 };
 use serde_json::{Map, Value};
+use std::time::Duration;
 
 pub(super) fn keys(graph: &Graph<'_>, actor: &Actor, files: &Files<'_>) -> Keys {
     let mut keys = Writer::default();
@@ -26,6 +28,10 @@ pub(super) fn keys(graph: &Graph<'_>, actor: &Actor, files: &Files<'_>) -> Keys 
         Kind::DeadLetter(letters) => {
             keys.maybe("topic", letters.topic.as_ref().map(|topic| topic.value.clone()));
             keys.maybe("retention", letters.retention.map(super::write::duration));
+        }
+        Kind::Schedule(schedule) => {
+            keys.put("every", schedule.every.value.to_string());
+            keys.put("run", schedule.run.value.word());
         }
     }
     graph.describe(&mut keys, actor);
@@ -136,6 +142,13 @@ fn timescale_writer(keys: &mut Writer, writer: &TimescaleWriter) {
     keys.put("flush.bytes", bytes(writer.flush.bytes));
     keys.time("flush.interval", writer.flush.interval);
     keys.some_texts("unique", writer.unique.iter().map(|column| column.value.clone()));
+    let policy = &writer.policy;
+    let lasting =
+        |said: &Option<Spanned<Duration>>| said.as_ref().map(|said| super::write::duration(said.value));
+    keys.maybe("retention", lasting(&policy.retention));
+    keys.maybe("compress_after", lasting(&policy.compress_after));
+    keys.maybe("chunk_interval", lasting(&policy.chunk_interval));
+    keys.maybe("growth", policy.growth.as_ref().map(|growth| growth.value.to_string()));
 }
 
 fn redis_cache(keys: &mut Writer, cache: &RedisCache) {

@@ -9,6 +9,7 @@ mod gate;
 mod row;
 mod yaml;
 
+use crate::Spanned;
 use crate::model::{
     Actor, Connections, KafkaSource, Kind, LinkBounds, RedisCache, ReplaySource, Sasl, Start, Supervisor,
     TimescaleWriter, Tls, Topology,
@@ -16,6 +17,7 @@ use crate::model::{
 use crate::plan::write::{bytes, duration, template};
 use serde_json::Value;
 use std::path::Path;
+use std::time::Duration;
 use yaml::Map;
 
 /// The text of a file that says what `topology` is.
@@ -116,6 +118,10 @@ fn actor(actor: &Actor) -> Map {
             part.maybe("topic", letters.topic.as_ref().map(|topic| topic.value.as_str()));
             part.maybe("retention", letters.retention.map(duration).as_deref());
         }
+        Kind::Schedule(schedule) => {
+            part.text("every", &schedule.every.value.to_string());
+            part.text("run", schedule.run.value.word());
+        }
     }
     part.text("restart", actor.restart.word());
     part.text("shutdown", &duration(actor.shutdown));
@@ -171,6 +177,12 @@ fn timescale_writer(part: &mut Map, writer: &TimescaleWriter) {
     flush.text("interval", &duration(writer.flush.interval));
     part.part("flush", flush);
     part.texts("unique", writer.unique.iter().map(|name| name.value.as_str()));
+    let policy = &writer.policy;
+    let lasting = |said: &Option<Spanned<Duration>>| said.as_ref().map(|said| duration(said.value));
+    part.maybe("retention", lasting(&policy.retention).as_deref());
+    part.maybe("compress_after", lasting(&policy.compress_after).as_deref());
+    part.maybe("chunk_interval", lasting(&policy.chunk_interval).as_deref());
+    part.maybe("growth", policy.growth.as_ref().map(|growth| growth.value.to_string()).as_deref());
 }
 
 fn redis_cache(part: &mut Map, cache: &RedisCache) {

@@ -9,6 +9,8 @@ const VARIABLE: &str = r"\$\{";
 const NAME: &str = "[A-Za-z_][A-Za-z0-9_-]{0,127}";
 const DURATION: &str = "0|([0-9]+(us|ms|s|m|h|d))+";
 const SIZE: &str = "[0-9]+ ?(B|kB|MB|GB|KiB|MiB|GiB)?";
+const GROWTH: &str = "[0-9]+ ?(B|kB|MB|GB|KiB|MiB|GiB)?/(h|d)";
+const CRON: &str = "[0-9*,/-]+( +[0-9*,/-]+){4}";
 const SHARE: &str = r"[0-9]+(\.[0-9]+)? ?%";
 const DECIMAL: &str = r"decimal ?\( ?[0-9]+ ?, ?[0-9]+ ?\)";
 const TIME: &str = "[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ].*";
@@ -40,6 +42,8 @@ pub(super) fn schema(shape: Shape) -> Value {
         // A bare zero needs no unit.
         Shape::Duration => json!({ "anyOf": [text(DURATION), { "const": 0 }] }),
         Shape::Size => json!({ "anyOf": [text(SIZE), { "type": "integer", "minimum": 1 }] }),
+        Shape::Growth => text(GROWTH),
+        Shape::Beat => json!({ "anyOf": [text(DURATION), text(CRON)] }),
         Shape::Word(words) => or_variable(json!({ "type": "string", "enum": words })),
         // `true` and `1` are expressions too.
         Shape::Expression => json!({ "type": ["string", "number", "boolean"] }),
@@ -78,6 +82,8 @@ pub(super) fn words(shape: Shape) -> String {
         Shape::Bool => "`true`, `false`".to_owned(),
         Shape::Duration => "a duration, `50ms`".to_owned(),
         Shape::Size => "a size, `16MiB`".to_owned(),
+        Shape::Growth => "a growth, `10GiB/d`".to_owned(),
+        Shape::Beat => "a duration, or a line of cron".to_owned(),
         Shape::Word(words) => quoted(words),
         Shape::Expression => "an expression".to_owned(),
         Shape::Pointer => "a JSON pointer, `/a/0`".to_owned(),

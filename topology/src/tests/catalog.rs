@@ -51,7 +51,10 @@ fn what_was_written_is_what_is_meant() {
     assert_eq!(names, ["root", "read"]);
     let children: Vec<&str> =
         topology.supervisors[0].children.iter().map(|child| child.value.as_str()).collect();
-    assert_eq!(children, ["dead_letter", "read", "trades", "history", "cache", "copy", "gate", "verdicts"]);
+    assert_eq!(
+        children,
+        ["dead_letter", "read", "trades", "history", "cache", "copy", "gate", "verdicts", "keeper"]
+    );
     assert!((topology.supervisors[1].backoff.jitter - 0.1).abs() < 1e-9);
     let live = topology.actor("live").expect("live");
     assert_eq!((live.restart, live.shutdown.as_secs()), (Restart::Transient, 5));

@@ -41,6 +41,19 @@ actors:
 ";
 
 #[test]
+fn a_declared_policy_is_in_the_draft() {
+    let text = TRADES.replace(
+        "table: market.trades",
+        "table: market.trades, retention: 90d, chunk_interval: 6h, compress_after: 7d",
+    );
+    let text = text + "  keeper: { kind: schedule, every: 1h, run: retention }\n";
+    let sql = draft(&topology(&text), &none()).unwrap().unwrap().sql;
+    assert!(sql.contains("by_range('ts', INTERVAL '6 hours')"), "{sql}");
+    assert!(sql.contains("INTERVAL '7 days', if_not_exists => true"), "{sql}");
+    assert!(!draft(&topology(TRADES), &none()).unwrap().unwrap().sql.contains("compress"));
+}
+
+#[test]
 fn the_migrations_of_the_examples_are_what_is_drafted_for_them() {
     let mut with_tables = Vec::new();
     for entry in std::fs::read_dir(examples()).unwrap() {

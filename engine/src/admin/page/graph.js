@@ -88,9 +88,14 @@ function mergeEdges(edges, home) {
   return [...merged.values()];
 }
 
+// Those without an edge.
+function isAside(group) {
+  return group.role === "dead_letter" || group.role === "schedule";
+}
+
 // Boxes that were there before are moved, not made.
 function draw(place, flow, narrow, before) {
-  const aside = flow.groups.filter((group) => group.role === "dead_letter").map((group) => group.name);
+  const aside = flow.groups.filter(isAside).map((group) => group.name);
   const names = flow.groups.map((group) => group.name);
   const plan = narrow ? column(names, aside, flow.edges, narrow) : layout(names, aside, flow.edges);
   const pad = 12, nodes = new Map();
@@ -147,7 +152,7 @@ function refresh(made, group) {
   const behind = lag && (lag.records || lag.seconds) ? "lag " + short(lag.records) + " \u00b7 " + seconds(lag.seconds) : "";
   const room = (pixels, beside) => Math.max(6, Math.floor((made.size.width - 30 - beside.length * 6.2) / pixels));
   const state = tone === "good" || tone === "" ? stateWords(worst.state) : stateWords(worst.state) + " for " + span(facts.since(worst.since_us));
-  attribute(made.node, "class", [tone, group.neck ? "neck" : "", group.role === "dead_letter" ? "aside" : ""].join(" ").trim());
+  attribute(made.node, "class", [tone, group.neck ? "neck" : "", isAside(group) ? "aside" : ""].join(" ").trim());
   attribute(made.badge, "visibility", group.neck ? "visible" : "hidden");
   text(made.name, cut(title, room(7.4, rate)));
   text(made.kind, cut(group.many ? "all together" : group.role === "dead_letter" ? "takes rejected records" : group.kind, room(6, behind)));

@@ -9,7 +9,7 @@ use crate::lifecycle::idle::Idle;
 use crate::registry::{Phase, Roster};
 use crate::status::State;
 use crate::supervisor::core::Order;
-use crate::supervisor::host::{self, Role};
+use crate::supervisor::host;
 use crate::telemetry::event_ids;
 use std::time::Duration;
 
@@ -163,12 +163,12 @@ impl Conductor {
 
     fn everybody_finished(&self) -> bool {
         let roster = self.registry.roster();
-        let mut edged = roster.entries().filter(|entry| entry.role != Role::DeadLetter).peekable();
+        let mut edged = roster.entries().filter(|entry| !entry.role.is_apart()).peekable();
         edged.peek().is_some() && edged.all(|entry| entry.status.state().0 == State::Finished)
     }
 
     fn seen(roster: &Roster, now_us: i64) -> Vec<Seen<'_>> {
-        let edged = roster.entries().filter(|entry| entry.role != Role::DeadLetter);
+        let edged = roster.entries().filter(|entry| !entry.role.is_apart());
         edged
             .map(|entry| {
                 let (state, since_us) = entry.status.state();

@@ -38,7 +38,7 @@ impl Conductor {
             empty: self.registry.ledger.is_idle() && !reading().any(|entry| entry.has_input()),
             // A gate goes on for ever: what there is to do is what was read.
             progress: reading()
-                .filter(|entry| entry.role != Role::Gate)
+                .filter(|entry| !matches!(entry.role, Role::Gate | Role::Schedule))
                 .map(|entry| entry.status.progress())
                 .sum(),
         }

@@ -47,6 +47,10 @@ pub fn refused(play: &Play<'_>) {
     let inject = || sql.batch("ALTER TABLE market.trades RENAME TO moved");
     let end = || sql.batch("ALTER TABLE market.moved RENAME TO trades");
     play.strikes("the table is renamed", &["AqueductServerRefuses"], inject, end);
+    // Once more, for what nobody waits for.
+    let inject = || sql.batch("ALTER TABLE market.trades RENAME TO moved");
+    let end = || sql.batch("ALTER TABLE market.moved RENAME TO trades");
+    play.strikes_all("the table of a retention is renamed", &["AqueductScheduleFailed"], inject, end);
 }
 
 pub fn on_the_small_disk(world: &World) {

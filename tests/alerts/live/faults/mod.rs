@@ -61,6 +61,7 @@ pub const SCENES: &[Scene] = &[
         })
     }),
     Scene {
+        topology: |_| tables::kept_in_order(),
         prepare: dependencies::on_the_small_disk,
         ..scene("full", |play| {
             dependencies::refused(play);
@@ -71,7 +72,13 @@ pub const SCENES: &[Scene] = &[
     scene("orders", actors::orders),
     Scene { topology: actors::patience, ..scene("crashes", actors::crashes) },
     scene("twin", actors::twin),
-    scene("reload", nodes::reload),
+    Scene {
+        topology: |_| tables::kept_in_order(),
+        ..scene("reload", |play| {
+            tables::unkept(play);
+            nodes::reload(play);
+        })
+    },
     scene("killed", nodes::killed),
     scene("letters", records::letters),
     Scene { topology: |_| records::one_connection(), ..scene("kept", records::kept) },
@@ -96,6 +103,11 @@ impl Play<'_> {
     /// Injects a fault, waits until every one of `alerts` fires, ends the fault, waits until every one has cleared.
     fn strikes(&self, fault: &str, alerts: &[&str], inject: impl FnOnce(), end: impl FnOnce()) {
         strike(self.setting, self.report, self.stage.name, (fault, alerts), inject, end);
+    }
+
+    /// The same for alerts that are about no single node.
+    fn strikes_all(&self, fault: &str, alerts: &[&str], inject: impl FnOnce(), end: impl FnOnce()) {
+        strike(self.setting, self.report, "", (fault, alerts), inject, end);
     }
 
     /// Whether it fires for this scene's node.

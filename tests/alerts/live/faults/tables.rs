@@ -1,7 +1,9 @@
 //! A table that has grown: what TimescaleDB says of it is what was made of its catalogue and of its files.
 
 use super::Play;
+use crate::harness::topologies::TRADES;
 use crate::harness::world::Sql;
+use std::time::Duration;
 
 /// Chunks that there are none of, beside the table's own.
 const MANY: &str = "INSERT INTO _timescaledb_catalog.chunk (hypertable_id, schema_name, table_name, creation_time) \
@@ -40,4 +42,35 @@ fn grow(sql: &Sql) {
     // It runs in the server's folder, as the server's user.
     let program = format!("cat > /dev/null; truncate -s 1G {}", files.join(" "));
     sql.batch(&sql.format("COPY (SELECT 1) TO PROGRAM %L", &[&program]));
+}
+
+/// Trades whose table has a retention, and the schedule that carries it out.
+pub fn kept_in_order() -> String {
+    let history = "interval: 30ms } }";
+    assert!(TRADES.contains(history));
+    let kept = TRADES.replace(history, "interval: 30ms }, retention: 90d }");
+    format!("{kept}  keeper: {{ kind: schedule, every: 2s, run: retention }}\n")
+}
+
+/// Whose lock it is.
+const KEEPER: &str = "SELECT pg_advisory_lock(hashtextextended(concat_ws(' ', 'aqueduct schedule', topology, schedule), 0)) \
+    FROM (SELECT DISTINCT topology, schedule FROM aqueduct.schedule_runs) AS known";
+/// Half an hour is not waited for: the runs there were become older.
+const LONG_AGO: &str = "UPDATE aqueduct.schedule_runs SET started_at = started_at - interval '1 hour'";
+
+/// Somebody who does nothing is at work for the schedule.
+pub fn unkept(play: &Play<'_>) {
+    let stage = play.stage;
+    let stranger = stage.sql();
+    let inject = || {
+        std::thread::scope(|scope| {
+            scope.spawn(|| stranger.batch(KEEPER));
+            std::thread::sleep(Duration::from_secs(1));
+            // The node's session ends, and the lock goes to who waits for it.
+            stage.database.cut();
+        });
+        stage.sql().batch(LONG_AGO);
+    };
+    let end = || stranger.batch("SELECT pg_advisory_unlock_all()");
+    play.strikes_all("the one at work for a schedule hangs", &["AqueductScheduleLate"], inject, end);
 }
