@@ -8,6 +8,7 @@
 pub mod base64;
 pub mod catalog;
 pub mod connected;
+pub(crate) mod credentials;
 pub mod dead_letter;
 pub mod dlq;
 pub mod drills;
@@ -21,7 +22,7 @@ pub mod normalizer;
 pub mod quality_gate;
 pub mod redis_cache;
 pub mod replay_source;
-mod secret;
+pub mod rotation;
 pub mod services;
 pub mod stand_in;
 pub mod timescale;

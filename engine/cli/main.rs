@@ -27,6 +27,7 @@ mod plan;
 mod preview;
 mod rehearsal;
 mod reload;
+mod rotate;
 mod run;
 mod schema;
 mod settings;
@@ -97,6 +98,8 @@ enum Command {
     /// Draft, apply and verify database migrations.
     #[command(subcommand)]
     Migrate(migrate::Command),
+    /// Exchange what nodes log in with, while data flows: create, verify, switch, wait for every node, revoke.
+    Rotate(rotate::Arguments),
     /// The values that Redis keeps.
     #[command(subcommand)]
     Cache(cache::Command),
@@ -153,6 +156,7 @@ fn dispatch(command: Command) -> anyhow::Result<Exit> {
         Command::Dlq(command) => dlq::run(&command),
         Command::Offsets(command) => offsets::run(&command),
         Command::Migrate(command) => migrate::run(command),
+        Command::Rotate(arguments) => rotate::run(&arguments),
         Command::Cache(command) => cache::run(&command),
         Command::Stack(command) => stack::run(command),
         Command::Demo(arguments) => demo::run(&arguments),

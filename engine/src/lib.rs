@@ -26,6 +26,7 @@ pub mod quality;
 pub mod registry;
 #[cfg(test)]
 mod scenarios;
+pub mod secrets;
 pub mod status;
 pub mod supervisor;
 pub mod tap;
@@ -53,6 +54,7 @@ pub use lifecycle::{ManifestEntry, Outcome};
 pub use link::Lease;
 pub use placement::Placement;
 pub use registry::Registry;
+pub use secrets::{Keeper, SecretView, Secrets};
 pub use status::{State, Status};
 pub use supervisor::exit::Exit;
 pub use telemetry::{Figures, LagBoard};

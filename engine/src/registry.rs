@@ -9,6 +9,7 @@ use crate::ledger::Ledger;
 use crate::lifecycle::tally::ReloadTally;
 use crate::port::EdgeMeter;
 use crate::quality::GateView;
+use crate::secrets::Secrets;
 use crate::status::{State, Status};
 use crate::supervisor::host::{InputLink, Record, Role};
 use crate::supervisor::spec::Strategy;
@@ -267,6 +268,7 @@ pub struct Registry {
     pub(crate) build: Vec<(&'static str, String)>,
     pub(crate) history: History,
     pub(crate) reloads: ReloadTally,
+    pub(crate) secrets: Secrets,
 }
 
 impl Registry {
@@ -308,6 +310,11 @@ impl Registry {
     /// What happened lately.
     pub fn events(&self) -> &Events {
         &self.events
+    }
+
+    /// What the node logs in with.
+    pub fn secrets(&self) -> &Secrets {
+        &self.secrets
     }
 
     /// How the last hour went.
