@@ -8,7 +8,7 @@ use aqueduct_engine::{Class, Error};
 use rdkafka::bindings as ffi;
 use rdkafka::client::{Client, ClientContext};
 use std::ffi::{CStr, CString};
-use std::ptr::{null, null_mut};
+use std::ptr::null;
 
 /// The least a broker accepts is 4096.
 const ITERATIONS: i32 = 8192;
@@ -62,7 +62,7 @@ pub(crate) fn alter<C: ClientContext>(
         ffi::rd_kafka_AlterUserScramCredentials(native, alterations.as_mut_ptr(), 1, null(), queue);
         let event = ffi::rd_kafka_queue_poll(queue, ANSWER_MS);
         let outcome = if event.is_null() { Err("no answer".to_owned()) } else { told(event) };
-        if event != null_mut() {
+        if !event.is_null() {
             ffi::rd_kafka_event_destroy(event);
         }
         ffi::rd_kafka_UserScramCredentialAlteration_destroy(alteration);

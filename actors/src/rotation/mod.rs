@@ -146,6 +146,20 @@ pub async fn prove(topology: &Topology, part: Part, clock: Clock) -> Result<(), 
 }
 
 impl Admin {
+    /// Makes a user who may do what a topology needs; for a drill, which begins with none.
+    pub async fn admit(&self, user: &str, password: &SecretString, clock: Clock) -> Result<(), Error> {
+        let mechanism = "SCRAM-SHA-512".to_owned();
+        let change = Change { from: user.into(), to: user.into(), old_digest: String::new(), mechanism };
+        match self {
+            Admin::Timescale(connection) => {
+                timescale::create(connection, &change, password, clock.clone()).await?;
+                timescale::let_write(connection, user, clock).await
+            }
+            Admin::Kafka(connection) => kafka::alter(connection, &change, Some(password)).await,
+            Admin::Redis(connection) => redis::admit(connection, user, password, clock).await,
+        }
+    }
+
     /// The new login comes: a user that exists from now on, or a further password.
     pub async fn create(&self, change: &Change, password: &SecretString, clock: Clock) -> Result<(), Error> {
         match self {

@@ -24,6 +24,19 @@ pub(super) async fn create(
     ask(&server, redis::cmd("ACL").arg("SETUSER").arg(&change.to).arg(rule)).await.map(drop)
 }
 
+/// Makes a user who may do everything with keys, but not change users.
+pub(super) async fn admit(
+    connection: &RedisConnection,
+    user: &str,
+    password: &SecretString,
+    clock: Clock,
+) -> Result<(), Error> {
+    let server = Server::new(connection, "rotate", clock)?;
+    let rules =
+        ["reset", "on", &format!("#{}", digest(password)), "~*", "&*", "+@all", "-@admin"].map(str::to_owned);
+    ask(&server, redis::cmd("ACL").arg("SETUSER").arg(user).arg(&rules)).await.map(drop)
+}
+
 /// Connections that are open stay so, whatever their password was; nodes have left theirs by now.
 pub(super) async fn revoke(
     connection: &RedisConnection,

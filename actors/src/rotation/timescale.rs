@@ -48,6 +48,18 @@ pub(super) async fn create(
     execute(&admin, "let the next user log in", &statement).await
 }
 
+/// Makes `user` a member of the role that writes topologies.
+pub(super) async fn let_write(
+    connection: &TimescaleConnection,
+    user: &str,
+    clock: Clock,
+) -> Result<(), Error> {
+    const LET_WRITE: &str = "SELECT pg_catalog.format('GRANT aqueduct_writer TO %I', $1::text)";
+    let admin = admin(connection, clock).await?;
+    let statement: String = admin.row("name the writer", LET_WRITE, &[&user]).await?.get(0);
+    execute(&admin, "let a user write", &statement).await
+}
+
 pub(super) async fn revoke(
     connection: &TimescaleConnection,
     Change { from, .. }: &Change,

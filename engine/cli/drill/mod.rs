@@ -7,10 +7,11 @@
 //!
 //! A new drill is a file here with its `Arguments`, a variant of [`Command`], and a function that fills a [`Report`].
 
-#![allow(dead_code, reason = "the first drill comes with the next commit")]
+#![allow(dead_code, reason = "part of the frame is for drills on servers that the environment names")]
 
 mod guard;
 mod report;
+mod rotation;
 mod stage;
 
 use crate::exit::Exit;
@@ -22,7 +23,10 @@ use stage::Stage;
 use std::path::PathBuf;
 
 #[derive(clap::Subcommand)]
-pub(crate) enum Command {}
+pub(crate) enum Command {
+    /// Exchange every login and the certificates while rows are written.
+    Rotation(rotation::Arguments),
+}
 
 /// What every drill takes.
 #[derive(clap::Args)]
@@ -39,7 +43,9 @@ pub(crate) struct Common {
 }
 
 pub(crate) fn run(command: &Command) -> Result<Exit> {
-    match *command {}
+    match command {
+        Command::Rotation(arguments) => rotation::run(arguments),
+    }
 }
 
 impl Common {

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use aqueduct_actors::timescale::{Connection, Connector};
 use aqueduct_engine::Clock;
 use aqueduct_stack::feed::Feed;
-use aqueduct_stack::{Database, Lifetime, Options, Stack, progress};
+use aqueduct_stack::{Database, Lifetime, Options, Own, Stack, progress};
 use aqueduct_topology::model::TimescaleConnection;
 use aqueduct_topology::{Span, Spanned};
 use std::fs::File;
@@ -39,8 +39,18 @@ impl Stage {
     /// Brings it up, unless its servers are somebody's production.
     pub(super) fn up(drill: &str, i_know: bool, partitions: u32) -> Result<Self> {
         guard::allow(drill, i_know)?;
-        let options = Options::from_env("drill", Lifetime::Private)?;
-        let stack = Stack::up(&options, &*progress::on_stderr())
+        Self::on(&Options::from_env("drill", Lifetime::Private)?, partitions)
+    }
+
+    /// On servers that speak TLS and ask for passwords: a private stack's, whatever the environment names.
+    pub(super) fn secured(partitions: u32) -> Result<Self> {
+        let mut options = Options::from_env("drill", Lifetime::Private)?.secured();
+        options.own = Own::default();
+        Self::on(&options, partitions)
+    }
+
+    fn on(options: &Options, partitions: u32) -> Result<Self> {
+        let stack = Stack::up(options, &*progress::on_stderr())
             .context("no stack; name servers of your own by KAFKA_BOOTSTRAP, TIMESCALE_URL and REDIS_URL")?;
         let (database, topic) = (stack.fresh_database()?, stack.fresh_topic(partitions)?);
         let folder = stack.folder().join("drill");
@@ -50,11 +60,17 @@ impl Stage {
 
     /// Writes a topology, in which `{topic}` is the drill's own, and makes its tables.
     pub(super) fn prepare(&self, text: &str) -> Result<PathBuf> {
-        let file = self.folder.join("topology.yaml");
-        std::fs::write(&file, text.replace("{topic}", &self.topic)).context("write the drill's topology")?;
+        let file = self.write(text)?;
         for step in ["new", "up"] {
             self.run(&["migrate", step, path(&file)])?;
         }
+        Ok(file)
+    }
+
+    /// Writes it alone, in the place of the one there is.
+    pub(super) fn write(&self, text: &str) -> Result<PathBuf> {
+        let file = self.folder.join("topology.yaml");
+        std::fs::write(&file, text.replace("{topic}", &self.topic)).context("write the drill's topology")?;
         Ok(file)
     }
 
@@ -119,12 +135,28 @@ impl Stage {
         Ok(Feed::new(&self.stack.kafka_bootstrap(), &self.topic)?)
     }
 
+    /// The drill's database as its owner.
+    pub(super) fn database_url(&self) -> &str {
+        self.database.url()
+    }
+
+    /// The same as somebody else, whose password is elsewhere, with the server's certificate checked.
+    pub(super) fn database_as(&self, user: &str) -> String {
+        let place = self.database.url().rsplit_once('@').map_or("", |(_, place)| place);
+        format!("postgres://{user}@{place}?sslmode=verify-full")
+    }
+
     /// A connection to the drill's database.
     pub(super) async fn connect(&self, topology: &str) -> Result<Connection> {
+        Ok(self.connector(topology)?.connect().await?)
+    }
+
+    /// What opens connections to it.
+    pub(super) fn connector(&self, topology: &str) -> Result<Connector> {
         let url = Spanned::new(self.database.url().to_owned().into(), Span::default());
-        let connection = TimescaleConnection { url, password_file: None, pool: 1, tls: None };
-        let connector = Connector::new(&connection, topology, &host_name(), Clock::system())?;
-        Ok(connector.connect().await?)
+        let connection =
+            TimescaleConnection { url, user_file: None, password_file: None, pool: 1, tls: None };
+        Ok(Connector::new(&connection, topology, &host_name(), Clock::system())?)
     }
 }
 

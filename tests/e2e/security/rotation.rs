@@ -283,3 +283,25 @@ fn nothing_is_revoked_before_every_node_has_come_over_and_the_command_goes_on_wh
     oracle::assert_exactly_once(&scene.world, &sql, 2_000);
     assert_eq!(nodes.iter().map(restarts).sum::<i64>(), 0);
 }
+
+/// The figures of time are not judged here: the machine is shared with other tests.
+#[test]
+fn the_drill_measures_what_it_exchanges_and_finds_every_row_once() {
+    let scene = Scene::new();
+    let output = scene.world.run(&["drill", "rotation", "--rate", "1000", "--format", "json"]);
+    let report: Value = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("no report ({error}): {}", said(&output)));
+    assert!(report["failure"].is_null(), "{report:#}");
+    let figures = report["figures"].as_array().expect("figures");
+    let figure = |name: &str| {
+        let found =
+            figures.iter().find(|figure| figure["name"] == name).and_then(|figure| figure["value"].as_f64());
+        found.unwrap_or_else(|| panic!("{name} in {report:#}"))
+    };
+    for name in ["rows_lost", "rows_doubled", "actor_restarts"] {
+        assert_eq!(figure(name), 0.0, "{report:#}");
+    }
+    assert!(figure("rows_written") > 1_000.0 && figure("kafka_pause_seconds_max") > 0.0, "{report:#}");
+    let held = figures.iter().all(|figure| figure["held"] == true);
+    assert_eq!((output.status.code(), &report["passed"]), (Some(i32::from(!held)), &Value::Bool(held)));
+}
