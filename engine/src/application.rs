@@ -375,11 +375,6 @@ impl Handle {
         self.tell(Command::DrainWhenIdle(lasting)).await;
     }
 
-    /// Every actor makes new connections, with the credentials there are now.
-    pub async fn rotate(&self) {
-        self.tell(Command::Rotate).await;
-    }
-
     /// Restarts an actor; does not count.
     pub async fn restart_actor(&self, name: &str) -> Result<(), OrderError> {
         self.order(name, Order::Restart).await
