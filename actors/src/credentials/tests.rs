@@ -65,7 +65,7 @@ impl Scene {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_wrong_password_is_told_of_and_the_one_before_stays_until_a_right_one_comes() {
     let scene = Scene::new("first");
     scene.server.takes("first");

@@ -16,21 +16,32 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use std::collections::BTreeSet;
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// Cloning shares what it logs in with.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Cluster {
     connection: Arc<KafkaConnection>,
     credentials: Arc<Credentials>,
+    resting: Arc<Mutex<Vec<Resting>>>,
+}
+
+/// Lets go of a client that nobody uses at present, if it was made with what is not used any more; `false` = there is none to
+/// come either.
+type Resting = Box<dyn Fn() -> bool + Send + Sync>;
+
+impl std::fmt::Debug for Cluster {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Cluster").field("connection", &self.connection).finish_non_exhaustive()
+    }
 }
 
 impl Cluster {
     /// Of `topology`.
     pub(crate) fn new(connection: KafkaConnection, topology: &str, clock: Clock) -> Self {
         let credentials = Credentials::new("kafka", topology, Files::from(&connection), clock);
-        Self { connection: Arc::new(connection), credentials }
+        Self { connection: Arc::new(connection), credentials, resting: Arc::default() }
     }
 
     /// What a client made now logs in with; it lives as long as the client.
@@ -38,6 +49,11 @@ impl Cluster {
         self.credentials
             .login()
             .map_err(|error| Error::new(error.class, format!("connections.kafka: {}", error.message)))
+    }
+
+    /// A client that rests between two questions is let go by this when its credentials have changed.
+    pub(crate) fn when_changed(&self, let_go: Resting) {
+        self.resting.lock().unwrap_or_else(PoisonError::into_inner).push(let_go);
     }
 
     /// Follows its credentials; a look proves that they may see what `topology` reads and writes.
@@ -138,5 +154,9 @@ impl Door for Visit {
             answered.await.unwrap_or_else(|_| Err(Error::bug("a proof of credentials ended badly")))
         }
         .boxed()
+    }
+
+    fn taken(&self) {
+        self.cluster.resting.lock().unwrap_or_else(PoisonError::into_inner).retain(|let_go| let_go());
     }
 }

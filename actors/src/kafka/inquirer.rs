@@ -48,12 +48,15 @@ struct Made {
 impl Inquirer {
     /// Of `cluster`, on behalf of `group`. Nothing is connected yet.
     pub fn new(cluster: impl Into<Cluster>, client_id: impl Into<String>, group: impl Into<String>) -> Self {
-        Self {
-            cluster: cluster.into(),
-            client_id: client_id.into(),
-            group: group.into(),
-            made: Arc::default(),
-        }
+        let (cluster, made) = (cluster.into(), Arc::<Mutex<Option<Made>>>::default());
+        let rests = Arc::downgrade(&made);
+        cluster.when_changed(Box::new(move || {
+            let Some(made) = rests.upgrade() else { return false };
+            let mut made = made.lock().unwrap_or_else(PoisonError::into_inner);
+            *made = made.take().filter(|made| !made.login.is_outdated());
+            true
+        }));
+        Self { cluster, client_id: client_id.into(), group: group.into(), made }
     }
 
     /// Asks `question`, which is about `topic`.
