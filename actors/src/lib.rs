@@ -8,6 +8,7 @@
 pub mod base64;
 pub mod catalog;
 pub mod connected;
+pub(crate) mod credentials;
 pub mod dead_letter;
 pub mod dlq;
 pub mod drills;
@@ -21,6 +22,7 @@ pub mod normalizer;
 pub mod quality_gate;
 pub mod redis_cache;
 pub mod replay_source;
+pub mod rotation;
 pub mod schedule;
 mod secret;
 pub mod services;

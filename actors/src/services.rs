@@ -1,10 +1,12 @@
 //! What the factories of all kinds are built with.
 
+use crate::kafka::cluster::Cluster;
 use crate::kafka::inquirer::Inquirer;
 use crate::kafka::offsets::KafkaOffsets;
+use crate::redis_cache::server::Server;
 use crate::timescale::Timescale;
 use crate::timescale::offsets::TimescaleOffsets;
-use aqueduct_engine::{Claims, Class, Clock, Error, Logs, OffsetStore, SinkIdentity};
+use aqueduct_engine::{Claims, Class, Clock, Error, Keeper, Logs, OffsetStore, Secrets, SinkIdentity};
 use aqueduct_topology::model::{Kind, Topology};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,6 +26,33 @@ pub struct Services {
     pub offsets: Arc<dyn OffsetStore>,
     /// The database, if the topology has one.
     pub timescale: Option<Timescale>,
+    /// The other servers; what is not here, an actor speaks to by itself.
+    pub servers: Servers,
+}
+
+/// The servers beside the database that several actors speak to, with what they log in with. Cloning shares it.
+#[derive(Clone, Debug, Default)]
+pub struct Servers {
+    pub(crate) kafka: Option<Cluster>,
+    pub(crate) redis: Option<Server>,
+}
+
+impl Servers {
+    /// Those of `topology`. Where a connection stays the same as `before`, so does what it logs in with.
+    fn of(topology: &Topology, clock: &Clock, before: Option<&Services>) -> Result<Self, Error> {
+        let old = before.map(|before| &before.topology.connections);
+        let kept = before.map(|before| before.servers.clone()).unwrap_or_default();
+        let name = &topology.name.value;
+        let kafka = match &topology.connections.kafka {
+            Some(kafka) if old.and_then(|old| old.kafka.as_ref()) == Some(kafka) => kept.kafka,
+            kafka => kafka.clone().map(|kafka| Cluster::new(kafka, name, clock.clone())),
+        };
+        let redis = match &topology.connections.redis {
+            Some(redis) if old.and_then(|old| old.redis.as_ref()) == Some(redis) => kept.redis,
+            redis => redis.as_ref().map(|redis| Server::new(redis, name, clock.clone())).transpose()?,
+        };
+        Ok(Self { kafka, redis })
+    }
 }
 
 /// The services of a node at work, and of the topologies that come after by reload: what knows of claims and positions
@@ -31,6 +60,7 @@ pub struct Services {
 pub struct Connected {
     services: Services,
     store: Store,
+    secrets: Secrets,
 }
 
 /// Where offsets live.
@@ -53,6 +83,23 @@ impl Connected {
     pub fn next(&self, topology: Arc<Topology>) -> Result<Self, Error> {
         let Services { node, clock, claims, .. } = self.services.clone();
         Self::make(topology, (node, clock, claims), Some(self))
+    }
+
+    /// The secrets of its connections, to be looked after; of those that come after it by reload, too.
+    pub fn secrets(&self) -> Secrets {
+        self.secrets.clone()
+    }
+
+    /// From now on the secrets are those of its connections.
+    pub fn keep_secrets(&self) {
+        let Services { topology, timescale, servers, .. } = &self.services;
+        let mut keepers: Vec<Arc<dyn Keeper>> = Vec::new();
+        if let Some(timescale) = timescale {
+            keepers.push(timescale.keeper(topology));
+        }
+        keepers.extend(servers.kafka.iter().map(|kafka| kafka.keeper(topology)));
+        keepers.extend(servers.redis.iter().map(Server::keeper));
+        self.secrets.keep(keepers);
     }
 
     /// What factories are built with.
@@ -79,7 +126,8 @@ impl Connected {
         };
         let sinks = sinks_by_source(&topology);
         let writes_rows = writes_rows(&topology);
-        let logs = cluster.clone().map(|kafka| {
+        let servers = Servers::of(&topology, &clock, before.map(|before| &before.services))?;
+        let logs = servers.kafka.clone().map(|kafka| {
             let logs: Arc<dyn Logs> = Arc::new(Inquirer::new(kafka, format!("aqueduct-{name}-lag"), &*name));
             logs
         });
@@ -94,7 +142,8 @@ impl Connected {
             (_, Some(kafka), Some(Store::Kafka(store))) if Some(&kafka) == old_cluster.as_ref() => {
                 Store::Kafka(Arc::new(store.with_sinks(sinks)))
             }
-            (_, Some(kafka), _) => {
+            (_, Some(_), _) => {
+                let kafka = servers.kafka.clone().expect("invariant: made of the same connection");
                 Store::Kafka(Arc::new(KafkaOffsets::new(kafka, &*name, sinks, clock.clone())))
             }
             (_, None, _) => {
@@ -107,11 +156,19 @@ impl Connected {
             Store::Timescale(store) => store.clone(),
             Store::Kafka(store) => store.clone(),
         };
-        Ok(Self { services: Services { topology, node, clock, claims, offsets, timescale }, store })
+        let services = Services { topology, node, clock, claims, offsets, timescale, servers };
+        let secrets = before.map(|before| before.secrets.clone()).unwrap_or_default();
+        Ok(Self { services, store, secrets })
     }
 }
 
 impl Services {
+    /// The Kafka cluster of the topology, if it has one.
+    pub(crate) fn cluster(&self) -> Option<Cluster> {
+        let own = || Some(self.topology.connections.kafka.clone()?.into());
+        self.servers.kafka.clone().or_else(own)
+    }
+
     /// The services of `topology` on this node; connects to nothing yet.
     ///
     /// Offsets live beside the rows where a `timescale_writer` writes some, else in Kafka (at least once).

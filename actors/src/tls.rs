@@ -1,9 +1,10 @@
 //! TLS to a server: whose word is taken for who it is.
 //!
 //! One implementation (rustls on `ring`) for every driver that takes a stream; librdkafka brings its own. Certificates
-//! are read anew for each connection, so that rotated ones are picked up. Deliberately absent: choices of cipher and
-//! version beyond the library's safe defaults.
+//! come from memory, as [`crate::credentials`] took them. Deliberately absent: choices of cipher and version beyond the
+//! library's safe defaults.
 
+use crate::credentials::Material;
 use aqueduct_engine::{Class, Error};
 use aqueduct_topology::model::Tls;
 use rustls::client::WebPkiServerVerifier;
@@ -26,8 +27,8 @@ pub(crate) enum Check {
     SignerAndName,
 }
 
-/// The settings of a client, with the files as they are now.
-pub(crate) fn client(check: Check, tls: Option<&Tls>) -> Result<ClientConfig, Error> {
+/// The settings of a client, with the certificates of `material`, which were read from the files of `tls`.
+pub(crate) fn client(check: Check, tls: Option<&Tls>, material: &Material) -> Result<ClientConfig, Error> {
     let provider = Arc::new(ring::default_provider());
     let versions = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
@@ -35,27 +36,38 @@ pub(crate) fn client(check: Check, tls: Option<&Tls>) -> Result<ClientConfig, Er
     let verifier: Arc<dyn ServerCertVerifier> = match check {
         Check::Nothing => Arc::new(Lenient { provider, chain: None }),
         Check::Signer => {
-            let chain = Some(web_pki(tls, provider.clone())?);
+            let chain = Some(web_pki(tls, material, provider.clone())?);
             Arc::new(Lenient { provider, chain })
         }
-        Check::SignerAndName => web_pki(tls, provider)?,
+        Check::SignerAndName => web_pki(tls, material, provider)?,
     };
     let builder = versions.dangerous().with_custom_certificate_verifier(verifier);
-    let config = match tls.and_then(|tls| tls.cert_file.as_deref().zip(tls.key_file.as_deref())) {
-        Some((cert_file, key_file)) => builder
-            .with_client_auth_cert(certificates(cert_file)?, private_key(key_file)?)
-            .map_err(|error| wrong(cert_file, &error))?,
+    let config = match material.cert().zip(material.key()) {
+        Some((cert, key)) => {
+            let wrong_cert =
+                |error: &dyn std::fmt::Display| wrong(tls.and_then(|tls| tls.cert_file.as_deref()), error);
+            let chain = certificates(cert).map_err(|error| wrong_cert(&error))?;
+            let key = PrivateKeyDer::from_pem_slice(key.as_bytes())
+                .map_err(|error| wrong(tls.and_then(|tls| tls.key_file.as_deref()), &error))?;
+            builder.with_client_auth_cert(chain, key).map_err(|error| wrong_cert(&error))?
+        }
         None => builder.with_no_client_auth(),
     };
     Ok(config)
 }
 
-fn web_pki(tls: Option<&Tls>, provider: Arc<CryptoProvider>) -> Result<Arc<WebPkiServerVerifier>, Error> {
+fn web_pki(
+    tls: Option<&Tls>,
+    material: &Material,
+    provider: Arc<CryptoProvider>,
+) -> Result<Arc<WebPkiServerVerifier>, Error> {
     let mut roots = RootCertStore::empty();
-    match tls.and_then(|tls| tls.ca_file.as_deref()) {
-        Some(file) => {
-            for certificate in certificates(file)? {
-                roots.add(certificate).map_err(|error| wrong(file, &error))?;
+    match material.ca() {
+        Some(ca) => {
+            let wrong =
+                |error: &dyn std::fmt::Display| wrong(tls.and_then(|tls| tls.ca_file.as_deref()), error);
+            for certificate in certificates(ca).map_err(|error| wrong(&error))? {
+                roots.add(certificate).map_err(|error| wrong(&error))?;
             }
         }
         None => {
@@ -70,14 +82,8 @@ fn web_pki(tls: Option<&Tls>, provider: Arc<CryptoProvider>) -> Result<Arc<WebPk
     })
 }
 
-fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
-    CertificateDer::pem_file_iter(file)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|error| wrong(file, &error))
-}
-
-fn private_key(file: &Path) -> Result<PrivateKeyDer<'static>, Error> {
-    PrivateKeyDer::from_pem_file(file).map_err(|error| wrong(file, &error))
+fn certificates(pem: &str) -> Result<Vec<CertificateDer<'static>>, rustls_pki_types::pem::Error> {
+    CertificateDer::pem_slice_iter(pem.as_bytes()).collect()
 }
 
 /// Whether the handshake failed by what one side showed the other: it stays so until somebody sees to it.
@@ -93,8 +99,9 @@ pub(crate) fn is_refusal(error: &(dyn std::error::Error + 'static)) -> bool {
     false
 }
 
-fn wrong(file: &Path, error: &dyn std::fmt::Display) -> Error {
-    Error::new(Class::Config, format!("tls file {}: {error}", file.display()))
+fn wrong(file: Option<&Path>, error: &dyn std::fmt::Display) -> Error {
+    let file = file.map(|file| file.display().to_string()).unwrap_or_default();
+    Error::new(Class::Config, format!("tls file {file}: {error}"))
 }
 
 /// Less than a full check of the server's certificate; what it signs with that is checked always.

@@ -9,6 +9,7 @@ mod cache;
 mod check;
 mod demo;
 mod dlq;
+mod drill;
 mod environment;
 mod exit;
 mod explain;
@@ -27,6 +28,7 @@ mod plan;
 mod preview;
 mod rehearsal;
 mod reload;
+mod rotate;
 mod run;
 mod schema;
 mod settings;
@@ -97,6 +99,8 @@ enum Command {
     /// Draft, apply and verify database migrations.
     #[command(subcommand)]
     Migrate(migrate::Command),
+    /// Exchange what nodes log in with, while data flows: create, verify, switch, wait for every node, revoke.
+    Rotate(rotate::Arguments),
     /// The values that Redis keeps.
     #[command(subcommand)]
     Cache(cache::Command),
@@ -105,6 +109,9 @@ enum Command {
     Stack(stack::Command),
     /// Watch recorded and synthetic trades flow from Kafka into TimescaleDB and Redis.
     Demo(demo::Arguments),
+    /// Carry a procedure out on real servers that nobody misses, and judge it; exit 1 if it does not hold.
+    #[command(subcommand)]
+    Drill(drill::Command),
     /// Print the completions of a shell.
     Completions {
         /// Which shell.
@@ -153,9 +160,11 @@ fn dispatch(command: Command) -> anyhow::Result<Exit> {
         Command::Dlq(command) => dlq::run(&command),
         Command::Offsets(command) => offsets::run(&command),
         Command::Migrate(command) => migrate::run(command),
+        Command::Rotate(arguments) => rotate::run(&arguments),
         Command::Cache(command) => cache::run(&command),
         Command::Stack(command) => stack::run(command),
         Command::Demo(arguments) => demo::run(&arguments),
+        Command::Drill(command) => drill::run(&command),
         Command::Completions { shell } => {
             // Into memory first: the generator panics on a pipe that is gone.
             let mut script = Vec::new();

@@ -135,6 +135,7 @@ fn from_environment() -> Result<TimescaleConnection> {
     let url = variable("TIMESCALE_URL").context("no database: name a topology file, or set TIMESCALE_URL")?;
     Ok(TimescaleConnection {
         url: Spanned::new(url.into(), Span::default()),
+        user_file: None,
         password_file: None,
         pool: 1,
         tls: None,

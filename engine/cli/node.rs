@@ -122,7 +122,10 @@ fn assemble(
     });
     let builder = RuntimeApplication::builder(topology);
     let builder = match &connected {
-        Some((_, archive)) => builder.archive(archive.clone()),
+        Some((connected, archive)) => {
+            connected.keep_secrets();
+            builder.archive(archive.clone()).secrets(connected.secrets())
+        }
         None => builder,
     };
     let application = builder

@@ -18,6 +18,7 @@ use crate::lifecycle::tally::ReloadTally;
 use crate::lifecycle::{Command, EXIT_CONFIG, Outcome};
 use crate::placement::{Placement, Seats};
 use crate::registry::{ActorView, Phase, PhaseView, Registry};
+use crate::secrets::{self, Secrets};
 use crate::supervisor::core::Order;
 use crate::supervisor::guard;
 use crate::tap::Taps;
@@ -76,6 +77,7 @@ pub struct Builder {
     canonical: serde_json::Value,
     build: Vec<(&'static str, String)>,
     archive: Option<Arc<dyn Archive>>,
+    secrets: Secrets,
 }
 
 impl Builder {
@@ -139,6 +141,12 @@ impl Builder {
         self
     }
 
+    /// What it logs in with, to be looked after while it runs.
+    pub fn secrets(mut self, secrets: Secrets) -> Self {
+        self.secrets = secrets;
+        self
+    }
+
     /// Assembles everything and starts nothing.
     ///
     /// # Panics
@@ -197,6 +205,7 @@ impl Builder {
             clock: shared.clock.clone(),
             figures,
             build: self.build,
+            secrets: self.secrets,
         });
         let (sender, commands) = mpsc::channel(crate::limits::COMMANDS_MAX);
         let (asking, reload_requests) = mpsc::channel(crate::limits::COMMANDS_MAX);
@@ -244,6 +253,7 @@ impl RuntimeApplication {
             canonical: serde_json::Value::Null,
             build: vec![("version", env!("CARGO_PKG_VERSION").to_owned())],
             archive: None,
+            secrets: Secrets::default(),
         }
     }
 
@@ -293,6 +303,8 @@ impl RuntimeApplication {
         }
         side_tasks.push(recorder::upkeep(registry.clock.clone()));
         side_tasks.push(history::start(registry.clone()));
+        let (secrets, events) = (registry.secrets.clone(), registry.events.clone());
+        side_tasks.push(secrets::follow(secrets, registry.clock.clone(), events));
         let store = self.graph.offsets.clone().map(watch::Sender::new);
         if let Some(store) = &store {
             let (store, claims) = (store.subscribe(), self.shared.claims.clone());
@@ -361,11 +373,6 @@ impl Handle {
     /// Drains once nothing has been left to do for so long.
     pub async fn drain_when_idle(&self, lasting: Duration) {
         self.tell(Command::DrainWhenIdle(lasting)).await;
-    }
-
-    /// Every actor makes new connections, with the credentials there are now.
-    pub async fn rotate(&self) {
-        self.tell(Command::Rotate).await;
     }
 
     /// Restarts an actor; does not count.

@@ -27,6 +27,7 @@ pub mod registry;
 #[cfg(test)]
 mod scenarios;
 pub mod schedule;
+pub mod secrets;
 pub mod status;
 pub mod supervisor;
 pub mod tap;
@@ -54,6 +55,7 @@ pub use lifecycle::{ManifestEntry, Outcome};
 pub use link::Lease;
 pub use placement::Placement;
 pub use registry::Registry;
+pub use secrets::{Keeper, SecretView, Secrets};
 pub use status::{State, Status};
 pub use supervisor::exit::Exit;
 pub use telemetry::{Figures, LagBoard};

@@ -98,6 +98,10 @@ pub const ADMIN_ARCHIVE_WAIT_MAX: Duration = Duration::from_secs(3);
 pub const ADMIN_ARCHIVE_FRESH: Duration = Duration::from_secs(5);
 /// Groups of dead letters, and drills, that are shown.
 pub const ARCHIVE_ROWS_MAX: usize = 200;
+/// How often the files of secrets are looked at.
+pub const SECRET_LOOK_EVERY: Duration = Duration::from_millis(500);
+/// How long one look may take, the proof of what has changed included.
+pub const SECRET_LOOK_WAIT_MAX: Duration = Duration::from_secs(30);
 /// Bytes of a record that are shown as a sample.
 pub const LETTER_SAMPLE_BYTES_MAX: usize = 2048;
 /// How long the head of a request may take to come, from the connection or its first byte on.

@@ -10,6 +10,7 @@ use crate::lifecycle::tally::ReloadTally;
 use crate::port::EdgeMeter;
 use crate::quality::GateView;
 use crate::schedule::ScheduleView;
+use crate::secrets::Secrets;
 use crate::status::{State, Status};
 use crate::supervisor::host::{InputLink, Record, Role};
 use crate::supervisor::spec::Strategy;
@@ -271,6 +272,7 @@ pub struct Registry {
     pub(crate) build: Vec<(&'static str, String)>,
     pub(crate) history: History,
     pub(crate) reloads: ReloadTally,
+    pub(crate) secrets: Secrets,
 }
 
 impl Registry {
@@ -312,6 +314,11 @@ impl Registry {
     /// What happened lately.
     pub fn events(&self) -> &Events {
         &self.events
+    }
+
+    /// What the node logs in with.
+    pub fn secrets(&self) -> &Secrets {
+        &self.secrets
     }
 
     /// How the last hour went.

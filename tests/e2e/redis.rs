@@ -114,6 +114,7 @@ impl Cache {
             claims: Claims::default(),
             offsets: told.clone(),
             timescale: None,
+            servers: Default::default(),
         };
         let actor = |name: &str| topology.actor(name).expect("an actor");
         let Kind::Normalizer(rows) = &actor("rows").kind else { panic!("rows is a normalizer") };

@@ -103,12 +103,12 @@ fn nothing_is_left_half_done() {
 
 #[test]
 fn unsafe_code_stays_where_it_is_argued_for() {
-    // librdkafka's batch consumption has no safe binding.
-    let argued_for = "actors/src/kafka/intake.rs";
+    // librdkafka's batch consumption has no safe binding, nor has its change of SCRAM users.
+    let argued_for = ["actors/src/kafka/intake.rs", "actors/src/kafka/scram.rs"];
     let found = offenders(|path, line| {
         let line = line.trim_start();
-        !path.ends_with(argued_for)
+        !argued_for.iter().any(|file| path.ends_with(file))
             && (line.contains("unsafe {") || line.starts_with("unsafe ") || line.contains("unsafe impl"))
     });
-    assert!(found.is_empty(), "no unsafe code outside {argued_for}:\n{}", found.join("\n"));
+    assert!(found.is_empty(), "no unsafe code outside {argued_for:?}:\n{}", found.join("\n"));
 }

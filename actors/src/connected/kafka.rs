@@ -6,6 +6,7 @@
 
 use super::{ANSWER_MAX, Inquiry, Server, written_actor};
 use crate::kafka::class::{About, classify, describe};
+use crate::kafka::cluster::Cluster;
 use crate::kafka::refusal::{Asking, Reason, Refusal};
 use crate::kafka::{config, query};
 use aqueduct_engine::clock::Instant;
@@ -124,7 +125,8 @@ fn questions(
 ) -> Result<Answer, Error> {
     let about = About { bootstrap: &connection.bootstrap.value, topic: "" };
     let wrong = |error: KafkaError| classify(&error, about);
-    let client = config::inquirer(connection, "aqueduct-check", group.unwrap_or("aqueduct-check"))?;
+    let login = Cluster::from(connection.clone()).login()?;
+    let client = config::inquirer(connection, &login, "aqueduct-check", group.unwrap_or("aqueduct-check"))?;
     let refusal = Refusal::default();
     let consumer = client.create_with_context(Asking(refusal.clone())).map_err(wrong)?;
     let consumer = &*clients.consumer.insert(consumer);
@@ -145,7 +147,7 @@ fn questions(
         };
         answer.topics.insert(topic.clone(), known);
     }
-    let admin = config::client(connection, "aqueduct-check")?.create().map_err(wrong)?;
+    let admin = config::client(connection, &login, "aqueduct-check")?.create().map_err(wrong)?;
     describe_topics(clients.admin.insert(admin), &mut answer.topics);
     if group.is_some() {
         answer.group_forbidden = is_group_forbidden(consumer, &answer.topics);

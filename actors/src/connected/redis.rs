@@ -26,7 +26,7 @@ pub(super) async fn ask(inquiry: &Inquiry<'_>) {
     let Some(connection) = &inquiry.topology.connections.redis else { return };
     let place = inquiry.place(connection.url.span, |kind| matches!(kind, Kind::RedisCache(_)));
     let asking = async {
-        let server = Redis::new(connection)?;
+        let server = Redis::new(connection, &inquiry.topology.name.value, inquiry.clock.clone())?;
         let mut connection = server.connect().await?;
         let about = info(&mut connection, server.address()).await?;
         judge(inquiry.topology, &about, (server.address(), place))

@@ -29,7 +29,7 @@ const TEND_AGAIN: Duration = Duration::from_millis(200);
 /// The factory of one `dead_letter`: letters lie beside the rows, or in a topic where there is no database.
 pub fn factory(actor: &model::Actor, options: &DeadLetter, services: &Services) -> Result<Factory, Error> {
     let topology: Arc<str> = services.topology.name.value.as_str().into();
-    let store: Arc<dyn LetterStore> = match (&services.timescale, &services.topology.connections.kafka) {
+    let store: Arc<dyn LetterStore> = match (&services.timescale, services.cluster()) {
         (Some(timescale), _) => {
             let guarded = services.offsets.exactly_once();
             let letters = TimescaleLetters::new(timescale.clone(), topology, services.node.clone(), guarded);
@@ -38,7 +38,7 @@ pub fn factory(actor: &model::Actor, options: &DeadLetter, services: &Services) 
         (None, Some(kafka)) => {
             let named = options.topic.as_ref().map(|topic| topic.value.clone());
             let topic = named.unwrap_or_else(|| format!("{topology}.dead_letter"));
-            Arc::new(KafkaLetters::new(kafka.clone(), topic, services.clock.clone()))
+            Arc::new(KafkaLetters::new(kafka, topic, services.clock.clone()))
         }
         (None, None) => {
             let message = format!(

@@ -9,7 +9,7 @@ use super::offsets::LetterOffsets;
 use super::run::{Run, Taken};
 use super::store::Marking;
 use super::{cache, rows, source};
-use crate::services::sinks_by_source;
+use crate::services::{Servers, sinks_by_source};
 use crate::timescale::{Connection, Timescale, TimescaleOffsets};
 use crate::{Services, catalog, dead_letter, redis_cache, timescale_writer};
 use aqueduct_engine::{Claims, Clock, Error, Factory, OffsetStore};
@@ -63,7 +63,9 @@ impl Replay {
         let places = source_places(topology, source);
         let run = Arc::new(Run::new(lane, (name, node.clone()), timescale.clone(), places, (letters, since)));
         let offsets: Arc<dyn OffsetStore> = Arc::new(LetterOffsets { run: run.clone(), inner });
-        let services = Services { topology: part, node, clock, claims, offsets, timescale: Some(timescale) };
+        let timescale = Some(timescale);
+        let servers = Servers::default();
+        let services = Services { topology: part, node, clock, claims, offsets, timescale, servers };
         Self { run, services }
     }
 

@@ -1,7 +1,7 @@
 //! The topology's database as Java's driver takes it. The password is apart, and never part of a text.
 
 use super::ROLE;
-use crate::secret;
+use crate::credentials::{Files, Material};
 use crate::timescale::connect::without_sslmode;
 use aqueduct_engine::{Class, Error};
 use aqueduct_topology::model::TimescaleConnection;
@@ -36,7 +36,9 @@ pub fn address(connection: &TimescaleConnection, application: &str) -> Result<Ad
     let url = ["jdbc:postgresql://", &hosts(&config)?, "/", &escaped(database)].concat();
     set("url", url);
     set("driver", "org.postgresql.Driver".into());
-    set("user", config.get_user().ok_or_else(|| wrong("names no user"))?.to_owned());
+    let material = Material::read(&Files::from(connection))?;
+    let user = material.user().or(config.get_user()).ok_or_else(|| wrong("names no user"))?;
+    set("user", user.to_owned());
     set("ApplicationName", application.to_owned());
     set("options", session());
     // Not by the session's settings: by those the driver would take a primary for a standby.
@@ -58,10 +60,8 @@ pub fn address(connection: &TimescaleConnection, application: &str) -> Result<Ad
             set(name, file(path));
         }
     }
-    let password = match &connection.password_file {
-        Some(file) => Some(secret::read(file).map_err(|error| {
-            Error::new(Class::Config, format!("password_file {}: {error}", file.display()))
-        })?),
+    let password = match material.password() {
+        Some(password) => Some(password.clone()),
         None => config.get_password().map(|bytes| String::from_utf8_lossy(bytes).into_owned().into()),
     };
     Ok(Address { options, password })
@@ -104,7 +104,8 @@ mod tests {
     fn an_address_has_every_host_and_no_password() {
         let url = "postgres://u:ge%40heim@a,b:5433/my%20db?sslmode=require";
         let url = Spanned::new(SecretString::from(url.to_owned()), Span::default());
-        let connection = TimescaleConnection { url, password_file: None, pool: 1, tls: None };
+        let connection =
+            TimescaleConnection { url, user_file: None, password_file: None, pool: 1, tls: None };
         let address = address(&connection, "aqueduct/t/export").unwrap();
         assert_eq!(address.options["url"], "jdbc:postgresql://a:5432,b:5433/my%20db");
         assert_eq!((&*address.options["user"], &*address.options["sslmode"]), ("u", "require"));

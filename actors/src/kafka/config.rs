@@ -5,14 +5,13 @@
 //! (at most [`RECEIVE_BYTES_MAX`]; the broker always lets the first one through).
 //! Deliberately absent: statistics (librdkafka's lag counts Kafka's commits, which mean nothing here).
 
-use crate::secret;
-use aqueduct_engine::{Class, Error};
+use crate::credentials::Login;
+use aqueduct_engine::Error;
 use aqueduct_topology::bounds;
-use aqueduct_topology::model::{GroupProtocol, KafkaConnection, Sasl};
+use aqueduct_topology::model::{GroupProtocol, KafkaConnection};
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
-use secrecy::{ExposeSecret, SecretString};
-use std::path::Path;
+use secrecy::ExposeSecret;
 
 /// Most kilobytes that wait in a consumer's queue, over all partitions.
 pub const QUEUE_KBYTES_MAX: u32 = (bounds::KAFKA_QUEUE_BYTES_MAX / 1024) as u32;
@@ -38,13 +37,17 @@ pub struct Member {
     pub protocol: GroupProtocol,
 }
 
-/// Settings of any client of `connection`; `client_id` is how the broker's logs and quotas know it.
+/// Settings of any client of `connection` that logs in with `login`; `client_id` is how the broker's logs and quotas know it.
 ///
 /// A client has threads of its own, and one whose broker does not answer may outlive everybody's patience. OpenSSL would
 /// take itself down in the exit handlers of the process, under the feet of such a thread in the middle of a handshake:
 /// a segmentation fault in place of an exit code. Initialized here, before the first client is, it leaves that to the
 /// system.
-pub fn client(connection: &KafkaConnection, client_id: &str) -> Result<ClientConfig, Error> {
+pub(crate) fn client(
+    connection: &KafkaConnection,
+    login: &Login,
+    client_id: &str,
+) -> Result<ClientConfig, Error> {
     openssl_sys::init();
     let mut config = ClientConfig::new();
     config
@@ -64,18 +67,15 @@ pub fn client(connection: &KafkaConnection, client_id: &str) -> Result<ClientCon
         (Some(_), Some(_)) => "SASL_SSL",
     };
     config.set("security.protocol", protocol);
-    if let Some(tls) = &connection.tls {
-        let files = [
-            ("ssl.ca.location", &tls.ca_file),
-            ("ssl.certificate.location", &tls.cert_file),
-            ("ssl.key.location", &tls.key_file),
-        ];
-        for (name, file) in files {
-            if let Some(file) = file {
-                config.set(name, readable(file)?);
+    if connection.tls.is_some() {
+        let files =
+            [("ssl.ca.pem", login.ca()), ("ssl.certificate.pem", login.cert()), ("ssl.key.pem", login.key())];
+        for (name, pem) in files {
+            if let Some(pem) = pem {
+                config.set(name, pem);
             }
         }
-        if tls.ca_file.is_none() {
+        if login.ca().is_none() {
             // The system's authorities, wherever this system keeps them.
             config.set("ssl.ca.location", "probe");
         }
@@ -83,19 +83,20 @@ pub fn client(connection: &KafkaConnection, client_id: &str) -> Result<ClientCon
     if let Some(sasl) = &connection.sasl {
         config
             .set("sasl.mechanisms", &sasl.mechanism)
-            .set("sasl.username", &sasl.user)
-            .set("sasl.password", password(sasl)?.expose_secret());
+            .set("sasl.username", login.user().unwrap_or(&sasl.user))
+            .set("sasl.password", login.password().map_or("", |password| password.expose_secret()));
     }
     Ok(config)
 }
 
 /// Settings of a consumer that is told where to read: it neither commits nor chooses offsets by itself.
-pub fn consumer(
+pub(crate) fn consumer(
     connection: &KafkaConnection,
+    login: &Login,
     client_id: &str,
     member: &Member,
 ) -> Result<ClientConfig, Error> {
-    let mut config = client(connection, client_id)?;
+    let mut config = client(connection, login, client_id)?;
     config
         .set("group.id", &member.group)
         .set("enable.auto.commit", "false")
@@ -127,8 +128,13 @@ pub fn consumer(
 }
 
 /// Settings of a client that only asks: offsets, metadata, what a group has committed.
-pub fn inquirer(connection: &KafkaConnection, client_id: &str, group: &str) -> Result<ClientConfig, Error> {
-    let mut config = client(connection, client_id)?;
+pub(crate) fn inquirer(
+    connection: &KafkaConnection,
+    login: &Login,
+    client_id: &str,
+    group: &str,
+) -> Result<ClientConfig, Error> {
+    let mut config = client(connection, login, client_id)?;
     config
         .set("group.id", group)
         .set("enable.auto.commit", "false")
@@ -138,8 +144,12 @@ pub fn inquirer(connection: &KafkaConnection, client_id: &str, group: &str) -> R
 }
 
 /// Settings of an idempotent producer; it retries by itself until the message timeout.
-pub fn producer(connection: &KafkaConnection, client_id: &str) -> Result<ClientConfig, Error> {
-    let mut config = client(connection, client_id)?;
+pub(crate) fn producer(
+    connection: &KafkaConnection,
+    login: &Login,
+    client_id: &str,
+) -> Result<ClientConfig, Error> {
+    let mut config = client(connection, login, client_id)?;
     config
         .set("enable.idempotence", "true")
         .set("compression.codec", "zstd")
@@ -150,35 +160,13 @@ pub fn producer(connection: &KafkaConnection, client_id: &str) -> Result<ClientC
     Ok(config)
 }
 
-fn readable(file: &Path) -> Result<&str, Error> {
-    let name = file.to_str().ok_or_else(|| {
-        Error::new(Class::Config, format!("the path {} is not UTF-8: rename it", file.display()))
-    })?;
-    match std::fs::File::open(file) {
-        Ok(_) => Ok(name),
-        Err(error) => {
-            Err(Error::new(Class::Config, format!("cannot read {name} (connections.kafka.tls): {error}")))
-        }
-    }
-}
-
-/// Read whenever a client is made, so that a rotated password is picked up.
-fn password(sasl: &Sasl) -> Result<SecretString, Error> {
-    let file = sasl.password_file.display();
-    secret::read(&sasl.password_file).map_err(|error| {
-        Error::new(
-            Class::Config,
-            format!("cannot read {file} (connections.kafka.sasl.password_file): {error}"),
-        )
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use aqueduct_topology::model::Tls;
+    use crate::kafka::cluster::Cluster;
+    use aqueduct_engine::Class;
+    use aqueduct_topology::model::{Sasl, Tls};
     use aqueduct_topology::{Span, Spanned};
-    use std::io::Write;
 
     fn plain() -> KafkaConnection {
         KafkaConnection {
@@ -194,41 +182,48 @@ mod tests {
 
     #[test]
     fn librdkafka_accepts_every_combination() {
+        let login = Cluster::from(plain()).login().unwrap();
         for protocol in [GroupProtocol::Classic, GroupProtocol::Consumer] {
-            let config = consumer(&plain(), "c", &member(protocol)).unwrap();
+            let config = consumer(&plain(), &login, "c", &member(protocol)).unwrap();
             config.create_native_config().unwrap();
             let created: rdkafka::consumer::BaseConsumer = config.create().unwrap();
             drop(created);
         }
-        let created: rdkafka::producer::BaseProducer = producer(&plain(), "c").unwrap().create().unwrap();
+        let created: rdkafka::producer::BaseProducer =
+            producer(&plain(), &login, "c").unwrap().create().unwrap();
         drop(created);
-        inquirer(&plain(), "c", "g").unwrap().create_native_config().unwrap();
+        inquirer(&plain(), &login, "c", "g").unwrap().create_native_config().unwrap();
     }
 
     #[test]
-    fn the_password_is_read_anew_for_each_client_without_its_line_end() {
-        let mut file = tempfile::NamedTempFile::new().unwrap();
+    fn a_client_comes_with_what_it_is_given() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            std::fs::write(folder.path().join(name), text).unwrap();
+            folder.path().join(name)
+        };
         let mut connection = plain();
         connection.sasl = Some(Sasl {
             mechanism: "SCRAM-SHA-256".into(),
             user: "ann".into(),
-            password_file: file.path().to_owned(),
+            user_file: None,
+            password_file: write("password", "one\n"),
         });
-        for word in ["one", "two"] {
-            file.as_file().set_len(0).unwrap();
-            std::fs::write(file.path(), format!("{word}\n")).unwrap();
-            file.flush().unwrap();
-            let config = client(&connection, "c").unwrap();
-            assert_eq!(config.get("sasl.password"), Some(word));
-            assert_eq!(config.get("security.protocol"), Some("SASL_PLAINTEXT"));
-        }
+        let config = |connection: &KafkaConnection| {
+            client(connection, &Cluster::from(connection.clone()).login().unwrap(), "c").unwrap()
+        };
+        let asked = config(&connection);
+        assert_eq!((asked.get("sasl.username"), asked.get("sasl.password")), (Some("ann"), Some("one")));
+        assert_eq!(asked.get("security.protocol"), Some("SASL_PLAINTEXT"));
+        connection.sasl.as_mut().unwrap().user_file = Some(write("user", "ben\n"));
+        assert_eq!(config(&connection).get("sasl.username"), Some("ben"));
     }
 
     #[test]
     fn a_missing_certificate_is_named() {
         let mut connection = plain();
         connection.tls = Some(Tls { ca_file: Some("/nowhere/ca.pem".into()), ..Tls::default() });
-        let error = client(&connection, "c").unwrap_err();
+        let error = Cluster::from(connection).login().unwrap_err();
         assert_eq!(error.class, Class::Config);
         assert!(error.message.contains("/nowhere/ca.pem"), "{error}");
     }

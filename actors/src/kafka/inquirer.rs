@@ -1,16 +1,18 @@
 //! A client that only asks: offsets, metadata, what a group has committed. It never joins.
 //!
-//! Made with the first question, and anew after the brokers have not let it in: it takes another one to come with what the
-//! files hold by then. Questions block, so they are asked off the arbiter.
+//! Made with the first question, and anew after the brokers have not let it in or once something else is used to log in: it
+//! takes another one to come with that. Questions block, so they are asked off the arbiter.
 
 use super::class::{About, classify, describe};
 use super::client::Client;
+use super::cluster::Cluster;
 use super::config;
 use super::query;
 use super::refusal::{Asking, Refusal};
+use crate::credentials::Login;
 use aqueduct_engine::limits::LAG_PROBE_WAIT_MAX;
 use aqueduct_engine::{Class, Error, LogRange, Logs};
-use aqueduct_topology::model::{KafkaConnection, Start};
+use aqueduct_topology::model::Start;
 use futures::future::LocalBoxFuture;
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -30,7 +32,7 @@ const _: () = assert!(LOOK_MAX.as_millis() * 3 < LAG_PROBE_WAIT_MAX.as_millis(),
 /// See the module. Cloning shares the client.
 #[derive(Clone)]
 pub struct Inquirer {
-    connection: KafkaConnection,
+    cluster: Cluster,
     client_id: String,
     group: String,
     made: Arc<Mutex<Option<Made>>>,
@@ -40,12 +42,21 @@ pub struct Inquirer {
 struct Made {
     client: Client<Asking>,
     refusal: Refusal,
+    login: Login,
 }
 
 impl Inquirer {
-    /// Of the cluster of `connection`, on behalf of `group`. Nothing is connected yet.
-    pub fn new(connection: KafkaConnection, client_id: impl Into<String>, group: impl Into<String>) -> Self {
-        Self { connection, client_id: client_id.into(), group: group.into(), made: Arc::default() }
+    /// Of `cluster`, on behalf of `group`. Nothing is connected yet.
+    pub fn new(cluster: impl Into<Cluster>, client_id: impl Into<String>, group: impl Into<String>) -> Self {
+        let (cluster, made) = (cluster.into(), Arc::<Mutex<Option<Made>>>::default());
+        let rests = Arc::downgrade(&made);
+        cluster.when_changed(Box::new(move || {
+            let Some(made) = rests.upgrade() else { return false };
+            let mut made = made.lock().unwrap_or_else(PoisonError::into_inner);
+            *made = made.take().filter(|made| !made.login.is_outdated());
+            true
+        }));
+        Self { cluster, client_id: client_id.into(), group: group.into(), made }
     }
 
     /// Asks `question`, which is about `topic`.
@@ -65,8 +76,8 @@ impl Inquirer {
         topic: &str,
         question: impl FnOnce(&BaseConsumer<Asking>) -> KafkaResult<T>,
     ) -> Result<T, Error> {
-        let about = About { bootstrap: &self.connection.bootstrap.value, topic };
-        let Made { client, refusal } = self.client(about)?;
+        let about = About { bootstrap: &self.cluster.bootstrap.value, topic };
+        let Made { client, refusal, .. } = self.client(about)?;
         let answer = question(&client);
         // What the client as a whole complains of stands in its queue, which nobody else reads.
         for _ in 0..EVENTS_MAX {
@@ -87,15 +98,16 @@ impl Inquirer {
 
     fn client(&self, about: About<'_>) -> Result<Made, Error> {
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(made) = &*made {
+        if let Some(made) = made.as_ref().filter(|made| !made.login.is_outdated()) {
             return Ok(made.clone());
         }
-        let config = config::inquirer(&self.connection, &self.client_id, &self.group)?;
+        let login = self.cluster.login()?;
+        let config = config::inquirer(&self.cluster, &login, &self.client_id, &self.group)?;
         let refusal = Refusal::default();
         let consumer = BaseConsumer::from_config_and_context(&config, Asking(refusal.clone()))
             .map_err(|error| classify(&error, about))?;
         let (client, _closed) = Client::new(self.client_id.clone(), consumer);
-        Ok(made.insert(Made { client, refusal }).clone())
+        Ok(made.insert(Made { client, refusal, login }).clone())
     }
 }
 

@@ -10,7 +10,7 @@
 //! meantime messages wait where they are, in order: once an application has forwarded a partition's queue, the client
 //! never again leads it to the consumer's.
 //!
-//! This is the only unsafe code of the project; each block says what it relies on. librdkafka 2.12.
+//! Beside [`super::scram`] this is the only unsafe code of the project; each block says what it relies on. librdkafka 2.12.
 //!
 //! Deliberately absent: what messages mean.
 

@@ -3,17 +3,17 @@
 //! A letter is the record as it came: key, value, headers, time. Why it was rejected and where it came from stand in
 //! headers whose names begin with `aqueduct-`. Storing twice stores two: at least once, as everything of such a topology.
 
-use super::producer::{Outgoing, Producer};
+use super::cluster::Cluster;
+use super::producer::{Deliver, Outgoing, Producer};
 use crate::kafka::class::{About, describe};
 use crate::timescale::LetterStore;
 use aqueduct_engine::{Class, Clock, Error, Headers, Letter};
-use aqueduct_topology::model::KafkaConnection;
 use futures::future::LocalBoxFuture;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Letters in a topic.
 pub struct KafkaLetters {
-    connection: KafkaConnection,
+    cluster: Cluster,
     topic: String,
     clock: Clock,
     producer: Mutex<Option<Arc<Producer>>>,
@@ -21,17 +21,17 @@ pub struct KafkaLetters {
 
 impl KafkaLetters {
     /// Letters in `topic`, which must exist.
-    pub fn new(connection: KafkaConnection, topic: impl Into<String>, clock: Clock) -> Self {
-        Self { connection, topic: topic.into(), clock, producer: Mutex::default() }
+    pub fn new(cluster: impl Into<Cluster>, topic: impl Into<String>, clock: Clock) -> Self {
+        Self { cluster: cluster.into(), topic: topic.into(), clock, producer: Mutex::default() }
     }
 
     fn producer(&self) -> Result<Arc<Producer>, Error> {
         let mut producer = self.producer.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(producer) = &*producer {
+        if let Some(producer) = producer.as_ref().filter(|producer| !producer.is_outdated()) {
             return Ok(producer.clone());
         }
         let client_id = format!("aqueduct-letters-{}", self.topic);
-        let made = Arc::new(Producer::new(&self.connection, &client_id, self.clock.clone())?);
+        let made = Arc::new(Producer::new(&self.cluster, &client_id, self.clock.clone())?);
         *producer = Some(made.clone());
         Ok(made)
     }
@@ -64,7 +64,7 @@ impl KafkaLetters {
         match delivered?.first() {
             None => Ok(()),
             Some((_, code)) => {
-                let about = About { bootstrap: &self.connection.bootstrap.value, topic: &self.topic };
+                let about = About { bootstrap: &self.cluster.bootstrap.value, topic: &self.topic };
                 Err(describe(*code, about))
             }
         }

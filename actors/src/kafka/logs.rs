@@ -3,6 +3,7 @@
 //! Every question blocks until it is answered or [`ASK_MAX`] has passed. Deliberately absent: joining the group.
 
 use super::class::{About, classify};
+use super::cluster::Cluster;
 use super::{config, query};
 use aqueduct_engine::{Error, LogRange};
 use aqueduct_topology::model::{KafkaConnection, Start};
@@ -27,7 +28,9 @@ impl Logs {
     /// Of the cluster of `connection`; connects with the first question.
     pub fn new(connection: &KafkaConnection, group: &str) -> Result<Self, Error> {
         let bootstrap = connection.bootstrap.value.clone();
-        let config = config::inquirer(connection, &format!("aqueduct-{group}-offsets"), group)?;
+        let cluster = Cluster::from(connection.clone());
+        let config =
+            config::inquirer(connection, &cluster.login()?, &format!("aqueduct-{group}-offsets"), group)?;
         let about = About { bootstrap: &bootstrap, topic: "" };
         let consumer = config.create().map_err(|error| classify(&error, about))?;
         Ok(Self { consumer, bootstrap, group: group.to_owned() })

@@ -4,6 +4,7 @@
 
 pub mod class;
 pub mod client;
+pub mod cluster;
 pub mod config;
 pub mod inquirer;
 pub mod intake;
@@ -14,4 +15,5 @@ pub mod producer;
 pub mod query;
 pub mod records;
 pub mod refusal;
+pub(crate) mod scram;
 pub mod slot;

@@ -3,13 +3,13 @@
 //! Reading starts where the group was told; sinks say here how far they have come, and the source tells the group the
 //! least of that. A claim's epoch only orders the claims of one node: nothing fences another, hence the "at least".
 
+use super::cluster::Cluster;
 use super::inquirer::Inquirer;
 use super::query;
 use super::refusal::Asking;
 use aqueduct_engine::{
     Claim, ClaimRequest, Clock, Error, Holder, Logs, OffsetStore, Owner, PartitionKey, Position, SinkIdentity,
 };
-use aqueduct_topology::model::KafkaConnection;
 use futures::future::LocalBoxFuture;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use std::collections::BTreeMap;
@@ -33,13 +33,13 @@ pub struct KafkaOffsets {
 impl KafkaOffsets {
     /// A store for the group `group`; `sinks` are those downstream of each source, by the source's identity.
     pub fn new(
-        connection: KafkaConnection,
+        cluster: impl Into<Cluster>,
         group: impl Into<String>,
         sinks: BTreeMap<Arc<str>, Vec<SinkIdentity>>,
         clock: Clock,
     ) -> Self {
         let group = group.into();
-        let inquirer = Inquirer::new(connection, format!("aqueduct-{group}-offsets"), group);
+        let inquirer = Inquirer::new(cluster, format!("aqueduct-{group}-offsets"), group);
         Self { inquirer, sinks, clock, positions: Arc::default() }
     }
 

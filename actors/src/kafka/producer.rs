@@ -6,12 +6,13 @@
 //! sending waits.
 
 use super::class::{About, classify, describe};
+use super::cluster::Cluster;
 use super::refusal::Refusal;
 use super::{config, query};
+use crate::credentials::Login;
 use aqueduct_engine::limits::CONTACT_WAIT_MAX;
 use aqueduct_engine::telemetry::event_ids;
 use aqueduct_engine::{Clock, Error, Headers};
-use aqueduct_topology::model::KafkaConnection;
 use futures::future::LocalBoxFuture;
 use rdkafka::client::ClientContext;
 use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
@@ -41,6 +42,11 @@ pub struct Outgoing<'a> {
 
 /// Takes messages: a broker, or memory that answers as one would.
 pub trait Deliver {
+    /// Whether something else is used to log in by now: to be replaced between two deliveries.
+    fn is_outdated(&self) -> bool {
+        false
+    }
+
     /// Fails unless the other side answers soon that `topic` is there.
     fn ping<'a>(&'a self, topic: &'a str) -> LocalBoxFuture<'a, Result<(), Error>>;
 
@@ -54,6 +60,10 @@ pub trait Deliver {
 }
 
 impl Deliver for Producer {
+    fn is_outdated(&self) -> bool {
+        self.login.is_outdated()
+    }
+
     fn ping<'a>(&'a self, topic: &'a str) -> LocalBoxFuture<'a, Result<(), Error>> {
         Box::pin(self.ping(topic))
     }
@@ -151,18 +161,20 @@ pub struct Producer {
     bootstrap: String,
     refusal: Refusal,
     clock: Clock,
+    login: Login,
 }
 
 impl Producer {
-    /// A producer for `connection`. Nothing is asked of the broker yet.
-    pub fn new(connection: &KafkaConnection, client_id: &str, clock: Clock) -> Result<Self, Error> {
-        let config = config::producer(connection, client_id)?;
-        let bootstrap = connection.bootstrap.value.clone();
+    /// A producer for `cluster`. Nothing is asked of the broker yet.
+    pub fn new(cluster: &Cluster, client_id: &str, clock: Clock) -> Result<Self, Error> {
+        let login = cluster.login()?;
+        let config = config::producer(cluster, &login, client_id)?;
+        let bootstrap = cluster.bootstrap.value.clone();
         let refusal = Refusal::default();
         let reports = Reports { client_id: client_id.into(), refusal: refusal.clone() };
         let inner = ThreadedProducer::from_config_and_context(&config, reports)
             .map_err(|error| classify(&error, About { bootstrap: &bootstrap, topic: "" }))?;
-        Ok(Self { inner: Some(Arc::new(inner)), bootstrap, refusal, clock })
+        Ok(Self { inner: Some(Arc::new(inner)), bootstrap, refusal, clock, login })
     }
 
     /// Sends `messages` to `topic` and returns once the broker has them, with the places and codes of those it has not.
@@ -271,7 +283,7 @@ fn owned(headers: &Headers) -> OwnedHeaders {
 mod tests {
     use super::*;
     use aqueduct_engine::Class;
-    use aqueduct_topology::model::Tls;
+    use aqueduct_topology::model::{KafkaConnection, Tls};
     use aqueduct_topology::{Span, Spanned};
     use rdkafka::mocking::MockCluster;
     use std::io::{Read, Write};
@@ -279,8 +291,8 @@ mod tests {
     /// The client itself gives a message thirty seconds.
     const SOON: Duration = Duration::from_secs(15);
 
-    fn connection(bootstrap: String, tls: Option<Tls>) -> KafkaConnection {
-        KafkaConnection { bootstrap: Spanned::new(bootstrap, Span::default()), tls, sasl: None }
+    fn cluster(bootstrap: String, tls: Option<Tls>) -> Cluster {
+        KafkaConnection { bootstrap: Spanned::new(bootstrap, Span::default()), tls, sasl: None }.into()
     }
 
     async fn deliver(producer: &Producer) -> Result<Vec<(usize, RDKafkaErrorCode)>, Error> {
@@ -297,7 +309,7 @@ mod tests {
             let _ = stream.write_all(b"this is no TLS at all, whatever was asked for");
         };
         std::thread::spawn(move || no_broker.incoming().flatten().for_each(answer));
-        let encrypted = connection(address, Some(Tls::default()));
+        let encrypted = cluster(address, Some(Tls::default()));
         let producer = Producer::new(&encrypted, "test", Clock::system()).unwrap();
         let refused = deliver(&producer).await.unwrap_err();
         let there = tokio::time::timeout(SOON, producer.ping("t")).await.expect("soon").unwrap_err();
@@ -314,7 +326,7 @@ mod tests {
     async fn a_broker_that_lets_us_in_takes_the_message() {
         let cluster = MockCluster::new(1).unwrap();
         cluster.create_topic("t", 1, 1).unwrap();
-        let plain = connection(cluster.bootstrap_servers(), None);
+        let plain = super::tests::cluster(cluster.bootstrap_servers(), None);
         let producer = Producer::new(&plain, "test", Clock::system()).unwrap();
         producer.ping("t").await.unwrap();
         assert!(deliver(&producer).await.unwrap().is_empty());

@@ -1,15 +1,13 @@
 //! A broker that lets us in no longer, or not yet: why, and whether it is worth asking again with other words.
 //!
 //! librdkafka keeps the user, the password and the certificates it was made with, and tells why it was refused to its log
-//! alone. Deliberately absent: passwords; what is kept of the files is a sum that says whether they have changed.
+//! alone. Deliberately absent: passwords, and whether the files hold others by now ([`crate::credentials`]).
 
 use aqueduct_engine::Error;
-use aqueduct_topology::model::KafkaConnection;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
-use sha2::{Digest, Sha256};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Notify;
@@ -118,45 +116,10 @@ fn essence(message: &str) -> &str {
     message.split(" (after ").next().unwrap_or(message)
 }
 
-/// The files of a connection as they were when a client was made of them.
-#[derive(Clone, Debug)]
-pub struct Credentials {
-    connection: KafkaConnection,
-    sum: [u8; 32],
-}
-
-impl Credentials {
-    /// As they are now.
-    pub fn of(connection: &KafkaConnection) -> Self {
-        Self { connection: connection.clone(), sum: sum(connection) }
-    }
-
-    /// Whether a client made now would come with others.
-    pub fn have_changed(&self) -> bool {
-        sum(&self.connection) != self.sum
-    }
-}
-
-fn sum(connection: &KafkaConnection) -> [u8; 32] {
-    let password = connection.sasl.as_ref().map(|sasl| &sasl.password_file);
-    let tls = connection.tls.as_ref();
-    let files = tls.into_iter().flat_map(|tls| [&tls.ca_file, &tls.cert_file, &tls.key_file]).flatten();
-    let mut sum = Sha256::new();
-    for file in files.chain(password) {
-        // One that cannot be read differs from every one that can.
-        let content = std::fs::read(file).ok().map(Sha256::digest);
-        sum.update([u8::from(content.is_some())]);
-        sum.update(content.unwrap_or_default());
-    }
-    sum.finalize().into()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use aqueduct_engine::Class;
-    use aqueduct_topology::model::Sasl;
-    use aqueduct_topology::{Span, Spanned};
 
     #[test]
     fn only_a_refusal_is_explained_and_the_remedy_stays_last() {
@@ -193,20 +156,5 @@ mod tests {
         assert_eq!(refusal.told().await, Code::SSL, "what follows it does not hide it");
         refusal.over();
         assert_eq!(refusal.now(), None);
-    }
-
-    #[test]
-    fn another_password_in_the_file_is_a_change_and_so_is_its_going() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), "one").unwrap();
-        let sasl =
-            Sasl { mechanism: "PLAIN".into(), user: "ann".into(), password_file: file.path().to_owned() };
-        let bootstrap = Spanned::new("b:1".into(), Span::default());
-        let credentials = Credentials::of(&KafkaConnection { bootstrap, tls: None, sasl: Some(sasl) });
-        assert!(!credentials.have_changed());
-        std::fs::write(file.path(), "two").unwrap();
-        assert!(credentials.have_changed());
-        drop(file);
-        assert!(credentials.have_changed());
     }
 }

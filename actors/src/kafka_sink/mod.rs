@@ -13,6 +13,7 @@ mod tests;
 use crate::Services;
 use crate::json::rows::{Rows, json_columns};
 use crate::kafka::class::{About, describe};
+use crate::kafka::cluster::Cluster;
 use crate::kafka::producer::{Deliver, Outgoing, Producer};
 use aqueduct_engine::clock::Instant;
 use aqueduct_engine::limits::CONTACT_EVERY;
@@ -20,7 +21,7 @@ use aqueduct_engine::telemetry::names;
 use aqueduct_engine::{
     Actor, Class, Clock, Context, Error, Factory, Headers, Lease, Letter, OffsetStore, PartitionKey,
 };
-use aqueduct_topology::model::{self, KafkaConnection, KafkaSink, TemplatePart};
+use aqueduct_topology::model::{self, KafkaSink, TemplatePart};
 use futures::future::LocalBoxFuture;
 use rdkafka::error::RDKafkaErrorCode;
 use std::collections::{BTreeMap, BTreeSet};
@@ -38,20 +39,20 @@ const AGAIN_EVERY: Duration = Duration::from_secs(30);
 
 /// The factory of one `kafka_sink`.
 pub fn factory(actor: &model::Actor, options: &KafkaSink, services: &Services) -> Result<Factory, Error> {
-    let Some(connection) = services.topology.connections.kafka.clone() else {
+    let Some(cluster) = services.cluster() else {
         return Err(Error::new(
             Class::Config,
             format!("actor `{}` needs connections.kafka (or KAFKA_BOOTSTRAP)", actor.name.value),
         ));
     };
-    let bootstrap = connection.bootstrap.value.clone();
-    Ok(over(actor, options, services, bootstrap, producers(connection)))
+    let bootstrap = cluster.bootstrap.value.clone();
+    Ok(over(actor, options, services, bootstrap, producers(cluster)))
 }
 
 /// Producers for that cluster.
-fn producers(connection: KafkaConnection) -> Open {
+fn producers(cluster: Cluster) -> Open {
     Box::new(move |client_id, clock| {
-        let producer: Box<dyn Deliver> = Box::new(Producer::new(&connection, client_id, clock)?);
+        let producer: Box<dyn Deliver> = Box::new(Producer::new(&cluster, client_id, clock)?);
         Ok(producer)
     })
 }
@@ -127,6 +128,11 @@ impl Sink {
         Self { plan, producer: None, again_at: None }
     }
 
+    /// The client there is, if it logs in with what is used now. Another ends once what it was given is delivered, as it is.
+    fn kept(&mut self) -> Option<Box<dyn Deliver>> {
+        self.producer.take().filter(|producer| !producer.is_outdated())
+    }
+
     async fn work(&mut self, cx: &mut Context) -> Result<(), Error> {
         cx.status.running();
         loop {
@@ -168,7 +174,7 @@ impl Sink {
             }
             cx.status.beat();
             cx.until_ok(DELIVER_MAX, async || {
-                let producer = match self.producer.take() {
+                let producer = match self.kept() {
                     Some(producer) => producer,
                     None => (self.plan.open)(&client_id, clock.clone())?,
                 };
@@ -195,7 +201,7 @@ impl Sink {
             if left.is_empty() {
                 return Ok(());
             }
-            let producer = match self.producer.take() {
+            let producer = match self.kept() {
                 Some(producer) => producer,
                 None => (self.plan.open)(&client_id, clock.clone())?,
             };

@@ -33,7 +33,7 @@ fn sink(cluster: &MockCluster<'static, DefaultProducerContext>) -> Sink {
     let bootstrap = Spanned::new(cluster.bootstrap_servers(), Span::default());
     Sink::new(Arc::new(Plan {
         bootstrap: bootstrap.value.clone(),
-        open: producers(KafkaConnection { bootstrap, tls: None, sasl: None }),
+        open: producers(KafkaConnection { bootstrap, tls: None, sasl: None }.into()),
         topic: "out".into(),
         key: Some(vec![
             TemplatePart::Text("k:".into()),

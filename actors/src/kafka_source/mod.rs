@@ -40,7 +40,7 @@ pub use source::{Source, SourceOptions};
 /// The factory of one `kafka_source`.
 pub fn factory(actor: &Actor, options: &KafkaSource, services: &Services) -> Result<Factory, Error> {
     let place = place_among_sources(actor, options, &services.topology)?;
-    let Some(connection) = services.topology.connections.kafka.clone() else {
+    let Some(connection) = services.cluster() else {
         return Err(Error::new(
             Class::Config,
             format!("actor `{}` needs connections.kafka (or KAFKA_BOOTSTRAP)", actor.name.value),

@@ -4,6 +4,7 @@ use super::claiming::{ASK_MAX, Claimed, Claimer, Claiming};
 use super::leaving::Leaving;
 use super::poll::REVOKE_MAX;
 use super::talk::{End, Order, Report};
+use crate::credentials::Login;
 use crate::kafka::query;
 use aqueduct_engine::claim::Loss;
 use aqueduct_engine::clock::Instant;
@@ -32,6 +33,8 @@ const FENCED_WAIT: Duration = Duration::from_millis(500);
 const RECLAIM_WAIT: Duration = Duration::from_secs(1);
 /// How long the logs are left alone between two looks for a missing offset.
 const RANGE_WAIT: Duration = Duration::from_millis(200);
+/// How long a client that follows another one may take to join before it is told of.
+const QUIET_MAX: Duration = Duration::from_secs(3);
 /// How long a drain waits for what is in flight before it leaves the group.
 const DRAIN_MAX: Duration = Duration::from_secs(10);
 /// The drain is cut a little before the polling thread would cut it.
@@ -42,6 +45,8 @@ pub(super) const IDLE_MAX: Duration = REVOKE_MAX.saturating_sub(Duration::from_m
 pub(super) enum Outcome {
     /// As asked.
     Finished,
+    /// Everything read is written, and another client is to go on with the credentials of now.
+    Renewed,
     /// A new client may do better.
     ClientGone(Error),
     /// A new client would only throw the other one out.
@@ -72,6 +77,12 @@ pub(super) struct Session<'a> {
     fenced: BTreeSet<i32>,
     trouble: Option<Error>,
     member: bool,
+    /// What the client was made with.
+    login: Login,
+    /// Until when a client that follows another one is not said to be waiting for the group.
+    quiet_until: Option<Instant>,
+    /// Another client is to follow this one.
+    handing_over: bool,
     /// The watchdog asked for a new client.
     renewing: bool,
     asking_logs: bool,
@@ -81,7 +92,13 @@ pub(super) struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    pub(super) fn new(cx: &'a mut Context, claimer: Claimer, orders: SyncSender<Order>) -> Self {
+    /// With what the client was made, and whether it follows another one.
+    pub(super) fn new(
+        cx: &'a mut Context,
+        claimer: Claimer,
+        (login, succeeds): (Login, bool),
+        orders: SyncSender<Order>,
+    ) -> Self {
         let now = cx.clock.now();
         Self {
             status: cx.status.clone(),
@@ -96,6 +113,9 @@ impl<'a> Session<'a> {
             fenced: BTreeSet::new(),
             trouble: None,
             member: false,
+            login,
+            quiet_until: succeeds.then(|| now + QUIET_MAX),
+            handing_over: false,
             renewing: false,
             asking_logs: false,
             reading_positions: false,
@@ -164,7 +184,12 @@ impl<'a> Session<'a> {
                 "nothing was read for long; connecting anew",
             ))),
             End::Told => Ok(Outcome::Finished),
+            End::Drained if self.handing_over && !self.is_ending() => {
+                self.see_off().await;
+                Ok(if self.is_ending() { self.finished() } else { Outcome::Renewed })
+            }
             End::Drained => {
+                self.cx.outputs.close();
                 self.see_off().await;
                 Ok(Outcome::Finished)
             }
@@ -177,10 +202,20 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// Whether the node does not want another client to follow.
+    fn is_ending(&self) -> bool {
+        self.status.stopping() || self.status.draining().now_or_never().is_some()
+    }
+
+    /// A drain came while everything read was being written.
+    fn finished(&mut self) -> Outcome {
+        self.cx.outputs.close();
+        Outcome::Finished
+    }
+
     /// Everything read is handed on. We stay in the group until it is written, so that nobody claims what is in
     /// flight, and tell the group how far that is.
     async fn see_off(&mut self) {
-        self.cx.outputs.close();
         let held: Vec<_> = self.held.values().map(|claim| (claim.key.clone(), claim.epoch)).collect();
         let (ledger, status) = (&self.ledger, &self.status);
         let idle = async {
@@ -214,6 +249,16 @@ impl<'a> Session<'a> {
     fn look(&mut self) -> Result<(), Error> {
         self.status.beat();
         let now = self.clock.now();
+        // Not in the middle of joining: what is in use may change again.
+        if self.member
+            && self.login.is_outdated()
+            && !self.handing_over
+            && !self.renewing
+            && !self.is_ending()
+        {
+            self.handing_over = true;
+            self.order(Order::Drain)?;
+        }
         if now.duration_since(self.logs_asked) >= LAG_EVERY && !self.asking_logs {
             self.logs_asked = now;
             self.ask_logs();
@@ -549,7 +594,7 @@ impl<'a> Session<'a> {
             self.status.set(State::Fenced { reason });
         } else if let Some(error) = &self.trouble {
             self.status.waiting(error);
-        } else if self.member {
+        } else if self.member || self.quiet_until.is_some_and(|until| self.clock.now() < until) {
             self.status.running();
         } else {
             self.status.waiting(&self.claimer.options.not_joined());

@@ -5,14 +5,15 @@ use super::context::{Notes, SourceContext};
 use super::leaving::Leaving;
 use super::poll::{Poll, Setup};
 use super::session::{Outcome, Session};
+use crate::credentials::Login;
 use crate::kafka::client::{Client, Closed};
-use crate::kafka::refusal::Credentials;
+use crate::kafka::cluster::Cluster;
 use crate::kafka::slot::{MemberSlots, Slot};
 use crate::kafka::{class, config};
 use aqueduct_engine::backoff::Backoff;
 use aqueduct_engine::telemetry::event_ids;
 use aqueduct_engine::{Actor, Class, Context, Error, OffsetStore, State};
-use aqueduct_topology::model::{KafkaConnection, KafkaSource, Membership};
+use aqueduct_topology::model::{GroupProtocol, KafkaSource, Membership};
 use futures::future::LocalBoxFuture;
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -34,7 +35,7 @@ const CLOSE_MAX: Duration = Duration::from_secs(3);
 #[derive(Clone)]
 pub struct SourceOptions {
     /// The cluster.
-    pub connection: KafkaConnection,
+    pub connection: Cluster,
     /// The consumer group.
     pub group: String,
     /// This node's stable name.
@@ -54,12 +55,14 @@ pub struct SourceOptions {
 /// A source of one topic.
 pub struct Source {
     options: Arc<SourceOptions>,
+    /// The member name of a client that another one is to follow at once, under the same name.
+    succession: Option<Option<Slot>>,
 }
 
 impl Source {
     /// A source that has not begun.
     pub fn new(options: SourceOptions) -> Self {
-        Self { options: Arc::new(options) }
+        Self { options: Arc::new(options), succession: None }
     }
 }
 
@@ -74,6 +77,14 @@ impl Actor for Source {
                 }
                 match outcome? {
                     Outcome::Finished => return Ok(()),
+                    Outcome::Renewed => {
+                        backoff.reset();
+                        tracing::info!(
+                            event = event_ids::KAFKA_CLIENT_REMADE,
+                            actor = &*self.options.source,
+                            "another client goes on, with the credentials of now"
+                        );
+                    }
                     Outcome::ClientGone(error) => {
                         tracing::warn!(
                             event = event_ids::KAFKA_CLIENT_REMADE,
@@ -123,13 +134,20 @@ impl SourceOptions {
 
 impl Source {
     /// Joins the group and reads until the client is of no more use, or a drain or stop has ended.
-    async fn one_client(&self, cx: &mut Context) -> Result<Outcome, Error> {
+    async fn one_client(&mut self, cx: &mut Context) -> Result<Outcome, Error> {
         let options = self.options.clone();
-        // Until the group has answered, nothing is read, whatever else there is.
-        cx.status.waiting(&options.not_joined());
-        let slot = cx.until_answered(OPEN_MAX, async || lease_slot(&options).await).await?;
-        cx.status.waiting(&options.not_joined());
-        let (client, notes, credentials, closed) =
+        let succeeds = self.succession.is_some();
+        let slot = match self.succession.take() {
+            Some(slot) => slot,
+            None => {
+                // Until the group has answered, nothing is read, whatever else there is.
+                cx.status.waiting(&options.not_joined());
+                let slot = cx.until_answered(OPEN_MAX, async || lease_slot(&options).await).await?;
+                cx.status.waiting(&options.not_joined());
+                slot
+            }
+        };
+        let (client, notes, login, closed) =
             cx.until_answered(OPEN_MAX, async || open(&options, slot.as_ref()).await).await?;
         let (orders, obeyed) = sync_channel(TALK_MAX);
         let (reported, reports) = mpsc::channel(TALK_MAX);
@@ -137,7 +155,7 @@ impl Source {
         let setup = Setup {
             client: client.clone(),
             notes,
-            credentials,
+            login: login.clone(),
             source: options.source.clone(),
             topic: options.topic(),
             bootstrap: options.connection.bootstrap.value.clone(),
@@ -162,10 +180,13 @@ impl Source {
             clock: cx.clock.clone(),
             waiting: Rc::default(),
         };
-        let outcome = Session::new(cx, claimer, orders).run(reports).await;
-        if matches!(outcome, Ok(Outcome::Finished)) {
-            // No other client comes after it: the name is ours until it is gone, and the group need not wait for a member
-            // that has left in order.
+        let outcome = Session::new(cx, claimer, (login, succeeds), orders).run(reports).await;
+        // A static member of the classic protocol takes its name over from the client before it; any other waits until the
+        // group has seen that one leave.
+        let renewed = matches!(outcome, Ok(Outcome::Renewed));
+        let takes_over = slot.is_some() && self.options.kafka.group_protocol == GroupProtocol::Classic;
+        if matches!(outcome, Ok(Outcome::Finished)) || (renewed && !takes_over) {
+            // The name is ours until it is gone, and the group need not wait for a member that has left in order.
             let gone = tokio::task::spawn_blocking(move || closed.wait(CLOSE_MAX)).await;
             if !gone.unwrap_or(false) {
                 let actor = &*self.options.source;
@@ -176,7 +197,9 @@ impl Source {
                 );
             }
         }
-        drop(slot);
+        if renewed {
+            self.succession = Some(slot);
+        }
         outcome
     }
 }
@@ -192,7 +215,7 @@ async fn lease_slot(options: &SourceOptions) -> Result<Option<Slot>, Error> {
 async fn open(
     options: &Arc<SourceOptions>,
     slot: Option<&Slot>,
-) -> Result<(Client<SourceContext>, Arc<Notes>, Credentials, Closed), Error> {
+) -> Result<(Client<SourceContext>, Arc<Notes>, Login, Closed), Error> {
     let member = config::Member {
         group: options.group.clone(),
         instance: slot.map(|slot| format!("{}/{}", options.node, slot.number)),
@@ -201,9 +224,8 @@ async fn open(
     let options = options.clone();
     let opened = tokio::task::spawn_blocking(move || {
         let client_id = format!("aqueduct-{}-{}-{}", options.group, options.node, options.source);
-        // Before they are read for the client: what changes in between is a change.
-        let credentials = Credentials::of(&options.connection);
-        let config = config::consumer(&options.connection, &client_id, &member)?;
+        let login = options.connection.login()?;
+        let config = config::consumer(&options.connection, &login, &client_id, &member)?;
         let notes = Arc::new(Notes::new(options.source.clone()));
         let about = class::About {
             bootstrap: &options.connection.bootstrap.value,
@@ -213,7 +235,7 @@ async fn open(
             .map_err(|error| class::classify(&error, about))?;
         let (client, closed) = Client::new(client_id, consumer);
         client.subscribe(&[about.topic]).map_err(|error| class::classify(&error, about))?;
-        Ok((client, notes, credentials, closed))
+        Ok((client, notes, login, closed))
     });
     opened
         .await

@@ -77,7 +77,7 @@ impl World {
         };
         change(&mut kafka);
         Source::new(SourceOptions {
-            connection: self.connection(),
+            connection: self.connection().into(),
             group: "g".into(),
             node: "node".into(),
             source: "source".into(),

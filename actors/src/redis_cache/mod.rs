@@ -56,7 +56,9 @@ fn of_redis(
             "no Redis server is named; write `connections: { redis: { url: .. } }` or set REDIS_URL";
         refused(actor, message)
     })?;
-    let server = server::Server::new(connection).map_err(|error| refused(actor, &error.message))?;
+    let own = || server::Server::new(connection, &services.topology.name.value, services.clock.clone());
+    let server = services.servers.redis.clone().map_or_else(own, Ok);
+    let server = server.map_err(|error| refused(actor, &error.message))?;
     let lookups = Arc::new(probe::lookups::Lookups::default());
     let around = (server.clone(), services.node.clone());
     let probe = probe::Beat::new(services.topology.clone(), (actor, options), around, lookups.clone());

@@ -5,10 +5,11 @@
 //! dropped future) leaves the doubt, and the pool discards it. The name is resolved at each connect.
 
 use super::reply::{error_of, error_of_failure, refused};
-use crate::secret;
+use crate::credentials::keeper::{Door, Kept};
+use crate::credentials::{Credentials, Files, Login};
 use crate::tls::{self, Check};
 use aqueduct_engine::telemetry::event_ids;
-use aqueduct_engine::{Class, Error};
+use aqueduct_engine::{Class, Clock, Error, Keeper};
 use aqueduct_topology::model::{RedisConnection, Tls};
 use bb8_redis::redis::aio::MultiplexedConnection;
 use bb8_redis::redis::{
@@ -16,10 +17,10 @@ use bb8_redis::redis::{
     RedisConnectionInfo, Value,
 };
 use futures::FutureExt;
+use futures::future::BoxFuture;
 use rustls_pki_types::ServerName;
 use secrecy::ExposeSecret;
 use std::panic::AssertUnwindSafe;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
@@ -33,7 +34,7 @@ pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 #[derive(Clone)]
 pub(crate) struct Server {
     info: ConnectionInfo,
-    password_file: Option<PathBuf>,
+    credentials: Arc<Credentials>,
     wire: Wire,
     /// For messages; without user and password.
     address: String,
@@ -46,8 +47,8 @@ impl std::fmt::Debug for Server {
 }
 
 impl Server {
-    /// The server of a topology.
-    pub(crate) fn new(connection: &RedisConnection) -> Result<Self, Error> {
+    /// The server of `topology`.
+    pub(crate) fn new(connection: &RedisConnection, topology: &str, clock: Clock) -> Result<Self, Error> {
         let url = connection.url.expose_secret();
         // The driver knows `rediss` only where it brings TLS of its own; ours is one for every server.
         let (plain, encrypted) = match url.strip_prefix("rediss://") {
@@ -62,7 +63,8 @@ impl Server {
         })?;
         let wire = wire(&info, encrypted, connection)?;
         let address = info.addr().to_string();
-        Ok(Self { info, password_file: connection.password_file.clone(), wire, address })
+        let credentials = Credentials::new("redis", topology, Files::from(connection), clock);
+        Ok(Self { info, credentials, wire, address })
     }
 
     /// For messages.
@@ -70,34 +72,69 @@ impl Server {
         &self.address
     }
 
-    /// User and password as they are now.
-    fn login(&self) -> Result<RedisConnectionInfo, Error> {
-        let mut settings = self.info.redis_settings().clone();
-        if let Some(file) = &self.password_file {
-            let password = secret::read(file).map_err(|error| {
-                let file = file.display();
-                Error::new(Class::Config, format!("`connections.redis.password_file` {file}: {error}"))
-            })?;
-            settings = settings.set_password(password.expose_secret());
-        }
-        Ok(settings)
+    /// Follows its credentials.
+    pub(crate) fn keeper(&self) -> Arc<dyn Keeper> {
+        Arc::new(Kept::new(self.credentials.clone(), self.clone()))
     }
 
-    async fn open(&self) -> Result<MultiplexedConnection, Error> {
+    /// What it logs in with now.
+    pub(crate) fn login(&self) -> Result<Login, Error> {
+        let named = |error: Error| Error::new(error.class, format!("`connections.redis`: {}", error.message));
+        self.credentials.login().map_err(named)
+    }
+
+    fn settings(&self, login: &Login) -> RedisConnectionInfo {
+        let mut settings = self.info.redis_settings().clone();
+        if let Some(user) = login.user() {
+            settings = settings.set_username(user);
+        }
+        if let Some(password) = login.password() {
+            settings = settings.set_password(password.expose_secret());
+        }
+        settings
+    }
+
+    /// With what is in use; where that is refused, with what the files hold by now.
+    async fn open(&self) -> Result<Connection, Error> {
+        let login = self.login()?;
+        let error = match self.open_with(login.clone()).await {
+            Ok(connection) => {
+                login.proven();
+                return Ok(connection);
+            }
+            Err(error) if error.class == Class::Config => error,
+            Err(error) => return Err(error),
+        };
+        let Some(another) = login.another() else { return Err(error) };
+        match self.open_with(another.clone()).await {
+            Ok(connection) => {
+                another.adopt();
+                Ok(connection)
+            }
+            Err(_) => Err(error),
+        }
+    }
+
+    async fn open_with(&self, login: Login) -> Result<Connection, Error> {
+        let inner = self.dial(&login).await?;
+        Ok(Connection { inner, in_doubt: false, login })
+    }
+
+    async fn dial(&self, login: &Login) -> Result<MultiplexedConnection, Error> {
         let failed = |failure| error_of_failure(&self.address, &failure);
         // The caller's own timeout covers connect and answer; the driver's of 500 ms would cut a busy server.
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(CONNECT_TIMEOUT))
             .set_response_timeout(None);
-        let login = self.login()?;
+        let settings = self.settings(login);
         match &self.wire {
             Wire::Plain => {
-                let client = Client::open(self.info.clone().set_redis_settings(login)).map_err(failed)?;
+                let client = Client::open(self.info.clone().set_redis_settings(settings)).map_err(failed)?;
                 client.get_multiplexed_async_connection_with_config(&config).await.map_err(failed)
             }
             Wire::Tls { host, port, tls } => {
-                let stream = self.encrypted(host, *port, tls.as_ref()).await?;
-                let made = MultiplexedConnection::new_with_config(&login, stream, config);
+                let stream = self.encrypted((host, *port), tls.as_ref(), login).await?;
+                let made = MultiplexedConnection::new_with_config(&settings, stream, config);
                 let (connection, driver) = made.await.map_err(failed)?;
                 drive(driver);
                 Ok(connection)
@@ -107,9 +144,9 @@ impl Server {
 
     async fn encrypted(
         &self,
-        host: &str,
-        port: u16,
+        (host, port): (&str, u16),
         tls: Option<&Tls>,
+        login: &Login,
     ) -> Result<TlsStream<TcpStream>, Error> {
         let away = |error: std::io::Error| {
             // A certificate that is not believed stays so until somebody sees to it.
@@ -125,7 +162,7 @@ impl Server {
                 format!("`connections.redis.url`: the host is no name for TLS: {error}"),
             )
         })?;
-        let connector = TlsConnector::from(Arc::new(tls::client(Check::SignerAndName, tls)?));
+        let connector = TlsConnector::from(Arc::new(tls::client(Check::SignerAndName, tls, login)?));
         let stream = TcpStream::connect((host, port)).await.map_err(away)?;
         stream.set_nodelay(true).map_err(away)?;
         connector.connect(name, stream).await.map_err(away)
@@ -178,6 +215,7 @@ fn drive(driver: impl Future<Output = ()> + Send + 'static) {
 pub(crate) struct Connection {
     inner: MultiplexedConnection,
     in_doubt: bool,
+    login: Login,
 }
 
 impl Connection {
@@ -219,7 +257,7 @@ impl bb8::ManageConnection for Server {
     type Error = Error;
 
     async fn connect(&self) -> Result<Connection, Error> {
-        Ok(Connection { inner: self.open().await?, in_doubt: false })
+        self.open().await
     }
 
     async fn is_valid(&self, connection: &mut Connection) -> Result<(), Error> {
@@ -228,6 +266,16 @@ impl bb8::ManageConnection for Server {
 
     fn has_broken(&self, connection: &mut Connection) -> bool {
         connection.in_doubt
+    }
+}
+
+impl Door for Server {
+    fn prove<'a>(&'a self, login: &'a Login) -> BoxFuture<'a, Result<(), Error>> {
+        async move {
+            let mut connection = self.open_with(login.clone()).await?;
+            connection.ask(&redis::cmd("PING"), &self.address).await
+        }
+        .boxed()
     }
 }
 
@@ -249,12 +297,23 @@ pub(crate) async fn checkout(pool: &bb8::Pool<Server>) -> Result<bb8::PooledConn
         // No room means that others have just returned theirs: take one of those.
         let _ = pool.add(connection);
     }
-    pool.get().await.map_err(|error| match error {
-        bb8::RunError::User(error) => error,
-        bb8::RunError::TimedOut => {
-            Error::new(Class::Transient, "redis: no connection became free; raise `connections.redis.pool`")
+    loop {
+        let mut connection = pool.get().await.map_err(|error| match error {
+            bb8::RunError::User(error) => error,
+            bb8::RunError::TimedOut => Error::new(
+                Class::Transient,
+                "redis: no connection became free; raise `connections.redis.pool`",
+            ),
+        })?;
+        if !connection.login.is_outdated() {
+            return Ok(connection);
         }
-    })
+        // One with the credentials of now is there before the other goes; without one, the other is as good.
+        let Ok(next) = pool.dedicated_connection().await else { return Ok(connection) };
+        connection.doubt();
+        drop(connection);
+        let _ = pool.add(next);
+    }
 }
 
 /// Fails unless a connection of the pool, an old or a new one, is answered that a write would be taken. PING passes on

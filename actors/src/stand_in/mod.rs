@@ -35,7 +35,7 @@ pub use sink::{Place, Row};
 pub use trouble::Trouble;
 
 use crate::json::rows::json_columns;
-use crate::services::{sinks_by_source, writes_rows};
+use crate::services::{Servers, sinks_by_source, writes_rows};
 use crate::{
     Services, dead_letter, kafka_sink, normalizer, quality_gate, redis_cache, schedule, timescale_writer,
 };
@@ -145,6 +145,7 @@ impl StandIns {
             claims,
             offsets: Arc::new(database.clone()),
             timescale: None,
+            servers: Servers::default(),
             topology,
         };
         let switches = switches(&services.topology);

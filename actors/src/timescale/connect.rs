@@ -5,7 +5,7 @@
 
 use super::class::classify;
 use super::{hosts, limits, sslmode};
-use crate::secret;
+use crate::credentials::{Credentials, Files, Login};
 use crate::tls;
 use aqueduct_engine::limits::CONTACT_WAIT_MAX;
 use aqueduct_engine::task::{self, Task};
@@ -15,10 +15,9 @@ use aqueduct_topology::model::TimescaleConnection;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use secrecy::{ExposeSecret, SecretString};
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::future::{Future, poll_fn};
 use std::panic::AssertUnwindSafe;
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -43,6 +42,7 @@ pub struct Connector {
     sslmode: Option<String>,
     session: Arc<str>,
     clock: Clock,
+    credentials: Arc<Credentials>,
 }
 
 impl Connector {
@@ -56,13 +56,20 @@ impl Connector {
         let (url, sslmode) = without_sslmode(connection.url.expose_secret());
         parse(&url)?;
         sslmode::mode(sslmode.as_deref(), connection.tls.as_ref())?;
+        let credentials = Credentials::new("timescale", topology, Files::from(connection), clock.clone());
         Ok(Self {
             connection: connection.clone(),
             url: url.into(),
             sslmode,
             session: session_name(topology, node, fastrand::u32(..)).into(),
             clock,
+            credentials,
         })
+    }
+
+    /// What it logs in with.
+    pub(crate) fn credentials(&self) -> &Arc<Credentials> {
+        &self.credentials
     }
 
     /// The name of this process's sessions: `aqueduct/<topology>/<node>/<token>`.
@@ -82,43 +89,64 @@ impl Connector {
 
     /// A connection for the calling actor alone; it ends when dropped.
     pub async fn connect(&self) -> Result<Connection, Error> {
-        let (client, driver, warnings) = self.open().await?;
-        let driver = Driver::Owned(task::spawn("timescale connection", driver));
-        self.finish(client, driver, warnings).await
+        let opened = self.open().await?;
+        self.finish(opened, |driver| Driver::Owned(task::spawn("timescale connection", driver))).await
     }
 
     /// A connection for the pool, which opens them on tasks of its own.
-    #[expect(clippy::disallowed_methods, reason = "bb8 calls this outside any arbiter's local set")]
     pub(super) async fn connect_pooled(&self) -> Result<Connection, Error> {
-        let (client, driver, warnings) = self.open().await?;
-        let guarded = AssertUnwindSafe(driver).catch_unwind().map(|ended| {
-            if ended.is_err() {
-                tracing::error!(
-                    event = event_ids::TASK_PANICKED,
-                    task = "timescale connection",
-                    "task panicked"
-                );
-            }
-        });
-        let driver = Driver::Pooled(tokio::spawn(guarded));
-        self.finish(client, driver, warnings).await
+        let opened = self.open().await?;
+        self.finish(opened, pooled).await
     }
 
-    async fn finish(&self, client: Client, driver: Driver, warnings: Warnings) -> Result<Connection, Error> {
-        let clock = self.clock.clone();
-        let connection = Connection { client, driver, clock, broken: AtomicBool::new(false), warnings };
+    /// The same with what is not in use yet.
+    pub(super) async fn connect_with(&self, login: &Login) -> Result<Connection, Error> {
+        let opened = self.open_with(login.clone()).await?;
+        self.finish(opened, pooled).await
+    }
+
+    async fn finish(
+        &self,
+        opened: Opened,
+        keep: impl FnOnce(BoxFuture<'static, ()>) -> Driver,
+    ) -> Result<Connection, Error> {
+        let Opened { client, driver, warnings, login } = opened;
+        let (clock, driver) = (self.clock.clone(), keep(driver));
+        let connection =
+            Connection { client, driver, clock, broken: AtomicBool::new(false), warnings, login };
         let defaults = connection.client.batch_execute(SESSION_DEFAULTS);
         connection.within("set up a session", limits::STATEMENT_WAIT_MAX, defaults).await?;
         Ok(connection)
     }
 
+    /// With what is in use; where that is refused, with what the files hold by now.
+    async fn open(&self) -> Result<Opened, Error> {
+        let login = self.credentials.login()?;
+        let error = match self.open_with(login.clone()).await {
+            Ok(opened) => {
+                login.proven();
+                return Ok(opened);
+            }
+            Err(error) if error.class == Class::Config => error,
+            Err(error) => return Err(error),
+        };
+        let Some(another) = login.another() else { return Err(error) };
+        match self.open_with(another.clone()).await {
+            Ok(opened) => {
+                another.adopt();
+                Ok(opened)
+            }
+            Err(_) => Err(error),
+        }
+    }
+
     /// Asks one host after the other until one takes writes.
-    async fn open(&self) -> Result<(Client, BoxFuture<'static, ()>, Warnings), Error> {
+    async fn open_with(&self, login: Login) -> Result<Opened, Error> {
         let warnings = Warnings::default();
         let mut refused = Vec::new();
-        for config in self.configs()? {
-            match self.open_host(&config, &warnings).await {
-                Ok((client, driver)) => return Ok((client, driver, warnings)),
+        for config in self.configs(&login)? {
+            match self.open_host(&config, &login, &warnings).await {
+                Ok((client, driver)) => return Ok(Opened { client, driver, warnings, login }),
                 Err(error) => refused.push(error),
             }
         }
@@ -129,6 +157,7 @@ impl Connector {
     async fn open_host(
         &self,
         config: &Config,
+        login: &Login,
         warnings: &Warnings,
     ) -> Result<(Client, BoxFuture<'static, ()>), Error> {
         let doing = format!("connect to {}", hosts::place(config));
@@ -140,7 +169,7 @@ impl Connector {
                     config.connect(NoTls).await.map_err(|error| classify(&doing, &error))?;
                 Ok((client, drive(driver, warnings.clone())))
             } else {
-                let connector = MakeRustlsConnect::new(tls::client(check, tls)?);
+                let connector = MakeRustlsConnect::new(tls::client(check, tls, login)?);
                 let (client, driver) =
                     config.connect(connector).await.map_err(|error| classify(&doing, &error))?;
                 Ok((client, drive(driver, warnings.clone())))
@@ -152,11 +181,10 @@ impl Connector {
         }
     }
 
-    /// The driver's configuration for each host, with the password as it is now.
-    fn configs(&self) -> Result<Vec<Config>, Error> {
+    /// The driver's configuration for each host.
+    fn configs(&self, login: &Login) -> Result<Vec<Config>, Error> {
         let mut configs = hosts::each(&parse(self.url.expose_secret())?);
         let (mode, _) = sslmode::mode(self.sslmode.as_deref(), self.connection.tls.as_ref())?;
-        let password = self.connection.password_file.as_deref().map(read_password).transpose()?;
         for config in &mut configs {
             config
                 .ssl_mode(mode)
@@ -168,7 +196,10 @@ impl Connector {
                 .keepalives_idle(Duration::from_secs(10))
                 .keepalives_interval(Duration::from_secs(5))
                 .keepalives_retries(3);
-            if let Some(password) = &password {
+            if let Some(user) = login.user() {
+                config.user(user);
+            }
+            if let Some(password) = login.password() {
                 config.password(password.expose_secret());
             }
         }
@@ -176,9 +207,22 @@ impl Connector {
     }
 }
 
-fn read_password(file: &Path) -> Result<SecretString, Error> {
-    secret::read(file)
-        .map_err(|error| Error::new(Class::Config, format!("password_file {}: {error}", file.display())))
+/// A session that is not set up yet.
+struct Opened {
+    client: Client,
+    driver: BoxFuture<'static, ()>,
+    warnings: Warnings,
+    login: Login,
+}
+
+#[expect(clippy::disallowed_methods, reason = "bb8 connects outside any arbiter's local set")]
+fn pooled(driver: BoxFuture<'static, ()>) -> Driver {
+    let guarded = AssertUnwindSafe(driver).catch_unwind().map(|ended| {
+        if ended.is_err() {
+            tracing::error!(event = event_ids::TASK_PANICKED, task = "timescale connection", "task panicked");
+        }
+    });
+    Driver::Pooled(tokio::spawn(guarded))
 }
 
 /// What the server warned of, until somebody asks.
@@ -246,6 +290,17 @@ fn session_name(topology: &str, node: &str, token: u32) -> String {
     format!("aqueduct/{}/{}/{token:08x}", plain(topology), plain(node))
 }
 
+/// The node of a session of `topology`, as far as the session's name tells it, unless it is one of `known`.
+pub fn node_of_session<'a>(session: &'a str, topology: &str, known: &BTreeSet<&str>) -> Option<&'a str> {
+    let mut parts = session.strip_prefix("aqueduct/")?.split('/');
+    let (of, node) = (parts.next()?, parts.next()?);
+    let part = |name: &str, place: usize| {
+        let named = if place == 0 { session_name(name, "", 0) } else { session_name("", name, 0) };
+        named.split('/').nth(place + 1).unwrap_or_default().to_owned()
+    };
+    (of == part(topology, 0) && !known.iter().any(|known| part(known, 1) == node)).then_some(node)
+}
+
 #[derive(Debug)]
 #[expect(dead_code, reason = "held only so that the connection ends with its owner")]
 enum Driver {
@@ -261,6 +316,7 @@ pub struct Connection {
     clock: Clock,
     broken: AtomicBool,
     warnings: Warnings,
+    login: Login,
 }
 
 impl Connection {
@@ -272,6 +328,11 @@ impl Connection {
     /// Whether it must not be used again.
     pub fn is_broken(&self) -> bool {
         self.broken.load(Ordering::Relaxed) || self.client.is_closed()
+    }
+
+    /// Whether something else is used to log in by now: to be replaced where that disturbs nobody.
+    pub fn is_outdated(&self) -> bool {
+        self.login.is_outdated()
     }
 
     /// What the server has warned of since this was last asked.
@@ -393,7 +454,7 @@ mod tests {
 
     fn connection(url: &str) -> TimescaleConnection {
         let url = Spanned::new(SecretString::from(url.to_owned()), Span::default());
-        TimescaleConnection { url, password_file: None, pool: 4, tls: None }
+        TimescaleConnection { url, user_file: None, password_file: None, pool: 4, tls: None }
     }
 
     #[test]
@@ -404,6 +465,17 @@ mod tests {
             name.starts_with("aqueduct/a_topology_with_a_very/node-") && name.ends_with("/000000ab"),
             "{name}"
         );
+    }
+
+    #[test]
+    fn the_node_of_a_session_is_told_unless_it_is_known() {
+        let session = session_name("a topology with a very long name", "node-1", 7);
+        let node = |known: &[&str]| {
+            let known = known.iter().copied().collect();
+            node_of_session(&session, "a topology with a very long name", &known)
+        };
+        assert_eq!((node(&["node-2"]), node(&["node-1"])), (Some("node-1"), None));
+        assert_eq!(node_of_session(&session, "another", &BTreeSet::new()), None);
     }
 
     #[test]
@@ -427,16 +499,17 @@ mod tests {
     }
 
     #[test]
-    fn a_password_file_is_read_at_every_connect() {
+    fn until_a_server_has_taken_one_a_password_file_is_read_at_every_connect() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("password");
         let with_file =
             TimescaleConnection { password_file: Some(file.clone()), ..connection("postgres://u@h/d") };
         let connector = Connector::new(&with_file, "t", "n", Clock::system()).unwrap();
-        assert_eq!(connector.configs().unwrap_err().class, Class::Config);
+        assert_eq!(connector.credentials.login().unwrap_err().class, Class::Config);
         for password in ["first", "second"] {
             std::fs::write(&file, format!("{password}\n")).unwrap();
-            assert_eq!(connector.configs().unwrap()[0].get_password(), Some(password.as_bytes()));
+            let login = connector.credentials.login().unwrap();
+            assert_eq!(connector.configs(&login).unwrap()[0].get_password(), Some(password.as_bytes()));
         }
     }
 }

@@ -1,14 +1,22 @@
 //! The pool for everything but writers: claims, letters, probes.
 //!
+//! When its credentials change, a new pool is filled with connections that were opened with the new ones, and takes the place
+//! of the old, whose connections end as they are given back.
+//!
 //! Deliberately absent: trust in a PING. A connection is lent only after its server said that it takes writes.
 
 use super::connect::{Connection, Connector};
+use super::identifier::TableName;
 use super::limits;
-use aqueduct_engine::{Class, Clock, Error};
-use aqueduct_topology::model::TimescaleConnection;
+use crate::credentials::Login;
+use crate::credentials::keeper::{Door, Kept};
+use aqueduct_engine::{Class, Clock, Error, Keeper};
+use aqueduct_topology::model::{Kind, TimescaleConnection, Topology};
 use bb8::{ErrorSink, ManageConnection, Pool, PooledConnection, RunError};
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 /// Opens and checks the pool's connections.
 #[derive(Clone, Debug)]
@@ -25,6 +33,9 @@ impl ManageConnection for Opener {
     }
 
     async fn is_valid(&self, connection: &mut Connection) -> Result<(), Error> {
+        if connection.is_outdated() {
+            return Err(Error::new(Class::Transient, "the credentials have changed"));
+        }
         connection.ping().await
     }
 
@@ -48,13 +59,13 @@ impl ErrorSink<Error> for LastError {
 }
 
 /// A borrowed connection.
-pub type Checkout<'a> = PooledConnection<'a, Opener>;
+pub type Checkout = PooledConnection<'static, Opener>;
 
 /// The database of one topology as this process sees it. Cloning shares it.
 #[derive(Clone, Debug)]
 pub struct Timescale {
     connector: Arc<Connector>,
-    pool: Pool<Opener>,
+    pool: Arc<RwLock<Pool<Opener>>>,
     last_error: LastError,
     /// Waits that the waiting gave up, each by its own bound, while every connection was lent.
     given_up: Arc<AtomicU64>,
@@ -62,12 +73,15 @@ pub struct Timescale {
 
 /// A wait for a connection, until it is forgotten: one that is dropped before was in vain. bb8 counts those only that wait
 /// as long as the pool lets anybody wait; who is patient for less would never show.
-struct Wait<'a>(&'a Timescale);
+struct Wait<'a> {
+    timescale: &'a Timescale,
+    pool: &'a Pool<Opener>,
+}
 
 impl Drop for Wait<'_> {
     fn drop(&mut self) {
-        let Timescale { pool, connector, given_up, .. } = self.0;
-        let state = pool.state();
+        let Timescale { connector, given_up, .. } = self.timescale;
+        let state = self.pool.state();
         // While the server is away there are none to be had, however many there might be.
         if state.connections >= connector.pool_size() && state.idle_connections == 0 {
             given_up.fetch_add(1, Ordering::Relaxed);
@@ -85,13 +99,31 @@ impl Timescale {
     ) -> Result<Self, Error> {
         let connector = Arc::new(Connector::new(connection, topology, node, clock)?);
         let last_error = LastError::default();
-        let pool = Pool::builder()
-            .max_size(connector.pool_size())
-            .connection_timeout(limits::CHECKOUT_WAIT_MAX)
-            .test_on_check_out(true)
-            .error_sink(last_error.boxed_clone())
-            .build_unchecked(Opener { connector: connector.clone() });
+        let pool = Arc::new(RwLock::new(empty(&connector, &last_error)));
         Ok(Self { connector, pool, last_error, given_up: Arc::default() })
+    }
+
+    /// Follows its credentials; a look proves that what `topology` writes may be written with them.
+    pub(crate) fn keeper(&self, topology: &Topology) -> Arc<dyn Keeper> {
+        let door =
+            Renewal { timescale: self.clone(), tables: written_tables(topology), next: Mutex::default() };
+        Arc::new(Kept::new(self.connector.credentials().clone(), door))
+    }
+
+    /// Fails unless the server lets us in with what the files hold, and what `topology` writes may be written.
+    pub(crate) async fn prove(&self, topology: &Topology) -> Result<(), Error> {
+        let door =
+            Renewal { timescale: self.clone(), tables: written_tables(topology), next: Mutex::default() };
+        door.prove(&self.connector.credentials().login()?).await
+    }
+
+    /// `changed().await` completes when it logs in with something else.
+    pub(super) fn changes(&self) -> tokio::sync::watch::Receiver<u64> {
+        self.connector.credentials().changes()
+    }
+
+    fn pool(&self) -> Pool<Opener> {
+        self.pool.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The name of this process's sessions.
@@ -115,14 +147,15 @@ impl Timescale {
     }
 
     /// A connection of the pool.
-    pub async fn checkout(&self) -> Result<Checkout<'_>, Error> {
+    pub async fn checkout(&self) -> Result<Checkout, Error> {
+        let pool = self.pool();
         // The first connection is opened here, so that a bad password is said at once instead of after bb8's patience.
-        if self.pool.state().connections == 0 {
+        if pool.state().connections == 0 {
             let first = self.connector.connect_pooled().await?;
-            drop(self.pool.add(first));
+            drop(pool.add(first));
         }
-        let wait = Wait(self);
-        let got = self.pool.get().await;
+        let wait = Wait { timescale: self, pool: &pool };
+        let got = pool.get_owned().await;
         std::mem::forget(wait);
         got.map_err(|error| match error {
             RunError::User(error) => error,
@@ -139,7 +172,7 @@ impl Timescale {
 
     /// How the pool fares.
     pub(super) fn load(&self) -> Load {
-        let state = self.pool.state();
+        let state = self.pool().state();
         let (idle, statistics) = (state.idle_connections, &state.statistics);
         Load {
             idle,
@@ -160,4 +193,68 @@ pub(super) struct Load {
     pub(super) waited: u64,
     /// Times nobody gave one back in time: the pool's, or that of who waited.
     pub(super) timed_out: u64,
+}
+
+fn empty(connector: &Arc<Connector>, last_error: &LastError) -> Pool<Opener> {
+    Pool::builder()
+        .max_size(connector.pool_size())
+        .connection_timeout(limits::CHECKOUT_WAIT_MAX)
+        .test_on_check_out(true)
+        .error_sink(last_error.boxed_clone())
+        .build_unchecked(Opener { connector: connector.clone() })
+}
+
+/// A full pool that takes the place of another.
+struct Renewal {
+    timescale: Timescale,
+    /// Where rows are written, quoted.
+    tables: Vec<String>,
+    next: Mutex<Option<Pool<Opener>>>,
+}
+
+/// Whether offsets may be moved and rows be written; a user of the server may be let in and be of no use.
+const MAY_WRITE: &str = "\
+    SELECT count(*) FROM pg_catalog.unnest($1::text[]) AS wanted(name) \
+    WHERE NOT COALESCE(pg_catalog.has_table_privilege(pg_catalog.to_regclass(wanted.name), 'INSERT'), true)";
+
+impl Renewal {
+    async fn fill(&self, login: &Login) -> Result<(), Error> {
+        let Timescale { connector, last_error, .. } = &self.timescale;
+        let first = connector.connect_with(login).await?;
+        let missing: i64 = first.row("ask what may be written", MAY_WRITE, &[&self.tables]).await?.get(0);
+        if missing > 0 {
+            let message = format!(
+                "the user may not write {missing} of the topology's tables; make it a member of aqueduct_writer"
+            );
+            return Err(Error::new(Class::Config, message));
+        }
+        let (pool, busy) = (empty(connector, last_error), self.timescale.pool().state().connections);
+        drop(pool.add(first));
+        for _ in 1..busy {
+            drop(pool.add(connector.connect_with(login).await?));
+        }
+        *self.next.lock().unwrap_or_else(PoisonError::into_inner) = Some(pool);
+        Ok(())
+    }
+}
+
+impl Door for Renewal {
+    fn prove<'a>(&'a self, login: &'a Login) -> BoxFuture<'a, Result<(), Error>> {
+        self.fill(login).boxed()
+    }
+
+    fn taken(&self) {
+        if let Some(next) = self.next.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            *self.timescale.pool.write().unwrap_or_else(PoisonError::into_inner) = next;
+        }
+    }
+}
+
+/// Where rows and offsets are written, quoted.
+fn written_tables(topology: &Topology) -> Vec<String> {
+    let written = topology.actors.iter().filter_map(|actor| match &actor.kind {
+        Kind::TimescaleWriter(writer) => TableName::parse(&writer.table).ok(),
+        _ => None,
+    });
+    written.map(|table| table.to_string()).chain(["aqueduct.offsets".to_owned()]).collect()
 }

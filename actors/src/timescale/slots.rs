@@ -23,6 +23,15 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 const TRY_LOCK: &str = "\
     SELECT pg_catalog.pg_try_advisory_lock(pg_catalog.hashtextextended(\
         pg_catalog.concat_ws(' ', 'aqueduct member', $1::text, $2::text, $3::int8), 0))";
+/// Waits in line for it, for as long as a session waits for any lock.
+const LOCK: &str = "\
+    SELECT pg_catalog.pg_advisory_lock(pg_catalog.hashtextextended(\
+        pg_catalog.concat_ws(' ', 'aqueduct member', $1::text, $2::text, $3::int8), 0)) IS NOT NULL";
+const UNLOCK: &str = "\
+    SELECT pg_catalog.pg_advisory_unlock(pg_catalog.hashtextextended(\
+        pg_catalog.concat_ws(' ', 'aqueduct member', $1::text, $2::text, $3::int8), 0))";
+/// How long who waits in line is given to get there.
+const IN_LINE: Duration = Duration::from_millis(100);
 
 /// Slots in the database that keeps the offsets.
 #[derive(Clone, Debug)]
@@ -71,9 +80,29 @@ impl MemberSlots for AdvisorySlots {
 
 impl Member {
     async fn try_lock(&self, connection: &Connection, number: u32) -> Result<bool, Error> {
+        self.ask(connection, TRY_LOCK, number).await
+    }
+
+    /// Hands a slot from one connection of ours to another, which waits in line for it before the first lets go.
+    async fn hand_over(
+        &self,
+        from: &Connection,
+        to: &Connection,
+        number: u32,
+        clock: &Clock,
+    ) -> Result<(), Error> {
+        let letting_go = async {
+            clock.sleep(IN_LINE).await;
+            self.ask(from, UNLOCK, number).await
+        };
+        let (locked, _unlocked) = futures::join!(self.ask(to, LOCK, number), letting_go);
+        locked.map(drop)
+    }
+
+    async fn ask(&self, connection: &Connection, statement: &str, number: u32) -> Result<bool, Error> {
         let number = i64::from(number);
         let params: [&(dyn ToSql + Sync); 3] = [&&*self.topology, &&*self.node, &number];
-        let asked = connection.client().query_one(TRY_LOCK, &params);
+        let asked = connection.client().query_one(statement, &params);
         let row = connection.within("lease a member name", limits::STATEMENT_WAIT_MAX, asked).await?;
         Ok(row.get(0))
     }
@@ -82,8 +111,20 @@ impl Member {
 /// Holds a slot until dropped.
 async fn keep(slots: AdvisorySlots, member: Member, number: u32, mut connection: Connection) {
     let mut backoff = Backoff::outage();
+    let mut changes = slots.timescale.changes();
     loop {
-        slots.clock.sleep(LOOK_EVERY).await;
+        tokio::select! {
+            () = slots.clock.sleep(LOOK_EVERY) => {}
+            Ok(()) = changes.changed() => {}
+        }
+        if connection.is_outdated()
+            && let Ok(next) = slots.timescale.connect().await
+        {
+            match member.hand_over(&connection, &next, number, &slots.clock).await {
+                Ok(()) => connection = next,
+                Err(error) => tracing::debug!(%error, "the member name stays where it was leased"),
+            }
+        }
         // A lock on a server that was demoted keeps nobody out: who asks for the name asks the primary.
         if connection.ping().await.is_ok() {
             continue;

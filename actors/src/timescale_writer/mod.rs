@@ -42,9 +42,12 @@ use gather::Pending;
 use positions::{Held, Positions};
 use rows::Rows;
 use std::sync::Arc;
+use std::time::Duration;
 use store::{Failure, Owed, Store, Target, Transact};
 use transaction::Moves;
 
+/// How long after a failed attempt to open a session with new credentials the next is made.
+const RENEW_WAIT: Duration = Duration::from_secs(1);
 /// Misses in a row before a transaction is tried again with a pause.
 const MISSES_MAX: usize = 3;
 
@@ -110,6 +113,8 @@ struct Spec {
 struct Writer {
     spec: Spec,
     session: Option<Box<dyn Transact>>,
+    /// Until when a session with credentials that are not used any more is kept, as no other could be opened.
+    renew_at: Option<Instant>,
     /// The session was opened since it was last seen that the database has all that was settled.
     unproven: bool,
     positions: Positions,
@@ -153,7 +158,7 @@ impl Actor for Writer {
 
 impl Writer {
     fn new(spec: Spec) -> Self {
-        Self { spec, session: None, unproven: true, positions: Positions::default() }
+        Self { spec, session: None, renew_at: None, unproven: true, positions: Positions::default() }
     }
 
     async fn work(&mut self, cx: &mut Context) -> Result<(), Error> {
@@ -221,8 +226,23 @@ impl Writer {
         }
     }
 
+    /// Between two transactions, takes a session with the credentials of now in place of one with earlier ones, which ends
+    /// only then. The earlier one is as good where no other is to be had.
+    async fn renew(&mut self, cx: &Context) {
+        let now = cx.clock.now();
+        let outdated = self.session.as_ref().is_some_and(|session| session.is_outdated());
+        if !outdated || self.renew_at.is_some_and(|at| now < at) {
+            return;
+        }
+        match cx.clock.timeout(limits::CONNECT_WAIT_MAX, self.spec.store.open(&self.spec.target)).await {
+            Ok(Ok(session)) => (self.session, self.renew_at) = (Some(session), None),
+            _ => self.renew_at = Some(now + RENEW_WAIT),
+        }
+    }
+
     /// While nothing comes, asks the database whether it is there: an outage shows before it is in the way.
     async fn keep_contact(&mut self, cx: &mut Context) -> Result<(), Error> {
+        self.renew(cx).await;
         let (session, spec, positions) = (&mut self.session, &self.spec, &mut self.positions);
         let unproven = &mut self.unproven;
         cx.status.beat();
@@ -309,6 +329,7 @@ impl Writer {
         if pending.is_empty() {
             return Ok(begun);
         }
+        self.renew(cx).await;
         let (claims, ledger, steps) = (cx.claims.clone(), cx.ledger.clone(), cx.steps());
         let works: Vec<Work> = pending.held.iter().filter_map(|held| steps.work(&held.lease)).collect();
         let beside = Beside { claims: &claims, ledger: &ledger, steps: &steps, works: &works };
@@ -431,7 +452,7 @@ impl Writer {
         Ok(())
     }
 
-    fn count(&self, cx: &Context, rows: usize, taken: std::time::Duration) {
+    fn count(&self, cx: &Context, rows: usize, taken: Duration) {
         cx.status.figures().observe(names::FLUSH_SECONDS, &[], taken.as_secs_f64());
         cx.status.figures().add(names::ROWS_TOTAL, &[], rows as f64);
     }

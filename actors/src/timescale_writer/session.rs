@@ -230,6 +230,10 @@ impl Transact for Session {
         self.connection.is_broken()
     }
 
+    fn is_outdated(&self) -> bool {
+        self.connection.is_outdated()
+    }
+
     fn ping(&self) -> LocalBoxFuture<'_, Result<(), Error>> {
         self.connection.ping().boxed_local()
     }

@@ -145,6 +145,11 @@ pub(crate) trait Transact {
     /// Whether it is of no more use.
     fn is_broken(&self) -> bool;
 
+    /// Whether it was opened with credentials that are not used any more.
+    fn is_outdated(&self) -> bool {
+        false
+    }
+
     /// Whether the other side is there, and may be written to.
     fn ping(&self) -> LocalBoxFuture<'_, Result<(), Error>>;
 

@@ -51,8 +51,12 @@ fn login(topology: &Topology) -> Result<TimescaleConnection> {
     let own = topology.connections.timescale.clone();
     let url = variable(URL_VARIABLE).map(|url| Spanned::new(url.into(), Span::default()));
     match (own, url) {
-        (Some(own), Some(url)) => Ok(TimescaleConnection { url, password_file: None, ..own }),
-        (None, Some(url)) => Ok(TimescaleConnection { url, password_file: None, pool: 1, tls: None }),
+        (Some(own), Some(url)) => {
+            Ok(TimescaleConnection { url, user_file: None, password_file: None, ..own })
+        }
+        (None, Some(url)) => {
+            Ok(TimescaleConnection { url, user_file: None, password_file: None, pool: 1, tls: None })
+        }
         (Some(own), None) => Ok(own),
         (None, None) => {
             let name = &topology.name.value;

@@ -62,6 +62,7 @@ impl Reloader {
         let (status, generation) = match handle.reload(next).await {
             Ok(generation) => {
                 self.archive.follow(connected.services());
+                connected.keep_secrets();
                 self.connected = connected;
                 (200, generation)
             }

@@ -1,14 +1,15 @@
 //! What may be read: probes, metrics, and the registry as JSON. Counts and states, no payloads.
 
 use super::{Desk, door};
-use crate::registry::{Phase, PhaseView};
+use crate::registry::{Phase, PhaseView, Registry};
+use crate::secrets::RefusedView;
 use crate::telemetry;
 use axum::Json;
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::sync::Arc;
 
 /// `/metrics`.
@@ -38,8 +39,23 @@ pub(super) async fn readyz(State(desk): State<Arc<Desk>>) -> Response {
         "phase_reason": reason,
         "phase_since_us": since_us,
         "not_ready": not_ready,
+        "secrets_refused": secrets_refused(registry),
     });
     (status, Json(answer)).into_response()
+}
+
+/// Secrets that are not taken. They make nobody unready: the ones before go on being used.
+fn secrets_refused(registry: &Registry) -> Vec<Value> {
+    let views = registry.secrets().views().into_iter();
+    views
+        .filter_map(|view| {
+            let RefusedView { since_us, reason, .. } = view.refused?;
+            let (connection, secret) = (view.connection, view.secret);
+            Some(
+                json!({ "connection": connection, "secret": secret, "reason": reason, "since_us": since_us }),
+            )
+        })
+        .collect()
 }
 
 /// What is asked of `/api/topology`.
@@ -91,6 +107,15 @@ pub(super) async fn topology(
 pub(super) async fn settings(State(desk): State<Arc<Desk>>, headers: HeaderMap) -> Response {
     match door::payload(&desk, &headers) {
         Ok(()) => Json(&desk.settings).into_response(),
+        Err(refusal) => *refusal,
+    }
+}
+
+/// `/api/secrets`: which generation of each secret is in use. It says of a guess whether it is right, so beyond loopback it
+/// needs the token.
+pub(super) async fn secrets(State(desk): State<Arc<Desk>>, headers: HeaderMap) -> Response {
+    match door::payload(&desk, &headers) {
+        Ok(()) => Json(desk.handle.registry().secrets().views()).into_response(),
         Err(refusal) => *refusal,
     }
 }

@@ -121,6 +121,7 @@ fn router(desk: Arc<Desk>) -> Router {
         .route("/api/settings", get(api::settings))
         .route("/api/actors", get(api::actors))
         .route("/api/ledger", get(api::ledger))
+        .route("/api/secrets", get(api::secrets))
         .route("/api/quality", get(api::quality))
         .route("/api/events", get(stream::events))
         .route("/api/live", get(live::live))

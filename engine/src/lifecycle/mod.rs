@@ -50,8 +50,6 @@ pub(crate) enum Command {
     DrainWhenIdle(Duration),
     /// An operator's word to one actor.
     Order(usize, Order, oneshot::Sender<()>),
-    /// Every actor makes new connections.
-    Rotate,
     /// Another graph.
     Reload(Box<reload::Wanted>),
 }

@@ -46,6 +46,8 @@ events! {
     RELOAD = "reload", true, "A reload changes the graph.";
     RELOADED = "reloaded", true, "A reload holds; its detail says the generation.";
     RELOAD_REFUSED = "reload_refused", true, "A reload was not begun; its detail says why.";
+    SECRET_TAKEN = "secret_taken", true, "The files of a secret hold another one, its server takes it, and it is used from now on.";
+    SECRET_REFUSED = "secret_refused", true, "The files of a secret hold another one that is not taken; its detail says why. The one before goes on being used.";
     ROLLED_BACK = "rolled_back", true, "What a reload started did not hold; the node runs what it ran before.";
 
     NOT_STARTED = "not_started", false, "The node could not begin; exit 78.";

@@ -255,6 +255,12 @@ metrics! {
         "Reloads that were asked for, by outcome (applied, refused, rolled_back).";
     RELOAD_APPLIED = "aqueduct_reload_applied", Gauge, "boolean", Topology [],
         "0 once the last reload was refused or rolled back; 1 else, also before the first.";
+    SECRET_AGE_SECONDS = "aqueduct_secret_age_seconds", Gauge, "seconds", Topology ["connection", "secret"],
+        "How long this process has used the secret (login, tls) of a connection that is in use; which one it is, /api/secrets tells.";
+    SECRET_REFUSED = "aqueduct_secret_refused", Gauge, "boolean", Topology ["connection", "secret"],
+        "1 while the files of a secret hold another one that is not taken; 0 else.";
+    SECRET_OLDER_CONNECTIONS = "aqueduct_secret_older_connections", Gauge, "connections", Topology ["connection", "secret"],
+        "Connections that were opened with an earlier generation of a secret and are not closed yet.";
     MEMORY_LIMIT_BYTES = "aqueduct_memory_limit_bytes", Gauge, "bytes", Topology [],
         "Memory the process may use: its control group's limit, or else that of the machine.";
     FULL_METRICS = "aqueduct_full_metrics", Gauge, "metrics", Topology [],

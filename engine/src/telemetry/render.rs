@@ -58,6 +58,16 @@ fn render_node(page: &mut Exposition, topology: &str, registry: &Registry) {
         series.value(&[topology, ("outcome", word)], reloads.of(outcome) as f64);
     }
     page.metric(names::RELOAD_APPLIED).value(&[topology], truth(reloads.is_applied()));
+    let now_us = registry.clock.wall_us();
+    for secret in registry.secrets().views() {
+        let own = [topology, ("connection", secret.connection), ("secret", secret.secret)];
+        if secret.generation.is_some() {
+            let age_us = now_us.saturating_sub(secret.since_us).max(0);
+            page.metric(names::SECRET_AGE_SECONDS).value(&own, age_us as f64 / 1e6);
+        }
+        page.metric(names::SECRET_REFUSED).value(&own, truth(secret.refused.is_some()));
+        page.metric(names::SECRET_OLDER_CONNECTIONS).value(&own, secret.older_connections as f64);
+    }
     if let Some(bytes) = memory::limit_bytes() {
         page.metric(names::MEMORY_LIMIT_BYTES).value(&[topology], bytes as f64);
     }

@@ -101,6 +101,7 @@ async fn each_member_of_a_node_has_the_lowest_free_name() {
     let world = World::shared();
     let connection = TimescaleConnection {
         url: Spanned::new(world.database_url().to_owned().into(), Span::default()),
+        user_file: None,
         password_file: None,
         pool: 1,
         tls: None,

@@ -120,7 +120,7 @@ impl Node {
     pub fn new(told: &Told, table: &Arc<Table>) -> Self {
         let plain = |text: &str| Spanned::new(text.to_owned(), Span::default());
         let source = Source::new(SourceOptions {
-            connection: KafkaConnection { bootstrap: plain(&told.bootstrap), tls: None, sasl: None },
+            connection: KafkaConnection { bootstrap: plain(&told.bootstrap), tls: None, sasl: None }.into(),
             group: format!("group-{}", told.topic),
             node: told.node.into(),
             source: "source".into(),

@@ -6,6 +6,7 @@
 
 mod kafka;
 mod redis;
+mod rotation;
 mod timescale;
 mod whole;
 

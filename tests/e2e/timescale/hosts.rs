@@ -7,7 +7,7 @@ use std::time::Duration;
 
 fn connector(url: &str) -> Connector {
     let url = Spanned::new(url.to_owned().into(), Span::default());
-    let connection = TimescaleConnection { url, password_file: None, pool: 4, tls: None };
+    let connection = TimescaleConnection { url, user_file: None, password_file: None, pool: 4, tls: None };
     Connector::new(&connection, "unit", "hosts", Clock::system()).expect("a connection as configured")
 }
 

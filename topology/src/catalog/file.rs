@@ -57,10 +57,11 @@ pub const TIMESCALE: &[Key] = &[
         "`postgres://user@host:port/database`; of several `host:port`, with commas, the first that takes writes.",
     ),
     Key::optional(
-        "password_file",
+        "user_file",
         Shape::File,
-        "Read at every connect, so that a rotated password is picked up.",
+        "Where the user is; wins over the one in `url`. Followed as it changes.",
     ),
+    Key::optional("password_file", Shape::File, "Where the password is. Followed as it changes."),
     Key::default("pool", Shape::Integer(1, 256), "4", "Connections kept."),
     Key::optional("tls", Shape::Part(TLS), "Encryption."),
 ];
@@ -69,26 +70,33 @@ pub const TIMESCALE: &[Key] = &[
 pub const REDIS: &[Key] = &[
     Key::default("url", Shape::Secret, "${REDIS_URL}", "`redis://host:port/database`; `rediss://` encrypts."),
     Key::optional(
-        "password_file",
+        "user_file",
         Shape::File,
-        "Read at every connect, so that a rotated password is picked up.",
+        "Where the user is; wins over the one in `url`. Followed as it changes.",
     ),
+    Key::optional("password_file", Shape::File, "Where the password is. Followed as it changes."),
     Key::default("pool", Shape::Integer(1, 256), "2", "Connections kept."),
     Key::optional("tls", Shape::Part(TLS), "Encryption."),
 ];
 
 /// `tls`.
 pub const TLS: &[Key] = &[
-    Key::default("ca_file", Shape::File, "the system's authorities", "Who signs the server's certificate."),
-    Key::optional("cert_file", Shape::File, "Our own certificate; needs `key_file`."),
-    Key::optional("key_file", Shape::File, "Its key; needs `cert_file`."),
+    Key::default(
+        "ca_file",
+        Shape::File,
+        "the system's authorities",
+        "Who signs the server's certificate. Followed as it changes.",
+    ),
+    Key::optional("cert_file", Shape::File, "Our own certificate; needs `key_file`. Followed as it changes."),
+    Key::optional("key_file", Shape::File, "Its key; needs `cert_file`. Followed as it changes."),
 ];
 
 /// `sasl`.
 pub const SASL: &[Key] = &[
     Key::required("mechanism", Shape::Word(Sasl::MECHANISMS), "How the password is proved."),
     Key::required("user", Shape::Text, "Who we are."),
-    Key::required("password_file", Shape::File, "Where the password is."),
+    Key::optional("user_file", Shape::File, "Where the user is; wins over `user`. Followed as it changes."),
+    Key::required("password_file", Shape::File, "Where the password is. Followed as it changes."),
 ];
 
 /// One entry of `supervisors`.

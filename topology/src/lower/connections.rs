@@ -76,6 +76,7 @@ fn timescale(cx: &Context<'_>, node: &Node) -> Option<TimescaleConnection> {
     );
     let connection = TimescaleConnection {
         url: url.unwrap_or_else(nowhere),
+        user_file: file(cx, keys.get("user_file")),
         password_file: file(cx, keys.get("password_file")),
         pool: keys.get("pool").and_then(|node| cx.count(node, 1..=256)).unwrap_or(TIMESCALE_POOL),
         tls: keys.get("tls").and_then(|node| tls(cx, node)),
@@ -92,6 +93,7 @@ fn redis(cx: &Context<'_>, node: &Node) -> Option<RedisConnection> {
     );
     let connection = RedisConnection {
         url: url.unwrap_or_else(nowhere),
+        user_file: file(cx, keys.get("user_file")),
         password_file: file(cx, keys.get("password_file")),
         pool: keys.get("pool").and_then(|node| cx.count(node, 1..=256)).unwrap_or(REDIS_POOL),
         tls: keys.get("tls").and_then(|node| tls(cx, node)),
@@ -144,11 +146,13 @@ fn sasl(cx: &Context<'_>, node: &Node) -> Option<Sasl> {
     let keys = Keys::open(cx, node, Place::Connection, "`sasl`", &[SASL])?;
     let mechanism = keys.get("mechanism").and_then(|node| cx.one_of(node, "a mechanism", Sasl::MECHANISMS));
     let user = keys.get("user").and_then(|node| cx.nonempty(node));
+    let user_file = file(cx, keys.get("user_file"));
     let password_file = file(cx, keys.get("password_file"));
     keys.close();
     Some(Sasl {
         mechanism: Sasl::MECHANISMS[mechanism?].to_owned(),
         user: user?.value,
+        user_file,
         password_file: password_file?,
     })
 }
@@ -165,13 +169,15 @@ pub(crate) fn complete(cx: &Context<'_>, connections: &mut Connections, actors: 
     }
     let writer = first(|kind| matches!(kind, Kind::TimescaleWriter(_)));
     if let (None, Some(span)) = (&connections.timescale, writer) {
-        connections.timescale = from_environment(cx, "TIMESCALE_URL", Some(span))
-            .map(|url| TimescaleConnection { url, password_file: None, pool: TIMESCALE_POOL, tls: None });
+        connections.timescale = from_environment(cx, "TIMESCALE_URL", Some(span)).map(|url| {
+            TimescaleConnection { url, user_file: None, password_file: None, pool: TIMESCALE_POOL, tls: None }
+        });
     }
     let cache = first(|kind| matches!(kind, Kind::RedisCache(_)));
     if let (None, Some(span)) = (&connections.redis, cache) {
         connections.redis = from_environment(cx, "REDIS_URL", Some(span)).map(|url| RedisConnection {
             url,
+            user_file: None,
             password_file: None,
             pool: REDIS_POOL,
             tls: None,

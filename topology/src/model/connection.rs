@@ -31,7 +31,9 @@ pub struct KafkaConnection {
 pub struct TimescaleConnection {
     /// `postgres://user[:password]@host[:port]/database[?sslmode=..]`; may hold a password, so it never prints.
     pub url: Spanned<SecretString>,
-    /// Read at every connect, so that a rotated password is picked up.
+    /// Where the user is, in place of the one in `url`.
+    pub user_file: Option<PathBuf>,
+    /// Where the password is. What changes there is proven against the server, then used.
     pub password_file: Option<PathBuf>,
     /// Connections kept.
     pub pool: u32,
@@ -42,6 +44,7 @@ pub struct TimescaleConnection {
 impl PartialEq for TimescaleConnection {
     fn eq(&self, other: &Self) -> bool {
         self.url.expose_secret() == other.url.expose_secret()
+            && self.user_file == other.user_file
             && self.password_file == other.password_file
             && self.pool == other.pool
             && self.tls == other.tls
@@ -53,7 +56,9 @@ impl PartialEq for TimescaleConnection {
 pub struct RedisConnection {
     /// `redis[s]://[user:password@]host[:port][/database]`; may hold a password, so it never prints.
     pub url: Spanned<SecretString>,
-    /// Read at every connect, so that a rotated password is picked up.
+    /// Where the user is, in place of the one in `url`.
+    pub user_file: Option<PathBuf>,
+    /// Where the password is. What changes there is proven against the server, then used.
     pub password_file: Option<PathBuf>,
     /// Connections kept.
     pub pool: u32,
@@ -64,6 +69,7 @@ pub struct RedisConnection {
 impl PartialEq for RedisConnection {
     fn eq(&self, other: &Self) -> bool {
         self.url.expose_secret() == other.url.expose_secret()
+            && self.user_file == other.user_file
             && self.password_file == other.password_file
             && self.pool == other.pool
             && self.tls == other.tls
@@ -88,6 +94,8 @@ pub struct Sasl {
     pub mechanism: String,
     /// Who we are.
     pub user: String,
+    /// Where the user is, in place of `user`.
+    pub user_file: Option<PathBuf>,
     /// Where the password is.
     pub password_file: PathBuf,
 }

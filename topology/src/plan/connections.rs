@@ -12,54 +12,58 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-pub(super) fn keys(connections: &Connections, files: &Files<'_>) -> BTreeMap<String, Keys> {
+pub(super) fn keys(connections: &Connections) -> BTreeMap<String, Keys> {
     let Connections { kafka: broker, timescale, redis: cache } = connections;
     let mut parts = BTreeMap::new();
     if let Some(connection) = broker {
-        parts.insert("kafka".to_owned(), kafka(connection, files));
+        parts.insert("kafka".to_owned(), kafka(connection));
     }
     if let Some(connection) = timescale {
         let mut keys = Writer::default();
         address(&mut keys, connection.url.value.expose_secret());
+        keys.maybe("user_file", connection.user_file.as_deref().map(path_text));
         keys.maybe("password_file", connection.password_file.as_deref().map(path_text));
         keys.put("pool", connection.pool);
-        tls(&mut keys, connection.tls.as_ref(), files);
+        tls(&mut keys, connection.tls.as_ref());
         parts.insert("timescale".to_owned(), keys.done());
     }
     if let Some(connection) = cache {
-        parts.insert("redis".to_owned(), redis(connection, files));
+        parts.insert("redis".to_owned(), redis(connection));
     }
     parts
 }
 
-fn kafka(connection: &KafkaConnection, files: &Files<'_>) -> Keys {
+fn kafka(connection: &KafkaConnection) -> Keys {
     let mut keys = Writer::default();
     keys.put("bootstrap", connection.bootstrap.value.clone());
-    tls(&mut keys, connection.tls.as_ref(), files);
+    tls(&mut keys, connection.tls.as_ref());
     if let Some(sasl) = &connection.sasl {
         keys.put("sasl.mechanism", sasl.mechanism.clone());
         keys.put("sasl.user", sasl.user.clone());
+        keys.maybe("sasl.user_file", sasl.user_file.as_deref().map(path_text));
         keys.put("sasl.password_file", path_text(&sasl.password_file));
     }
     keys.done()
 }
 
-fn redis(connection: &RedisConnection, files: &Files<'_>) -> Keys {
+fn redis(connection: &RedisConnection) -> Keys {
     let mut keys = Writer::default();
     address(&mut keys, connection.url.value.expose_secret());
+    keys.maybe("user_file", connection.user_file.as_deref().map(path_text));
     keys.maybe("password_file", connection.password_file.as_deref().map(path_text));
     keys.put("pool", connection.pool);
-    tls(&mut keys, connection.tls.as_ref(), files);
+    tls(&mut keys, connection.tls.as_ref());
     keys.done()
 }
 
-/// Files with passwords are not digested: they are read at every connect, so a new content is no change of the file.
-fn tls(keys: &mut Writer, tls: Option<&Tls>, files: &Files<'_>) {
+/// Files with passwords, certificates and keys are not digested: a node follows them as they change, so a new content is
+/// no change of the topology.
+fn tls(keys: &mut Writer, tls: Option<&Tls>) {
     let Some(Tls { ca_file, cert_file, key_file }) = tls else { return };
     keys.put("tls", true);
     for (key, path) in [("ca_file", ca_file), ("cert_file", cert_file), ("key_file", key_file)] {
         if let Some(path) = path {
-            file(keys, &format!("tls.{key}"), path, files);
+            keys.put(format!("tls.{key}"), path_text(path));
         }
     }
 }

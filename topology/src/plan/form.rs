@@ -42,7 +42,7 @@ impl Form {
         Self {
             version: VERSION,
             topology: topology.name.value.clone(),
-            connections: connections::keys(&topology.connections, files),
+            connections: connections::keys(&topology.connections),
             supervisors: supervisors.map(|one| (one.name.value.clone(), supervisor(one))).collect(),
             actors: actors
                 .map(|actor| (actor.name.value.clone(), specs::keys(&graph, actor, files)))

@@ -50,6 +50,7 @@ fn connections(connections: &Connections) -> Map {
     if let Some(timescale) = &connections.timescale {
         let mut part = Map::default();
         part.variable("url", "TIMESCALE_URL");
+        part.file("user_file", timescale.user_file.as_deref());
         part.file("password_file", timescale.password_file.as_deref());
         part.put("pool", timescale.pool);
         part.some("tls", timescale.tls.as_ref().map(tls));
@@ -58,6 +59,7 @@ fn connections(connections: &Connections) -> Map {
     if let Some(redis) = &connections.redis {
         let mut part = Map::default();
         part.variable("url", "REDIS_URL");
+        part.file("user_file", redis.user_file.as_deref());
         part.file("password_file", redis.password_file.as_deref());
         part.put("pool", redis.pool);
         part.some("tls", redis.tls.as_ref().map(tls));
@@ -78,6 +80,7 @@ fn sasl(sasl: &Sasl) -> Map {
     let mut part = Map::default();
     part.text("mechanism", &sasl.mechanism);
     part.text("user", &sasl.user);
+    part.file("user_file", sasl.user_file.as_deref());
     part.file("password_file", Some(&sasl.password_file));
     part
 }

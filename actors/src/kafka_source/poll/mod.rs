@@ -19,10 +19,10 @@ mod take;
 use super::context::{Notes, SourceContext};
 use super::partition::{Handed, Partition, Reading};
 use super::talk::{End, Grant, Order, Report};
+use crate::credentials::Login;
 use crate::kafka::class::{About, classify};
 use crate::kafka::client::Client;
 use crate::kafka::intake::Intake;
-use crate::kafka::refusal::Credentials;
 use aqueduct_engine::clock::Instant;
 use aqueduct_engine::port::Outputs;
 use aqueduct_engine::{Clock, Error, Ledger, Status};
@@ -45,7 +45,7 @@ pub(super) struct Setup {
     pub(super) client: Client<SourceContext>,
     pub(super) notes: Arc<Notes>,
     /// What the client was made with.
-    pub(super) credentials: Credentials,
+    pub(super) login: Login,
     pub(super) source: Arc<str>,
     pub(super) topic: Arc<str>,
     pub(super) bootstrap: String,

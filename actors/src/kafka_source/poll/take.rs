@@ -99,7 +99,7 @@ impl Poll {
         }
         *looked_at = now;
         let told = told.clone();
-        self.setup.credentials.have_changed().then_some(End::ClientGone(told))
+        self.setup.login.would_differ().then_some(End::ClientGone(told))
     }
 
     /// Leads partitions to the intake until something has come that way, and now and then all of them: the client clears

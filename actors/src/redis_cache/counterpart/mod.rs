@@ -95,7 +95,7 @@ impl Counterpart {
             let message = "both servers are needed; name `connections.redis` and `connections.timescale`";
             return Err(refused(actor, message));
         };
-        let server = Server::new(redis)?;
+        let server = Server::new(redis, &topology.name.value, clock.clone())?;
         let connector = Connector::new(timescale, &topology.name.value, node, clock.clone())?;
         let sources = sources_above(actor, topology);
         let table = Table::open(topology, actor, options, sources.first().cloned(), &connector).await?;

@@ -52,7 +52,7 @@ pub async fn look(
         let connection = topology.connections.redis.as_ref().ok_or_else(|| {
             super::refused(actor, "no Redis server is named; write `connections: { redis: { url: .. } }`")
         })?;
-        let server = Server::new(connection)?;
+        let server = Server::new(connection, &topology.name.value, clock.clone())?;
         let pool = redis::pool(&server, 1);
         let reads_key = reads_key(&topology.name.value, &actor.name.value);
         let now = clock.wall_us().div_euclid(1_000_000);

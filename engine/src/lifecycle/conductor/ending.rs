@@ -40,7 +40,6 @@ impl Conductor {
             Command::Drain => self.begin_drain("asked to"),
             Command::DrainWhenIdle(lasting) => self.idle = Some(Idle::new(lasting)),
             Command::Order(actor, order, done) => self.order(actor, order, done),
-            Command::Rotate => self.send_all(|| host::Rotate),
         }
     }
 

@@ -5,9 +5,8 @@ use secrecy::zeroize::Zeroizing;
 use std::io;
 use std::path::Path;
 
-/// What is in `file`, without the end of its line. Read at each use, so that a rotated secret is picked up; what we held
-/// of it meanwhile is overwritten.
-pub(crate) fn read(file: &Path) -> io::Result<SecretString> {
+/// What is in `file`, without the end of its line. What we held of it meanwhile is overwritten.
+pub(super) fn read(file: &Path) -> io::Result<SecretString> {
     let text = Zeroizing::new(std::fs::read_to_string(file)?);
     Ok(SecretString::from(text.trim_end_matches(['\r', '\n']).to_owned()))
 }
