@@ -24,3 +24,16 @@ pub async fn list(connection: &Connection, topology: &str, limit: i64) -> Result
     };
     Ok(rows.iter().map(drill).collect())
 }
+
+/// Keeps `drill`, which `topology` went through.
+pub async fn record(connection: &Connection, topology: &str, drill: &Drill) -> Result<(), Error> {
+    let Drill { drill: name, passed, node, started_us, ended_us, report } = drill;
+    let params: [&(dyn ToSql + Sync); 7] = [&topology, name, passed, report, node, started_us, ended_us];
+    connection.hits("record a drill", RECORD, &params).await?;
+    Ok(())
+}
+
+const RECORD: &str = "\
+    INSERT INTO aqueduct.drills (topology, drill, passed, report, node, started_at, ended_at) \
+    VALUES ($1, $2, $3, $4, $5, 'epoch'::timestamptz + $6::int8 * interval '1 microsecond', \
+            'epoch'::timestamptz + $7::int8 * interval '1 microsecond')";

@@ -9,6 +9,7 @@ mod cache;
 mod check;
 mod demo;
 mod dlq;
+mod drill;
 mod environment;
 mod exit;
 mod explain;
@@ -105,6 +106,9 @@ enum Command {
     Stack(stack::Command),
     /// Watch recorded and synthetic trades flow from Kafka into TimescaleDB and Redis.
     Demo(demo::Arguments),
+    /// Carry a procedure out on real servers that nobody misses, and judge it; exit 1 if it does not hold.
+    #[command(subcommand)]
+    Drill(drill::Command),
     /// Print the completions of a shell.
     Completions {
         /// Which shell.
@@ -156,6 +160,7 @@ fn dispatch(command: Command) -> anyhow::Result<Exit> {
         Command::Cache(command) => cache::run(&command),
         Command::Stack(command) => stack::run(command),
         Command::Demo(arguments) => demo::run(&arguments),
+        Command::Drill(command) => drill::run(&command),
         Command::Completions { shell } => {
             // Into memory first: the generator panics on a pipe that is gone.
             let mut script = Vec::new();

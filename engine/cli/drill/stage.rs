@@ -1,0 +1,188 @@
+//! Where a drill takes place: servers, a database and a topic of its own, and this very binary as commands and nodes.
+//!
+//! Everything it made is gone when it is dropped: nodes, database, and a private stack.
+
+use super::guard;
+use crate::environment::host_name;
+use crate::http;
+use anyhow::{Context, Result, bail};
+use aqueduct_actors::timescale::{Connection, Connector};
+use aqueduct_engine::Clock;
+use aqueduct_stack::feed::Feed;
+use aqueduct_stack::{Database, Lifetime, Options, Stack, progress};
+use aqueduct_topology::model::TimescaleConnection;
+use aqueduct_topology::{Span, Spanned};
+use std::fs::File;
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+/// How long a node may take until it is ready.
+const READY_MAX: Duration = Duration::from_secs(60);
+/// How long a node may take to drain.
+const DRAIN_MAX: Duration = Duration::from_secs(60);
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// Becomes what it is told to, which is killed with us.
+const SETPRIV: &str = "/usr/bin/setpriv";
+
+/// See the module.
+pub(super) struct Stage {
+    // Before the stack it lies in.
+    database: Database,
+    pub(super) topic: String,
+    pub(super) folder: PathBuf,
+    pub(super) stack: Stack,
+}
+
+impl Stage {
+    /// Brings it up, unless its servers are somebody's production.
+    pub(super) fn up(drill: &str, i_know: bool, partitions: u32) -> Result<Self> {
+        guard::allow(drill, i_know)?;
+        let options = Options::from_env("drill", Lifetime::Private)?;
+        let stack = Stack::up(&options, &*progress::on_stderr())
+            .context("no stack; name servers of your own by KAFKA_BOOTSTRAP, TIMESCALE_URL and REDIS_URL")?;
+        let (database, topic) = (stack.fresh_database()?, stack.fresh_topic(partitions)?);
+        let folder = stack.folder().join("drill");
+        std::fs::create_dir_all(&folder).context("make the drill's folder")?;
+        Ok(Self { database, topic, folder, stack })
+    }
+
+    /// Writes a topology, in which `{topic}` is the drill's own, and makes its tables.
+    pub(super) fn prepare(&self, text: &str) -> Result<PathBuf> {
+        let file = self.folder.join("topology.yaml");
+        std::fs::write(&file, text.replace("{topic}", &self.topic)).context("write the drill's topology")?;
+        for step in ["new", "up"] {
+            self.run(&["migrate", step, path(&file)])?;
+        }
+        Ok(file)
+    }
+
+    /// This binary with the addresses of the drill's servers in its environment.
+    pub(super) fn command(&self, arguments: &[&str]) -> Result<Command> {
+        let binary = std::env::current_exe().context("find this program's file")?;
+        let mut command = if Path::new(SETPRIV).exists() {
+            let mut command = Command::new(SETPRIV);
+            command.args(["--pdeathsig", "KILL", "--"]).arg(binary);
+            command
+        } else {
+            Command::new(binary)
+        };
+        command
+            .args(arguments)
+            .current_dir(&self.folder)
+            .envs(self.stack.env())
+            .env("TIMESCALE_URL", self.database.url())
+            .env_remove("AQUEDUCT_CONFIG")
+            .env_remove("AQUEDUCT_NODE_URL")
+            .stdin(Stdio::null());
+        Ok(command)
+    }
+
+    /// Runs a command to its end; an error with what it said, if that was not well.
+    pub(super) fn run(&self, arguments: &[&str]) -> Result<Output> {
+        let output = self.command(arguments)?.output().context("start a command")?;
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stderr);
+            bail!("aqueduct {}: {}: {}", arguments.join(" "), output.status, said.trim());
+        }
+        Ok(output)
+    }
+
+    /// A node that runs `file` under that name, and is ready.
+    pub(super) fn node(&self, file: &Path, name: &str) -> Result<Node> {
+        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|free| free.local_addr())?.port();
+        let log = self.folder.join(name).with_extension("log");
+        let to = File::options().create(true).append(true).open(&log).context("write a node's log")?;
+        let child = self
+            .command(&["run", path(file)])?
+            .env("AQUEDUCT_NODE", name)
+            .env("AQUEDUCT_ADMIN_LISTEN", format!("127.0.0.1:{port}"))
+            .stdout(to.try_clone()?)
+            .stderr(to)
+            .spawn()
+            .context("start a node")?;
+        let url = format!("http://127.0.0.1:{port}");
+        let mut node = Node { child, admin: http::Node { url }, log };
+        let ready = wait(READY_MAX, || match node.child.try_wait()? {
+            Some(status) => bail!("node {name} ended: {status}; {}", node.last_words()),
+            None => Ok(node.admin.get("/readyz").is_ok_and(|answer| answer.status == 200).then_some(())),
+        })?;
+        match ready {
+            Some(()) => Ok(node),
+            None => bail!("node {name} was not ready after {READY_MAX:?}; {}", node.last_words()),
+        }
+    }
+
+    /// A feed to the drill's topic.
+    pub(super) fn feed(&self) -> Result<Feed> {
+        Ok(Feed::new(&self.stack.kafka_bootstrap(), &self.topic)?)
+    }
+
+    /// A connection to the drill's database.
+    pub(super) async fn connect(&self, topology: &str) -> Result<Connection> {
+        let url = Spanned::new(self.database.url().to_owned().into(), Span::default());
+        let connection = TimescaleConnection { url, password_file: None, pool: 1, tls: None };
+        let connector = Connector::new(&connection, topology, &host_name(), Clock::system())?;
+        Ok(connector.connect().await?)
+    }
+}
+
+/// A node of the drill; killed when dropped.
+pub(super) struct Node {
+    child: Child,
+    pub(super) admin: http::Node,
+    log: PathBuf,
+}
+
+impl Node {
+    /// What its `/metrics` say now.
+    pub(super) fn metrics(&self) -> Result<String> {
+        Ok(String::from_utf8_lossy(&self.admin.get("/metrics")?.body).into_owned())
+    }
+
+    /// Has it finish what it read, and waits for its end; gives its exit code.
+    pub(super) fn drain(mut self) -> Result<Option<i32>> {
+        let pid = i32::try_from(self.child.id()).ok().and_then(rustix::process::Pid::from_raw);
+        let pid = pid.context("a process has an id")?;
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).context("tell a node to drain")?;
+        match wait(DRAIN_MAX, || Ok(self.child.try_wait()?))? {
+            Some(status) => Ok(status.code()),
+            None => bail!("a node had not drained after {DRAIN_MAX:?}; {}", self.last_words()),
+        }
+    }
+
+    fn last_words(&self) -> String {
+        let text = std::fs::read_to_string(&self.log).unwrap_or_default();
+        let lines: Vec<&str> = text.lines().rev().take(5).collect();
+        lines.into_iter().rev().collect::<Vec<_>>().join(" / ")
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Looks until there is something, for so long at most.
+pub(super) fn wait<T>(longest: Duration, mut look: impl FnMut() -> Result<Option<T>>) -> Result<Option<T>> {
+    let clock = Clock::system();
+    let deadline = clock.now() + longest;
+    loop {
+        if let Some(found) = look()? {
+            return Ok(Some(found));
+        }
+        if clock.now() >= deadline {
+            return Ok(None);
+        }
+        std::thread::sleep(LOOK_EVERY);
+    }
+}
+
+/// A file as an argument: folders of the stack are plain.
+pub(super) fn path(file: &Path) -> &str {
+    file.to_str().expect("invariant: the stack's folder is UTF-8")
+}
