@@ -76,6 +76,7 @@ pub(crate) fn over(
         table: TableName::parse(&options.table)?,
         columns: columns_of(&services.topology, actor)?,
         unique,
+        looked_up_by: None,
         node: services.node.clone(),
     };
     let spec = Spec { target, flush: options.flush, required: actor.policy == Policy::Required, store };

@@ -7,8 +7,7 @@
 //!
 //! A new drill is a file here with its `Arguments`, a variant of [`Command`], and a function that fills a [`Report`].
 
-#![allow(dead_code, reason = "the first drill comes with the next commit")]
-
+mod backfill;
 mod guard;
 mod report;
 mod stage;
@@ -22,7 +21,10 @@ use stage::Stage;
 use std::path::PathBuf;
 
 #[derive(clap::Subcommand)]
-pub(crate) enum Command {}
+pub(crate) enum Command {
+    /// Lose an hour of a table, and fill it again beside live load.
+    Backfill(backfill::Arguments),
+}
 
 /// What every drill takes.
 #[derive(clap::Args)]
@@ -39,7 +41,9 @@ pub(crate) struct Common {
 }
 
 pub(crate) fn run(command: &Command) -> Result<Exit> {
-    match *command {}
+    match command {
+        Command::Backfill(arguments) => backfill::run(arguments),
+    }
 }
 
 impl Common {
