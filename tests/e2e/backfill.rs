@@ -62,6 +62,15 @@ fn sum(sql: &Sql) -> String {
     sql.rows(SUM, &[])[0].get(0)
 }
 
+/// Says that it is over when it is dropped.
+struct Ends<'s>(&'s AtomicBool);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 #[test]
 fn a_backfill_beside_live_writes_is_killed_goes_on_and_equals_what_was_lost() {
     const PASSED: u64 = 20_000;
@@ -72,21 +81,30 @@ fn a_backfill_beside_live_writes_is_killed_goes_on_and_equals_what_was_lost() {
     run_to_the_end(&world, &file);
     assert_eq!(sql.integer(ROWS), PASSED as i64);
     let before = sum(&sql);
-    sql.batch("DELETE FROM market.trades");
-    let live = Node::start(&world, &file, "live", &[]);
+    sql.batch("DELETE FROM market.trades WHERE id % 2 = 0");
+    // It starts late: what lies in the log when the backfill begins, and is not written, is for it to write.
+    let mut live = None;
+    let late = |id: u64| (trade(id, from_ms + id as i64).0, trade(id, from_ms + id as i64).1, now_ms());
+    const UNREAD: u64 = PASSED + 400;
+    world.send((PASSED + 1..=UNREAD).map(late));
     let stop = AtomicBool::new(false);
     let sent = std::thread::scope(|scope| {
         let load = scope.spawn(|| {
-            let mut id = PASSED;
+            let mut id = UNREAD;
             while !stop.load(Ordering::Relaxed) {
+                // Half of them are of the hour, and come late: while it is filled, and within what is read for it.
                 let now = now_ms();
-                world.send((1..=20).map(|next| trade(id + next, now)));
+                let one = |id: u64| if id % 2 == 0 { late(id) } else { trade(id, now) };
+                world.send((1..=20).map(|next| one(id + next)));
                 id += 20;
                 std::thread::sleep(Duration::from_millis(100));
             }
             id
         });
-        let told = told(&file, from_ms, &["--rate", "5000", "--max-live-lag", "60s"]);
+        // Whatever fails here ends the load, or nobody would hear of it.
+        let _ends = Ends(&stop);
+        let paced = ["--replace", "--late", "1d", "--rate", "5000", "--max-live-lag", "60s"];
+        let told = told(&file, from_ms, &paced);
         for goal in [2_000, 6_000] {
             let mut cut = world
                 .mortal_aqueduct(&[])
@@ -102,6 +120,7 @@ fn a_backfill_beside_live_writes_is_killed_goes_on_and_equals_what_was_lost() {
             });
             cut.kill().expect("kill");
             cut.wait().expect("wait");
+            live.get_or_insert_with(|| Node::start(&world, &file, "live", &[]));
         }
         let done = done(&world, &told);
         assert_eq!(
@@ -117,6 +136,7 @@ fn a_backfill_beside_live_writes_is_killed_goes_on_and_equals_what_was_lost() {
         load.join().expect("the load")
     });
     wait::until("the live rows", BOUND, || (sql.integer(ROWS) >= sent as i64).then_some(()));
+    let live = live.expect("a live node");
     live.terminate();
     assert_eq!(live.exit_code(BOUND), 0);
     assert_exactly_once(&world, &sql, sent);
