@@ -94,7 +94,7 @@ fn a_backfill_beside_live_writes_is_killed_goes_on_and_equals_what_was_lost() {
             while !stop.load(Ordering::Relaxed) {
                 // Half of them are of the hour, and come late: while it is filled, and within what is read for it.
                 let now = now_ms();
-                let one = |id: u64| if id % 2 == 0 { late(id) } else { trade(id, now) };
+                let one = |id: u64| if id.is_multiple_of(2) { late(id) } else { trade(id, now) };
                 world.send((1..=20).map(|next| one(id + next)));
                 id += 20;
                 std::thread::sleep(Duration::from_millis(100));

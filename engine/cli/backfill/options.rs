@@ -103,7 +103,7 @@ impl Arguments {
     }
 
     /// The file that records or rows come from, if one does.
-    pub(super) fn from_file(&self) -> Option<FileRecords> {
+    pub(super) fn file(&self) -> Option<FileRecords> {
         let Origin { input, rows, .. } = &self.origin;
         let file = |path: &PathBuf, form| FileRecords { path: path.clone(), form };
         let input = input.as_ref().map(|path| file(path, Form::Records(ReplayFormat::Envelope)));

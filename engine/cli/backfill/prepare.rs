@@ -104,7 +104,7 @@ pub(super) async fn prepare<'t>(
             names.join(", ")
         ));
     }
-    let file = arguments.from_file();
+    let file = arguments.file();
     let (parts, records, origin) = match file {
         Some(file) => {
             let (lines, checksum) = file.look()?;
