@@ -262,7 +262,7 @@ actors:
     #[test]
     fn a_table_that_is_not_there_is_answered_with_those_that_are() {
         let topology = topology();
-        let error = |table| Way::find(&topology, table).err().expect("refused");
+        let error = |table| Way::find(&topology, table).expect_err("refused");
         assert_eq!(error(None), "say which of its tables with --table: m.t, m.o");
         assert_eq!(
             error(Some("m.x")),
