@@ -3,8 +3,9 @@
 //! A folder a kind; kinds never import each other. What several need lives beside them: [`kafka`] and [`timescale`]
 //! (clients, error classes, identifiers), [`expr`] (CEL). [`catalog`] is the only list of kinds; [`stand_in`] takes the
 //! place of those that touch the outside, for `try` and `test`; [`connected`] holds a topology against the servers it names;
-//! [`dlq`] reads dead letters and sends them through their topology again; [`export`] is the database's side of exports.
+//! [`dlq`] reads dead letters and sends them through their topology again; [`backfill`] fills a table again; [`export`] is the database's side of exports.
 
+pub mod backfill;
 pub mod base64;
 pub mod catalog;
 pub mod connected;
@@ -24,7 +25,6 @@ pub mod redis_cache;
 pub mod replay_source;
 pub mod rotation;
 pub mod schedule;
-mod secret;
 pub mod services;
 pub mod stand_in;
 pub mod timescale;

@@ -5,6 +5,7 @@
 
 mod archive;
 mod audit;
+mod backfill;
 mod cache;
 mod check;
 mod demo;
@@ -93,6 +94,8 @@ enum Command {
     /// Look at dead letters, and send them through their topology again.
     #[command(subcommand)]
     Dlq(dlq::Command),
+    /// Fill a time range of a table again, beside the live topology: from the log, or from a file.
+    Backfill(backfill::Arguments),
     /// Look at where every sink stands, and move it.
     #[command(subcommand)]
     Offsets(offsets::Command),
@@ -158,6 +161,7 @@ fn dispatch(command: Command) -> anyhow::Result<Exit> {
         Command::Top(arguments) => top::run(&arguments),
         Command::Tap(arguments) => tap::run(&arguments),
         Command::Dlq(command) => dlq::run(&command),
+        Command::Backfill(arguments) => backfill::run(&arguments),
         Command::Offsets(command) => offsets::run(&command),
         Command::Migrate(command) => migrate::run(command),
         Command::Rotate(arguments) => rotate::run(&arguments),

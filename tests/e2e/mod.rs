@@ -4,6 +4,7 @@
 //! start, every test here fails and says what is missing.
 #![expect(clippy::disallowed_methods, reason = "tests watch the machine's clock from outside")]
 
+mod backfill;
 mod bad_messages;
 mod cache;
 mod connect;

@@ -116,7 +116,7 @@ fn overlap(one: Range, other: Range) -> bool {
 }
 
 /// As the driver takes it.
-pub(super) fn time(micros: i64) -> SystemTime {
+pub(crate) fn time(micros: i64) -> SystemTime {
     let distance = Duration::from_micros(micros.unsigned_abs());
     if micros < 0 { UNIX_EPOCH - distance } else { UNIX_EPOCH + distance }
 }

@@ -15,6 +15,7 @@ mod record;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use reader::Lines;
 pub use record::Message;
 
 use crate::Services;
@@ -26,7 +27,7 @@ use aqueduct_engine::{
 use aqueduct_topology::model::{self, ReplaySource};
 use futures::future::LocalBoxFuture;
 use pace::Pace;
-use reader::Lines;
+
 use record::{Reading, Recorded};
 use std::collections::BTreeMap;
 use std::sync::Arc;

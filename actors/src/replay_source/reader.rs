@@ -12,7 +12,7 @@ const LINE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 const BUFFER_BYTES: usize = 64 * 1024;
 
 /// Reads a file as often as asked.
-pub(super) struct Lines {
+pub(crate) struct Lines {
     path: PathBuf,
     csv: bool,
     from: Box<dyn BufRead>,
@@ -25,7 +25,7 @@ pub(super) struct Lines {
 }
 
 impl Lines {
-    pub(super) fn open(options: &ReplaySource) -> Result<Self, Error> {
+    pub(crate) fn open(options: &ReplaySource) -> Result<Self, Error> {
         let path = options.file.value.clone();
         let mut lines = Self {
             from: open(&path)?,
@@ -46,12 +46,12 @@ impl Lines {
     }
 
     /// How many records were read.
-    pub(super) fn read_so_far(&self) -> i64 {
+    pub(crate) fn read_so_far(&self) -> i64 {
         self.next
     }
 
     /// Puts the next record into `line`, without its line end, and gives its number. Blank lines are none.
-    pub(super) fn next(&mut self, line: &mut Vec<u8>) -> Result<Option<i64>, Error> {
+    pub(crate) fn next(&mut self, line: &mut Vec<u8>) -> Result<Option<i64>, Error> {
         loop {
             if self.read_line(line)? {
                 if line.is_empty() {

@@ -2,7 +2,7 @@
 //! and the nodes in between are the command's (`aqueduct rotate`).
 //!
 //! No step disturbs who is logged in: TimescaleDB and Kafka know two users that take turns, Redis knows two passwords of one
-//! user ([ADR 0030](../../../engine/docs/adr/0030-rotation-alternates.md)). Each step may be done again.
+//! user ([ADR 0022](../../../engine/docs/adr/0022-rotation-alternates.md)). Each step may be done again.
 //!
 //! Invariant: no password reaches a server in clear, other than to log in: they are sent as what the server keeps of them.
 

@@ -63,6 +63,59 @@ pub fn insert_staged(table: &TableName, columns: &[Identifier], unique: &[Identi
     ])
 }
 
+/// Moves what is staged into `table`, except rows whose `key`, of which `time` is a part, is there already: for a table that
+/// has no unique index over it. Of rows that are staged with one key, one is taken.
+pub fn insert_absent(
+    table: &TableName,
+    columns: &[Identifier],
+    key: &[Identifier],
+    time: &Identifier,
+) -> String {
+    let keys = qualified_by("s", key);
+    let same: Vec<String> =
+        key.iter().map(|name| join(&[&"t.", name, &" IS NOT DISTINCT FROM s.", name])).collect();
+    // The bounds keep it off every other chunk; equal times let it use their indexes.
+    join(&[
+        &"INSERT INTO ",
+        table,
+        &" (",
+        &list(columns),
+        &") SELECT DISTINCT ON (",
+        &keys,
+        &") ",
+        &qualified_by("s", columns),
+        &" FROM pg_temp.aqueduct_staging AS s WHERE NOT EXISTS (SELECT FROM ",
+        table,
+        &" AS t WHERE t.",
+        time,
+        &" = s.",
+        time,
+        &" AND ",
+        &same.join(" AND "),
+        &" AND t.",
+        time,
+        &" >= (SELECT pg_catalog.min(b.",
+        time,
+        &") FROM pg_temp.aqueduct_staging AS b) AND t.",
+        time,
+        &" <= (SELECT pg_catalog.max(b.",
+        time,
+        &") FROM pg_temp.aqueduct_staging AS b)) ORDER BY ",
+        &keys,
+    ])
+}
+
+/// How many rows have `time` from $1 on and before $2.
+pub fn count_between(table: &TableName, time: &Identifier) -> String {
+    let (from, before) = (&" >= $1 AND ", &" < $2");
+    join(&[&"SELECT pg_catalog.count(*) FROM ", table, &" WHERE ", time, from, time, before])
+}
+
+/// Deletes the rows that have `time` from $1 on and before $2.
+pub fn delete_between(table: &TableName, time: &Identifier) -> String {
+    join(&[&"DELETE FROM ", table, &" WHERE ", time, &" >= $1 AND ", time, &" < $2"])
+}
+
 /// The newest row of each `key` by `order`, each of `columns` as the type beside it, at event times from $1 to before $2
 /// if there is a `time`.
 pub fn newest_rows(
@@ -115,7 +168,11 @@ pub fn rows_before(table: &TableName, columns: &[(Identifier, &'static str)], ti
 
 /// Of the table itself, not of the output column of that name.
 fn qualified(names: &[Identifier]) -> String {
-    names.iter().map(|name| join(&[&"t.", name])).collect::<Vec<_>>().join(", ")
+    qualified_by("t", names)
+}
+
+fn qualified_by(of: &str, names: &[Identifier]) -> String {
+    names.iter().map(|name| join(&[&of, &".", name])).collect::<Vec<_>>().join(", ")
 }
 
 /// The newest `time` before $1.

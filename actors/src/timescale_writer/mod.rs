@@ -80,6 +80,7 @@ pub(crate) fn over(
         table: TableName::parse(&options.table)?,
         columns: columns_of(&services.topology, actor)?,
         unique,
+        looked_up_by: None,
         node: services.node.clone(),
     };
     let (name, said) = (actor.name.value.as_str().into(), options.table.value.as_str().into());

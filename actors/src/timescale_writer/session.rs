@@ -12,6 +12,7 @@ use aqueduct_engine::{Class, Error, Letter, PartitionKey};
 use bytes::Bytes;
 use futures::future::LocalBoxFuture;
 use futures::{FutureExt, SinkExt};
+use std::cell::Cell;
 use std::ops::Range;
 use std::pin::pin;
 use tokio_postgres::Statement;
@@ -83,6 +84,8 @@ pub(crate) struct Session {
     /// Moves staged rows into the table, under `unique`.
     staged: Option<Statement>,
     shape: Shape,
+    /// Rows of the last copy that the table did not have.
+    inserted: Cell<u64>,
 }
 
 /// The table as it was when the plan was made.
@@ -126,7 +129,8 @@ impl Session {
         let connection = timescale.connect().await?;
         // Before the plan: altered in between, it shows.
         let shape = Shape::read(&connection, target).await?;
-        let plan = table::check(&connection, &target.table, &target.columns, &target.unique).await?;
+        let indexed = if target.looked_up_by.is_some() { &[][..] } else { &target.unique };
+        let plan = table::check(&connection, &target.table, &target.columns, indexed).await?;
         let unique = !target.unique.is_empty();
         let copy = if unique {
             let create = sql::create_staging(&target.table, &plan.columns);
@@ -137,13 +141,22 @@ impl Session {
             prepare(&connection, target, &sql::copy_in(&target.table, &plan.columns)).await?
         };
         let staged = if unique {
-            let insert = sql::insert_staged(&target.table, &plan.columns, &target.unique);
+            let (table, columns, key) = (&target.table, &plan.columns, &target.unique);
+            let insert = match &target.looked_up_by {
+                Some(time) => sql::insert_absent(table, columns, key, time),
+                None => sql::insert_staged(table, columns, key),
+            };
             Some(prepare(&connection, target, &insert).await?)
         } else {
             None
         };
         let advance = prepare(&connection, target, fence::ADVANCE).await?;
-        Ok(Self { connection, plan, copy, advance, staged, shape })
+        Ok(Self { connection, plan, copy, advance, staged, shape, inserted: Cell::new(0) })
+    }
+
+    /// How many rows of the last copy the table did not have.
+    pub(crate) fn inserted(&self) -> u64 {
+        self.inserted.get()
     }
 
     /// What it speaks on: further statements of the same transaction.
@@ -208,16 +221,18 @@ impl Session {
             let message = format!("{doing}: the server took {copied} of {expected} rows");
             return Err(Failure::Failed(Error::bug(message)));
         }
-        self.merge(&doing).await
+        self.inserted.set(self.merge(&doing).await?.unwrap_or(copied));
+        Ok(())
     }
 
-    /// Under `unique`: moves what was staged into the table.
-    async fn merge(&self, doing: &str) -> Result<(), Failure> {
-        let Some(statement) = &self.staged else { return Ok(()) };
+    /// Under `unique`: moves what was staged into the table; gives how many rows that was.
+    async fn merge(&self, doing: &str) -> Result<Option<u64>, Failure> {
+        let Some(statement) = &self.staged else { return Ok(None) };
         let merged = self.connection.client().execute(statement, &[]);
-        self.connection.within_raw(doing, limits::COPY_WAIT_MAX, merged).await.map_err(failure)?;
+        let merged =
+            self.connection.within_raw(doing, limits::COPY_WAIT_MAX, merged).await.map_err(failure)?;
         self.execute("empty the staging table", sql::EMPTY_STAGING).await?;
-        Ok(())
+        Ok(Some(merged))
     }
 }
 

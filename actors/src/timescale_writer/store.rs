@@ -24,6 +24,8 @@ pub(crate) struct Target {
     pub(crate) columns: Vec<Column>,
     /// The business key; empty = rows are appended.
     pub(crate) unique: Vec<Identifier>,
+    /// That key has no unique index: rows that are there are looked for by this column, the time among them.
+    pub(crate) looked_up_by: Option<Identifier>,
     /// For letters.
     pub(crate) node: Arc<str>,
 }

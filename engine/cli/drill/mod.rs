@@ -7,8 +7,7 @@
 //!
 //! A new drill is a file here with its `Arguments`, a variant of [`Command`], and a function that fills a [`Report`].
 
-#![allow(dead_code, reason = "part of the frame is for drills on servers that the environment names")]
-
+mod backfill;
 mod guard;
 mod report;
 mod rotation;
@@ -24,6 +23,8 @@ use std::path::PathBuf;
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
+    /// Lose an hour of a table, and fill it again beside live load.
+    Backfill(backfill::Arguments),
     /// Exchange every login and the certificates while rows are written.
     Rotation(rotation::Arguments),
 }
@@ -44,6 +45,7 @@ pub(crate) struct Common {
 
 pub(crate) fn run(command: &Command) -> Result<Exit> {
     match command {
+        Command::Backfill(arguments) => backfill::run(arguments),
         Command::Rotation(arguments) => rotation::run(arguments),
     }
 }

@@ -93,6 +93,7 @@ impl Line {
         let note = match log {
             _ if is_gate(&stand.input) => "verdicts of a gate, in no log",
             _ if stand.input.starts_with(aqueduct_actors::dlq::SOURCE_PREFIX) => "replay of dead letters",
+            _ if stand.input.starts_with(aqueduct_actors::backfill::SOURCE_PREFIX) => "backfill",
             _ if !has(&stand.input) => "its source is not in the file any more",
             _ if !has(&stand.sink) => "the sink is not in the file any more",
             Some(log) if stand.next_offset > log.end => "beyond the end of the log",

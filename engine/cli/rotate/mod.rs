@@ -2,7 +2,7 @@
 //!
 //! Create, verify, switch, wait, revoke: what goes is taken away only once every node has left it. Each step may be done
 //! again, and what was begun lies beside the secret's own files ([`state`]): interrupted anywhere, the same command goes on.
-//! Why it takes two users or two passwords: ADR 0030. For people: `config/runbooks/rotation.md`.
+//! Why it takes two users or two passwords: ADR 0022. For people: `config/runbooks/rotation.md`.
 //!
 //! Deliberately absent: passwords among the arguments, and a way to revoke without the nodes' word.
 

@@ -5,7 +5,7 @@
 //! [`audit`](judge::audit) compares; the first changes nothing, the second is pure.
 //!
 //! Deliberately absent: retention policies of the server, where its edition has them. They know no hold and leave no
-//! evidence (ADR 0031), so a live one is a finding.
+//! evidence (ADR 0023), so a live one is a finding.
 
 mod drop;
 mod edition;

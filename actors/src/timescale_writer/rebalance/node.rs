@@ -168,6 +168,7 @@ fn writer(outside: &Arc<Outside>) -> Writer {
         table: TableName::parse("rows").expect("a name"),
         columns: Vec::new(),
         unique: Vec::new(),
+        looked_up_by: None,
         node: "node".into(),
     };
     let flush = Flush { rows: 1, bytes: 1, interval: Duration::ZERO };

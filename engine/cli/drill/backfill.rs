@@ -1,0 +1,288 @@
+//! `aqueduct drill backfill`: an hour of a table is lost, and filled again beside live load.
+//!
+//! A node writes an hour that has passed; its rows' checksum is taken; they are deleted; while trades of now keep coming, the
+//! hour is backfilled. Proved: the hour is what it was, the live rows are all there once, and their latency kept its objective.
+
+use super::Common;
+use super::report::{Bound, Report};
+use super::stage::{Node, Stage, path, wait};
+use crate::environment::host_name;
+use crate::exit::Exit;
+use crate::output::time;
+use crate::stores;
+use anyhow::{Context, Result, bail};
+use aqueduct_actors::timescale::Connection;
+use aqueduct_engine::Clock;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+const NAME: &str = "drill-backfill";
+const PARTITIONS: u32 = 4;
+const HOUR_US: i64 = 3_600_000_000;
+/// How long rows may take to be written.
+const WRITTEN_MAX: Duration = Duration::from_secs(120);
+/// The live load runs so long before the backfill begins and after it has ended.
+const AROUND: Duration = Duration::from_secs(3);
+/// How often the load sends.
+const BEAT: Duration = Duration::from_millis(20);
+
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Trades of the hour that is lost.
+    #[arg(long, default_value_t = 36_000, value_parser = clap::value_parser!(u64).range(1..=50_000_000))]
+    trades: u64,
+    /// Live trades a second.
+    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    live_rate: u64,
+    /// Records a second of the backfill.
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]
+    rate: u64,
+    /// The objective of the live trades: 99 of 100 are durable within so many milliseconds.
+    #[arg(long, default_value_t = 2_500)]
+    p99_ms: u64,
+    #[command(flatten)]
+    common: Common,
+}
+
+/// Trades with a number; without a business key, so that a row twice would show.
+const TOPOLOGY: &str = r#"
+topology: drill-backfill
+connections:
+  kafka:     { bootstrap: "${KAFKA_BOOTSTRAP}" }
+  timescale: { url: "${TIMESCALE_URL}" }
+actors:
+  ticks: { kind: kafka_source, topic: "{topic}" }
+  trades:
+    kind: normalizer
+    from: ticks
+    fields:
+      ts: { type: timestamp, path: /ts, unit: us }
+      id: { type: int64, path: /id }
+      k:  { type: text, path: /k, max_bytes: 32 }
+      p:  { type: "decimal(18,8)", path: /p }
+    event_time: ts
+  history: { kind: timescale_writer, from: trades, table: market.drill_trades }
+"#;
+
+pub(super) fn run(arguments: &Arguments) -> Result<Exit> {
+    let stage = Stage::up("backfill", arguments.common.i_know, PARTITIONS)?;
+    let mut report = Report::begin("backfill", NAME, &host_name());
+    let ended = carry_out(arguments, &stage, &mut report);
+    report.end(ended.err().map(|error| format!("{error:#}")));
+    arguments.common.conclude(&report, &stage)
+}
+
+fn carry_out(arguments: &Arguments, stage: &Stage, report: &mut Report) -> Result<()> {
+    let file = stage.prepare(TOPOLOGY)?;
+    let now_us = Clock::system().wall_us();
+    let from_us = (now_us - 3 * HOUR_US).div_euclid(HOUR_US) * HOUR_US;
+    let node = stage.node(&file, "live")?;
+    report.happens("a node runs");
+    send_hour(stage, from_us, arguments.trades)?;
+    await_rows(stage, COUNT_ALL, arguments.trades)?;
+    let before = sum(stage, from_us)?;
+    report.happens(format!("{} rows of a passed hour are written, their checksum is taken", before.rows));
+    let load = Load::start(stage, arguments.trades, arguments.live_rate)?;
+    std::thread::sleep(AROUND);
+    let deleted = delete(stage, from_us)?;
+    report.happens(format!("{deleted} rows of the hour are lost"));
+    let quiet = node.metrics()?;
+    let began = Clock::system().now();
+    let (from, to) = (time(from_us), time(from_us + HOUR_US));
+    let rate = arguments.rate.to_string();
+    let told = ["backfill", path(&file), "--from", &from, "--to", &to, "--rate", &rate, "--format", "json"];
+    let output = stage.run(&told)?;
+    let seconds = began.elapsed().as_secs_f64();
+    let done: serde_json::Value =
+        serde_json::from_slice(&output.stdout).context("read the backfill's answer")?;
+    report.happens(format!("backfilled: {} rows added", done["rows"]["added"]));
+    std::thread::sleep(AROUND);
+    let sent = load.finish()?;
+    await_rows(stage, COUNT_LIVE, sent)?;
+    let p99 = p99_ms(&quiet, &node.metrics()?)?;
+    let after = sum(stage, from_us)?;
+    let doubled = number(stage, DOUBLED)?;
+    let live = number(stage, COUNT_LIVE)?;
+    report.happens("the hour and the live rows are looked at");
+    drained(node)?;
+    let as_float = |count: i64| count as f64;
+    report.figure("checksum_equal", f64::from(u8::from(before.text == after.text)), "", Bound::Exactly(1.0));
+    report.figure("rows_lost", as_float((before.rows - after.rows).max(0)), "rows", Bound::Exactly(0.0));
+    report.figure("rows_doubled", as_float(doubled), "rows", Bound::Exactly(0.0));
+    report.figure("live_rows_missing", as_float(sent as i64 - live), "rows", Bound::Exactly(0.0));
+    report.figure("live_p99_milliseconds", p99, "ms", Bound::AtMost(arguments.p99_ms as f64));
+    report.figure("rows_backfilled", as_float(deleted), "rows", Bound::AtLeast(1.0));
+    report.figure("live_rows", as_float(live), "rows", Bound::AtLeast(1.0));
+    report.figure("backfill_seconds", seconds, "s", Bound::Free);
+    Ok(())
+}
+
+fn drained(node: Node) -> Result<()> {
+    match node.drain()? {
+        Some(0) => Ok(()),
+        code => bail!("the live node ended with {code:?} when it was told to drain"),
+    }
+}
+
+fn trade(id: u64, time_us: i64) -> (String, String) {
+    let key = format!("K{:02}", id % 50);
+    let value = format!(r#"{{"id":{id},"k":"{key}","ts":{time_us},"p":"{}.25"}}"#, id % 1000 + 1);
+    (key, value)
+}
+
+/// Trades 1 to `trades`, spread over the hour.
+fn send_hour(stage: &Stage, from_us: i64, trades: u64) -> Result<()> {
+    let feed = stage.feed()?;
+    let step_us = (HOUR_US / trades as i64).max(1);
+    for id in 1..=trades {
+        let time_us = (from_us + (id as i64 - 1) * step_us).min(from_us + HOUR_US - 1);
+        let (key, value) = trade(id, time_us);
+        feed.send(Some(key.as_bytes()), Some(value.as_bytes()), Some(time_us / 1000))?;
+    }
+    Ok(feed.flush()?)
+}
+
+/// Trades of now, until it is told to stop.
+struct Load {
+    stop: Arc<AtomicBool>,
+    sent: Arc<AtomicU64>,
+    thread: JoinHandle<Result<()>>,
+}
+
+impl Load {
+    fn start(stage: &Stage, after: u64, rate: u64) -> Result<Self> {
+        let (feed, stop, sent) =
+            (stage.feed()?, Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+        let (told, count) = (stop.clone(), sent.clone());
+        let body = move || {
+            let clock = Clock::system();
+            let began = clock.now();
+            while !told.load(Ordering::Relaxed) {
+                let due = (began.elapsed().as_secs_f64() * rate as f64) as u64;
+                while count.load(Ordering::Relaxed) < due {
+                    let id = after + count.fetch_add(1, Ordering::Relaxed) + 1;
+                    let now_us = clock.wall_us();
+                    let (key, value) = trade(id, now_us);
+                    feed.send(Some(key.as_bytes()), Some(value.as_bytes()), Some(now_us / 1000))?;
+                }
+                std::thread::sleep(BEAT);
+            }
+            Ok(feed.flush()?)
+        };
+        let thread =
+            std::thread::Builder::new().name("drill-load".into()).spawn(body).context("start the load")?;
+        Ok(Self { stop, sent, thread })
+    }
+
+    /// Ends it; gives how many trades the broker has of it.
+    fn finish(self) -> Result<u64> {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.join().map_err(|_| anyhow::anyhow!("the load panicked"))??;
+        Ok(self.sent.load(Ordering::Relaxed))
+    }
+}
+
+/// What a range holds.
+struct Sum {
+    rows: i64,
+    text: String,
+}
+
+fn ask<T>(stage: &Stage, question: impl AsyncFnOnce(&Connection) -> Result<T>) -> Result<T> {
+    stores::block_on(async { question(&stage.connect(NAME).await?).await })
+}
+
+fn sum(stage: &Stage, from_us: i64) -> Result<Sum> {
+    ask(stage, async |connection| {
+        let to_us = from_us + HOUR_US;
+        let row = connection.row("take a checksum", SUM, &[&from_us, &to_us]).await?;
+        Ok(Sum { rows: row.get(0), text: row.get(1) })
+    })
+}
+
+fn delete(stage: &Stage, from_us: i64) -> Result<i64> {
+    ask(stage, async |connection| {
+        let to_us = from_us + HOUR_US;
+        Ok(connection.hits("lose an hour", DELETE, &[&from_us, &to_us]).await? as i64)
+    })
+}
+
+fn number(stage: &Stage, statement: &'static str) -> Result<i64> {
+    ask(stage, async |connection| Ok(connection.row("count rows", statement, &[]).await?.get(0)))
+}
+
+fn await_rows(stage: &Stage, statement: &'static str, rows: u64) -> Result<()> {
+    let there = || Ok((number(stage, statement)? >= rows as i64).then_some(()));
+    match wait(WRITTEN_MAX, there)? {
+        Some(()) => Ok(()),
+        None => bail!("{rows} rows were not written within {WRITTEN_MAX:?}"),
+    }
+}
+
+const SUM: &str = "\
+    SELECT count(*), COALESCE(pg_catalog.md5(pg_catalog.string_agg(pg_catalog.md5(t::text), '' ORDER BY id, ts)), '') \
+    FROM market.drill_trades AS t \
+    WHERE ts >= 'epoch'::timestamptz + $1::int8 * interval '1 microsecond' \
+      AND ts < 'epoch'::timestamptz + $2::int8 * interval '1 microsecond'";
+const DELETE: &str = "\
+    DELETE FROM market.drill_trades \
+    WHERE ts >= 'epoch'::timestamptz + $1::int8 * interval '1 microsecond' \
+      AND ts < 'epoch'::timestamptz + $2::int8 * interval '1 microsecond'";
+const COUNT_ALL: &str = "SELECT count(*) FROM market.drill_trades";
+const COUNT_LIVE: &str =
+    "SELECT count(*) FROM market.drill_trades WHERE ts > pg_catalog.clock_timestamp() - interval '1 hour'";
+const DOUBLED: &str = "SELECT count(*) - count(DISTINCT id) FROM market.drill_trades";
+
+/// The bound below which 99 of 100 rows of the writer lie, of what came between two looks at the metrics.
+fn p99_ms(before: &str, after: &str) -> Result<f64> {
+    let (before, after) = (buckets(before), buckets(after));
+    let count =
+        |list: &[(f64, f64)], bound: f64| list.iter().find(|(le, _)| *le == bound).map_or(0.0, |(_, n)| *n);
+    let grown: Vec<(f64, f64)> = after.iter().map(|(le, n)| (*le, n - count(&before, *le))).collect();
+    let total = grown.iter().map(|(_, n)| *n).fold(0.0, f64::max);
+    if total == 0.0 {
+        bail!("the live node measured no latency");
+    }
+    let found = grown.iter().find(|(_, n)| *n >= total * 0.99).map_or(f64::INFINITY, |(le, _)| *le);
+    // A page of figures has no infinity; a day is as bad.
+    Ok(if found.is_finite() { found * 1000.0 } else { 86_400_000.0 })
+}
+
+/// The bounds of the writer's latency with what lies below each, ascending.
+fn buckets(metrics: &str) -> Vec<(f64, f64)> {
+    let line = |line: &str| {
+        let rest = line.strip_prefix("aqueduct_end_to_end_seconds_bucket{")?;
+        if !rest.contains("actor=\"history\"") {
+            return None;
+        }
+        let bound = rest.split_once("le=\"")?.1.split('"').next()?;
+        let bound = if bound == "+Inf" { f64::INFINITY } else { bound.parse().ok()? };
+        Some((bound, rest.rsplit_once(' ')?.1.parse().ok()?))
+    };
+    let mut buckets: Vec<(f64, f64)> = metrics.lines().filter_map(line).collect();
+    buckets.sort_by(|one, other| one.0.total_cmp(&other.0));
+    buckets
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_latency_is_of_what_came_between_two_looks() {
+        let at = |a: u32, b: u32, c: u32| {
+            let line = |le: &str, n: u32| {
+                format!(
+                    "aqueduct_end_to_end_seconds_bucket{{topology=\"t\",actor=\"history\",le=\"{le}\"}} {n}\n"
+                )
+            };
+            [line("0.1", a), line("0.5", b), line("+Inf", c)].concat()
+        };
+        assert_eq!(p99_ms(&at(0, 0, 50), &at(100, 100, 150)).expect("a figure"), 100.0);
+        assert_eq!(p99_ms(&at(0, 0, 0), &at(90, 100, 100)).expect("a figure"), 500.0);
+        assert!(p99_ms(&at(0, 0, 0), &at(90, 95, 100)).expect("a figure") > 1e6);
+        assert!(p99_ms(&at(1, 1, 1), &at(1, 1, 1)).is_err());
+    }
+}
