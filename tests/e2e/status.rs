@@ -5,8 +5,9 @@ use crate::harness::node::Node;
 use crate::harness::oracle::await_drained;
 use crate::harness::topologies::{START_MS, TRADES, trade};
 use crate::harness::wait;
-use crate::harness::world::World;
+use crate::harness::world::{Sql, World};
 use serde_json::json;
+use std::path::Path;
 use std::time::Duration;
 
 const BOUND: Duration = Duration::from_secs(60);
@@ -14,15 +15,27 @@ const TOKEN: &str = "status-token";
 
 /// Where the report of a test run is kept, for whoever publishes it.
 fn keep(name: &str, content: &str) {
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("target/report");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/report");
     std::fs::create_dir_all(&folder).expect("a folder for the report");
     std::fs::write(folder.join(name), content).expect("the report is kept");
+}
+
+/// A drill as an operator runs it, its verdict kept where this topology's page and status look.
+fn drill_and_record(world: &World, file: &Path, sql: &Sql) {
+    let arguments = ["drill", "backfill", "--trades", "4000", "--live-rate", "100", "--p99-ms", "20000"];
+    let recorded = ["--record", console::path(file)];
+    let drilled = console::json(world, &[&arguments[..], &recorded[..]].concat());
+    assert_eq!(drilled["passed"], true, "{drilled:#}");
+    let kept = sql.rows("SELECT drill, passed, (report ->> 'rows_lost')::bigint FROM aqueduct.drills", &[]);
+    let [row] = &kept[..] else { panic!("{} drills are kept", kept.len()) };
+    assert_eq!((row.get::<_, &str>(0), row.get::<_, bool>(1), row.get::<_, i64>(2)), ("backfill", true, 0));
 }
 
 #[test]
 fn a_node_is_reported_while_it_is_well_while_it_is_not_and_when_it_is_gone() {
     let world = World::shared();
     let (file, sql) = world.prepare(TRADES);
+    drill_and_record(&world, &file, &sql);
     let token = [("AQUEDUCT_ADMIN_TOKEN", TOKEN)];
     let node = Node::start_with(&world, &file, "reported", &[], &token);
     world.send((1..=500).map(trade));
@@ -45,12 +58,21 @@ fn a_node_is_reported_while_it_is_well_while_it_is_not_and_when_it_is_gone() {
     assert_eq!(report["dead_letters"]["trades"]["price_positive"], 1);
     assert_eq!((&report["health"]["ready"], &report["lag"][0]["source"]), (&json!(true), &json!("ticks")));
     assert_eq!(report["caches"][0]["actor"], "cache");
+    assert_eq!(
+        (&report["drills"][0]["drill"], &report["drills"][0]["passed"]),
+        (&json!("backfill"), &json!(true))
+    );
     let gaps = report["known_gaps"].as_array().unwrap();
     assert!(!gaps.is_empty() && gaps.iter().all(|gap| gap["decide_by"].is_string()), "{gaps:?}");
     let page = console::command(&world, 0, &["status", "--node", &url]);
     let page = String::from_utf8(page.stdout).unwrap();
-    for expected in ["**Ready.**", "| 501 | 500 | 1 |", "| trades | price\\_positive | 1 |", "## Known gaps"]
-    {
+    for expected in [
+        "**Ready.**",
+        "| 501 | 500 | 1 |",
+        "| trades | price\\_positive | 1 |",
+        "| backfill | held |",
+        "## Known gaps",
+    ] {
         assert!(page.contains(expected), "`{expected}` is not in:\n{page}");
     }
     keep("status.json", &format!("{report:#}\n"));
