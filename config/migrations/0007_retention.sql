@@ -283,30 +283,21 @@ REVOKE ALL ON FUNCTION aqueduct.refuse_change(), aqueduct.grant_retention(),
                        aqueduct.hold(text, text, timestamptz, timestamptz), aqueduct.release_hold(bigint, text),
                        aqueduct.drop_past(text, text, text, text, interval, timestamptz) FROM PUBLIC;
 
--- `aqueduct.grant_roles()` goes on to say all that the roles may do: see 0005.
-CREATE OR REPLACE FUNCTION aqueduct.grant_roles()
+-- `aqueduct.grant_roles()` goes on to say all that the roles may do (see 0005): part by part from here on, so that a migration
+-- which adds a part need not say the others again.
+ALTER FUNCTION aqueduct.grant_roles() RENAME TO grant_delivery;
+
+CREATE FUNCTION aqueduct.grant_roles()
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'aqueduct_writer') THEN
-        GRANT USAGE ON SCHEMA aqueduct TO aqueduct_writer;
-        GRANT SELECT ON aqueduct.migrations TO aqueduct_writer;
-        GRANT SELECT, INSERT, UPDATE ON aqueduct.offsets TO aqueduct_writer;
-        -- A claim takes back the letters it will judge again; a replay marks those it has brought home.
-        GRANT SELECT, INSERT, DELETE,
-              UPDATE (extent, replayed_at, replayed_to, outcome, attempts, attempted_at, attempted_epoch,
-                      again_actor, again_reason, again_detail)
-            ON aqueduct.dead_letter TO aqueduct_writer;
-        GRANT EXECUTE ON FUNCTION aqueduct.end_sessions(text[]) TO aqueduct_writer;
-    END IF;
-    IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'aqueduct_reader') THEN
-        GRANT USAGE ON SCHEMA aqueduct TO aqueduct_reader;
-        GRANT SELECT ON ALL TABLES IN SCHEMA aqueduct TO aqueduct_reader;
-    END IF;
+    PERFORM aqueduct.grant_delivery();
     PERFORM aqueduct.grant_retention();
 END
 $$;
+
+REVOKE ALL ON FUNCTION aqueduct.grant_roles() FROM PUBLIC;
 
 SELECT aqueduct.grant_roles();

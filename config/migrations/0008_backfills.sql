@@ -57,33 +57,34 @@ $$;
 
 REVOKE ALL ON FUNCTION aqueduct.forget_backfill(text, bigint) FROM PUBLIC;
 
--- As 0005 has it, and what a backfill keeps.
-CREATE OR REPLACE FUNCTION aqueduct.grant_roles()
+-- What the roles may do about backfills, as far as they exist; may be run again at will.
+CREATE FUNCTION aqueduct.grant_backfills()
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'aqueduct_writer') THEN
-        GRANT USAGE ON SCHEMA aqueduct TO aqueduct_writer;
-        GRANT SELECT ON aqueduct.migrations TO aqueduct_writer;
-        GRANT SELECT, INSERT, UPDATE ON aqueduct.offsets TO aqueduct_writer;
-        -- A claim takes back the letters it will judge again; a replay marks those it has brought home.
-        GRANT SELECT, INSERT, DELETE,
-              UPDATE (extent, replayed_at, replayed_to, outcome, attempts, attempted_at, attempted_epoch,
-                      again_actor, again_reason, again_detail)
-            ON aqueduct.dead_letter TO aqueduct_writer;
         GRANT SELECT,
               INSERT (topology, sink, target, from_time, to_time, origin, mode, key, plan, rows_before, rows_deleted, node),
               UPDATE (state, rows_added, rows_there, rows_after, attempts, node, updated_at, ended_at)
             ON aqueduct.backfills TO aqueduct_writer;
-        GRANT EXECUTE ON FUNCTION aqueduct.end_sessions(text[]), aqueduct.forget_backfill(text, bigint) TO aqueduct_writer;
+        GRANT EXECUTE ON FUNCTION aqueduct.forget_backfill(text, bigint) TO aqueduct_writer;
     END IF;
-    IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'aqueduct_reader') THEN
-        GRANT USAGE ON SCHEMA aqueduct TO aqueduct_reader;
-        GRANT SELECT ON ALL TABLES IN SCHEMA aqueduct TO aqueduct_reader;
-    END IF;
+END
+$$;
+
+REVOKE ALL ON FUNCTION aqueduct.grant_backfills() FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION aqueduct.grant_roles()
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM aqueduct.grant_delivery();
     PERFORM aqueduct.grant_retention();
+    PERFORM aqueduct.grant_backfills();
 END
 $$;
 
