@@ -22,7 +22,7 @@ pub(crate) use material::{Files, Material};
 use aqueduct_engine::backoff::Backoff;
 use aqueduct_engine::clock::Instant;
 use aqueduct_engine::secrets::RefusedView;
-use aqueduct_engine::{Clock, Error, SecretView};
+use aqueduct_engine::{Class, Clock, Error, SecretView};
 use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -131,6 +131,29 @@ impl Login {
         self.is_outdated() || (!proven && self.another().is_some())
     }
 
+    /// What `open` opens with it; where the server refuses it, with what the files hold by now.
+    pub(crate) async fn open<T, F>(self, open: impl Fn(Login) -> F) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, Error>>,
+    {
+        let error = match open(self.clone()).await {
+            Ok(opened) => {
+                self.proven();
+                return Ok(opened);
+            }
+            Err(error) if error.class == Class::Config => error,
+            Err(error) => return Err(error),
+        };
+        let Some(another) = self.another() else { return Err(error) };
+        match open(another.clone()).await {
+            Ok(opened) => {
+                another.adopt();
+                Ok(opened)
+            }
+            Err(_) => Err(error),
+        }
+    }
+
     /// The server has let us in with it.
     pub(crate) fn proven(&self) {
         let mut held = self.credentials.held();
@@ -143,7 +166,7 @@ impl Login {
     }
 
     /// What the files hold by now, if it is something else and can be read: worth a try after a refusal.
-    pub(crate) fn another(&self) -> Option<Login> {
+    fn another(&self) -> Option<Login> {
         let read = Material::read(&self.credentials.files).ok()?;
         if read.is_same(&self.known.material) {
             return None;

@@ -94,25 +94,8 @@ impl Server {
         settings
     }
 
-    /// With what is in use; where that is refused, with what the files hold by now.
     async fn open(&self) -> Result<Connection, Error> {
-        let login = self.login()?;
-        let error = match self.open_with(login.clone()).await {
-            Ok(connection) => {
-                login.proven();
-                return Ok(connection);
-            }
-            Err(error) if error.class == Class::Config => error,
-            Err(error) => return Err(error),
-        };
-        let Some(another) = login.another() else { return Err(error) };
-        match self.open_with(another.clone()).await {
-            Ok(connection) => {
-                another.adopt();
-                Ok(connection)
-            }
-            Err(_) => Err(error),
-        }
+        self.login()?.open(|login| self.open_with(login)).await
     }
 
     async fn open_with(&self, login: Login) -> Result<Connection, Error> {

@@ -119,25 +119,8 @@ impl Connector {
         Ok(connection)
     }
 
-    /// With what is in use; where that is refused, with what the files hold by now.
     async fn open(&self) -> Result<Opened, Error> {
-        let login = self.credentials.login()?;
-        let error = match self.open_with(login.clone()).await {
-            Ok(opened) => {
-                login.proven();
-                return Ok(opened);
-            }
-            Err(error) if error.class == Class::Config => error,
-            Err(error) => return Err(error),
-        };
-        let Some(another) = login.another() else { return Err(error) };
-        match self.open_with(another.clone()).await {
-            Ok(opened) => {
-                another.adopt();
-                Ok(opened)
-            }
-            Err(_) => Err(error),
-        }
+        self.credentials.login()?.open(|login| self.open_with(login)).await
     }
 
     /// Asks one host after the other until one takes writes.
