@@ -11,7 +11,7 @@ use super::lane::{Lane, Way, name};
 use super::plan::Part;
 use super::{Mode, SOURCE_PREFIX};
 use crate::export::spans::{Range, time};
-use crate::timescale::{Connection, Identifier, TableName, limits, sql};
+use crate::timescale::{Connection, Identifier, TableName, exclusive, limits, sql};
 use aqueduct_engine::{Class, Error};
 use serde_json::Value;
 use tokio_postgres::Row;
@@ -67,11 +67,8 @@ pub struct Entry {
 
 /// Keeps every other backfill of the table away for as long as `connection` lives; `false` = one is at work.
 pub async fn exclude_others(connection: &Connection, table: &TableName) -> Result<bool, Error> {
-    let row = connection.row("exclude other backfills", EXCLUDE, &[&table.to_string()]).await?;
-    Ok(row.get(0))
+    exclusive::try_own(connection, "exclude other backfills", &format!("aqueduct backfill {table}")).await
 }
-
-const EXCLUDE: &str = "SELECT pg_catalog.pg_try_advisory_lock(pg_catalog.hashtextextended('aqueduct backfill ' || $1::text, 0))";
 
 /// Those of `topology` into `target` that are neither done nor given up.
 pub async fn unfinished(connection: &Connection, topology: &str, target: &str) -> Result<Vec<Entry>, Error> {

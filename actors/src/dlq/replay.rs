@@ -10,7 +10,7 @@ use super::run::{Run, Taken};
 use super::store::Marking;
 use super::{cache, rows, source};
 use crate::services::{Servers, sinks_by_source};
-use crate::timescale::{Connection, Timescale, TimescaleOffsets};
+use crate::timescale::{Connection, Timescale, TimescaleOffsets, exclusive};
 use crate::{Services, catalog, dead_letter, redis_cache, timescale_writer};
 use aqueduct_engine::{Claims, Clock, Error, Factory, OffsetStore};
 use aqueduct_topology::model::{Actor, Kind, Topology};
@@ -133,10 +133,12 @@ pub async fn moved(connection: &Connection, topology: &str, upto: i64, since: i6
 pub async fn exclude_others(connection: &Connection, clock: &Clock, topology: &str) -> Result<bool, Error> {
     // Retention or a reset holds the lock for a moment now and then; a replay holds it as long as it lasts.
     let deadline = clock.now() + RETENTION_MAX;
+    // The name by which retention and `offsets reset` look too.
+    let name = format!("aqueduct replay {topology}");
     loop {
-        let row = connection.row("exclude other replays", EXCLUDE, &[&topology]).await?;
-        if row.get(0) || clock.now() >= deadline {
-            return Ok(row.get(0));
+        let excluded = exclusive::try_own(connection, "exclude other replays", &name).await?;
+        if excluded || clock.now() >= deadline {
+            return Ok(excluded);
         }
         clock.sleep(RETENTION_MAX / 20).await;
     }
@@ -152,10 +154,6 @@ const FATES: &str = "\
 const MOVED: &str = "\
     SELECT count(*) FROM aqueduct.dead_letter AS l \
     WHERE l.topology = $1 AND l.id > $2 AND l.attempted_epoch > $3";
-
-/// The key under which retention and `offsets reset` look too.
-const EXCLUDE: &str =
-    "SELECT pg_catalog.pg_try_advisory_lock(pg_catalog.hashtextextended('aqueduct replay ' || $1::text, 0))";
 
 /// Ends letters whose deciding sinks all have them: those that were waited for are not in the file any more.
 pub async fn finish(

@@ -10,6 +10,7 @@
 pub mod class;
 pub mod connect;
 pub mod draft;
+pub mod exclusive;
 pub mod fence;
 mod hosts;
 pub mod identifier;

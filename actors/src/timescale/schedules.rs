@@ -4,14 +4,10 @@
 //! ended with it before another one begins.
 
 use super::connect::Connection;
-use super::limits;
+use super::{exclusive, limits};
 use aqueduct_engine::Error;
 use aqueduct_engine::schedule::RunView;
 use tokio_postgres::types::ToSql;
-
-const TRY_LOCK: &str = "\
-    SELECT pg_catalog.pg_try_advisory_lock(pg_catalog.hashtextextended(\
-        pg_catalog.concat_ws(' ', 'aqueduct schedule', $1::text, $2::text), 0))";
 
 const LAST: &str = "\
     SELECT node, (extract(epoch FROM started_at) * 1000000)::int8, (extract(epoch FROM ended_at) * 1000000)::int8, \
@@ -40,8 +36,8 @@ pub struct Named<'a> {
 impl Named<'_> {
     /// Whether this session is the one at work from now on, for as long as it lives.
     pub async fn try_own(&self, session: &Connection) -> Result<bool, Error> {
-        let params: [&(dyn ToSql + Sync); 2] = [&self.topology, &self.schedule];
-        Ok(session.row("take the lock of a schedule", TRY_LOCK, &params).await?.get(0))
+        let name = format!("aqueduct schedule {} {}", self.topology, self.schedule);
+        exclusive::try_own(session, "take the lock of a schedule", &name).await
     }
 
     /// The last run of any node.

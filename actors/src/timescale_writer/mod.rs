@@ -14,6 +14,7 @@
 pub mod encode;
 pub(crate) mod fault;
 mod gather;
+pub(crate) mod noting;
 mod numeric;
 mod positions;
 #[cfg(test)]

@@ -5,7 +5,7 @@ use crate::stores;
 use anyhow::{Context, Result, bail};
 use aqueduct_actors::rotation::{Admin, Part};
 use aqueduct_actors::timescale::connect::node_of_session;
-use aqueduct_actors::timescale::{Connection, Connector};
+use aqueduct_actors::timescale::{Connection, Connector, exclusive};
 use aqueduct_engine::Clock;
 use aqueduct_topology::model::Topology;
 use serde::Deserialize;
@@ -19,9 +19,6 @@ const ASK_EVERY: Duration = Duration::from_millis(250);
 const SESSIONS: &str = "\
     SELECT DISTINCT application_name FROM pg_catalog.pg_stat_activity \
     WHERE application_name LIKE 'aqueduct/%' AND pid <> pg_catalog.pg_backend_pid()";
-const LOCK: &str = "\
-    SELECT pg_catalog.pg_try_advisory_lock(pg_catalog.hashtextextended(\
-        pg_catalog.concat_ws(' ', 'aqueduct rotate', $1::text, $2::text), 0))";
 /// The name of our own sessions.
 const OURS: &str = "rotate";
 
@@ -156,8 +153,8 @@ async fn connect(topology: &Topology, admin: &Admin) -> Result<Option<Connection
 /// Keeps other operators from the same secret, for as long as what is given lives.
 pub(super) async fn alone(topology: &Topology, part: Part, admin: &Admin) -> Result<Option<Connection>> {
     let Some(connection) = connect(topology, admin).await? else { return Ok(None) };
-    let asked = connection.row("keep others away", LOCK, &[&topology.name.value, &part.name()]).await;
-    if !stores::answered(asked)?.get::<_, bool>(0) {
+    let name = format!("aqueduct rotate {} {}", topology.name.value, part.name());
+    if !stores::answered(exclusive::try_own(&connection, "keep others away", &name).await)? {
         bail!(
             "somebody else is rotating {} of `{}` right now; wait for them",
             part.name(),
