@@ -3,7 +3,8 @@
 //! A folder a kind; kinds never import each other. What several need lives beside them: [`kafka`] and [`timescale`]
 //! (clients, error classes, identifiers), [`expr`] (CEL). [`catalog`] is the only list of kinds; [`stand_in`] takes the
 //! place of those that touch the outside, for `try` and `test`; [`connected`] holds a topology against the servers it names;
-//! [`dlq`] reads dead letters and sends them through their topology again; [`backfill`] fills a table again; [`export`] is the database's side of exports.
+//! [`dlq`] reads dead letters and sends them through their topology again, [`backfill`] fills a table again, both by way of a
+//! [`lane`]; [`export`] is the database's side of exports.
 
 pub mod backfill;
 pub mod base64;
@@ -19,6 +20,7 @@ pub mod json;
 pub mod kafka;
 pub mod kafka_sink;
 pub mod kafka_source;
+pub(crate) mod lane;
 pub mod normalizer;
 pub mod quality_gate;
 pub mod redis_cache;

@@ -4,10 +4,8 @@
 //! records as if they were new. Between normalizers and writer stands an actor that lets only rows of the range pass.
 
 use super::SOURCE_PREFIX;
-use aqueduct_topology::model::{
-    Actor, Kind, Policy, ReplayFormat, ReplaySource, Restart, Supervisor, TimeUnit, TimescaleWriter, Topology,
-};
-use aqueduct_topology::{Span, Spanned};
+use crate::lane::part::{self, named, plain, renamed};
+use aqueduct_topology::model::{Actor, Kind, Policy, TimescaleWriter, Topology};
 use std::sync::Arc;
 
 /// The name of the actor that lets only rows of the range pass.
@@ -138,13 +136,7 @@ impl<'t> Way<'t> {
                 (source, Source { name: name(id, &of).into(), of, topic })
             })
             .collect();
-        let mut actors: Vec<Actor> = self
-            .topology
-            .actors
-            .iter()
-            .filter(|actor| matches!(actor.kind, Kind::DeadLetter(_)))
-            .map(|letters| plain(letters, Vec::new()))
-            .collect();
+        let mut actors: Vec<Actor> = part::letters(self.topology).into_iter().collect();
         let mut judges = Vec::new();
         for normalizer in self.normalizers()? {
             let reads = |source: &Actor| normalizer.from.iter().any(|from| from.value == source.name.value);
@@ -162,22 +154,13 @@ impl<'t> Way<'t> {
             return Err(format!("no source of `{}` is read", self.table()));
         };
         for (source, lane) in &sources {
-            let kind = Kind::ReplaySource(placeholder(&lane.topic));
-            actors.push(Actor { kind, ..renamed(source, &lane.name, Vec::new()) });
+            actors.push(part::source(source, &lane.name, &lane.topic));
         }
         // It is a normalizer to whoever asks for the columns of the sink; what it does is said where it is made.
         actors.push(renamed(first, ROWS, judges));
         let flushed = Actor { policy: Policy::Required, ..plain(self.writer, vec![named(ROWS)]) };
         actors.push(flushed);
-        let children = actors.iter().map(|actor| actor.name.clone()).collect();
-        let root = self.topology.supervisors.first().expect("invariant: a topology has a root");
-        let strategy = aqueduct_topology::model::Strategy::OneForOne;
-        let topology = Topology {
-            name: self.topology.name.clone(),
-            connections: self.topology.connections.clone(),
-            supervisors: vec![Supervisor { children, strategy, ..root.clone() }],
-            actors,
-        };
+        let topology = part::part(self.topology, actors);
         let sink = self.writer.id.value.as_str().into();
         let sources = sources.into_iter().map(|(_, source)| source).collect();
         Ok(Lane { topology: Arc::new(topology), sources, sink })
@@ -187,34 +170,6 @@ impl<'t> Way<'t> {
 /// The identity of the source `of` in lane `id`.
 pub(super) fn name(id: i64, of: &str) -> String {
     format!("{SOURCE_PREFIX}{id}:{of}")
-}
-
-fn named(name: &str) -> Spanned<String> {
-    Spanned::new(name.to_owned(), Span::default())
-}
-
-fn plain(actor: &Actor, from: Vec<Spanned<String>>) -> Actor {
-    let parallelism = Spanned::new(1, Span::default());
-    Actor { from, adopts: None, restart: Restart::Permanent, parallelism, ..actor.clone() }
-}
-
-fn renamed(actor: &Actor, name: &str, from: Vec<Spanned<String>>) -> Actor {
-    Actor { name: named(name), id: named(name), ..plain(actor, from) }
-}
-
-/// What stands in the model for a source of a lane.
-fn placeholder(topic: &str) -> ReplaySource {
-    ReplaySource {
-        file: Spanned::new("-".into(), Span::default()),
-        format: ReplayFormat::Envelope,
-        topic: topic.to_owned(),
-        time: None,
-        time_unit: TimeUnit::Millis,
-        key: None,
-        speed: None,
-        partitions: 1,
-        repeat: Some(1),
-    }
 }
 
 #[cfg(test)]

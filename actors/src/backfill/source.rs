@@ -7,8 +7,9 @@
 use super::plan::Part;
 use super::throttle::{Pace, Throttle};
 use crate::kafka::records::{Gathering, Record};
+use crate::lane::source::{self, ASK_MAX, End, LOOK_EVERY};
 use aqueduct_engine::{
-    Actor, Batch, Claim, ClaimRequest, Class, Context, Error, Factory, Headers, LogRange, Loss, OffsetStore,
+    Actor, Batch, Claim, ClaimRequest, Context, Error, Factory, Headers, LogRange, Loss, OffsetStore,
     PartitionKey,
 };
 use futures::future::LocalBoxFuture;
@@ -18,10 +19,6 @@ use std::time::Duration;
 
 /// Records of one batch.
 const BATCH_ROWS: usize = 1_000;
-/// How long one question to the database or one look at the records may take.
-const ASK_MAX: Duration = Duration::from_secs(45);
-/// How often a source that rests looks whether it may go on, or must end.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// What is to be read of one partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,30 +79,10 @@ struct Source {
     orders: Arc<Orders>,
 }
 
-/// Why reading ended.
-enum End {
-    /// Told to.
-    Asked,
-    /// The claim does not hold.
-    Lost(Loss),
-}
-
 impl Actor for Source {
     fn run<'a>(&'a mut self, cx: &'a mut Context) -> LocalBoxFuture<'a, Result<(), Error>> {
-        Box::pin(async move {
-            loop {
-                match self.fill(cx).await {
-                    Ok(End::Asked) => return Ok(()),
-                    Ok(End::Lost(Loss::WentBack | Loss::Renounced)) => {}
-                    // To claim back what somebody newer has would only take turns at fencing.
-                    Ok(End::Lost(Loss::Fenced)) => {
-                        let why = "somebody else has taken this backfill up";
-                        return Err(Error::new(Class::Fenced, why));
-                    }
-                    Err(error) => return cx.unless_stopping(Err(error)),
-                }
-            }
-        })
+        let taken_over = "somebody else has taken this backfill up";
+        Box::pin(async move { source::serve(cx, taken_over, async |cx| self.fill(cx).await).await })
     }
 }
 
@@ -122,19 +99,7 @@ impl Source {
                 return Ok(end);
             }
         }
-        loop {
-            cx.status.caught_up(true);
-            if cx.status.is_draining() {
-                return Ok(End::Asked);
-            }
-            if let Some(loss) = filling.lost(cx) {
-                cx.status.caught_up(false);
-                return Ok(End::Lost(loss));
-            }
-            if cx.status.sleep_or_stop(&cx.clock, LOOK_EVERY).await {
-                return Ok(End::Asked);
-            }
-        }
+        Ok(source::rest(cx, |cx| filling.lost(cx)).await)
     }
 
     /// The topic has begun when the backfill did, so a partition without an offset is refused: somebody took it away.
@@ -198,7 +163,12 @@ impl<'o> Filling<'o> {
             }
             let items = cx.until_ok(ASK_MAX, async || reader.read().await).await?;
             for item in items {
-                self.take(cx, &mut open, item).await?;
+                // One look may have read far more than may be handed on by now.
+                if self.take(cx, &mut open, item).await?
+                    && let Some(end) = self.rest(cx).await
+                {
+                    return Ok(Some(end));
+                }
             }
             // What waits for a full batch does not wait for the next step.
             self.hand_on_all(cx).await?;
@@ -219,16 +189,17 @@ impl<'o> Filling<'o> {
         (from < to).then_some(Span { partition: part.partition, from, to })
     }
 
+    /// Gathers it; whether something was handed on for that.
     async fn take(
         &mut self,
         cx: &mut Context,
         open: &mut BTreeMap<i32, i64>,
         item: Item,
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
         let (partition, offset, record) = match &item {
             Item::End { partition } => {
                 open.remove(partition);
-                return Ok(());
+                return Ok(false);
             }
             Item::Record { partition, offset, key, value, time_ms, headers } => {
                 let (key, value) = (key.as_deref(), value.as_deref());
@@ -236,20 +207,22 @@ impl<'o> Filling<'o> {
                 (*partition, *offset, Record { offset: *offset, key, value, time_ms: *time_ms, headers })
             }
         };
-        let Some(end) = open.get(&partition).copied() else { return Ok(()) };
+        let Some(end) = open.get(&partition).copied() else { return Ok(false) };
         if offset + 1 >= end {
             open.remove(&partition);
         }
         if offset >= end {
-            return Ok(());
+            return Ok(false);
         }
         let gathering = self.partitions.get_mut(&partition).expect("invariant: it was claimed");
         let ended = gathering.add(record);
         let full = gathering.is_full().then(|| gathering.finish()).flatten();
+        let mut handed_on = false;
         for batch in ended.into_iter().flatten().chain(full) {
             self.hand_on(cx, batch).await?;
+            handed_on = true;
         }
-        Ok(())
+        Ok(handed_on)
     }
 
     async fn hand_on_all(&mut self, cx: &mut Context) -> Result<(), Error> {

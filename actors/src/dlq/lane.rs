@@ -6,10 +6,8 @@
 //! rejected: the others of the record are where they belong.
 
 use super::SOURCE_PREFIX;
-use aqueduct_topology::model::{
-    Actor, Kind, Policy, ReplayFormat, ReplaySource, Restart, Supervisor, TimeUnit, Topology,
-};
-use aqueduct_topology::{Span, Spanned};
+use crate::lane::part::{self, named, plain, renamed};
+use aqueduct_topology::model::{Actor, Kind, Policy, Topology};
 use std::sync::Arc;
 
 /// The topic that replayed records claim to come from.
@@ -138,45 +136,13 @@ fn normalizer_before<'t>(topology: &'t Topology, sink: &'t Actor, source: &str) 
 
 /// The topology with nothing but this way through it.
 fn part(topology: &Topology, source: &str, normalizer: &Actor, sinks: &[&Actor]) -> Topology {
-    let named = |name: &str| Spanned::new(name.to_owned(), Span::default());
-    let plain = |actor: &Actor, from: Vec<Spanned<String>>| Actor {
-        from,
-        adopts: None,
-        restart: Restart::Permanent,
-        parallelism: Spanned::new(1, Span::default()),
-        ..actor.clone()
-    };
-    let renamed = |actor: &Actor, name: &str, from: Vec<Spanned<String>>| Actor {
-        name: named(name),
-        id: named(name),
-        ..plain(actor, from)
-    };
-    let letters = topology.actors.iter().find(|actor| matches!(actor.kind, Kind::DeadLetter(_)));
-    let mut actors: Vec<Actor> = letters.map(|letters| plain(letters, Vec::new())).into_iter().collect();
-    let records = Kind::ReplaySource(ReplaySource {
-        file: Spanned::new("-".into(), Span::default()),
-        format: ReplayFormat::Envelope,
-        topic: TOPIC.to_owned(),
-        time: None,
-        time_unit: TimeUnit::Millis,
-        key: None,
-        speed: None,
-        partitions: 1,
-        repeat: Some(1),
-    });
-    actors.push(Actor { kind: records, ..renamed(normalizer, source, Vec::new()) });
+    let mut actors: Vec<Actor> = part::letters(topology).into_iter().collect();
+    actors.push(part::source(normalizer, source, TOPIC));
     actors.push(plain(normalizer, vec![named(source)]));
     // It is a normalizer to whoever asks for the columns of a sink; what it does is said where it is made.
     actors.push(renamed(normalizer, ROWS, vec![normalizer.name.clone()]));
     actors.extend(sinks.iter().map(|sink| plain(sink, vec![named(ROWS)])));
-    let children = actors.iter().map(|actor| actor.name.clone()).collect();
-    let root = topology.supervisors.first().expect("invariant: a topology has a root");
-    let supervisors = vec![Supervisor {
-        children,
-        strategy: aqueduct_topology::model::Strategy::OneForOne,
-        ..root.clone()
-    }];
-    Topology { name: topology.name.clone(), connections: topology.connections.clone(), supervisors, actors }
+    part::part(topology, actors)
 }
 
 #[cfg(test)]

@@ -8,19 +8,15 @@ use super::offsets::request;
 use super::read::{Page, Payload, payloads};
 use super::run::Run;
 use crate::kafka::records::{Gathering, Record};
-use aqueduct_engine::{Actor, Batch, Claim, Class, Context, Error, Factory, Loss, OffsetStore};
+use crate::lane::source::{self, ASK_MAX, End};
+use aqueduct_engine::{Actor, Batch, Claim, Context, Error, Factory, Loss, OffsetStore};
 use futures::future::LocalBoxFuture;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// Letters of one page.
 const PAGE: usize = 500;
 /// Letters of one batch.
 const BATCH_ROWS: usize = 512;
-/// How long one question to the database may take, connecting included.
-const ASK_MAX: Duration = Duration::from_secs(45);
-/// How often a source that is done looks whether it must begin again.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// The factory of the source of `run`.
 pub(super) fn factory(run: Arc<Run>, offsets: Arc<dyn OffsetStore>) -> Factory {
@@ -32,30 +28,10 @@ struct Source {
     offsets: Arc<dyn OffsetStore>,
 }
 
-/// Why reading ended.
-enum End {
-    /// Told to.
-    Asked,
-    /// The claim does not hold.
-    Lost(Loss),
-}
-
 impl Actor for Source {
     fn run<'a>(&'a mut self, cx: &'a mut Context) -> LocalBoxFuture<'a, Result<(), Error>> {
-        Box::pin(async move {
-            loop {
-                match self.replay(cx).await {
-                    Ok(End::Asked) => return Ok(()),
-                    Ok(End::Lost(Loss::WentBack | Loss::Renounced)) => {}
-                    // Somebody newer replays: to claim back what it has would only take turns at fencing.
-                    Ok(End::Lost(Loss::Fenced)) => {
-                        let why = "another replay of this topology has taken over";
-                        return Err(Error::new(Class::Fenced, why));
-                    }
-                    Err(error) => return cx.unless_stopping(Err(error)),
-                }
-            }
-        })
+        let taken_over = "another replay of this topology has taken over";
+        Box::pin(async move { source::serve(cx, taken_over, async |cx| self.replay(cx).await).await })
     }
 }
 
@@ -91,19 +67,7 @@ impl Source {
         if let Some(batch) = gathering.finish() {
             hand_on(cx, &self.run, batch).await?;
         }
-        loop {
-            cx.status.caught_up(true);
-            if cx.status.is_draining() {
-                return Ok(End::Asked);
-            }
-            if let Some(loss) = lost(cx, &claim) {
-                cx.status.caught_up(false);
-                return Ok(End::Lost(loss));
-            }
-            if cx.status.sleep_or_stop(&cx.clock, LOOK_EVERY).await {
-                return Ok(End::Asked);
-            }
-        }
+        Ok(source::rest(cx, |cx| lost(cx, &claim)).await)
     }
 
     async fn claim(&self, cx: &mut Context) -> Result<Claim, Error> {

@@ -69,6 +69,8 @@ pub(super) async fn run(
     };
     let throttle = Arc::new(Throttle::new(arguments.pace.rate));
     let lag = stores::answered(LiveLag::new(topology, wish.way.table()))?;
+    // Until the first look nobody knows whether it may begin.
+    throttle.pause(lag.is_some());
     let left = stores::answered(backfill::left(connection, name, &entry).await)?.unwrap_or(0);
     let claims = Claims::default();
     let made = Backfill::new(
@@ -241,7 +243,8 @@ impl Watch<'_> {
                     self.throttle.pause(false);
                     self.bars.note(&format!("the live topology {why}: the backfill goes on"));
                 }
-                _ => {}
+                (None, false) => self.throttle.pause(false),
+                (Some(_), true) => {}
             }
             let before = self.clock.now();
             self.clock.sleep(LAG_EVERY).await;
