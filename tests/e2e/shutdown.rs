@@ -8,6 +8,7 @@ use crate::harness::world::{Sql, World};
 use aqueduct_stack::Part;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use serde_json::Value;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 const BOUND: Duration = Duration::from_secs(60);
@@ -125,11 +126,19 @@ fn held_up(world: &World, name: &str, deadline: &str) -> Node {
     let node = Node::start(world, &file, name, &[JSON_LOG[0], JSON_LOG[1], "--drain-deadline", deadline]);
     node.await_ready(200, BOUND);
     let sql = world.sql();
-    std::thread::scope(|scope| {
-        scope.spawn(|| world.send((1..=HELD_UP).map(trade)));
-        wait::until("rows", BOUND, || (sql.integer("SELECT count(*) FROM market.trades") > 0).then_some(()));
-        world.stack().pause(Part::Timescale).expect("pause");
-    });
+    // The rest follows at once, so that rows are on their way however fast the first ones went, and before the writer has
+    // been idle for long enough to miss the database.
+    let feed = world.feed();
+    let send = |numbers: RangeInclusive<u64>| {
+        for (key, value, time) in numbers.map(trade) {
+            feed.send(Some(key.as_bytes()), Some(value.as_bytes()), Some(time)).expect("send");
+        }
+        feed.flush().expect("flush");
+    };
+    send(1..=HELD_UP / 2);
+    wait::until("rows", BOUND, || (sql.integer("SELECT count(*) FROM market.trades") > 0).then_some(()));
+    world.stack().pause(Part::Timescale).expect("pause");
+    send(HELD_UP / 2 + 1..=HELD_UP);
     wait::until("history to be stalled", BOUND, || {
         let (_, body) = node.get("/readyz")?;
         body.contains("\"stalled\"").then_some(())
