@@ -6,6 +6,7 @@
 use super::class::classify;
 use super::{hosts, limits, sslmode};
 use crate::credentials::{Credentials, Files, Login};
+use crate::hosts::refused;
 use crate::tls;
 use aqueduct_engine::limits::CONTACT_WAIT_MAX;
 use aqueduct_engine::task::{self, Task};
@@ -126,14 +127,14 @@ impl Connector {
     /// Asks one host after the other until one takes writes.
     async fn open_with(&self, login: Login) -> Result<Opened, Error> {
         let warnings = Warnings::default();
-        let mut refused = Vec::new();
+        let mut errors = Vec::new();
         for config in self.configs(&login)? {
             match self.open_host(&config, &login, &warnings).await {
                 Ok((client, driver)) => return Ok(Opened { client, driver, warnings, login }),
-                Err(error) => refused.push(error),
+                Err(error) => errors.push(error),
             }
         }
-        Err(hosts::refused(refused))
+        Err(refused(errors))
     }
 
     /// Each host has a limit of its own: one that is silent must not keep us from the next.
