@@ -292,9 +292,15 @@ impl<'a> Drill<'a> {
         let former = Offsets::read(&self.reader(self.arguments.kill)?)?;
         nodes.lost.as_ref().map_or(Ok(()), Node::thaw)?;
         report.happens("the node that was cut off goes on, its database alone beside it");
-        std::thread::sleep(ZOMBIE);
-        let now = Offsets::read(&self.reader(self.arguments.kill)?)?;
-        let written = now.lacking(&former);
+        let cut_off = self.reader(self.arguments.kill)?;
+        let mut waiting = 0.0_f64;
+        wait(ZOMBIE, || -> Result<Option<()>> {
+            let sessions = cut_off.text(WAITING)?.and_then(|count| count.parse().ok());
+            waiting = waiting.max(sessions.unwrap_or(0.0));
+            Ok(None)
+        })?;
+        let written = Offsets::read(&cut_off)?.lacking(&former);
+        report.figure("zombie_commits_waiting_max", waiting, "commits", Bound::Free);
         report.figure("zombie_rows_acknowledged", written as f64, "rows", Bound::Exactly(0.0));
         Ok(())
     }
@@ -302,5 +308,7 @@ impl<'a> Drill<'a> {
 
 const LAG_BYTES: &str = "\
     SELECT coalesce(max(pg_wal_lsn_diff(pg_current_wal_lsn(), replay_lsn)), 0)::int8::text FROM pg_stat_replication";
+/// Commits that are not answered because no follower has them.
+const WAITING: &str = "SELECT count(*)::text FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
 const REPLAYED: &str =
     "SELECT (pg_last_wal_receive_lsn() IS NOT DISTINCT FROM pg_last_wal_replay_lsn())::text";
