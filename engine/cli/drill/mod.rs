@@ -34,7 +34,7 @@ pub(crate) enum Command {
 }
 
 /// What every drill takes.
-#[derive(clap::Args)]
+#[derive(Default, clap::Args)]
 pub(crate) struct Common {
     /// Go on although the servers that the environment names look like somebody's production.
     #[arg(long)]

@@ -49,7 +49,7 @@ pub(super) fn judge(drill: &Drill<'_>, nodes: Nodes, sent: u64, report: &mut Rep
     report.figure("old_region_rows_missing", missing as f64, "rows", Bound::Exactly(0.0));
     report.happens(format!("{} has the rows of {}", lost.name(), other.name()));
     if lost == Region::A {
-        let taken = takes_nodes(drill.stage, lost);
+        let taken = takes_nodes(drill.stage, lost)?;
         report.figure("old_primary_takes_writes", f64::from(u8::from(taken)), "", Bound::Exactly(0.0));
     }
     let behind = rebuild(drill, true)?;
@@ -79,10 +79,15 @@ fn restarts(node: &Node) -> Result<i64> {
 }
 
 /// Whether a node that knew only the database of `region` could work there.
-fn takes_nodes(stage: &Stage, region: Region) -> bool {
+fn takes_nodes(stage: &Stage, region: Region) -> Result<bool> {
     let url = regions::database_of(stage, region);
-    let connected = stores::block_on(async { Ok(stage.connector_to(url, TOPOLOGY)?.connect().await?) });
-    connected.is_ok()
+    stores::block_on(async {
+        match stage.connector_to(url, TOPOLOGY)?.connect().await {
+            Ok(_) => Ok(true),
+            Err(error) if error.message.contains("does not allow writes") => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    })
 }
 
 /// Has the cache brought up to the table, or only asks; how many keys were behind.

@@ -7,6 +7,7 @@
 //! (RPO), and whether all is there once in the end, in both regions and in the cache.
 
 mod judge;
+mod lag;
 mod regions;
 mod watch;
 
@@ -43,12 +44,21 @@ pub(crate) struct Arguments {
     #[arg(long)]
     accept_loss: bool,
     /// Records a second.
-    #[arg(long, value_name = "COUNT", default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    #[arg(long, value_name = "COUNT", default_value_t = RATE, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     rate: u64,
     #[command(flatten)]
     common: Common,
 }
 
+impl Default for Arguments {
+    fn default() -> Self {
+        let (kill, common) = (Region::default(), Common::default());
+        Self { kill, isolate: false, asynchronous: false, accept_loss: false, rate: RATE, common }
+    }
+}
+
+/// Records a second, unless said.
+const RATE: u64 = 1_000;
 const TOPOLOGY: &str = "drill-failover";
 const PARTITIONS: u32 = 4;
 /// What must not be passed.
@@ -193,8 +203,8 @@ impl<'a> Drill<'a> {
     /// The region is gone when this returns; since when.
     fn lose(&self, nodes: &mut Nodes, report: &mut Report) -> Result<Instant> {
         let (lost, stack) = (self.arguments.kill, &self.stage.stack);
-        let lag = self.reader(Region::A)?.text(LAG_BYTES)?.and_then(|bytes| bytes.parse().ok());
-        report.figure("replication_lag_bytes", lag.unwrap_or(f64::NAN), "B", Bound::Free);
+        let lag = lag::bytes(&self.reader(Region::A)?, &self.reader(Region::B)?)?;
+        report.figure("replication_lag_bytes", lag as f64, "B", Bound::Free);
         let began = self.clock.now();
         if self.arguments.isolate {
             report.happens(format!("{} is cut off", lost.name()));
@@ -223,8 +233,9 @@ impl<'a> Drill<'a> {
         if self.arguments.kill == Region::B {
             stack.commit_alone(Part::Timescale)?;
             report.happens("the primary is told to commit alone");
-            report.figure("rpo_rows", 0.0, "rows", Bound::Exactly(0.0));
-            return Ok(acknowledged);
+            let kept = Offsets::read(&self.reader(Region::A)?)?;
+            report.figure("rpo_rows", acknowledged.lacking(&kept) as f64, "rows", Bound::Exactly(0.0));
+            return Ok(kept);
         }
         let kept = self.replayed()?;
         let lacking = acknowledged.lacking(&kept);
@@ -306,8 +317,6 @@ impl<'a> Drill<'a> {
     }
 }
 
-const LAG_BYTES: &str = "\
-    SELECT coalesce(max(pg_wal_lsn_diff(pg_current_wal_lsn(), replay_lsn)), 0)::int8::text FROM pg_stat_replication";
 /// Commits that are not answered because no follower has them.
 const WAITING: &str = "SELECT count(*)::text FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
 const REPLAYED: &str =
