@@ -149,13 +149,14 @@ impl Links {
         Ok(self.replication.down()?)
     }
 
-    /// Starts the database and the Redis of `region` as followers of the other's, which they hear by the links.
+    /// Starts the Redis and the database of `region` as followers of the other's, which they hear by the links. Redis first:
+    /// a node that finds the new primary writes to the Redis of its region as long as that says it leads.
     pub(super) fn follow(&self, stage: &Stage, region: Region) -> Result<()> {
         let (stack, leader) = (&stage.stack, region.other());
         let entry = self.entry(leader);
         for (part, leader, link) in [
-            (region.database(), leader.database(), &entry.database),
             (region.cache(), leader.cache(), &entry.cache),
+            (region.database(), leader.database(), &entry.database),
         ] {
             stack.follow(part, leader)?;
             stack.follow_by(part, link)?;
