@@ -206,23 +206,23 @@ impl<'a> Drill<'a> {
         let lag = lag::bytes(&self.reader(Region::A)?, &self.reader(Region::B)?)?;
         report.figure("replication_lag_bytes", lag as f64, "B", Bound::Free);
         let began = self.clock.now();
+        // Silence first: who loses a region is told nothing by it.
+        self.links.cut()?;
         if self.arguments.isolate {
-            report.happens(format!("{} is cut off", lost.name()));
-            self.links.cut()?;
             nodes.lost.as_ref().map_or(Ok(()), Node::freeze)?;
             stack.pause(lost.broker())?;
+            report.happens(format!("{} is cut off", lost.name()));
             return Ok(began);
         }
-        report.happens(format!("{} is killed", lost.name()));
-        std::thread::scope(|scope| -> Result<()> {
+        std::thread::scope(|scope| {
             let kills = lost.parts().map(|part| scope.spawn(move || stack.kill(part)));
             nodes.lost = None;
-            self.links.cut()?;
             let join = |kill: std::thread::ScopedJoinHandle<'_, _>| {
                 kill.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
             };
-            Ok(kills.into_iter().try_for_each(join)?)
+            kills.into_iter().try_for_each(join)
         })?;
+        report.happens(format!("{} is killed", lost.name()));
         Ok(began)
     }
 

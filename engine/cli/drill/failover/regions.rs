@@ -7,10 +7,10 @@
 
 use crate::drill::stage::Stage;
 use anyhow::Result;
-use aqueduct_stack::toxiproxy::{Direction, Proxy, Toxic};
+use aqueduct_stack::toxiproxy::{Direction, Proxy, Toxic, ToxicName};
 use aqueduct_stack::{Part, with_hosts};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -100,6 +100,8 @@ pub(super) struct Links {
     into_b: Entry,
     /// By which the standby hears the primary.
     replication: Proxy,
+    /// What makes them silent, each with the number of its link.
+    holes: Mutex<Vec<(usize, ToxicName)>>,
 }
 
 impl Links {
@@ -111,7 +113,12 @@ impl Links {
             Ok(Entry { database, cache: stack.through_toxiproxy(region.cache())? })
         };
         let (into_a, into_b) = (entry(Region::A)?, entry(Region::B)?);
-        let links = Self { into_a, into_b, replication: stack.through_toxiproxy(Part::Timescale)? };
+        let links = Self {
+            into_a,
+            into_b,
+            replication: stack.through_toxiproxy(Part::Timescale)?,
+            holes: Mutex::default(),
+        };
         for proxy in links.all() {
             for direction in [Direction::Up, Direction::Down] {
                 proxy.add(direction, Toxic::Latency { delay: DELAY, jitter: JITTER })?;
@@ -123,7 +130,7 @@ impl Links {
     }
 
     fn all(&self) -> [&Proxy; 5] {
-        let Self { into_a, into_b, replication } = self;
+        let Self { into_a, into_b, replication, .. } = self;
         [&into_a.database, &into_a.cache, &into_b.database, &into_b.cache, replication]
     }
 
@@ -134,14 +141,24 @@ impl Links {
         }
     }
 
-    /// Nothing passes between the regions any more.
+    /// Nothing passes between the regions any more. Nobody is told: connections stay open, and are silent.
     pub(super) fn cut(&self) -> Result<()> {
-        Ok(self.all().into_iter().try_for_each(Proxy::down)?)
+        let mut holes = self.holes.lock().unwrap_or_else(PoisonError::into_inner);
+        for (index, proxy) in self.all().into_iter().enumerate() {
+            for direction in [Direction::Up, Direction::Down] {
+                holes.push((index, proxy.add(direction, Toxic::BlackHole)?));
+            }
+        }
+        Ok(())
     }
 
-    /// They are as before.
+    /// They are as before; what was silent is closed.
     pub(super) fn mend(&self) -> Result<()> {
-        Ok(self.all().into_iter().try_for_each(Proxy::up)?)
+        let mut holes = self.holes.lock().unwrap_or_else(PoisonError::into_inner);
+        for (index, hole) in holes.drain(..) {
+            self.all()[index].remove(&hole)?;
+        }
+        Ok(self.replication.up()?)
     }
 
     /// The standby hears nothing of the primary any more.
