@@ -4,7 +4,6 @@
 
 use std::time::Duration;
 
-use crate::dir::remove_tree;
 use crate::error::Error;
 use crate::part::{Part, redis};
 use crate::sql::Session;
@@ -72,8 +71,6 @@ impl Stack {
     pub fn follow(&self, part: Part, leader: Part) -> Result<(), Error> {
         self.ours(part, "made a follower")?;
         self.kill(part)?;
-        let copied = self.instance.part_folder(part).join("data.new");
-        remove_tree(&copied)?;
         self.start_behind(part, Some(leader))
     }
 

@@ -69,6 +69,8 @@ const STANDSTILL_SECONDS: f64 = 2.0;
 const CALM: Duration = Duration::from_secs(4);
 /// A standby that is held back lacks so many records at least.
 const LACKING: i64 = 500;
+/// A standby that has not received so much of the primary's log is named.
+const LAGS_BYTES: u64 = 64 << 10;
 /// How long anything may take to come.
 const PATIENCE: Duration = Duration::from_secs(90);
 /// How long a node that comes back too early is looked at.
@@ -204,6 +206,9 @@ impl<'a> Drill<'a> {
     fn lose(&self, nodes: &mut Nodes, report: &mut Report) -> Result<Instant> {
         let (lost, stack) = (self.arguments.kill, &self.stage.stack);
         let lag = lag::bytes(&self.reader(Region::A)?, &self.reader(Region::B)?)?;
+        if lag > LAGS_BYTES {
+            report.happens(format!("the standby is {lag} bytes of the primary's log behind"));
+        }
         report.figure("replication_lag_bytes", lag as f64, "B", Bound::Free);
         let began = self.clock.now();
         // Silence first: who loses a region is told nothing by it.
@@ -235,6 +240,8 @@ impl<'a> Drill<'a> {
             report.happens("the primary is told to commit alone");
             let kept = Offsets::read(&self.reader(Region::A)?)?;
             report.figure("rpo_rows", acknowledged.lacking(&kept) as f64, "rows", Bound::Exactly(0.0));
+            self.after.await_total(kept.total() + 1, PATIENCE)?;
+            report.happens("new rows are seen in region-a");
             return Ok(kept);
         }
         let kept = self.replayed()?;
@@ -249,6 +256,8 @@ impl<'a> Drill<'a> {
         report.happens("database and Redis of region-b are promoted");
         report.figure("promoted_after_seconds", seconds, "s", Bound::Free);
         report.figure("rpo_rows", lacking as f64, "rows", Bound::Exactly(0.0));
+        self.after.await_total(kept.total() + 1, PATIENCE)?;
+        report.happens("new rows are seen in region-b");
         Ok(kept)
     }
 
@@ -292,6 +301,11 @@ impl<'a> Drill<'a> {
             stack.commit_synchronously(lost.other().database())?;
             report.happens("replication is synchronous again");
         }
+        let node = nodes.lost.as_ref().context("the lost region's node is back")?;
+        let before = written(node)?;
+        let writes = wait(PATIENCE, || Ok((written(node)? > before).then_some(())))?;
+        writes.with_context(|| format!("the node of {} wrote nothing any more", lost.name()))?;
+        report.happens(format!("the node of {} writes rows again", lost.name()));
         let seconds = self.clock.now().duration_since(began).as_secs_f64();
         report.figure("return_seconds", seconds, "s", Bound::Free);
         Ok(())
@@ -315,6 +329,15 @@ impl<'a> Drill<'a> {
         report.figure("zombie_rows_acknowledged", written as f64, "rows", Bound::Exactly(0.0));
         Ok(())
     }
+}
+
+/// How many records a node has written since it was started.
+fn written(node: &Node) -> Result<f64> {
+    let metrics = node.metrics()?;
+    let is_written =
+        |line: &&str| line.starts_with("aqueduct_records_total{") && line.contains("fate=\"written\"");
+    let value = |line: &str| line.rsplit_once(' ').and_then(|(_, value)| value.parse::<f64>().ok());
+    Ok(metrics.lines().filter(is_written).filter_map(value).sum())
 }
 
 /// Commits that are not answered because no follower has them.
