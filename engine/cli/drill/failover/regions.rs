@@ -1,9 +1,9 @@
 //! Two regions on one machine: what is where, and the links between them.
 //!
 //! Each region has a node, a database, a Redis and a broker. A third broker is elsewhere, as a witness: without it the
-//! loss of either region would leave no majority. What goes from one region to the other goes by a [`Link`] of
-//! Toxiproxy's, which is slow, loses a segment now and then, and can be cut. Deliberately absent: links between brokers,
-//! which tell each other their addresses; a broker is lost with its region all the same.
+//! loss of either region would leave no majority. What goes from one region to the other goes by Toxiproxy: it is late,
+//! loses a segment now and then, and can be made to fall silent. Deliberately absent: links between brokers, which tell
+//! each other their addresses; a broker is lost with its region all the same.
 
 use crate::drill::stage::Stage;
 use anyhow::Result;
