@@ -16,6 +16,7 @@ pub mod dlq;
 pub mod drills;
 pub mod export;
 pub mod expr;
+mod hosts;
 pub mod json;
 pub mod kafka;
 pub mod kafka_sink;

@@ -11,6 +11,7 @@ mod connect;
 mod crash;
 mod dlq;
 mod export;
+mod failover;
 mod kafka;
 mod lag;
 mod logs;

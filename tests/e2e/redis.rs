@@ -1,12 +1,13 @@
 //! The kind `redis_cache` against a real Redis: what a hash holds, what order and replay do, what an outage does.
 
+use crate::harness::wire::server_of;
 use aqueduct_actors::{Services, normalizer, redis_cache};
 use aqueduct_engine::testing::{Harness, Probe, RecordsBuilder};
 use aqueduct_engine::{
     Actor, Batch, Claim, ClaimRequest, Claims, Clock, Context, Error, Factory, Letter, OffsetStore,
     PartitionKey, Position, State,
 };
-use aqueduct_stack::{Lifetime, Options, Part, Stack, progress};
+use aqueduct_stack::{Lifetime, Options, Part, Stack, progress, with_hosts};
 use aqueduct_topology::model::Kind;
 use aqueduct_topology::{Source, load};
 use bb8_redis::redis::{self, Commands, Connection};
@@ -104,8 +105,13 @@ struct Cache {
 
 impl Cache {
     fn new(stack: &Stack, options: &str) -> Self {
+        Self::at(&stack.redis_url(), stack, options)
+    }
+
+    /// The actor comes by `address`; whoever looks from outside, by the stack's own.
+    fn at(address: &str, stack: &Stack, options: &str) -> Self {
         let (url, prefix) = (stack.redis_url(), stack.fresh_key_prefix());
-        let topology = Arc::new(topology(&url, &prefix, options));
+        let topology = Arc::new(topology(address, &prefix, options));
         let told = Arc::new(Told::default());
         let services = Services {
             topology: topology.clone(),
@@ -468,4 +474,38 @@ async fn a_server_that_refuses_is_waited_for_with_the_reason() {
         harness.run_while(Boxed((cache.cache)()), script).await.0.expect("a good end");
         assert_eq!(cache.price("A"), Some(format!("{price}.00000000")), "{break_it}");
     }
+}
+
+/// A failover leaves one host hanging, one that follows, and one that leads; which is which changes while rows come.
+#[tokio::test]
+async fn of_several_hosts_the_one_that_leads_is_written_to() {
+    let options = Options::from_env("test-redis", Lifetime::Private).expect("a folder");
+    let stack = Stack::up(&options.parts(&[Part::Redis, Part::Replica]), &*progress::on_stderr())
+        .unwrap_or_else(|error| panic!("the stack cannot start: {error}"));
+    // It takes connections and says nothing.
+    let hanging = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let hanging = hanging.local_addr().expect("an address").to_string();
+    let replica = stack.address(Part::Replica).expect("a replica");
+    let hosts = [hanging, server_of(&replica), server_of(&stack.redis_url())];
+    let address = with_hosts(&stack.redis_url(), &hosts.each_ref().map(String::as_str));
+    let mut cache = Cache::at(&address, &stack, "policy: required");
+    let (first, second) = (
+        cache.batch(0, 0, &[(now_s(), "A", "1", None)]).await,
+        cache.batch(0, 1, &[(now_s() + 1, "A", "2", None)]).await,
+    );
+    let mut harness = cache.harness();
+    let probe = harness.probe();
+    let script = async {
+        probe.send(first);
+        settled(&probe).await;
+        assert_eq!(cache.price("A").as_deref(), Some("1.00000000"), "the last host leads");
+        stack.promote(Part::Replica).expect("promoted");
+        stack.follow(Part::Redis, Part::Replica).expect("the former primary follows");
+        probe.send(second);
+        settled(&probe).await;
+        probe.close_inputs();
+    };
+    harness.run_while(Boxed((cache.cache)()), script).await.0.expect("a good end");
+    cache.url = replica;
+    assert_eq!(cache.price("A").as_deref(), Some("2.00000000"), "the second host leads now");
 }

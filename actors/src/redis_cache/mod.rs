@@ -10,6 +10,7 @@
 mod counterpart;
 mod deletion;
 pub(crate) mod guard;
+mod hosts;
 mod meter;
 pub(crate) mod order;
 pub(crate) mod pending;

@@ -2,7 +2,7 @@
 
 use crate::tls;
 use aqueduct_engine::{Class, Error};
-use bb8_redis::redis::{ErrorKind, RedisError};
+use bb8_redis::redis::{ErrorKind, RedisError, Value};
 
 /// The class of an error reply by its text, `CODE message`.
 ///
@@ -89,6 +89,40 @@ pub(crate) fn refused(address: &str, failure: &dyn std::fmt::Display) -> Error {
     Error::new(Class::Config, message)
 }
 
+/// Whether a server takes writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    Leads,
+    Follows,
+}
+
+/// What a server says of itself in its answer to HELLO.
+pub(crate) fn role_of(answer: &Value) -> Result<Role, Error> {
+    let text = |value: &Value| match value {
+        Value::BulkString(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+        Value::SimpleString(text) => text.clone(),
+        _ => String::new(),
+    };
+    let role = match answer {
+        Value::ServerError(reply) => {
+            return Err(error_of(&format!("{} {}", reply.code(), reply.details().unwrap_or_default())));
+        }
+        Value::Array(flat) => {
+            flat.chunks_exact(2).find(|pair| text(&pair[0]) == "role").map(|pair| text(&pair[1]))
+        }
+        Value::Map(pairs) => pairs.iter().find(|(key, _)| text(key) == "role").map(|(_, value)| text(value)),
+        _ => None,
+    };
+    match role.as_deref() {
+        Some("master") => Ok(Role::Leads),
+        Some(_) => Ok(Role::Follows),
+        None => Err(Error::new(
+            Class::Config,
+            "redis does not say whether it leads: with several hosts it must know HELLO",
+        )),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -115,5 +149,19 @@ mod tests {
         for (reply, class) in cases {
             assert_eq!(class_of(reply), class, "{reply}");
         }
+    }
+
+    #[test]
+    fn a_server_says_whether_it_leads_in_either_protocol() {
+        let word = |word: &str| Value::BulkString(word.as_bytes().to_vec());
+        let flat = |role| Value::Array(["server", "redis", "role", role].map(word).to_vec());
+        let pairs = |role| Value::Map(vec![(word("proto"), Value::Int(3)), (word("role"), word(role))]);
+        for (role, expected) in
+            [("master", Role::Leads), ("replica", Role::Follows), ("slave", Role::Follows)]
+        {
+            assert_eq!(role_of(&flat(role)).expect("a role"), expected);
+            assert_eq!(role_of(&pairs(role)).expect("a role"), expected);
+        }
+        assert_eq!(role_of(&Value::Okay).expect_err("no role").class, Class::Config);
     }
 }

@@ -2,11 +2,14 @@
 //!
 //! bb8-redis calls no connection broken, and a demoted replica answers PING. So a connection here is in doubt from the
 //! moment a request is sent until its whole answer has proved good; whatever ends in between (a timeout, a READONLY, a
-//! dropped future) leaves the doubt, and the pool discards it. The name is resolved at each connect.
+//! dropped future) leaves the doubt, and the pool discards it. The name is resolved at each connect; of several hosts it is
+//! the first that says it leads.
 
-use super::reply::{error_of, error_of_failure, refused};
+use super::hosts;
+use super::reply::{self, Role, error_of, error_of_failure, role_of};
 use crate::credentials::keeper::{Door, Kept};
 use crate::credentials::{Credentials, Files, Login};
+use crate::hosts::refused;
 use crate::tls::{self, Check};
 use aqueduct_engine::telemetry::event_ids;
 use aqueduct_engine::{Class, Clock, Error, Keeper};
@@ -33,10 +36,18 @@ pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// Makes connections.
 #[derive(Clone)]
 pub(crate) struct Server {
-    info: ConnectionInfo,
+    /// One of them leads.
+    hosts: Arc<[Host]>,
     credentials: Arc<Credentials>,
-    wire: Wire,
+    clock: Clock,
     /// For messages; without user and password.
+    address: String,
+}
+
+/// Where a server may be.
+struct Host {
+    info: ConnectionInfo,
+    wire: Wire,
     address: String,
 }
 
@@ -49,22 +60,12 @@ impl std::fmt::Debug for Server {
 impl Server {
     /// The server of `topology`.
     pub(crate) fn new(connection: &RedisConnection, topology: &str, clock: Clock) -> Result<Self, Error> {
-        let url = connection.url.expose_secret();
-        // The driver knows `rediss` only where it brings TLS of its own; ours is one for every server.
-        let (plain, encrypted) = match url.strip_prefix("rediss://") {
-            Some(rest) => (format!("redis://{rest}"), true),
-            None => (url.to_owned(), false),
-        };
-        let info = plain.as_str().into_connection_info().map_err(|_| {
-            Error::new(
-                Class::Config,
-                "`connections.redis.url` is no Redis address; write redis://[user:password@]host[:port][/database]",
-            )
-        })?;
-        let wire = wire(&info, encrypted, connection)?;
-        let address = info.addr().to_string();
-        let credentials = Credentials::new("redis", topology, Files::from(connection), clock);
-        Ok(Self { info, credentials, wire, address })
+        let urls = hosts::each(connection.url.expose_secret());
+        let hosts =
+            urls.iter().map(|url| Host::new(url, connection)).collect::<Result<Arc<[Host]>, Error>>()?;
+        let address = hosts.iter().map(|host| &*host.address).collect::<Vec<_>>().join(",");
+        let credentials = Credentials::new("redis", topology, Files::from(connection), clock.clone());
+        Ok(Self { hosts, credentials, clock, address })
     }
 
     /// For messages.
@@ -83,6 +84,53 @@ impl Server {
         self.credentials.login().map_err(named)
     }
 
+    async fn open(&self) -> Result<Connection, Error> {
+        self.login()?.open(|login| self.open_with(login)).await
+    }
+
+    /// Asks one host after the other until one leads.
+    async fn open_with(&self, login: Login) -> Result<Connection, Error> {
+        if let [only] = &*self.hosts {
+            return only.open(login).await;
+        }
+        let mut errors = Vec::new();
+        for host in &*self.hosts {
+            // One that is silent must not use up the time in which the next could answer.
+            let wait = CONNECT_TIMEOUT / u32::try_from(self.hosts.len()).unwrap_or(u32::MAX);
+            match self.clock.timeout(wait, host.open_leading(login.clone())).await {
+                Ok(Ok(connection)) => return Ok(connection),
+                Ok(Err(error)) => errors.push(error),
+                Err(_) => errors.push(Error::new(
+                    Class::Transient,
+                    format!("redis at {}: no answer within {} ms", host.address, wait.as_millis()),
+                )),
+            }
+        }
+        Err(refused(errors))
+    }
+}
+
+// === impl Host ===
+
+impl Host {
+    fn new(url: &str, connection: &RedisConnection) -> Result<Self, Error> {
+        // The driver knows `rediss` only where it brings TLS of its own; ours is one for every server.
+        let (plain, encrypted) = match url.strip_prefix("rediss://") {
+            Some(rest) => (format!("redis://{rest}"), true),
+            None => (url.to_owned(), false),
+        };
+        let info = plain.as_str().into_connection_info().map_err(|_| {
+            Error::new(
+                Class::Config,
+                "`connections.redis.url` is no Redis address; write redis://[user:password@]host[:port][,host[:port]..]\
+                 [/database]",
+            )
+        })?;
+        let wire = wire(&info, encrypted, connection)?;
+        let address = info.addr().to_string();
+        Ok(Self { info, wire, address })
+    }
+
     fn settings(&self, login: &Login) -> RedisConnectionInfo {
         let mut settings = self.info.redis_settings().clone();
         if let Some(user) = login.user() {
@@ -94,13 +142,24 @@ impl Server {
         settings
     }
 
-    async fn open(&self) -> Result<Connection, Error> {
-        self.login()?.open(|login| self.open_with(login)).await
-    }
-
-    async fn open_with(&self, login: Login) -> Result<Connection, Error> {
+    async fn open(&self, login: Login) -> Result<Connection, Error> {
         let inner = self.dial(&login).await?;
         Ok(Connection { inner, in_doubt: false, login })
+    }
+
+    /// A connection, unless the server says that it follows another. No rule of an ACL forbids HELLO.
+    async fn open_leading(&self, login: Login) -> Result<Connection, Error> {
+        let mut connection = self.open(login).await?;
+        let mut hello = redis::pipe();
+        hello.cmd("HELLO");
+        let answer = connection.send(&hello, &self.address).await?.pop().unwrap_or(Value::Nil);
+        match role_of(&answer)? {
+            Role::Leads => Ok(connection),
+            Role::Follows => {
+                let message = format!("redis at {}: it is a replica and takes no writes", self.address);
+                Err(Error::new(Class::Transient, message))
+            }
+        }
     }
 
     async fn dial(&self, login: &Login) -> Result<MultiplexedConnection, Error> {
@@ -134,7 +193,7 @@ impl Server {
         let away = |error: std::io::Error| {
             // A certificate that is not believed stays so until somebody sees to it.
             if tls::is_refusal(&error) {
-                refused(&self.address, &error)
+                reply::refused(&self.address, &error)
             } else {
                 Error::new(Class::Transient, format!("redis at {}: {error}", self.address))
             }

@@ -4,8 +4,10 @@
 //! used again: what the server did with the last request is unknown.
 
 use super::class::classify;
+use super::succession::{Succession, Timeline};
 use super::{hosts, limits, sslmode};
 use crate::credentials::{Credentials, Files, Login};
+use crate::hosts::refused;
 use crate::tls;
 use aqueduct_engine::limits::CONTACT_WAIT_MAX;
 use aqueduct_engine::task::{self, Task};
@@ -13,11 +15,12 @@ use aqueduct_engine::telemetry::event_ids;
 use aqueduct_engine::{Class, Clock, Error};
 use aqueduct_topology::model::TimescaleConnection;
 use futures::FutureExt;
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, Either, select};
 use secrecy::{ExposeSecret, SecretString};
 use std::collections::{BTreeSet, VecDeque};
 use std::future::{Future, poll_fn};
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -35,7 +38,7 @@ const SESSION_DEFAULTS: &str = "\
     SET timezone = 'UTC'; SET search_path = public";
 
 /// Opens connections as the topology file says.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Connector {
     connection: TimescaleConnection,
     url: SecretString,
@@ -110,13 +113,29 @@ impl Connector {
         opened: Opened,
         keep: impl FnOnce(BoxFuture<'static, ()>) -> Driver,
     ) -> Result<Connection, Error> {
-        let Opened { client, driver, warnings, login } = opened;
+        let Opened { client, driver, warnings, login, others } = opened;
         let (clock, driver) = (self.clock.clone(), keep(driver));
-        let connection =
-            Connection { client, driver, clock, broken: AtomicBool::new(false), warnings, login };
+        let (broken, succession) = (AtomicBool::new(false), None);
+        let mut connection = Connection { client, driver, clock, broken, warnings, login, succession };
         let defaults = connection.client.batch_execute(SESSION_DEFAULTS);
         connection.within("set up a session", limits::STATEMENT_WAIT_MAX, defaults).await?;
+        connection.succession = self.succession(&connection, others).await?;
         Ok(connection)
+    }
+
+    /// Who could succeed the server of a new session; nobody, where the address has no other host.
+    async fn succession(
+        &self,
+        connection: &Connection,
+        others: Vec<Config>,
+    ) -> Result<Option<Succession>, Error> {
+        if others.is_empty() {
+            return Ok(None);
+        }
+        let asked = Timeline::of(&connection.client);
+        let timeline = connection.within("ask for the timeline", limits::STATEMENT_WAIT_MAX, asked).await?;
+        let (connector, login) = (self.clone(), connection.login.clone());
+        Ok(timeline.map(|timeline| Succession { connector, login, others, timeline }))
     }
 
     async fn open(&self) -> Result<Opened, Error> {
@@ -126,18 +145,22 @@ impl Connector {
     /// Asks one host after the other until one takes writes.
     async fn open_with(&self, login: Login) -> Result<Opened, Error> {
         let warnings = Warnings::default();
-        let mut refused = Vec::new();
-        for config in self.configs(&login)? {
-            match self.open_host(&config, &login, &warnings).await {
-                Ok((client, driver)) => return Ok(Opened { client, driver, warnings, login }),
-                Err(error) => refused.push(error),
+        let mut errors = Vec::new();
+        let mut configs = self.configs(&login)?;
+        for index in 0..configs.len() {
+            match self.open_host(&configs[index], &login, &warnings).await {
+                Ok((client, driver)) => {
+                    configs.remove(index);
+                    return Ok(Opened { client, driver, warnings, login, others: configs });
+                }
+                Err(error) => errors.push(error),
             }
         }
-        Err(hosts::refused(refused))
+        Err(refused(errors))
     }
 
     /// Each host has a limit of its own: one that is silent must not keep us from the next.
-    async fn open_host(
+    pub(super) async fn open_host(
         &self,
         config: &Config,
         login: &Login,
@@ -196,6 +219,8 @@ struct Opened {
     driver: BoxFuture<'static, ()>,
     warnings: Warnings,
     login: Login,
+    /// The hosts that it is not connected to.
+    others: Vec<Config>,
 }
 
 #[expect(clippy::disallowed_methods, reason = "bb8 connects outside any arbiter's local set")]
@@ -209,7 +234,7 @@ fn pooled(driver: BoxFuture<'static, ()>) -> Driver {
 }
 
 /// What the server warned of, until somebody asks.
-type Warnings = Arc<Mutex<VecDeque<String>>>;
+pub(super) type Warnings = Arc<Mutex<VecDeque<String>>>;
 
 /// Runs the connection until it ends.
 fn drive<S, T>(mut driver: tokio_postgres::Connection<S, T>, warnings: Warnings) -> BoxFuture<'static, ()>
@@ -300,6 +325,7 @@ pub struct Connection {
     broken: AtomicBool,
     warnings: Warnings,
     login: Login,
+    succession: Option<Succession>,
 }
 
 impl Connection {
@@ -371,7 +397,7 @@ impl Connection {
         self.within(doing, limits::STATEMENT_WAIT_MAX, self.client.execute(statement, params)).await
     }
 
-    /// Awaits `answer` for at most `limit`.
+    /// Awaits `answer` for at most `limit`, and no longer once another host has succeeded this one.
     pub async fn within<T>(
         &self,
         doing: &str,
@@ -388,7 +414,19 @@ impl Connection {
         limit: Duration,
         answer: impl Future<Output = Result<T, tokio_postgres::Error>>,
     ) -> Result<T, Refusal> {
-        match self.clock.timeout(limit, answer).await {
+        let answered = pin!(self.clock.timeout(limit, answer));
+        let answered = match &self.succession {
+            None => answered.await,
+            Some(succession) => match select(answered, pin!(succession.awaited())).await {
+                Either::Left((answered, _)) => answered,
+                Either::Right((place, _)) => {
+                    self.broken.store(true, Ordering::Relaxed);
+                    let message = format!("{doing}: no answer, and another server leads by now: {place}");
+                    return Err(Refusal { error: Error::new(Class::Transient, message), cause: None });
+                }
+            },
+        };
+        match answered {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(cause)) => {
                 let error = classify(doing, &cause);

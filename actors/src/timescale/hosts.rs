@@ -4,7 +4,6 @@
 //! would use all of it up. Deliberately absent: a memory of which host was the primary; the server itself says so at each
 //! connect.
 
-use aqueduct_engine::{Class, Error};
 use tokio_postgres::Config;
 use tokio_postgres::config::Host;
 
@@ -45,20 +44,6 @@ fn only(config: &Config, index: usize) -> Config {
         .channel_binding(config.get_channel_binding())
         .load_balance_hosts(config.get_load_balance_hosts());
     one
-}
-
-/// Why no host would do. While one of them may come back by itself, waiting is what there is to do.
-pub(super) fn refused(mut errors: Vec<Error>) -> Error {
-    if errors.len() == 1 {
-        return errors.remove(0);
-    }
-    let transient = errors.iter().any(|error| error.class == Class::Transient);
-    let class = match errors.first() {
-        Some(first) if !transient => first.class,
-        _ => Class::Transient,
-    };
-    let messages: Vec<&str> = errors.iter().map(|error| &*error.message).collect();
-    Error::new(class, messages.join("; "))
 }
 
 /// Where to, for messages: host, port, database and user, never a password.
@@ -104,15 +89,5 @@ mod tests {
     fn one_port_is_everybodys() {
         let places: Vec<String> = each(&parse("host=one,two port=7 user=u")).iter().map(place).collect();
         assert_eq!(places, ["timescale at one:7/u as u", "timescale at two:7/u as u"]);
-    }
-
-    #[test]
-    fn what_may_pass_is_waited_for_whatever_another_host_says() {
-        let down = || Error::new(Class::Transient, "one is down");
-        let wrong = || Error::new(Class::Config, "two knows no such user");
-        let both = refused(vec![wrong(), down()]);
-        assert_eq!((both.class, &*both.message), (Class::Transient, "two knows no such user; one is down"));
-        assert_eq!(refused(vec![wrong(), wrong()]).class, Class::Config);
-        assert_eq!(refused(vec![wrong()]).message, "two knows no such user");
     }
 }

@@ -1,10 +1,15 @@
 //! Every bound of the TimescaleDB side.
 
+use aqueduct_engine::limits::CONTACT_WAIT_MAX;
 use aqueduct_topology::bounds;
 use std::time::Duration;
 
 /// Reaching a server and logging in. Short: a first packet that was lost is sent again only after seconds.
 pub const CONNECT_WAIT_MAX: Duration = Duration::from_secs(5);
+/// An answer is late: the other hosts of the address are asked whether one of them leads.
+pub const LATE_AFTER: Duration = CONTACT_WAIT_MAX;
+/// How often, from then on.
+pub const SUCCESSOR_LOOK_EVERY: Duration = Duration::from_secs(1);
 /// One statement other than COPY, and BEGIN.
 pub const STATEMENT_WAIT_MAX: Duration = Duration::from_secs(20);
 /// The server takes one frame of COPY data, or answers its end.

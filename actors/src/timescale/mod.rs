@@ -25,6 +25,7 @@ pub mod schedules;
 pub mod slots;
 pub mod sql;
 mod sslmode;
+mod succession;
 pub mod tending;
 pub mod types;
 

@@ -133,17 +133,18 @@ impl Instance {
         Ok(processes.alive() && part.check(&address, CHECK_MAX).is_ok())
     }
 
-    /// Starts a part of which no process lives, on its port of `ports`, and waits until it can be used.
+    /// Starts a part of which no process lives, on its port of `ports`, and waits until it can be used. With a leader, it
+    /// is that one's copy.
     pub(crate) fn start(
         &self,
-        part: Part,
+        (part, leader): (Part, Option<Part>),
         ports: &BTreeMap<Part, PartState>,
         software: &Software,
         options: &Options,
     ) -> Result<(), Error> {
         let deadline = Deadline::after(START_MAX);
         let own = ports.get(&part).expect("invariant: the ports of a part are chosen before it starts");
-        let server = self.server(part, ports, software, options)?;
+        let server = self.server((part, leader), ports, software, options)?;
         let address = self.address(part, own, options.redis_password.as_deref())?;
         part.prepare(&server, deadline)?;
         self.launch(part, &server, &address, deadline)
@@ -172,7 +173,7 @@ impl Instance {
 
     fn server(
         &self,
-        part: Part,
+        (part, leader): (Part, Option<Part>),
         ports: &BTreeMap<Part, PartState>,
         software: &Software,
         options: &Options,
@@ -216,7 +217,7 @@ impl Instance {
             }
             _ => None,
         };
-        Ok(Server { launch, software, ports: own, peers: ports.clone(), password, secured })
+        Ok(Server { launch, software, ports: own, peers: ports.clone(), leader, password, secured })
     }
 
     /// Ends a part in order, by force if it takes too long.

@@ -43,6 +43,7 @@ pub mod commands;
 mod dir;
 mod environment;
 mod error;
+mod failover;
 pub mod feed;
 mod fresh;
 mod http;
@@ -69,6 +70,7 @@ mod up;
 
 pub use dir::StackDir;
 pub use error::{Error, Missing};
+pub use failover::{Reader, with_hosts};
 pub use fresh::Database;
 pub use options::{DEFAULT_NAME, Lifetime, Options, Own};
 pub use part::Part;

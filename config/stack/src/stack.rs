@@ -218,6 +218,11 @@ impl Stack {
     /// # Errors
     /// The part is the user's own, was not asked for, or its port is taken by somebody else now.
     pub fn start(&self, part: Part) -> Result<(), Error> {
+        self.start_behind(part, part.leader())
+    }
+
+    /// [`Stack::start`], as a copy of `leader` if there is one.
+    pub(crate) fn start_behind(&self, part: Part, leader: Option<Part>) -> Result<(), Error> {
         self.ours(part, "started")?;
         let _lock = self.instance.lock(|| {})?;
         let mut state = self.state().clone();
@@ -235,7 +240,7 @@ impl Stack {
             )));
         }
         let started = former.started_now();
-        self.instance.start(part, &state.parts, &self.software, &self.options)?;
+        self.instance.start((part, leader), &state.parts, &self.software, &self.options)?;
         state.parts.insert(part, started);
         state.save(&self.instance.state_path())?;
         *self.state() = state;
@@ -294,7 +299,7 @@ impl Stack {
         }
     }
 
-    fn ours(&self, part: Part, verb: &'static str) -> Result<(), Error> {
+    pub(crate) fn ours(&self, part: Part, verb: &'static str) -> Result<(), Error> {
         match self.options.own.address(part) {
             Some(_) => Err(Error::NotOurs { part, variable: part.variable(), verb }),
             None => Ok(()),

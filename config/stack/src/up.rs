@@ -224,7 +224,7 @@ fn start_where_free(
     let may_move = options.parts.iter().all(|part| Part::DEFAULT.contains(part));
     loop {
         let own = ports[&part].started_now();
-        match instance.start(part, &ports, software, options) {
+        match instance.start((part, part.leader()), &ports, software, options) {
             Ok(()) => return Ok(own),
             Err(_) if may_move && !instance.processes(part).alive() && !own.free() => {
                 ports.insert(part, PartState::plan(part, None, options)?);

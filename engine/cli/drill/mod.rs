@@ -8,7 +8,9 @@
 //! A new drill is a file here with its `Arguments`, a variant of [`Command`], and a function that fills a [`Report`].
 
 mod backfill;
+mod failover;
 mod guard;
+mod load;
 mod report;
 mod rotation;
 mod stage;
@@ -25,12 +27,14 @@ use std::path::PathBuf;
 pub(crate) enum Command {
     /// Lose an hour of a table, and fill it again beside live load.
     Backfill(backfill::Arguments),
+    /// Lose a region, and go on from the other.
+    Failover(failover::Arguments),
     /// Exchange every login and the certificates while rows are written.
     Rotation(rotation::Arguments),
 }
 
 /// What every drill takes.
-#[derive(clap::Args)]
+#[derive(Default, clap::Args)]
 pub(crate) struct Common {
     /// Go on although the servers that the environment names look like somebody's production.
     #[arg(long)]
@@ -46,6 +50,7 @@ pub(crate) struct Common {
 pub(crate) fn run(command: &Command) -> Result<Exit> {
     match command {
         Command::Backfill(arguments) => backfill::run(arguments),
+        Command::Failover(arguments) => failover::run(arguments),
         Command::Rotation(arguments) => rotation::run(arguments),
     }
 }

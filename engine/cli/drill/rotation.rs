@@ -5,6 +5,7 @@
 //! into a folder that is exchanged as a whole.
 
 use super::Common;
+use super::load::Load;
 use super::report::{Bound, Report};
 use super::stage::{Node, Stage, path, wait};
 use crate::environment::host_name;
@@ -22,7 +23,6 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 #[derive(clap::Args)]
@@ -45,10 +45,6 @@ const CALM: Duration = Duration::from_secs(2);
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How often it is looked how far the rows are.
 const SAMPLE_EVERY: Duration = Duration::from_millis(20);
-/// How often records are sent.
-const TURN: Duration = Duration::from_millis(10);
-/// 2024-08-08T12:00Z, milliseconds since 1970: the time of the first record.
-const START_MS: i64 = 1_723_118_400_000;
 
 /// As the owner of the database comes, to make its tables.
 const PLAIN: &str = r#"
@@ -105,7 +101,7 @@ fn carry_out(stage: &Stage, rate: u64, report: &mut Report) -> Result<()> {
     admit(stage, &secrets)?;
     let node = stage.node(&file, "drill")?;
     report.happens("a node is ready");
-    let load = Load::start(stage, rate)?;
+    let load = Load::start(stage, rate, |id| format!("K{:02}", id % 50))?;
     let watch = Watch::start(stage)?;
     watch.await_rows()?;
     for (part, pause, took) in [
@@ -301,44 +297,6 @@ impl Secrets {
         symlink("..certificates", self.folder.join("..data_tmp"))?;
         fs::rename(self.folder.join("..data_tmp"), self.folder.join("..data"))?;
         Ok(())
-    }
-}
-
-/// Records at a steady rate.
-struct Load {
-    sent: Arc<AtomicU64>,
-    stop: Arc<AtomicBool>,
-    thread: JoinHandle<Result<()>>,
-}
-
-impl Load {
-    fn start(stage: &Stage, rate: u64) -> Result<Self> {
-        let (sent, stop) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
-        let (feed, count, stopped) = (stage.feed()?, sent.clone(), stop.clone());
-        let per_turn = (rate * TURN.as_millis() as u64 / 1000).max(1);
-        let thread = std::thread::spawn(move || {
-            while !stopped.load(Ordering::Relaxed) {
-                for _ in 0..per_turn {
-                    let id = count.load(Ordering::Relaxed) + 1;
-                    let (key, time) = (format!("K{:02}", id % 50), START_MS + id as i64);
-                    let value = format!(r#"{{"id":{id},"k":"{key}","ts":{time}}}"#);
-                    feed.send(Some(key.as_bytes()), Some(value.as_bytes()), Some(time))?;
-                    count.store(id, Ordering::Relaxed);
-                }
-                std::thread::sleep(TURN);
-            }
-            Ok(feed.flush()?)
-        });
-        Ok(Self { sent, stop, thread })
-    }
-
-    fn end(self) -> Result<u64> {
-        self.stop.store(true, Ordering::Relaxed);
-        match self.thread.join() {
-            Ok(ended) => ended?,
-            Err(_) => bail!("the load ended badly"),
-        }
-        Ok(self.sent.load(Ordering::Relaxed))
     }
 }
 

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use aqueduct_actors::timescale::{Connection, Connector};
 use aqueduct_engine::Clock;
 use aqueduct_stack::feed::Feed;
-use aqueduct_stack::{Database, Lifetime, Options, Own, Stack, progress};
+use aqueduct_stack::{Database, Lifetime, Options, Own, Part, Stack, progress};
 use aqueduct_topology::model::TimescaleConnection;
 use aqueduct_topology::{Span, Spanned};
 use std::fs::File;
@@ -30,6 +30,8 @@ const SETPRIV: &str = "/usr/bin/setpriv";
 pub(super) struct Stage {
     // Before the stack it lies in.
     database: Database,
+    /// Where the database is led to; the server that began with it, until it is said otherwise.
+    database_url: String,
     pub(super) topic: String,
     pub(super) folder: PathBuf,
     pub(super) stack: Stack,
@@ -49,13 +51,26 @@ impl Stage {
         Self::on(&options, partitions)
     }
 
+    /// On a private stack of these parts, whatever the environment names.
+    pub(super) fn of_parts(parts: &[Part], partitions: u32) -> Result<Self> {
+        let mut options = Options::from_env("drill", Lifetime::Private)?.parts(parts);
+        options.own = Own::default();
+        Self::on(&options, partitions)
+    }
+
     fn on(options: &Options, partitions: u32) -> Result<Self> {
         let stack = Stack::up(options, &*progress::on_stderr())
             .context("no stack; name servers of your own by KAFKA_BOOTSTRAP, TIMESCALE_URL and REDIS_URL")?;
         let (database, topic) = (stack.fresh_database()?, stack.fresh_topic(partitions)?);
         let folder = stack.folder().join("drill");
         std::fs::create_dir_all(&folder).context("make the drill's folder")?;
-        Ok(Self { database, topic, folder, stack })
+        let database_url = database.url().to_owned();
+        Ok(Self { database, database_url, topic, folder, stack })
+    }
+
+    /// From now on the database is where this leads, for commands, nodes and questions.
+    pub(super) fn lead_to(&mut self, database_url: String) {
+        self.database_url = database_url;
     }
 
     /// Writes a topology, in which `{topic}` is the drill's own, and makes its tables.
@@ -88,7 +103,8 @@ impl Stage {
             .args(arguments)
             .current_dir(&self.folder)
             .envs(self.stack.env())
-            .env("TIMESCALE_URL", self.database.url())
+            .env("KAFKA_BOOTSTRAP", self.stack.kafka_bootstrap())
+            .env("TIMESCALE_URL", &self.database_url)
             .env_remove("AQUEDUCT_CONFIG")
             .env_remove("AQUEDUCT_NODE_URL")
             .stdin(Stdio::null());
@@ -107,11 +123,17 @@ impl Stage {
 
     /// A node that runs `file` under that name, and is ready.
     pub(super) fn node(&self, file: &Path, name: &str) -> Result<Node> {
+        self.node_with(file, name, &[])
+    }
+
+    /// The same with these variables.
+    pub(super) fn node_with(&self, file: &Path, name: &str, variables: &[(&str, String)]) -> Result<Node> {
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|free| free.local_addr())?.port();
         let log = self.folder.join(name).with_extension("log");
         let to = File::options().create(true).append(true).open(&log).context("write a node's log")?;
         let child = self
             .command(&["run", path(file)])?
+            .envs(variables.iter().map(|(name, value)| (name, value)))
             .env("AQUEDUCT_NODE", name)
             .env("AQUEDUCT_ADMIN_LISTEN", format!("127.0.0.1:{port}"))
             .stdout(to.try_clone()?)
@@ -137,12 +159,17 @@ impl Stage {
 
     /// The drill's database as its owner.
     pub(super) fn database_url(&self) -> &str {
-        self.database.url()
+        &self.database_url
+    }
+
+    /// The name of the drill's database.
+    pub(super) fn database_name(&self) -> &str {
+        self.database.name()
     }
 
     /// The same as somebody else, whose password is elsewhere, with the server's certificate checked.
     pub(super) fn database_as(&self, user: &str) -> String {
-        let place = self.database.url().rsplit_once('@').map_or("", |(_, place)| place);
+        let place = self.database_url.rsplit_once('@').map_or("", |(_, place)| place);
         format!("postgres://{user}@{place}?sslmode=verify-full")
     }
 
@@ -153,7 +180,12 @@ impl Stage {
 
     /// What opens connections to it.
     pub(super) fn connector(&self, topology: &str) -> Result<Connector> {
-        let url = Spanned::new(self.database.url().to_owned().into(), Span::default());
+        self.connector_to(self.database_url.clone(), topology)
+    }
+
+    /// The same by another way.
+    pub(super) fn connector_to(&self, url: String, topology: &str) -> Result<Connector> {
+        let url = Spanned::new(url.into(), Span::default());
         let connection =
             TimescaleConnection { url, user_file: None, password_file: None, pool: 1, tls: None };
         Ok(Connector::new(&connection, topology, &host_name(), Clock::system())?)
@@ -173,11 +205,25 @@ impl Node {
         Ok(String::from_utf8_lossy(&self.admin.get("/metrics")?.body).into_owned())
     }
 
-    /// Has it finish what it read, and waits for its end; gives its exit code.
-    pub(super) fn drain(mut self) -> Result<Option<i32>> {
+    fn signal(&self, signal: rustix::process::Signal) -> Result<()> {
         let pid = i32::try_from(self.child.id()).ok().and_then(rustix::process::Pid::from_raw);
         let pid = pid.context("a process has an id")?;
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).context("tell a node to drain")?;
+        rustix::process::kill_process(pid, signal).context("signal a node")
+    }
+
+    /// It does nothing more until it is thawed; its connections stay.
+    pub(super) fn freeze(&self) -> Result<()> {
+        self.signal(rustix::process::Signal::STOP)
+    }
+
+    /// It goes on where it was.
+    pub(super) fn thaw(&self) -> Result<()> {
+        self.signal(rustix::process::Signal::CONT)
+    }
+
+    /// Has it finish what it read, and waits for its end; gives its exit code.
+    pub(super) fn drain(mut self) -> Result<Option<i32>> {
+        self.signal(rustix::process::Signal::TERM)?;
         match wait(DRAIN_MAX, || Ok(self.child.try_wait()?))? {
             Some(status) => Ok(status.code()),
             None => bail!("a node had not drained after {DRAIN_MAX:?}; {}", self.last_words()),

@@ -5,6 +5,7 @@ mod claims;
 mod hosts;
 mod letters;
 mod refusals;
+mod succession;
 mod writes;
 
 use crate::harness::world::{Sql, World};

@@ -68,7 +68,12 @@ pub const TIMESCALE: &[Key] = &[
 
 /// `connections.redis`.
 pub const REDIS: &[Key] = &[
-    Key::default("url", Shape::Secret, "${REDIS_URL}", "`redis://host:port/database`; `rediss://` encrypts."),
+    Key::default(
+        "url",
+        Shape::Secret,
+        "${REDIS_URL}",
+        "`redis://host:port/database`, `rediss://` encrypts; of several `host:port`, with commas, the first that leads.",
+    ),
     Key::optional(
         "user_file",
         Shape::File,

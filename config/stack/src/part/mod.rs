@@ -128,6 +128,11 @@ impl Part {
         ports
     }
 
+    /// Whose copy it begins as, if it was asked for as one.
+    pub(crate) fn leader(self) -> Option<Part> {
+        self.follows().first().copied()
+    }
+
     /// The parts that must have answered before this one is started, if they are wanted too.
     pub(crate) fn follows(self) -> &'static [Part] {
         match self {
@@ -160,9 +165,11 @@ impl Part {
     pub(crate) fn prepare(self, server: &Server, deadline: Deadline) -> Result<(), Error> {
         match self {
             Part::Kafka | Part::Broker2 | Part::Broker3 => kafka::prepare(self, server, deadline),
-            Part::Timescale => timescale::prepare(server, deadline),
-            Part::Standby => standby::prepare(server, deadline),
-            Part::Redis | Part::Replica => redis::prepare(self, server),
+            Part::Timescale | Part::Standby => match server.leader {
+                Some(leader) => standby::prepare(self, leader, server, deadline),
+                None => timescale::prepare(server, deadline),
+            },
+            Part::Redis | Part::Replica => redis::prepare(server),
             Part::Toxiproxy => toxiproxy::prepare(server),
             Part::Prometheus => prometheus::prepare(server),
         }
@@ -183,8 +190,8 @@ impl Part {
     pub(crate) fn ready(self, server: &Server, address: &str, patience: Duration) -> Result<(), String> {
         match self {
             Part::Kafka if server.secured.is_some() => kafka::furnish(server, address, patience),
+            Part::Timescale | Part::Standby if server.leader.is_some() => standby::ready(address, patience),
             Part::Timescale => timescale::furnish(address, patience),
-            Part::Standby => standby::ready(address, patience),
             _ => self.check(address, patience),
         }
     }
@@ -207,6 +214,8 @@ pub(crate) struct Server {
     pub(crate) ports: PartState,
     /// The ports of every part of the instance: brokers name each other, and who follows names whom.
     pub(crate) peers: BTreeMap<Part, PartState>,
+    /// The part that a database or a Redis copies; it leads itself without one.
+    pub(crate) leader: Option<Part>,
     pub(crate) password: Option<String>,
     /// Files of its certificate, if it is to speak TLS.
     pub(crate) secured: Option<Vec<PathBuf>>,

@@ -6,7 +6,7 @@ use std::net::{TcpStream, ToSocketAddrs};
 use std::os::unix::fs::chown;
 use std::time::Duration;
 
-use super::{Part, Server};
+use super::Server;
 use crate::dir::{create, write_whole};
 use crate::error::Error;
 use crate::launch::{Place, arguments};
@@ -27,7 +27,7 @@ logfile \"\"
 const ANSWER_BYTES_MAX: usize = 1024;
 
 /// Writes the configuration into the instance's folder.
-pub(super) fn prepare(part: Part, server: &Server) -> Result<(), Error> {
+pub(super) fn prepare(server: &Server) -> Result<(), Error> {
     let folder = &server.launch.folder;
     create(folder)?;
     let mut text = format!("{SETTINGS}port {}\n", server.ports.port);
@@ -37,7 +37,7 @@ pub(super) fn prepare(part: Part, server: &Server) -> Result<(), Error> {
     if let Some(password) = &server.password {
         text.push_str(&format!("requirepass \"{password}\"\nmasterauth \"{password}\"\n"));
     }
-    let primary = server.peers.get(&Part::Redis).filter(|_| part == Part::Replica);
+    let primary = server.leader.and_then(|leader| server.peers.get(&leader));
     if let Some(primary) = primary {
         text.push_str(&format!("replicaof 127.0.0.1 {}\n", primary.port));
     }

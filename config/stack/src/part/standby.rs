@@ -1,9 +1,8 @@
 //! A streaming standby of the stack's own PostgreSQL, inside the same Debian root.
 //!
 //! It is promoted by `pg_promote()`, like any other. A folder that no longer holds a standby's data, because it was
-//! promoted, is replaced by a copy of the primary as that is when the part is started again.
-//! Deliberately absent: who follows whom after a failover, and synchronous replication; both are settings that a test makes
-//! by SQL (`synchronous_standby_names = '*'`).
+//! promoted, is replaced by a copy of the primary as that is when the part is started again. So is that of a former primary
+//! which comes back as a follower (`Stack::follow`): what it has and its leader has not must not live on.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
@@ -17,8 +16,8 @@ use crate::part::Part;
 use crate::sql::Session;
 use crate::time::Deadline;
 
-/// Writes the configuration; copies the primary's data unless there are data of a standby.
-pub(super) fn prepare(server: &Server, deadline: Deadline) -> Result<(), Error> {
+/// Writes the configuration; copies the leader's data unless there are data of a standby.
+pub(super) fn prepare(part: Part, leader: Part, server: &Server, deadline: Deadline) -> Result<(), Error> {
     let folder = &server.launch.folder;
     let Place::Root { uid, gid, .. } = server.launch.place else {
         return Err(Error::Unusable("PostgreSQL runs inside the Debian root only".into()));
@@ -27,16 +26,21 @@ pub(super) fn prepare(server: &Server, deadline: Deadline) -> Result<(), Error> 
     chown(folder, Some(uid), Some(gid)).map_err(Error::io("give to postgres", folder))?;
     if !folder.join("data/standby.signal").exists() {
         remove_tree(&folder.join("data"))?;
-        copy(server, (uid, gid), deadline)?;
+        copy((part, leader), server, (uid, gid), deadline)?;
     }
     timescale::configure(server, (uid, gid))
 }
 
 /// `pg_basebackup` into a folder of another name, which is renamed when complete.
-fn copy(server: &Server, (uid, gid): (u32, u32), deadline: Deadline) -> Result<(), Error> {
+fn copy(
+    (part, leader): (Part, Part),
+    server: &Server,
+    (uid, gid): (u32, u32),
+    deadline: Deadline,
+) -> Result<(), Error> {
     let launch = &server.launch;
-    let primary = server.peers.get(&Part::Timescale).ok_or_else(|| {
-        Error::Unusable("a standby needs a primary in the same stack: ask for timescale too".into())
+    let primary = server.peers.get(&leader).ok_or_else(|| {
+        Error::Unusable(format!("{part} copies {leader}, which is not in the same stack: ask for it too"))
     })?;
     let new = launch.folder.join("data.new");
     remove_tree(&new)?;
@@ -60,7 +64,7 @@ fn copy(server: &Server, (uid, gid): (u32, u32), deadline: Deadline) -> Result<(
     ]);
     if !launch.run(&command, deadline)? {
         return Err(Error::Start {
-            part: Part::Standby,
+            part,
             why: "pg_basebackup failed".into(),
             log: launch.log.clone(),
             tail: tail(&launch.log),

@@ -79,6 +79,7 @@ fn archive_classes(dir: &StackDir) -> Result<(), Error> {
         software: folder(dir).join("libs"),
         ports,
         peers: BTreeMap::new(),
+        leader: None,
         password: None,
         secured: None,
     };

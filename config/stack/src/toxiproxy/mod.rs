@@ -25,6 +25,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::error::Error;
+use crate::failover::with_hosts;
 use crate::http;
 use crate::part::Part;
 use crate::port;
@@ -102,15 +103,7 @@ impl Proxy {
     /// The part's address, a URL or `host:port`, with this proxy's host and port in place of the part's.
     #[must_use]
     pub fn address_of(&self, address: &str) -> String {
-        let (before, rest) = match address.rsplit_once('@') {
-            Some((login, rest)) => (format!("{login}@"), rest),
-            None => match address.split_once("://") {
-                Some((scheme, rest)) => (format!("{scheme}://"), rest),
-                None => (String::new(), address),
-            },
-        };
-        let after = rest.find(['/', '?']).map_or("", |at| &rest[at..]);
-        format!("{before}{}{after}", self.listen)
+        with_hosts(address, &[&self.listen])
     }
 
     /// Adds a toxic; connections that are open suffer it too.
