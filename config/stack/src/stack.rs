@@ -294,7 +294,7 @@ impl Stack {
         }
     }
 
-    fn ours(&self, part: Part, verb: &'static str) -> Result<(), Error> {
+    pub(crate) fn ours(&self, part: Part, verb: &'static str) -> Result<(), Error> {
         match self.options.own.address(part) {
             Some(_) => Err(Error::NotOurs { part, variable: part.variable(), verb }),
             None => Ok(()),

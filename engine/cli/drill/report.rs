@@ -131,6 +131,13 @@ impl Report {
         self.figures.push(Figure { name, value, unit, bound });
     }
 
+    /// The report of what `carry_out` does; if it fails, that is the report's failure.
+    pub(super) fn of(mut self, carry_out: impl FnOnce(&mut Self) -> anyhow::Result<()>) -> Self {
+        let ended = carry_out(&mut self);
+        self.end(ended.err().map(|error| format!("{error:#}")));
+        self
+    }
+
     /// It ends now; with the reason, if that is before its end.
     pub(super) fn end(&mut self, failure: Option<String>) {
         self.ended_us = self.clock.wall_us();
@@ -159,11 +166,6 @@ impl Report {
             ended_us: self.ended_us,
             report: Value::Object(report),
         }
-    }
-
-    /// The name under which the row is kept.
-    pub(super) fn topology(&self) -> &str {
-        &self.topology
     }
 
     /// Prints it.

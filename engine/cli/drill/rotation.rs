@@ -4,11 +4,11 @@
 //! The servers are a private stack's, which speak TLS and ask for passwords. The secrets lie as Kubernetes lays them: links
 //! into a folder that is exchanged as a whole.
 
-use super::Common;
+use super::load::{Load, Record};
 use super::report::{Bound, Report};
 use super::stage::{Node, Stage, path, wait};
+use super::{Common, Drill};
 use crate::environment::host_name;
-use crate::exit::Exit;
 use crate::stores;
 use anyhow::{Context, Result, bail};
 use aqueduct_actors::rotation::{Admin, Part};
@@ -22,7 +22,6 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 #[derive(clap::Args)]
@@ -35,6 +34,7 @@ pub(crate) struct Arguments {
 }
 
 const TOPOLOGY: &str = "drill-rotation";
+const PARTITIONS: u32 = 4;
 const USER: &str = "drill_a";
 const NEXT_USER: &str = "drill_b";
 /// What must not be passed.
@@ -45,8 +45,6 @@ const CALM: Duration = Duration::from_secs(2);
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How often it is looked how far the rows are.
 const SAMPLE_EVERY: Duration = Duration::from_millis(20);
-/// How often records are sent.
-const TURN: Duration = Duration::from_millis(10);
 /// 2024-08-08T12:00Z, milliseconds since 1970: the time of the first record.
 const START_MS: i64 = 1_723_118_400_000;
 
@@ -84,12 +82,16 @@ actors:
   cache:   { kind: redis_cache, from: trades, key: "drill:{k}", value: [ts, id], order_by: ts, policy: best_effort }
 "#;
 
-pub(super) fn run(arguments: &Arguments) -> Result<Exit> {
-    let stage = Stage::secured(4)?;
-    let mut report = Report::begin("rotation", TOPOLOGY, &host_name());
-    let ended = carry_out(&stage, arguments.rate, &mut report);
-    report.end(ended.err().map(|error| format!("{error:#}")));
-    arguments.common.conclude(&report, &stage)
+impl Drill for Arguments {
+    fn common(&self) -> &Common {
+        &self.common
+    }
+
+    fn carry_out(&self) -> Result<Report> {
+        let stage = Stage::secured("rotation", self.common.i_know, PARTITIONS)?;
+        let report = Report::begin("rotation", TOPOLOGY, &host_name());
+        Ok(report.of(|report| carry_out(&stage, self.rate, report)))
+    }
 }
 
 fn carry_out(stage: &Stage, rate: u64, report: &mut Report) -> Result<()> {
@@ -105,7 +107,7 @@ fn carry_out(stage: &Stage, rate: u64, report: &mut Report) -> Result<()> {
     admit(stage, &secrets)?;
     let node = stage.node(&file, "drill")?;
     report.happens("a node is ready");
-    let load = Load::start(stage, rate)?;
+    let load = Load::start(stage, rate, |number, _| trade(number))?;
     let watch = Watch::start(stage)?;
     watch.await_rows()?;
     for (part, pause, took) in [
@@ -130,7 +132,7 @@ fn carry_out(stage: &Stage, rate: u64, report: &mut Report) -> Result<()> {
         },
     )?;
     report.figure("tls_seconds", seconds, "s", Bound::Free);
-    let sent = load.end()?;
+    let sent = load.finish()?;
     report.happens(format!("{sent} records were sent; waiting for the last"));
     watch.await_all(sent)?;
     drop(watch);
@@ -304,42 +306,10 @@ impl Secrets {
     }
 }
 
-/// Records at a steady rate.
-struct Load {
-    sent: Arc<AtomicU64>,
-    stop: Arc<AtomicBool>,
-    thread: JoinHandle<Result<()>>,
-}
-
-impl Load {
-    fn start(stage: &Stage, rate: u64) -> Result<Self> {
-        let (sent, stop) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
-        let (feed, count, stopped) = (stage.feed()?, sent.clone(), stop.clone());
-        let per_turn = (rate * TURN.as_millis() as u64 / 1000).max(1);
-        let thread = std::thread::spawn(move || {
-            while !stopped.load(Ordering::Relaxed) {
-                for _ in 0..per_turn {
-                    let id = count.load(Ordering::Relaxed) + 1;
-                    let (key, time) = (format!("K{:02}", id % 50), START_MS + id as i64);
-                    let value = format!(r#"{{"id":{id},"k":"{key}","ts":{time}}}"#);
-                    feed.send(Some(key.as_bytes()), Some(value.as_bytes()), Some(time))?;
-                    count.store(id, Ordering::Relaxed);
-                }
-                std::thread::sleep(TURN);
-            }
-            Ok(feed.flush()?)
-        });
-        Ok(Self { sent, stop, thread })
-    }
-
-    fn end(self) -> Result<u64> {
-        self.stop.store(true, Ordering::Relaxed);
-        match self.thread.join() {
-            Ok(ended) => ended?,
-            Err(_) => bail!("the load ended badly"),
-        }
-        Ok(self.sent.load(Ordering::Relaxed))
-    }
+fn trade(id: u64) -> Record {
+    let (key, time_ms) = (format!("K{:02}", id % 50), START_MS + id as i64);
+    let value = format!(r#"{{"id":{id},"k":"{key}","ts":{time_ms}}}"#);
+    Record { key, value, time_ms }
 }
 
 /// How far the rows are, and how long they stood still; seen from a session of the database's owner.

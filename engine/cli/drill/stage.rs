@@ -2,9 +2,9 @@
 //!
 //! Everything it made is gone when it is dropped: nodes, database, and a private stack.
 
-use super::guard;
+use super::{guard, interrupt};
 use crate::environment::host_name;
-use crate::http;
+use crate::{http, stores};
 use anyhow::{Context, Result, bail};
 use aqueduct_actors::timescale::{Connection, Connector};
 use aqueduct_engine::Clock;
@@ -16,6 +16,7 @@ use std::fs::File;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long a node may take until it is ready.
@@ -32,7 +33,7 @@ pub(super) struct Stage {
     database: Database,
     pub(super) topic: String,
     pub(super) folder: PathBuf,
-    pub(super) stack: Stack,
+    pub(super) stack: Arc<Stack>,
 }
 
 impl Stage {
@@ -42,16 +43,23 @@ impl Stage {
         Self::on(&Options::from_env("drill", Lifetime::Private)?, partitions)
     }
 
-    /// On servers that speak TLS and ask for passwords: a private stack's, whatever the environment names.
-    pub(super) fn secured(partitions: u32) -> Result<Self> {
-        let mut options = Options::from_env("drill", Lifetime::Private)?.secured();
-        options.own = Own::default();
-        Self::on(&options, partitions)
+    /// On a private stack, whatever the environment names; where that looks like production, it is the wrong terminal.
+    pub(super) fn private(drill: &str, i_know: bool, partitions: u32) -> Result<Self> {
+        guard::allow(drill, i_know)?;
+        Self::on(&alone()?, partitions)
+    }
+
+    /// The same on servers that speak TLS and ask for passwords.
+    pub(super) fn secured(drill: &str, i_know: bool, partitions: u32) -> Result<Self> {
+        guard::allow(drill, i_know)?;
+        Self::on(&alone()?.secured(), partitions)
     }
 
     fn on(options: &Options, partitions: u32) -> Result<Self> {
         let stack = Stack::up(options, &*progress::on_stderr())
             .context("no stack; name servers of your own by KAFKA_BOOTSTRAP, TIMESCALE_URL and REDIS_URL")?;
+        let stack = Arc::new(stack);
+        interrupt::ends(&stack);
         let (database, topic) = (stack.fresh_database()?, stack.fresh_topic(partitions)?);
         let folder = stack.folder().join("drill");
         std::fs::create_dir_all(&folder).context("make the drill's folder")?;
@@ -151,6 +159,15 @@ impl Stage {
         Ok(self.connector(topology)?.connect().await?)
     }
 
+    /// Asks the drill's database something.
+    pub(super) fn ask<T>(
+        &self,
+        topology: &str,
+        question: impl AsyncFnOnce(&Connection) -> Result<T>,
+    ) -> Result<T> {
+        stores::block_on(async { question(&self.connect(topology).await?).await })
+    }
+
     /// What opens connections to it.
     pub(super) fn connector(&self, topology: &str) -> Result<Connector> {
         let url = Spanned::new(self.database.url().to_owned().into(), Span::default());
@@ -158,6 +175,13 @@ impl Stage {
             TimescaleConnection { url, user_file: None, password_file: None, pool: 1, tls: None };
         Ok(Connector::new(&connection, topology, &host_name(), Clock::system())?)
     }
+}
+
+/// A stack that has every server itself.
+fn alone() -> Result<Options> {
+    let mut options = Options::from_env("drill", Lifetime::Private)?;
+    options.own = Own::default();
+    Ok(options)
 }
 
 /// A node of the drill; killed when dropped.

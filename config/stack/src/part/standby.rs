@@ -5,14 +5,11 @@
 //! Deliberately absent: who follows whom after a failover, and synchronous replication; both are settings that a test makes
 //! by SQL (`synchronous_standby_names = '*'`).
 
-use std::fs;
-use std::os::unix::fs::{PermissionsExt, chown};
 use std::time::Duration;
 
-use super::{Server, timescale};
-use crate::dir::{create, remove_tree, write_whole};
+use super::{Server, copy, timescale};
 use crate::error::Error;
-use crate::launch::{Place, arguments, tail};
+use crate::launch::Place;
 use crate::part::Part;
 use crate::sql::Session;
 use crate::time::Deadline;
@@ -23,51 +20,10 @@ pub(super) fn prepare(server: &Server, deadline: Deadline) -> Result<(), Error> 
     let Place::Root { uid, gid, .. } = server.launch.place else {
         return Err(Error::Unusable("PostgreSQL runs inside the Debian root only".into()));
     };
-    create(folder)?;
-    chown(folder, Some(uid), Some(gid)).map_err(Error::io("give to postgres", folder))?;
     if !folder.join("data/standby.signal").exists() {
-        remove_tree(&folder.join("data"))?;
-        copy(server, (uid, gid), deadline)?;
+        copy::primary(server, Part::Standby, &["--write-recovery-conf"], deadline)?;
     }
     timescale::configure(server, (uid, gid))
-}
-
-/// `pg_basebackup` into a folder of another name, which is renamed when complete.
-fn copy(server: &Server, (uid, gid): (u32, u32), deadline: Deadline) -> Result<(), Error> {
-    let launch = &server.launch;
-    let primary = server.peers.get(&Part::Timescale).ok_or_else(|| {
-        Error::Unusable("a standby needs a primary in the same stack: ask for timescale too".into())
-    })?;
-    let new = launch.folder.join("data.new");
-    remove_tree(&new)?;
-    let password = server.password.as_deref().expect("invariant: the standby has its primary's password");
-    let passwords = launch.folder.join("passwords");
-    write_whole(&passwords, &format!("*:*:*:{}:{password}\n", timescale::NAME))?;
-    fs::set_permissions(&passwords, fs::Permissions::from_mode(0o600))
-        .map_err(Error::io("protect", &passwords))?;
-    chown(&passwords, Some(uid), Some(gid)).map_err(Error::io("give to postgres", &passwords))?;
-    let to =
-        format!("host=127.0.0.1 port={} user={} passfile=/instance/passwords", primary.port, timescale::NAME);
-    let program = format!("{}/pg_basebackup", timescale::BIN);
-    let command = arguments([
-        program.as_str(),
-        "--pgdata=/instance/data.new",
-        "--write-recovery-conf",
-        "--wal-method=stream",
-        "--checkpoint=fast",
-        "--dbname",
-        &to,
-    ]);
-    if !launch.run(&command, deadline)? {
-        return Err(Error::Start {
-            part: Part::Standby,
-            why: "pg_basebackup failed".into(),
-            log: launch.log.clone(),
-            tail: tail(&launch.log),
-        });
-    }
-    let data = launch.folder.join("data");
-    fs::rename(&new, &data).map_err(Error::io("create", &data))
 }
 
 /// Whether it answers and follows.
