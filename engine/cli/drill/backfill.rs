@@ -60,13 +60,17 @@ actors:
 "#;
 
 impl Drill for Arguments {
+    fn name(&self) -> &'static str {
+        "backfill"
+    }
+
     fn common(&self) -> &Common {
         &self.common
     }
 
     fn carry_out(&self) -> Result<Report> {
-        let stage = Stage::up("backfill", self.common.i_know, PARTITIONS)?;
-        let report = Report::begin("backfill", NAME, &host_name());
+        let stage = Stage::up(self.name(), self.common.i_know, PARTITIONS)?;
+        let report = Report::begin(self.name(), NAME, &host_name());
         Ok(report.of(|report| carry_out(self, &stage, report)))
     }
 }

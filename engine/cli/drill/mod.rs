@@ -1,17 +1,22 @@
 //! `aqueduct drill NAME`: a procedure is carried out on real servers, disturbed as it would be some day, and judged.
+//! `aqueduct drill all`: every one of them, and what they and some checks prove of the product's claims.
 //!
 //! A drill runs what an operator runs, this very binary, against servers that nobody misses: a private stack, or those that
 //! the environment names, in a database and a topic of its own. What comes of it is a [`Report`]: figures held against their
 //! bounds, and a timeline. It is printed, and kept where one asks for it: in `aqueduct.drills` of a topology, where the page
-//! and `aqueduct status` read it (`--record`), and in the playbook (`--into`). Exit 0: it passed, 1: it did not.
+//! and `aqueduct status` read it (`--record`), and in playbooks (`--into`). Exit 0: it passed, 1: it did not.
 //!
-//! A new drill is a file here with its `Arguments` that are a [`Drill`], a variant of [`Command`] and its line in
-//! [`Command::drill`].
+//! A new drill is a file here with `Arguments` that are a [`Drill`]; `procedures` is the list of them.
 
+mod all;
 mod backfill;
+mod evidence;
+mod export;
 mod guard;
 mod interrupt;
 mod load;
+mod page;
+mod procedures;
 mod report;
 mod restore;
 mod rotation;
@@ -21,32 +26,23 @@ use crate::exit::Exit;
 use crate::{file, stores};
 use anyhow::Result;
 use aqueduct_actors::drills;
+use procedures::Procedure;
 use report::{Form, Report};
 use std::path::PathBuf;
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
-    /// Lose an hour of a table, and fill it again beside live load.
-    Backfill(backfill::Arguments),
-    /// Lose the database, and bring it back from a base backup and from Kafka.
-    Restore(restore::Arguments),
-    /// Exchange every login and the certificates while rows are written.
-    Rotation(rotation::Arguments),
-}
-
-impl Command {
-    /// The drill that is asked for.
-    fn drill(&self) -> &dyn Drill {
-        match self {
-            Command::Backfill(arguments) => arguments,
-            Command::Restore(arguments) => arguments,
-            Command::Rotation(arguments) => arguments,
-        }
-    }
+    #[command(flatten)]
+    One(Procedure),
+    /// Carry out every drill, one after another, and say what they prove: exit 1 if any did not pass.
+    All(all::Arguments),
 }
 
 /// A procedure that is carried out and judged.
 trait Drill {
+    /// As the command line names it.
+    fn name(&self) -> &'static str;
+
     /// What every drill takes.
     fn common(&self) -> &Common;
 
@@ -63,21 +59,39 @@ pub(crate) struct Common {
     /// Keep the verdict in the database of this topology, where its page and its status show it.
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
+    /// Put the figures into these pages, between `<!-- drill NAME -->` and `<!-- /drill -->`.
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    into: Vec<PathBuf>,
     /// The form of the report.
     #[arg(long, value_enum, default_value_t)]
     format: Form,
 }
 
 pub(crate) fn run(command: &Command) -> Result<Exit> {
-    let drill = command.drill();
+    match command {
+        Command::One(procedure) => one(procedure.drill()),
+        Command::All(arguments) => all::run(arguments),
+    }
+}
+
+fn one(drill: &dyn Drill) -> Result<Exit> {
+    let common = drill.common();
+    page::check(&common.into, &[drill.name()])?;
     let report = drill.carry_out()?;
-    report.print(drill.common().format, &mut std::io::stdout().lock())?;
-    drill.common().keep(&[&report])?;
+    report.print(common.format, &mut std::io::stdout().lock())?;
+    page::insert(&common.into, drill.name(), &report.section(&spoken()))?;
+    common.keep(&[&report])?;
     Ok(if report.passed() { Exit::Ok } else { Exit::Failed })
 }
 
+/// The command as it was typed.
+fn spoken() -> String {
+    let words = std::env::args().skip(1);
+    ["aqueduct".to_owned()].into_iter().chain(words).collect::<Vec<_>>().join(" ")
+}
+
 impl Common {
-    /// Keeps what came of drills where that is asked for.
+    /// Keeps what came of drills in the database where that is asked for.
     fn keep(&self, reports: &[&Report]) -> Result<()> {
         let Some(file) = &self.record else { return Ok(()) };
         let topology = file::read(file)?.accepted()?;

@@ -63,13 +63,17 @@ actors:
 "#;
 
 impl Drill for Arguments {
+    fn name(&self) -> &'static str {
+        "restore"
+    }
+
     fn common(&self) -> &Common {
         &self.common
     }
 
     fn carry_out(&self) -> Result<Report> {
-        let stage = Stage::private("restore", self.common.i_know, PARTITIONS)?;
-        let report = Report::begin("restore", NAME, &host_name());
+        let stage = Stage::private(self.name(), self.common.i_know, PARTITIONS)?;
+        let report = Report::begin(self.name(), NAME, &host_name());
         Ok(report.of(|report| carry_out(self, &stage, report)))
     }
 }
@@ -116,8 +120,10 @@ fn carry_out(arguments: &Arguments, stage: &Stage, report: &mut Report) -> Resul
         bail!("the node ended with {code} when it was told to drain");
     }
     let (rows, distinct) = totals(stage)?;
+    let kept = count(stage, mark)?;
     let is_equal = checksum(stage, mark)? == sum;
     report.figure("rto_seconds", rto_seconds, "s", Bound::AtMost(arguments.rto as f64));
+    report.figure("rpo_rows", mark as f64 - kept as f64, "rows", Bound::Exactly(0.0));
     report.figure("rows_lost", sent as f64 - distinct as f64, "rows", Bound::Exactly(0.0));
     report.figure("rows_doubled", (rows - distinct) as f64, "rows", Bound::Exactly(0.0));
     report.figure("checksum_equal", f64::from(u8::from(is_equal)), "", Bound::Exactly(1.0));

@@ -83,13 +83,17 @@ actors:
 "#;
 
 impl Drill for Arguments {
+    fn name(&self) -> &'static str {
+        "rotation"
+    }
+
     fn common(&self) -> &Common {
         &self.common
     }
 
     fn carry_out(&self) -> Result<Report> {
-        let stage = Stage::secured("rotation", self.common.i_know, PARTITIONS)?;
-        let report = Report::begin("rotation", TOPOLOGY, &host_name());
+        let stage = Stage::secured(self.name(), self.common.i_know, PARTITIONS)?;
+        let report = Report::begin(self.name(), TOPOLOGY, &host_name());
         Ok(report.of(|report| carry_out(&stage, self.rate, report)))
     }
 }

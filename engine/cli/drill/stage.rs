@@ -4,6 +4,7 @@
 
 use super::{guard, interrupt};
 use crate::environment::host_name;
+use crate::output::say;
 use crate::{http, stores};
 use anyhow::{Context, Result, bail};
 use aqueduct_actors::timescale::{Connection, Connector};
@@ -60,6 +61,7 @@ impl Stage {
             .context("no stack; name servers of your own by KAFKA_BOOTSTRAP, TIMESCALE_URL and REDIS_URL")?;
         let stack = Arc::new(stack);
         interrupt::ends(&stack);
+        say!("the drill's servers: {}", stack.folder().display());
         let (database, topic) = (stack.fresh_database()?, stack.fresh_topic(partitions)?);
         let folder = stack.folder().join("drill");
         std::fs::create_dir_all(&folder).context("make the drill's folder")?;
@@ -115,19 +117,31 @@ impl Stage {
 
     /// A node that runs `file` under that name, and is ready.
     pub(super) fn node(&self, file: &Path, name: &str) -> Result<Node> {
+        self.node_with(file, name, &[])
+    }
+
+    /// The same with those variables in its environment.
+    pub(super) fn node_with(
+        &self,
+        file: &Path,
+        name: &str,
+        further: &[(&'static str, String)],
+    ) -> Result<Node> {
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|free| free.local_addr())?.port();
         let log = self.folder.join(name).with_extension("log");
         let to = File::options().create(true).append(true).open(&log).context("write a node's log")?;
+        let own =
+            [("AQUEDUCT_NODE", name.to_owned()), ("AQUEDUCT_ADMIN_LISTEN", format!("127.0.0.1:{port}"))];
+        let variables = [&own, further].concat();
         let child = self
             .command(&["run", path(file)])?
-            .env("AQUEDUCT_NODE", name)
-            .env("AQUEDUCT_ADMIN_LISTEN", format!("127.0.0.1:{port}"))
+            .envs(variables.iter().cloned())
             .stdout(to.try_clone()?)
             .stderr(to)
             .spawn()
             .context("start a node")?;
         let url = format!("http://127.0.0.1:{port}");
-        let mut node = Node { child, admin: http::Node { url }, log };
+        let mut node = Node { child, admin: http::Node { url }, variables, log };
         let ready = wait(READY_MAX, || match node.child.try_wait()? {
             Some(status) => bail!("node {name} ended: {status}; {}", node.last_words()),
             None => Ok(node.admin.get("/readyz").is_ok_and(|answer| answer.status == 200).then_some(())),
@@ -188,6 +202,8 @@ fn alone() -> Result<Options> {
 pub(super) struct Node {
     child: Child,
     pub(super) admin: http::Node,
+    /// What its environment says beyond the addresses of the servers.
+    pub(super) variables: Vec<(&'static str, String)>,
     log: PathBuf,
 }
 
