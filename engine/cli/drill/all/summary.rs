@@ -13,7 +13,7 @@ use std::io::Write;
 const COLUMNS: [(&str, &[&str]); 4] = [
     ("RTO", &["rto_"]),
     ("RPO", &["rpo_"]),
-    ("lost", &["rows_lost", "rows_missing", "live_rows_missing"]),
+    ("lost", &["rows_lost", "rows_missing"]),
     ("doubled", &["rows_doubled"]),
 ];
 
