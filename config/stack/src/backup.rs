@@ -3,7 +3,7 @@
 //! Deliberately absent: an archive of the log that PostgreSQL writes. Kafka has what came after the backup, and the offsets
 //! in the backup say from where.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ impl Stack {
     /// The database is the user's own or does not run, or `pg_basebackup` failed.
     pub fn back_up(&self) -> Result<PathBuf, Error> {
         self.ours(Part::Timescale, "backed up")?;
-        let _lock = self.instance.lock(|| {})?;
+        let _lock = self.changing()?;
         let ports = self.state().parts.clone();
         let server = self.instance.backup(&ports, &self.software, &self.options)?;
         copy::primary(&server, Part::Timescale, &[], Deadline::after(COPY_MAX))?;
@@ -51,14 +51,20 @@ impl Stack {
             return Err(Error::Unusable(format!("there is no backup in `{}`", backup.display())));
         }
         self.stop(Part::Timescale)?;
+        self.put_back(&backup)?;
+        self.start(Part::Timescale)
+    }
+
+    fn put_back(&self, backup: &Path) -> Result<(), Error> {
+        let _lock = self.changing()?;
         let data = self.instance.part_folder(Part::Timescale).join("data");
         remove_tree(&data)?;
-        let copied = Command::new("cp").arg("--archive").arg(&backup).arg(&data).output();
-        let copied = copied.map_err(Error::io("copy", &backup))?;
-        if !copied.status.success() {
-            let why = String::from_utf8_lossy(&copied.stderr).trim().to_owned();
-            return Err(Error::Request { doing: "copy the backup".into(), why });
+        let copied = Command::new("cp").arg("--archive").arg(backup).arg(&data).output();
+        let copied = copied.map_err(Error::io("copy", backup))?;
+        if copied.status.success() {
+            return Ok(());
         }
-        self.start(Part::Timescale)
+        let why = String::from_utf8_lossy(&copied.stderr).trim().to_owned();
+        Err(Error::Request { doing: "copy the backup".into(), why })
     }
 }

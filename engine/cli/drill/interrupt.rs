@@ -7,6 +7,7 @@ use crate::output::say;
 use anyhow::Result;
 use aqueduct_stack::Stack;
 use std::process::exit;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Once, PoisonError, Weak};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -16,6 +17,7 @@ const INTERRUPTED: i32 = 130;
 /// The stack of the drill that is carried out now; one after another.
 static STACK: Mutex<Weak<Stack>> = Mutex::new(Weak::new());
 static LISTENS: Once = Once::new();
+static IS_ENDING: AtomicBool = AtomicBool::new(false);
 
 /// From now on a signal to end ends `stack` first.
 pub(super) fn ends(stack: &Arc<Stack>) {
@@ -29,6 +31,14 @@ pub(super) fn ends(stack: &Arc<Stack>) {
         // Without a thread a signal has its usual effect.
         let _ = std::thread::Builder::new().name("signals".into()).spawn(body);
     });
+}
+
+/// Does not come back once the program is being ended: a drill whose servers are being taken away has nothing more to say,
+/// and the next one is not to begin.
+pub(super) fn hold() {
+    while IS_ENDING.load(Ordering::SeqCst) {
+        std::thread::park();
+    }
 }
 
 fn told() -> Result<()> {
@@ -47,6 +57,7 @@ fn told() -> Result<()> {
 }
 
 fn end() -> ! {
+    IS_ENDING.store(true, Ordering::SeqCst);
     let stack = STACK.lock().unwrap_or_else(PoisonError::into_inner).upgrade();
     if let Some(stack) = stack {
         say!("interrupted: the drill's servers are ended and deleted");

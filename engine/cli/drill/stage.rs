@@ -191,6 +191,12 @@ impl Stage {
     }
 }
 
+impl Drop for Stage {
+    fn drop(&mut self) {
+        interrupt::hold();
+    }
+}
+
 /// A stack that has every server itself.
 fn alone() -> Result<Options> {
     let mut options = Options::from_env("drill", Lifetime::Private)?;
