@@ -51,12 +51,20 @@ impl Node {
         self.ask("POST", path, wait_max)
     }
 
+    /// The same with another token.
+    pub(crate) fn post_as(&self, token: &str, path: &str, wait_max: Duration) -> Result<Answer> {
+        self.ask_as(Some(token), "POST", path, wait_max)
+    }
+
     fn ask(&self, method: &str, path: &str, silence_max: Duration) -> Result<Answer> {
+        self.ask_as(variable("AQUEDUCT_ADMIN_TOKEN").as_deref(), method, path, silence_max)
+    }
+
+    fn ask_as(&self, token: Option<&str>, method: &str, path: &str, silence_max: Duration) -> Result<Answer> {
         let Some((host, prefix)) = place(&self.url) else {
             bail!("`{}` is no node's address; write http://host:port", self.shown());
         };
-        let token = variable("AQUEDUCT_ADMIN_TOKEN");
-        let answer = exchange(host, &request(method, host, prefix, path, token.as_deref()), silence_max);
+        let answer = exchange(host, &request(method, host, prefix, path, token), silence_max);
         answer.with_context(|| NoAnswer(self.url.clone()))
     }
 

@@ -10,6 +10,7 @@ mod cache;
 mod connect;
 mod crash;
 mod dlq;
+mod drills;
 mod export;
 mod failover;
 mod kafka;

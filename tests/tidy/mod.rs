@@ -6,6 +6,7 @@ mod edges;
 mod gaps;
 mod links;
 mod monitoring;
+mod playbooks;
 mod source;
 mod unused;
 

@@ -75,6 +75,11 @@ impl Instance {
         self.folder.join(part.name())
     }
 
+    /// Of the database's base backup.
+    pub(crate) fn backup_folder(&self) -> PathBuf {
+        self.folder.join("backup")
+    }
+
     pub(crate) fn log(&self, part: Part) -> PathBuf {
         self.folder.join("logs").join(format!("{part}.log"))
     }
@@ -218,6 +223,20 @@ impl Instance {
             _ => None,
         };
         Ok(Server { launch, software, ports: own, peers: ports.clone(), leader, password, secured })
+    }
+
+    /// What copies the database beside it, which holds a lock and has a folder and a log of its own.
+    pub(crate) fn backup(
+        &self,
+        ports: &BTreeMap<Part, PartState>,
+        software: &Software,
+        options: &Options,
+    ) -> Result<Server, Error> {
+        let mut server = self.server(Part::Timescale, ports, software, options)?;
+        server.launch.folder = self.backup_folder();
+        server.launch.lock = self.folder.join("backup.lock");
+        server.launch.log = self.folder.join("logs/backup.log");
+        Ok(server)
     }
 
     /// Ends a part in order, by force if it takes too long.

@@ -39,6 +39,7 @@
 //!
 //! Deliberately absent: containers, a daemon of our own, and any retry that would hide a part which does not start.
 
+mod backup;
 pub mod commands;
 mod dir;
 mod environment;

@@ -1,6 +1,7 @@
 //! A running stack: asking it, disturbing it, ending it. Bringing it up is in `up`.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -26,6 +27,8 @@ pub struct Stack {
     /// Says that this process uses the instance; a shared or private one ends some time after the last such lock.
     pub(crate) _user: FileLock,
     pub(crate) admin: OnceLock<AdminClient<DefaultClientContext>>,
+    /// Nothing is started or written in the instance's folder any more: it is being deleted, perhaps by another thread.
+    pub(crate) purged: AtomicBool,
 }
 
 /// What `status` knows of one part.
@@ -224,7 +227,7 @@ impl Stack {
     /// [`Stack::start`], as a copy of `leader` if there is one.
     pub(crate) fn start_behind(&self, part: Part, leader: Option<Part>) -> Result<(), Error> {
         self.ours(part, "started")?;
-        let _lock = self.instance.lock(|| {})?;
+        let _lock = self.changing()?;
         let mut state = self.state().clone();
         if self.instance.healthy(part, &state, &self.options)? {
             return Ok(());
@@ -270,6 +273,7 @@ impl Stack {
     /// # Errors
     /// A process that cannot be killed, or a mount below the folder.
     pub fn purge(&self) -> Result<(), Error> {
+        self.purged.store(true, Ordering::SeqCst);
         let _lock = self.instance.lock(|| {})?;
         self.instance.end(false)?;
         self.instance.delete()
@@ -297,6 +301,18 @@ impl Stack {
             }
             _ => own.to_owned(),
         }
+    }
+
+    /// The lock of who starts or writes something, unless the instance is being deleted.
+    pub(crate) fn changing(&self) -> Result<FileLock, Error> {
+        let deleted =
+            || Error::Unusable(format!("stack `{}` is deleted; nothing is started in it", self.name()));
+        if self.purged.load(Ordering::SeqCst) {
+            return Err(deleted());
+        }
+        let lock = self.instance.lock(|| {})?;
+        // It may have become so while we waited.
+        if self.purged.load(Ordering::SeqCst) { Err(deleted()) } else { Ok(lock) }
     }
 
     pub(crate) fn ours(&self, part: Part, verb: &'static str) -> Result<(), Error> {

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock};
 use std::thread;
 use std::time::Duration;
@@ -73,6 +73,7 @@ impl Stack {
             state: Mutex::new(state),
             _user: user,
             admin: OnceLock::new(),
+            purged: AtomicBool::new(false),
         })
     }
 
@@ -107,6 +108,7 @@ impl Stack {
             state: Mutex::new(state),
             _user: user,
             admin: OnceLock::new(),
+            purged: AtomicBool::new(false),
         }))
     }
 }

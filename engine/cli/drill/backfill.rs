@@ -3,19 +3,14 @@
 //! A node writes an hour that has passed; its rows' checksum is taken; they are deleted; while trades of now keep coming, the
 //! hour is backfilled. Proved: the hour is what it was, the live rows are all there once, and their latency kept its objective.
 
-use super::Common;
+use super::load::{Load, Record};
 use super::report::{Bound, Report};
 use super::stage::{Node, Stage, path, wait};
+use super::{Common, Drill};
 use crate::environment::host_name;
-use crate::exit::Exit;
 use crate::output::time;
-use crate::stores;
 use anyhow::{Context, Result, bail};
-use aqueduct_actors::timescale::Connection;
 use aqueduct_engine::Clock;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 const NAME: &str = "drill-backfill";
@@ -25,8 +20,6 @@ const HOUR_US: i64 = 3_600_000_000;
 const WRITTEN_MAX: Duration = Duration::from_secs(120);
 /// The live load runs so long before the backfill begins and after it has ended.
 const AROUND: Duration = Duration::from_secs(3);
-/// How often the load sends.
-const BEAT: Duration = Duration::from_millis(20);
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -66,12 +59,20 @@ actors:
   history: { kind: timescale_writer, from: trades, table: market.drill_trades }
 "#;
 
-pub(super) fn run(arguments: &Arguments) -> Result<Exit> {
-    let stage = Stage::up("backfill", arguments.common.i_know, PARTITIONS)?;
-    let mut report = Report::begin("backfill", NAME, &host_name());
-    let ended = carry_out(arguments, &stage, &mut report);
-    report.end(ended.err().map(|error| format!("{error:#}")));
-    arguments.common.conclude(&report, &stage)
+impl Drill for Arguments {
+    fn name(&self) -> &'static str {
+        "backfill"
+    }
+
+    fn common(&self) -> &Common {
+        &self.common
+    }
+
+    fn carry_out(&self) -> Result<Report> {
+        let stage = Stage::up(self.name(), self.common.i_know, PARTITIONS)?;
+        let report = Report::begin(self.name(), NAME, &host_name());
+        Ok(report.of(|report| carry_out(self, &stage, report)))
+    }
 }
 
 fn carry_out(arguments: &Arguments, stage: &Stage, report: &mut Report) -> Result<()> {
@@ -84,7 +85,8 @@ fn carry_out(arguments: &Arguments, stage: &Stage, report: &mut Report) -> Resul
     await_rows(stage, COUNT_ALL, arguments.trades)?;
     let before = sum(stage, from_us)?;
     report.happens(format!("{} rows of a passed hour are written, their checksum is taken", before.rows));
-    let load = Load::start(stage, arguments.trades, arguments.live_rate)?;
+    let passed = arguments.trades;
+    let load = Load::start(stage, arguments.live_rate, move |number, now_us| trade(passed + number, now_us))?;
     std::thread::sleep(AROUND);
     let deleted = delete(stage, from_us)?;
     report.happens(format!("{deleted} rows of the hour are lost"));
@@ -126,10 +128,10 @@ fn drained(node: Node) -> Result<()> {
     }
 }
 
-fn trade(id: u64, time_us: i64) -> (String, String) {
+fn trade(id: u64, time_us: i64) -> Record {
     let key = format!("K{:02}", id % 50);
     let value = format!(r#"{{"id":{id},"k":"{key}","ts":{time_us},"p":"{}.25"}}"#, id % 1000 + 1);
-    (key, value)
+    Record { key, value, time_ms: time_us / 1000 }
 }
 
 /// Trades 1 to `trades`, spread over the hour.
@@ -138,50 +140,9 @@ fn send_hour(stage: &Stage, from_us: i64, trades: u64) -> Result<()> {
     let step_us = (HOUR_US / trades as i64).max(1);
     for id in 1..=trades {
         let time_us = (from_us + (id as i64 - 1) * step_us).min(from_us + HOUR_US - 1);
-        let (key, value) = trade(id, time_us);
-        feed.send(Some(key.as_bytes()), Some(value.as_bytes()), Some(time_us / 1000))?;
+        trade(id, time_us).send(&feed)?;
     }
     Ok(feed.flush()?)
-}
-
-/// Trades of now, until it is told to stop.
-struct Load {
-    stop: Arc<AtomicBool>,
-    sent: Arc<AtomicU64>,
-    thread: JoinHandle<Result<()>>,
-}
-
-impl Load {
-    fn start(stage: &Stage, after: u64, rate: u64) -> Result<Self> {
-        let (feed, stop, sent) =
-            (stage.feed()?, Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
-        let (told, count) = (stop.clone(), sent.clone());
-        let body = move || {
-            let clock = Clock::system();
-            let began = clock.now();
-            while !told.load(Ordering::Relaxed) {
-                let due = (began.elapsed().as_secs_f64() * rate as f64) as u64;
-                while count.load(Ordering::Relaxed) < due {
-                    let id = after + count.fetch_add(1, Ordering::Relaxed) + 1;
-                    let now_us = clock.wall_us();
-                    let (key, value) = trade(id, now_us);
-                    feed.send(Some(key.as_bytes()), Some(value.as_bytes()), Some(now_us / 1000))?;
-                }
-                std::thread::sleep(BEAT);
-            }
-            Ok(feed.flush()?)
-        };
-        let thread =
-            std::thread::Builder::new().name("drill-load".into()).spawn(body).context("start the load")?;
-        Ok(Self { stop, sent, thread })
-    }
-
-    /// Ends it; gives how many trades the broker has of it.
-    fn finish(self) -> Result<u64> {
-        self.stop.store(true, Ordering::Relaxed);
-        self.thread.join().map_err(|_| anyhow::anyhow!("the load panicked"))??;
-        Ok(self.sent.load(Ordering::Relaxed))
-    }
 }
 
 /// What a range holds.
@@ -190,12 +151,8 @@ struct Sum {
     text: String,
 }
 
-fn ask<T>(stage: &Stage, question: impl AsyncFnOnce(&Connection) -> Result<T>) -> Result<T> {
-    stores::block_on(async { question(&stage.connect(NAME).await?).await })
-}
-
 fn sum(stage: &Stage, from_us: i64) -> Result<Sum> {
-    ask(stage, async |connection| {
+    stage.ask(NAME, async |connection| {
         let to_us = from_us + HOUR_US;
         let row = connection.row("take a checksum", SUM, &[&from_us, &to_us]).await?;
         Ok(Sum { rows: row.get(0), text: row.get(1) })
@@ -203,14 +160,14 @@ fn sum(stage: &Stage, from_us: i64) -> Result<Sum> {
 }
 
 fn delete(stage: &Stage, from_us: i64) -> Result<i64> {
-    ask(stage, async |connection| {
+    stage.ask(NAME, async |connection| {
         let to_us = from_us + HOUR_US;
         Ok(connection.hits("lose an hour", DELETE, &[&from_us, &to_us]).await? as i64)
     })
 }
 
 fn number(stage: &Stage, statement: &'static str) -> Result<i64> {
-    ask(stage, async |connection| Ok(connection.row("count rows", statement, &[]).await?.get(0)))
+    stage.ask(NAME, async |connection| Ok(connection.row("count rows", statement, &[]).await?.get(0)))
 }
 
 fn await_rows(stage: &Stage, statement: &'static str, rows: u64) -> Result<()> {

@@ -3,7 +3,7 @@
 //!
 //! Invariant: the verdict follows from the figures and from whether the drill came to its end; nobody sets it.
 
-use crate::output::{table, time};
+use crate::output::{second, table, time};
 use aqueduct_engine::Clock;
 use aqueduct_engine::archive::Drill;
 use serde_json::{Map, Value, json};
@@ -46,7 +46,25 @@ pub(super) struct Figure {
 }
 
 impl Figure {
-    fn holds(&self) -> bool {
+    pub(super) fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// With its unit.
+    pub(super) fn amount(&self) -> String {
+        format!("{} {}", shown(self.value), self.unit).trim_end().to_owned()
+    }
+
+    fn markdown(&self) -> String {
+        format!("| {} | {} | {} | {} |\n", self.name, self.amount(), self.wanted(), self.verdict())
+    }
+
+    /// Whether it is held against anything.
+    pub(super) fn is_bound(&self) -> bool {
+        self.bound != Bound::Free
+    }
+
+    pub(super) fn holds(&self) -> bool {
         match self.bound {
             Bound::Free => true,
             Bound::AtMost(most) => self.value <= most,
@@ -73,7 +91,7 @@ impl Figure {
     }
 
     fn json(&self) -> Value {
-        let wanted = (self.bound != Bound::Free).then(|| self.wanted());
+        let wanted = self.is_bound().then(|| self.wanted());
         json!({ "name": self.name, "value": number(self.value), "unit": self.unit, "wanted": wanted, "held": self.holds() })
     }
 }
@@ -131,6 +149,13 @@ impl Report {
         self.figures.push(Figure { name, value, unit, bound });
     }
 
+    /// The report of what `carry_out` does; if it fails, that is the report's failure.
+    pub(super) fn of(mut self, carry_out: impl FnOnce(&mut Self) -> anyhow::Result<()>) -> Self {
+        let ended = carry_out(&mut self);
+        self.end(ended.err().map(|error| format!("{error:#}")));
+        self
+    }
+
     /// It ends now; with the reason, if that is before its end.
     pub(super) fn end(&mut self, failure: Option<String>) {
         self.ended_us = self.clock.wall_us();
@@ -161,11 +186,6 @@ impl Report {
         }
     }
 
-    /// The name under which the row is kept.
-    pub(super) fn topology(&self) -> &str {
-        &self.topology
-    }
-
     /// Prints it.
     pub(super) fn print(&self, form: Form, out: &mut impl Write) -> std::io::Result<()> {
         match form {
@@ -175,7 +195,46 @@ impl Report {
         }
     }
 
-    fn seconds(&self) -> f64 {
+    /// Its part of a playbook; `command` carried it out.
+    pub(super) fn section(&self, command: &str) -> String {
+        let verdict = if self.passed() { "passed" } else { "did not pass" };
+        let (at, seconds) = (second(self.started_us), self.seconds());
+        let mut text = format!("Last drill: {at}, {verdict} after {seconds:.1} s, `{command}`.\n\n{HEAD}\n");
+        for figure in &self.figures {
+            text.push_str(&figure.markdown());
+        }
+        if let Some(why) = &self.failure {
+            text.push_str(&format!("\nIt did not come to its end: {}\n", cell(why)));
+        }
+        text
+    }
+
+    /// What happened, as a table in Markdown.
+    pub(super) fn timeline(&self) -> String {
+        let line =
+            |Moment { at_us, what }: &Moment| format!("| {:.1} s | {} |\n", *at_us as f64 / 1e6, cell(what));
+        let lines: String = self.timeline.iter().map(line).collect();
+        format!("| at | what happened |\n|---|---|\n{lines}")
+    }
+
+    pub(super) fn name(&self) -> &'static str {
+        self.drill
+    }
+
+    /// When it began.
+    pub(super) fn started_us(&self) -> i64 {
+        self.started_us
+    }
+
+    pub(super) fn figures(&self) -> &[Figure] {
+        &self.figures
+    }
+
+    pub(super) fn failure(&self) -> Option<&str> {
+        self.failure.as_deref()
+    }
+
+    pub(super) fn seconds(&self) -> f64 {
         (self.ended_us - self.started_us) as f64 / 1e6
     }
 
@@ -185,7 +244,7 @@ impl Report {
         self.timeline.iter().map(moment).collect()
     }
 
-    fn json(&self) -> Value {
+    pub(super) fn json(&self) -> Value {
         json!({
             "drill": self.drill, "passed": self.passed(), "topology": self.topology, "node": self.node,
             "started_at": time(self.started_us), "ended_at": time(self.ended_us), "seconds": number(self.seconds()),
@@ -205,7 +264,7 @@ impl Report {
         let cells = |figure: &Figure| {
             [
                 ("figure", figure.name.to_owned()),
-                ("value", format!("{} {}", shown(figure.value), figure.unit)),
+                ("value", figure.amount()),
                 ("wanted", figure.wanted()),
                 ("verdict", figure.verdict().to_owned()),
             ]
@@ -220,22 +279,24 @@ impl Report {
     }
 
     fn markdown(&self, out: &mut impl Write) -> std::io::Result<()> {
-        writeln!(out, "### {}\n\n| figure | value | wanted | verdict |\n|---|---|---|---|", self.heading())?;
+        writeln!(out, "### {}\n\n{HEAD}", self.heading())?;
         for figure in &self.figures {
-            let (value, unit) = (shown(figure.value), figure.unit);
-            let (wanted, verdict) = (figure.wanted(), figure.verdict());
-            writeln!(out, "| {} | {value} {unit} | {wanted} | {verdict} |", figure.name)?;
+            write!(out, "{}", figure.markdown())?;
         }
         if let Some(why) = &self.failure {
-            writeln!(out, "\nIt did not come to its end: {}", why.replace('\n', " "))?;
+            writeln!(out, "\nIt did not come to its end: {}", cell(why))?;
         }
-        writeln!(out, "\n| at | what happened |\n|---|---|")?;
-        for Moment { at_us, what } in &self.timeline {
-            let what = what.replace('|', "\\|").replace('\n', " ");
-            writeln!(out, "| {:.1} s | {what} |", *at_us as f64 / 1e6)?;
-        }
+        write!(out, "\n{}", self.timeline())?;
         Ok(())
     }
+}
+
+/// The head of figures in Markdown.
+const HEAD: &str = "| figure | value | wanted | verdict |\n|---|---|---|---|";
+
+/// A text in a table of Markdown.
+pub(super) fn cell(text: &str) -> String {
+    text.replace('|', "\\|").replace('\n', " ")
 }
 
 /// Whole where it is, else to three digits.

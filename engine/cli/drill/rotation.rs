@@ -4,12 +4,11 @@
 //! The servers are a private stack's, which speak TLS and ask for passwords. The secrets lie as Kubernetes lays them: links
 //! into a folder that is exchanged as a whole.
 
-use super::Common;
-use super::load::Load;
+use super::load::{Load, Record};
 use super::report::{Bound, Report};
 use super::stage::{Node, Stage, path, wait};
+use super::{Common, Drill};
 use crate::environment::host_name;
-use crate::exit::Exit;
 use crate::stores;
 use anyhow::{Context, Result, bail};
 use aqueduct_actors::rotation::{Admin, Part};
@@ -35,6 +34,7 @@ pub(crate) struct Arguments {
 }
 
 const TOPOLOGY: &str = "drill-rotation";
+const PARTITIONS: u32 = 4;
 const USER: &str = "drill_a";
 const NEXT_USER: &str = "drill_b";
 /// What must not be passed.
@@ -80,12 +80,20 @@ actors:
   cache:   { kind: redis_cache, from: trades, key: "drill:{k}", value: [ts, id], order_by: ts, policy: best_effort }
 "#;
 
-pub(super) fn run(arguments: &Arguments) -> Result<Exit> {
-    let stage = Stage::secured(4)?;
-    let mut report = Report::begin("rotation", TOPOLOGY, &host_name());
-    let ended = carry_out(&stage, arguments.rate, &mut report);
-    report.end(ended.err().map(|error| format!("{error:#}")));
-    arguments.common.conclude(&report, &stage)
+impl Drill for Arguments {
+    fn name(&self) -> &'static str {
+        "rotation"
+    }
+
+    fn common(&self) -> &Common {
+        &self.common
+    }
+
+    fn carry_out(&self) -> Result<Report> {
+        let stage = Stage::secured(self.name(), self.common.i_know, PARTITIONS)?;
+        let report = Report::begin(self.name(), TOPOLOGY, &host_name());
+        Ok(report.of(|report| carry_out(&stage, self.rate, report)))
+    }
 }
 
 fn carry_out(stage: &Stage, rate: u64, report: &mut Report) -> Result<()> {
@@ -101,7 +109,7 @@ fn carry_out(stage: &Stage, rate: u64, report: &mut Report) -> Result<()> {
     admit(stage, &secrets)?;
     let node = stage.node(&file, "drill")?;
     report.happens("a node is ready");
-    let load = Load::start(stage, rate, |id| format!("K{:02}", id % 50))?;
+    let load = Load::start(stage, rate, |number, _| Record::numbered(number, format!("K{:02}", number % 50)))?;
     let watch = Watch::start(stage)?;
     watch.await_rows()?;
     for (part, pause, took) in [
@@ -126,7 +134,7 @@ fn carry_out(stage: &Stage, rate: u64, report: &mut Report) -> Result<()> {
         },
     )?;
     report.figure("tls_seconds", seconds, "s", Bound::Free);
-    let sent = load.end()?;
+    let sent = load.finish()?;
     report.happens(format!("{sent} records were sent; waiting for the last"));
     watch.await_all(sent)?;
     drop(watch);

@@ -2,9 +2,10 @@
 //!
 //! Everything it made is gone when it is dropped: nodes, database, and a private stack.
 
-use super::guard;
+use super::{guard, interrupt};
 use crate::environment::host_name;
-use crate::http;
+use crate::output::say;
+use crate::{http, stores};
 use anyhow::{Context, Result, bail};
 use aqueduct_actors::timescale::{Connection, Connector};
 use aqueduct_engine::Clock;
@@ -16,6 +17,7 @@ use std::fs::File;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long a node may take until it is ready.
@@ -34,7 +36,7 @@ pub(super) struct Stage {
     database_url: String,
     pub(super) topic: String,
     pub(super) folder: PathBuf,
-    pub(super) stack: Stack,
+    pub(super) stack: Arc<Stack>,
 }
 
 impl Stage {
@@ -44,23 +46,30 @@ impl Stage {
         Self::on(&Options::from_env("drill", Lifetime::Private)?, partitions)
     }
 
-    /// On servers that speak TLS and ask for passwords: a private stack's, whatever the environment names.
-    pub(super) fn secured(partitions: u32) -> Result<Self> {
-        let mut options = Options::from_env("drill", Lifetime::Private)?.secured();
-        options.own = Own::default();
-        Self::on(&options, partitions)
+    /// On a private stack, whatever the environment names; where that looks like production, it is the wrong terminal.
+    pub(super) fn private(drill: &str, i_know: bool, partitions: u32) -> Result<Self> {
+        guard::allow(drill, i_know)?;
+        Self::on(&alone()?, partitions)
+    }
+
+    /// The same on servers that speak TLS and ask for passwords.
+    pub(super) fn secured(drill: &str, i_know: bool, partitions: u32) -> Result<Self> {
+        guard::allow(drill, i_know)?;
+        Self::on(&alone()?.secured(), partitions)
     }
 
     /// On a private stack of these parts, whatever the environment names.
-    pub(super) fn of_parts(parts: &[Part], partitions: u32) -> Result<Self> {
-        let mut options = Options::from_env("drill", Lifetime::Private)?.parts(parts);
-        options.own = Own::default();
-        Self::on(&options, partitions)
+    pub(super) fn of_parts(drill: &str, i_know: bool, parts: &[Part], partitions: u32) -> Result<Self> {
+        guard::allow(drill, i_know)?;
+        Self::on(&alone()?.parts(parts), partitions)
     }
 
     fn on(options: &Options, partitions: u32) -> Result<Self> {
         let stack = Stack::up(options, &*progress::on_stderr())
             .context("no stack; name servers of your own by KAFKA_BOOTSTRAP, TIMESCALE_URL and REDIS_URL")?;
+        let stack = Arc::new(stack);
+        interrupt::ends(&stack);
+        say!("the drill's servers: {}", stack.folder().display());
         let (database, topic) = (stack.fresh_database()?, stack.fresh_topic(partitions)?);
         let folder = stack.folder().join("drill");
         std::fs::create_dir_all(&folder).context("make the drill's folder")?;
@@ -126,22 +135,28 @@ impl Stage {
         self.node_with(file, name, &[])
     }
 
-    /// The same with these variables.
-    pub(super) fn node_with(&self, file: &Path, name: &str, variables: &[(&str, String)]) -> Result<Node> {
+    /// The same with those variables in its environment.
+    pub(super) fn node_with(
+        &self,
+        file: &Path,
+        name: &str,
+        further: &[(&'static str, String)],
+    ) -> Result<Node> {
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|free| free.local_addr())?.port();
         let log = self.folder.join(name).with_extension("log");
         let to = File::options().create(true).append(true).open(&log).context("write a node's log")?;
+        let own =
+            [("AQUEDUCT_NODE", name.to_owned()), ("AQUEDUCT_ADMIN_LISTEN", format!("127.0.0.1:{port}"))];
+        let variables = [&own, further].concat();
         let child = self
             .command(&["run", path(file)])?
-            .envs(variables.iter().map(|(name, value)| (name, value)))
-            .env("AQUEDUCT_NODE", name)
-            .env("AQUEDUCT_ADMIN_LISTEN", format!("127.0.0.1:{port}"))
+            .envs(variables.iter().cloned())
             .stdout(to.try_clone()?)
             .stderr(to)
             .spawn()
             .context("start a node")?;
         let url = format!("http://127.0.0.1:{port}");
-        let mut node = Node { child, admin: http::Node { url }, log };
+        let mut node = Node { child, admin: http::Node { url }, variables, log };
         let ready = wait(READY_MAX, || match node.child.try_wait()? {
             Some(status) => bail!("node {name} ended: {status}; {}", node.last_words()),
             None => Ok(node.admin.get("/readyz").is_ok_and(|answer| answer.status == 200).then_some(())),
@@ -178,6 +193,15 @@ impl Stage {
         Ok(self.connector(topology)?.connect().await?)
     }
 
+    /// Asks the drill's database something.
+    pub(super) fn ask<T>(
+        &self,
+        topology: &str,
+        question: impl AsyncFnOnce(&Connection) -> Result<T>,
+    ) -> Result<T> {
+        stores::block_on(async { question(&self.connect(topology).await?).await })
+    }
+
     /// What opens connections to it.
     pub(super) fn connector(&self, topology: &str) -> Result<Connector> {
         self.connector_to(self.database_url.clone(), topology)
@@ -192,10 +216,25 @@ impl Stage {
     }
 }
 
+impl Drop for Stage {
+    fn drop(&mut self) {
+        interrupt::hold();
+    }
+}
+
+/// A stack that has every server itself.
+fn alone() -> Result<Options> {
+    let mut options = Options::from_env("drill", Lifetime::Private)?;
+    options.own = Own::default();
+    Ok(options)
+}
+
 /// A node of the drill; killed when dropped.
 pub(super) struct Node {
     child: Child,
     pub(super) admin: http::Node,
+    /// What its environment says beyond the addresses of the servers.
+    pub(super) variables: Vec<(&'static str, String)>,
     log: PathBuf,
 }
 

@@ -98,10 +98,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit> {
             watermark: closed.watermark.as_ref(),
         };
         let workshop = Workshop::new(&order.to_json(&described))?;
-        let mut heard = |event: &Value| show(&*progress, event);
+        let mut resumed = 0;
+        let mut heard = |event: &Value| {
+            resumed = resumed.max(event["resumed"].as_u64().unwrap_or(0));
+            show(&*progress, event);
+        };
         let ended = submit(&spark, &arguments.how, &workshop, "export.py", &described.address, &mut heard);
         record(&described, taken, &ended).await?;
-        end(arguments.format, &request, taken, ended?)
+        end(arguments.format, &request, taken, resumed, ended?)
     })
 }
 
@@ -229,7 +233,8 @@ fn published(event: &Value) -> Outcome {
     }
 }
 
-fn end(format: Format, request: &Request, run: Run, ended: Ended) -> Result<Exit> {
+/// `resumed` slices were done by an earlier attempt.
+fn end(format: Format, request: &Request, run: Run, resumed: u64, ended: Ended) -> Result<Exit> {
     let event = match ended {
         Ended::Done(event) => event,
         Ended::Refused(message) => return Err(Error::new(Class::Config, message).into()),
@@ -247,7 +252,7 @@ fn end(format: Format, request: &Request, run: Run, ended: Ended) -> Result<Exit
             out,
             "{:#}",
             json!({
-                "run": run.id, "attempts": run.attempts, "table": request.table, "into": request.into,
+                "run": run.id, "attempts": run.attempts, "slices_resumed": resumed, "table": request.table, "into": request.into,
                 "from": time(request.range.from_us), "to": time(request.range.to_us), "rows": rows, "files": files,
                 "bytes": outcome.bytes, "parts": event["parts"], "manifest_sha256": outcome.checksum,
                 "watermark": request.watermark,

@@ -1,5 +1,6 @@
 //! The parts of a stack, and what each needs to run: its files, its command, its signal to end, its health.
 
+pub(crate) mod copy;
 pub(crate) mod kafka;
 pub(crate) mod prometheus;
 pub(crate) mod redis;

@@ -12,12 +12,10 @@ mod regions;
 mod watch;
 
 use super::Common;
-use super::guard;
-use super::load::Load;
+use super::load::{Load, Record};
 use super::report::{Bound, Report};
 use super::stage::{Node, Stage, wait};
 use crate::environment::host_name;
-use crate::exit::Exit;
 use anyhow::{Context, Result, bail};
 use aqueduct_engine::clock::{Clock, Instant};
 use aqueduct_stack::{Part, Reader};
@@ -101,25 +99,35 @@ fn key(id: u64) -> String {
     if id.is_multiple_of(97) { format!("once-{id}") } else { format!("K{:02}", id % 50) }
 }
 
-pub(super) fn run(arguments: &Arguments) -> Result<Exit> {
-    guard::allow("failover", arguments.common.i_know)?;
-    let mut stage = Stage::of_parts(&PARTS, PARTITIONS)?;
-    let url = regions::database_url(&stage);
-    stage.lead_to(url);
-    let mut report = Report::begin("failover", TOPOLOGY, &host_name());
-    let ended = carry_out(arguments, &stage, &mut report);
-    // The links have ended with the drill: who leads would wait for its follower for ever. One of the two does not.
-    for region in [Region::A, Region::B] {
-        let _ = stage.stack.commit_alone(region.database());
+impl super::Drill for Arguments {
+    fn name(&self) -> &'static str {
+        "failover"
     }
-    report.end(ended.err().map(|error| format!("{error:#}")));
-    arguments.common.conclude(&report, &stage)
+
+    fn common(&self) -> &Common {
+        &self.common
+    }
+
+    fn carry_out(&self) -> Result<Report> {
+        let mut stage = Stage::of_parts(self.name(), self.common.i_know, &PARTS, PARTITIONS)?;
+        let url = regions::database_url(&stage);
+        stage.lead_to(url);
+        let report = Report::begin(self.name(), TOPOLOGY, &host_name());
+        Ok(report.of(|report| {
+            let ended = carry_out(self, &stage, report);
+            // The links have ended with the drill: who leads would wait for its follower for ever. One of the two does not.
+            for region in [Region::A, Region::B] {
+                let _ = stage.stack.commit_alone(region.database());
+            }
+            ended
+        }))
+    }
 }
 
 fn carry_out(arguments: &Arguments, stage: &Stage, report: &mut Report) -> Result<()> {
     let drill = Drill::begin(arguments, stage, report)?;
     let (lost, other) = (arguments.kill, arguments.kill.other());
-    let load = Load::start(stage, arguments.rate, key)?;
+    let load = Load::start(stage, arguments.rate, |number, _| Record::numbered(number, key(number)))?;
     let mut nodes = Nodes { lost: Some(drill.node(lost)?), other: drill.node(other)? };
     drill.before.await_total(1, PATIENCE)?;
     std::thread::sleep(CALM);
@@ -137,7 +145,7 @@ fn carry_out(arguments: &Arguments, stage: &Stage, report: &mut Report) -> Resul
     report.figure("takeover_seconds", taken, "s", Bound::Free);
     drill.come_back(&mut nodes, report)?;
     std::thread::sleep(CALM);
-    let sent = load.end()?;
+    let sent = load.finish()?;
     drill.after.await_total(sent.cast_signed(), PATIENCE)?;
     report.happens(format!("all of {sent} records are written"));
     judge::judge(&drill, nodes, sent, report)
