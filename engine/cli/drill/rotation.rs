@@ -109,7 +109,8 @@ fn carry_out(stage: &Stage, rate: u64, report: &mut Report) -> Result<()> {
     admit(stage, &secrets)?;
     let node = stage.node(&file, "drill")?;
     report.happens("a node is ready");
-    let load = Load::start(stage, rate, |number, _| Record::numbered(number, format!("K{:02}", number % 50)))?;
+    let load =
+        Load::start(stage, rate, |number, _| Record::numbered(number, format!("K{:02}", number % 50)))?;
     let watch = Watch::start(stage)?;
     watch.await_rows()?;
     for (part, pause, took) in [
