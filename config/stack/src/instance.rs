@@ -232,7 +232,7 @@ impl Instance {
         software: &Software,
         options: &Options,
     ) -> Result<Server, Error> {
-        let mut server = self.server(Part::Timescale, ports, software, options)?;
+        let mut server = self.server((Part::Timescale, None), ports, software, options)?;
         server.launch.folder = self.backup_folder();
         server.launch.lock = self.folder.join("backup.lock");
         server.launch.log = self.folder.join("logs/backup.log");
