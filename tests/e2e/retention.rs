@@ -139,6 +139,9 @@ fn what_is_past_goes_with_evidence_and_what_is_held_or_young_stays() {
         said.lines().nth(1).unwrap().starts_with("market.trades,hypertable,history,864000,,86400,86400,3,"),
         "{said}"
     );
+    // Chunks came and went; the schema is what the migrations made.
+    let verified = world.run(&["migrate", "verify", file.to_str().expect("a plain path")]);
+    assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stdout));
 }
 
 #[test]
