@@ -26,6 +26,7 @@ mod refused;
 mod reload;
 mod retention;
 mod roles;
+mod schedules;
 mod schema_drift;
 mod secrets;
 mod security;

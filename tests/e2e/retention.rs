@@ -51,10 +51,7 @@ fn audit(world: &World, file: &Path, format: &str) -> (Option<i32>, String) {
 
 /// What a node shows of its schedule.
 fn schedule(node: &Node) -> Value {
-    let Some((200, text)) = node.get("/api/actors") else { return Value::Null };
-    let actors: Value = serde_json::from_str(&text).expect("JSON");
-    let keeper = actors.as_array().expect("actors").iter().find(|actor| actor["name"] == "keeper");
-    keeper.map(|keeper| keeper["schedule"].clone()).unwrap_or_default()
+    node.schedule("keeper")
 }
 
 fn owns(node: &Node) -> bool {
