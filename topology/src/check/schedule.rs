@@ -89,10 +89,6 @@ fn rollup(cx: &Context<'_>, graph: &Graph<'_>, draft: &Draft, rollup: &Rollup) {
         let message = format!("`{}` is the event time, which the bucket stands for", name.value);
         unfit(cx, name, message, "leave it out of `by`: the bucket's beginning is in a column of that name");
     }
-    if rollup.columns.is_empty() {
-        let message = "a roll-up without columns says nothing".to_owned();
-        unfit(cx, &rollup.into, message, "write `columns: { trades: count() }` for example");
-    }
     for column in &rollup.columns {
         if is_taken(&column.name.value) {
             let message = format!("`{}` is the name of the bucket or of a field of `by`", column.name.value);
@@ -141,7 +137,8 @@ fn export(cx: &Context<'_>, graph: &Graph<'_>, export: &Export) {
         }
         _ => {}
     }
-    for name in columns.filter(|name| !rows.columns.iter().any(|column| column.name == name.value)) {
+    let is_known = |name: &str| name == "day" || rows.columns.iter().any(|column| column.name == name);
+    for name in columns.filter(|name| !is_known(&name.value)) {
         unknown_field(cx, input, rows, name);
     }
     twice(cx, &export.partition_by, "`partition_by`");

@@ -69,6 +69,10 @@ fn columns(cx: &Context<'_>, node: &Node) -> Vec<RollupColumn> {
         cx.report(finding.help("write `columns: { high: max(price), trades: count() }`"));
         return Vec::new();
     };
+    if mapping.entries.is_empty() {
+        let finding = Diagnostic::error(Code::UnfitJob, node.span, "a roll-up without columns says nothing");
+        cx.report(finding.help("write `columns: { trades: count() }` for example"));
+    }
     let named = mapping.entries.iter().filter(|entry| cx.check_column(&entry.key));
     named
         .filter_map(|entry| {

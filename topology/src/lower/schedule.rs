@@ -18,12 +18,12 @@ pub(super) fn lower(cx: &Context<'_>, keys: &Keys<'_>) -> Kind {
         Some(Spanned::new(work?, node.span))
     });
     let (rollup, export) = job::lower(cx, keys, run.as_ref());
-    Kind::Schedule(Schedule {
+    Kind::Schedule(Box::new(Schedule {
         every: every.unwrap_or_else(|| Spanned::new(REFUSED, Default::default())),
         run: run.unwrap_or_default(),
         rollup,
         export,
-    })
+    }))
 }
 
 fn beat(cx: &Context<'_>, node: &Node) -> Option<Spanned<Beat>> {

@@ -61,7 +61,7 @@ impl Topology {
     /// The schedules that do this work.
     pub fn schedules(&self, work: Work) -> impl Iterator<Item = (&Actor, &Schedule)> {
         self.actors.iter().filter_map(move |actor| match &actor.kind {
-            Kind::Schedule(schedule) if schedule.run.value == work => Some((actor, schedule)),
+            Kind::Schedule(schedule) if schedule.run.value == work => Some((actor, &**schedule)),
             _ => None,
         })
     }
