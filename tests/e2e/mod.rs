@@ -28,6 +28,8 @@ mod refused;
 mod reload;
 mod retention;
 mod roles;
+mod schedules;
+mod schema_drift;
 mod secrets;
 mod security;
 mod shutdown;

@@ -188,6 +188,14 @@ impl Node {
         serde_json::from_str(&body).unwrap_or_else(|error| panic!("{path} is no JSON ({error}): {body}"))
     }
 
+    /// What it shows of a schedule; nothing before its first look.
+    pub fn schedule(&self, actor: &str) -> Value {
+        let Some((200, text)) = self.get("/api/actors") else { return Value::Null };
+        let actors: Value = serde_json::from_str(&text).expect("JSON");
+        let found = actors.as_array().expect("actors").iter().find(|shown| shown["name"] == actor);
+        found.map(|shown| shown["schedule"].clone()).unwrap_or_default()
+    }
+
     /// Waits until `/readyz` answers with `status`; gives the body.
     pub fn await_ready(&self, status: u16, bound: Duration) -> String {
         let ask = || self.get("/readyz").filter(|(found, _)| *found == status);

@@ -10,6 +10,7 @@
 
 mod file;
 mod ground;
+mod judge;
 mod kafka;
 mod lane;
 mod plan;
@@ -23,11 +24,13 @@ mod throttle;
 
 pub use file::{FileRecords, Form};
 pub use ground::Ground;
+pub use judge::Counts;
 pub use lane::{Lane, ROWS, Source, Way};
 pub use plan::{Part, Slack, plan};
-pub use run::{Backfill, Records};
+pub use run::{Backfill, Judged, Records};
 pub use state::{
-    Entry, Wish, abandon, begin, count, exclude_others, finish, get, left, letters, take_up, unfinished,
+    Entry, Wish, abandon, as_begun, begin, count, exclude_others, finish, get, left, letters, take_up,
+    unfinished,
 };
 pub use table_rows::normalizer_of_rows;
 pub use throttle::Throttle;

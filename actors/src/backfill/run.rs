@@ -3,6 +3,7 @@
 //! The kinds are the real ones. Only the sources are others, one actor picks rows, and the writer's session counts.
 
 use super::file::FileRecords;
+use super::judge::{Counts, Judging};
 use super::lane::{Lane, ROWS};
 use super::source::{self, Orders, Reader};
 use super::state::Entry;
@@ -10,10 +11,12 @@ use super::store::Counting;
 use super::throttle::Throttle;
 use super::{kafka, rows};
 use crate::services::{Servers, sinks_by_source};
+use crate::stand_in::{CALM, Chance, Mishaps, StandIns};
 use crate::timescale::{Identifier, Timescale, TimescaleOffsets};
 use crate::{Services, catalog, timescale_writer};
 use aqueduct_engine::{Claims, Class, Error, Factory, OffsetStore};
 use aqueduct_topology::model::{Actor, Kind, Topology};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Where records come from.
@@ -35,6 +38,27 @@ pub struct Backfill {
     key: Vec<Identifier>,
     throttle: Arc<Throttle>,
     services: Services,
+    judged: Option<Judged>,
+}
+
+/// What a backfill comes to that is only judged.
+#[derive(Clone)]
+pub struct Judged {
+    /// Rows.
+    pub counts: Arc<Counts>,
+    /// Where offsets and letters are.
+    around: StandIns,
+}
+
+impl Judged {
+    /// Rejected records by actor and reason.
+    pub fn letters(&self) -> BTreeMap<(String, String), u64> {
+        let mut found = BTreeMap::new();
+        for letter in self.around.letters() {
+            *found.entry((letter.actor.to_string(), letter.reason.to_string())).or_default() += 1;
+        }
+        found
+    }
 }
 
 impl Backfill {
@@ -60,7 +84,18 @@ impl Backfill {
         let services = Services { topology: part, node, clock, claims, offsets, timescale, servers };
         let key = entry.key.iter().map(|column| Identifier::new(column)).collect::<Result<_, _>>()?;
         let (lane, entry) = (Arc::new(lane), Arc::new(entry));
-        Ok(Self { lane, entry, records, time_column, key, throttle, services })
+        Ok(Self { lane, entry, records, time_column, key, throttle, services, judged: None })
+    }
+
+    /// The same, of which nothing is kept: what would be added is counted.
+    pub fn judged(mut self) -> (Self, Judged) {
+        let Services { topology, clock, claims, .. } = self.services.clone();
+        let chance = Chance::of(CALM);
+        let around = StandIns::new(topology, clock, claims, &BTreeMap::new(), chance, Mishaps::default());
+        let judged = Judged { counts: Arc::default(), around };
+        self.services.offsets = judged.around.offsets();
+        self.judged = Some(judged.clone());
+        (self, judged)
     }
 
     /// The part of the topology that runs.
@@ -85,6 +120,20 @@ impl Backfill {
                 let Some(timescale) = services.timescale.clone() else {
                     return Err(Error::bug("a backfill has a database"));
                 };
+                if let Some(judged) = &self.judged {
+                    let Some(memory) = judged.around.store(&actor.name.value) else {
+                        return Err(Error::bug("a writer has a table among stand-ins"));
+                    };
+                    let store = Judging {
+                        timescale,
+                        mode: self.entry.mode,
+                        key: self.key.clone(),
+                        time_column: self.time_column.clone(),
+                        memory,
+                        counts: judged.counts.clone(),
+                    };
+                    return timescale_writer::over(actor, options, services, Arc::new(store));
+                }
                 let store = Counting {
                     timescale,
                     topology: services.topology.name.value.as_str().into(),
@@ -95,7 +144,10 @@ impl Backfill {
                 };
                 timescale_writer::over(actor, options, services, Arc::new(store))
             }
-            _ => catalog::factory(actor, services),
+            kind => match &self.judged {
+                Some(judged) if matches!(kind, Kind::DeadLetter(_)) => judged.around.factory(actor),
+                _ => catalog::factory(actor, services),
+            },
         }
     }
 
@@ -131,6 +183,7 @@ impl Backfill {
             sources: self.lane.sources.len(),
             throttle: self.throttle.clone(),
             offsets: self.services.offsets.clone(),
+            begun: self.judged.is_none(),
             open,
         })))
     }

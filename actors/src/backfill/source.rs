@@ -67,6 +67,8 @@ pub(super) struct Orders {
     pub(super) sources: usize,
     pub(super) throttle: Arc<Throttle>,
     pub(super) offsets: Arc<dyn OffsetStore>,
+    /// Whether its offsets must be there; else it begins where its parts do.
+    pub(super) begun: bool,
     pub(super) open: Box<OpenReader>,
 }
 
@@ -112,7 +114,7 @@ impl Source {
                 partition: part.partition,
             },
             log: LogRange { start: part.start, end: part.end, initial: part.start },
-            begun: true,
+            begun: orders.begun,
         };
         let requests: Vec<ClaimRequest> = orders.parts.iter().map(request).collect();
         let claims = cx.until_ok(ASK_MAX, async || orders.offsets.claim(&requests).await).await?;

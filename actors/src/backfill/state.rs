@@ -118,6 +118,20 @@ fn entry(row: &Row) -> Result<Entry, Error> {
     })
 }
 
+/// As it would be recorded if it began now. Changes nothing.
+pub async fn as_begun(
+    connection: &Connection,
+    wish: &Wish<'_>,
+    mut parts: Vec<Part>,
+    before: i64,
+) -> Result<Entry, Error> {
+    if wish.origin == super::KAFKA {
+        clamp(connection, wish, &mut parts).await?;
+    }
+    let (range, origin, mode, key) = (wish.range, wish.origin.clone(), wish.mode, wish.key.clone());
+    Ok(Entry { id: 0, range, origin, mode, key, parts, before, deleted: 0, added: 0, there: 0, attempts: 0 })
+}
+
 /// Begins: see the module. `parts` are what the logs have; those of Kafka are read only to where the live writer stands.
 pub async fn begin(connection: &Connection, wish: &Wish<'_>, mut parts: Vec<Part>) -> Result<Entry, Error> {
     let begun: Result<i64, Error> = async {

@@ -7,7 +7,10 @@
 //!
 //! Deliberately absent: a queue of runs, and two at once.
 
+mod closed;
+mod export;
 mod retention;
+mod rollup;
 
 use crate::Services;
 use crate::timescale::schedules::Named;
@@ -17,9 +20,11 @@ use aqueduct_engine::schedule::{RunView, ScheduleView};
 use aqueduct_engine::telemetry::{event_ids, names};
 use aqueduct_engine::{Actor, Class, Context, Error, Factory};
 use aqueduct_topology::model::{self, Beat, Schedule, Work};
+use export::Exporting;
 use futures::FutureExt;
 use futures::future::LocalBoxFuture;
 use retention::Retention;
+use rollup::RollUp;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,8 +39,15 @@ pub fn factory(actor: &model::Actor, options: &Schedule, services: &Services) ->
         let message = format!("schedule `{}` has no timescale connection to work with", actor.name.value);
         return Err(Error::new(Class::Config, message));
     };
-    let work = match options.run.value {
-        Work::Retention => Retention::new(&services.topology)?,
+    let topology = &services.topology;
+    let job = match (&options.rollup, &options.export) {
+        (Some(rollup), _) if options.run.value == Work::Rollup => {
+            Job::Rollup(RollUp::new(topology, actor, rollup)?)
+        }
+        (_, Some(export)) if options.run.value == Work::Export => {
+            Job::Export(Exporting::new(topology, actor, export)?)
+        }
+        _ => Job::Retention(Retention::new(topology)?),
     };
     let plan = Arc::new(Plan {
         timescale,
@@ -44,7 +56,7 @@ pub fn factory(actor: &model::Actor, options: &Schedule, services: &Services) ->
         node: services.node.clone(),
         beat: options.every.value.clone(),
         run: options.run.value,
-        work,
+        job,
     });
     Ok(Arc::new(move || Box::new(Scheduled { plan: plan.clone() })))
 }
@@ -72,7 +84,45 @@ struct Plan {
     node: Arc<str>,
     beat: Beat,
     run: Work,
-    work: Retention,
+    job: Job,
+}
+
+/// What is run.
+enum Job {
+    Retention(Retention),
+    Rollup(RollUp),
+    Export(Exporting),
+}
+
+/// What came of it: the message of a run that did its work, or of one that did not.
+type Outcome = Result<String, String>;
+
+impl Job {
+    /// One run for `by`, a topology and a node. `None`: it was told to stop; an error: the session is lost.
+    async fn run(
+        &self,
+        cx: &Context,
+        session: &Connection,
+        by: (&str, &str),
+    ) -> Result<Option<Outcome>, Error> {
+        let ended = match self {
+            Job::Retention(retention) => retention.run(cx, session, by).await,
+            Job::Rollup(rollup) => rollup.run(cx, session, by.1).await.map(|done| done.map(Ok)),
+            Job::Export(export) => export.run(cx, session).await.map(|done| done.map(Ok)),
+        };
+        // What was refused is the run's verdict; only with its session the schedule has nothing to work with.
+        match ended {
+            Err(error) if !(session.is_broken() || session.client().is_closed()) => {
+                Ok(Some(Err(error.message.to_string())))
+            }
+            ended => ended,
+        }
+    }
+}
+
+/// RFC 3339, for messages and commands.
+fn moment(us: i64) -> String {
+    jiff::Timestamp::from_microsecond(us).map_or_else(|_| format!("{us} us"), |time| time.to_string())
 }
 
 struct Scheduled {
@@ -157,8 +207,10 @@ impl Scheduled {
     /// One run, from its beginning to its record. What a stop cuts short is not recorded: it is due again at once.
     async fn run_once(&self, cx: &Context, session: &Connection) -> Result<(), Error> {
         let (begin, started_us) = (cx.clock.now(), cx.clock.wall_us());
-        let outcome = self.plan.work.run(cx, session, (&self.plan.topology, &self.plan.node)).await?;
-        let Some(outcome) = outcome else { return Ok(()) };
+        let Some(outcome) = self.plan.job.run(cx, session, (&self.plan.topology, &self.plan.node)).await?
+        else {
+            return Ok(());
+        };
         let run = RunView {
             node: self.plan.node.to_string(),
             started_us,

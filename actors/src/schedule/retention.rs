@@ -3,7 +3,10 @@
 //! A table that refuses keeps none of the others from being looked after. Invariant: what is dropped and the line that says
 //! so are one statement of the server, so being cut off here leaves nothing half done.
 
-use crate::timescale::retention::{Dropped, drop_past, standing};
+use super::Outcome;
+use super::rollup::declared;
+use crate::timescale::retention::{Dropped, Standing, drop_past, standing};
+use crate::timescale::rollups::{Rollup, forget_others};
 use crate::timescale::{Connection, TableName};
 use aqueduct_engine::backoff::Backoff;
 use aqueduct_engine::telemetry::{event_ids, names};
@@ -17,15 +20,14 @@ const TRIES_MAX: usize = 3;
 /// The tables and how long their rows are kept.
 pub(super) struct Retention {
     tables: Vec<(TableName, Duration)>,
+    /// What still reads them.
+    rollups: Vec<Rollup>,
 }
-
-/// What came of it: the message of a run that did its work, or of one that did not.
-type Outcome = Result<String, String>;
 
 /// What came of one table.
 enum Ended {
     /// All that was past is gone but for what is held.
-    Done(Dropped, i64),
+    Done(Dropped, Standing),
     /// The server refused.
     Refused(Dropped, Error),
     /// The stop was asked.
@@ -36,7 +38,8 @@ impl Retention {
     pub(super) fn new(topology: &Topology) -> Result<Self, Error> {
         let table =
             |kept: aqueduct_topology::model::KeptTable| Ok((TableName::parse(&kept.table)?, kept.retention));
-        Ok(Self { tables: topology.kept_tables().map(table).collect::<Result<_, Error>>()? })
+        let tables = topology.kept_tables().map(table).collect::<Result<_, Error>>()?;
+        Ok(Self { tables, rollups: declared(topology)? })
     }
 
     /// One run for `by`, a topology and a node. `None`: it was told to stop; an error: the session is lost.
@@ -46,13 +49,14 @@ impl Retention {
         session: &Connection,
         by: (&str, &str),
     ) -> Result<Option<Outcome>, Error> {
+        self.wait_for_rollups(session, by).await?;
         let (mut done, mut refused) = (Vec::new(), Vec::new());
         for (table, retention) in &self.tables {
             let name = table.plain();
             match self.clear(cx, session, by, (table, *retention)).await? {
-                Ended::Done(dropped, held) => done.extend(said(&name, dropped, held)),
+                Ended::Done(dropped, left) => done.extend(said(&name, dropped, left)),
                 Ended::Refused(dropped, error) => {
-                    done.extend(said(&name, dropped, 0));
+                    done.extend(said(&name, dropped, Standing::default()));
                     refused.push(format!("{name}: {}{}", error.message, remedy(&error)));
                 }
                 Ended::Stopped => return Ok(None),
@@ -60,6 +64,20 @@ impl Retention {
         }
         let done = if done.is_empty() { "nothing to drop".to_owned() } else { done.join("; ") };
         Ok(Some(if refused.is_empty() { Ok(done) } else { Err(format!("{}; {done}", refused.join("; "))) }))
+    }
+
+    /// A roll-up that has not run yet is told to the database first, so that nothing is dropped before it; one that the
+    /// topology has no more is waited for by nobody.
+    async fn wait_for_rollups(
+        &self,
+        session: &Connection,
+        (topology, node): (&str, &str),
+    ) -> Result<(), Error> {
+        for rollup in &self.rollups {
+            rollup.register(session, node).await?;
+        }
+        let schedules: Vec<&str> = self.rollups.iter().map(|rollup| rollup.schedule.as_str()).collect();
+        forget_others(session, topology, &schedules).await.map(drop)
     }
 
     async fn clear(
@@ -100,7 +118,7 @@ impl Retention {
             let labels = [("table", name.as_str()), ("held", held)];
             cx.status.figures().set(names::RETENTION_PAST_CHUNKS, &labels, chunks as f64);
         }
-        Ok(Ended::Done(sum, left.held))
+        Ok(Ended::Done(sum, left))
     }
 }
 
@@ -115,13 +133,19 @@ fn show(cx: &Context, table: &TableName, dropped: Dropped) {
 }
 
 /// What is worth saying of one table.
-fn said(table: &str, dropped: Dropped, held: i64) -> Option<String> {
+fn said(table: &str, dropped: Dropped, left: Standing) -> Option<String> {
     let mut parts = Vec::new();
     if dropped.chunks > 0 {
         parts.push(format!("dropped {} chunks, {} rows of {table}", dropped.chunks, dropped.rows));
     }
-    if held > 0 {
-        parts.push(format!("{held} chunks of {table} are past their retention and held"));
+    if left.held > 0 {
+        parts.push(format!("{} chunks of {table} are past their retention and held", left.held));
+    }
+    if left.unread > 0 {
+        parts.push(format!(
+            "{} chunks of {table} are past their retention and wait for a roll-up",
+            left.unread
+        ));
     }
     (!parts.is_empty()).then(|| parts.join(", "))
 }
@@ -158,9 +182,9 @@ mod tests {
     #[test]
     fn what_was_done_is_said_and_nothing_is_not() {
         let dropped = Dropped { chunks: 3, rows: 7, bytes: 9 };
-        assert_eq!(said("m.t", Dropped::default(), 0), None);
-        assert_eq!(said("m.t", dropped, 0).unwrap(), "dropped 3 chunks, 7 rows of m.t");
+        assert_eq!(said("m.t", Dropped::default(), Standing::default()), None);
+        assert_eq!(said("m.t", dropped, Standing::default()).unwrap(), "dropped 3 chunks, 7 rows of m.t");
         let both = "dropped 3 chunks, 7 rows of m.t, 2 chunks of m.t are past their retention and held";
-        assert_eq!(said("m.t", dropped, 2).unwrap(), both);
+        assert_eq!(said("m.t", dropped, Standing { held: 2, ..Standing::default() }).unwrap(), both);
     }
 }

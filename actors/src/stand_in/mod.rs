@@ -226,6 +226,12 @@ impl StandIns {
         self.feeds.values().flat_map(of_feed).collect()
     }
 
+    /// What the writer of that name takes for its database.
+    pub(crate) fn store(&self, writer: &str) -> Option<Arc<dyn timescale_writer::store::Store>> {
+        let table = self.tables.get(writer)?.clone();
+        Some(Arc::new(table::Handle(table)))
+    }
+
     /// Where offsets are kept.
     pub fn offsets(&self) -> Arc<dyn OffsetStore> {
         Arc::new(self.database.clone())

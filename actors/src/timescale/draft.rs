@@ -9,7 +9,9 @@ use super::migrate::{Error, MigrationSet};
 use super::retention::{compress, interval};
 use super::types::sql_type;
 use super::{Identifier, TableName};
-use aqueduct_topology::model::{Actor, Column, FieldType, Kind, TablePolicy, TimescaleWriter, Topology};
+use aqueduct_topology::model::{
+    Actor, Column, FieldType, Kind, Rollup, TablePolicy, TimescaleWriter, Topology,
+};
 use serde::Serialize;
 use std::collections::HashSet;
 use std::fmt::Write;
@@ -74,15 +76,56 @@ struct Need<'a> {
     columns: Vec<(Identifier, Column)>,
     event_time: Option<Identifier>,
     unique: Vec<Identifier>,
-    policy: &'a TablePolicy,
+    policy: TablePolicy,
+    /// What a node does there.
+    privileges: &'static str,
+    /// What its unique key is for.
+    unique_is: &'static str,
 }
+
+/// Of a writer's `unique`.
+const BUSINESS_KEY: &str = "\
+-- The business key (`unique`): a row that is there already is not written again. TimescaleDB wants the time among
+-- its columns.
+";
+/// Of a roll-up.
+const BUCKET_AND_KEY: &str = "\
+-- The bucket and its key: a bucket that is made again replaces the one before.
+";
 
 fn needs(topology: &Topology) -> Result<Vec<Need<'_>>, Error> {
     let writers = topology.actors.iter().filter_map(|actor| match &actor.kind {
         Kind::TimescaleWriter(writer) => Some((actor, writer)),
         _ => None,
     });
-    writers.map(|(actor, writer)| need(topology, actor, writer)).collect()
+    let written = writers.map(|(actor, writer)| need(topology, actor, writer));
+    let rolled_up = topology.rollups().filter_map(|(actor, rollup)| need_of_rollup(topology, actor, rollup));
+    written.chain(rolled_up).collect()
+}
+
+/// Its bucket and key are unique, so that a bucket that is made again replaces the one before.
+fn need_of_rollup<'a>(
+    topology: &'a Topology,
+    actor: &'a Actor,
+    rollup: &'a Rollup,
+) -> Option<Result<Need<'a>, Error>> {
+    let time = event_time(topology, topology.actor(&rollup.of.value)?)?;
+    let columns = rollup.row(&topology.input_columns(&rollup.of.value), time);
+    let need = || {
+        let keys = std::iter::once(time).chain(rollup.by.iter().map(|field| field.value.as_str()));
+        let columns = columns.into_iter().map(|column| Ok((Identifier::new(&column.name)?, column)));
+        Ok(Need {
+            actor: &actor.name.value,
+            table: TableName::parse(&rollup.into.value)?,
+            columns: columns.collect::<Result<_, aqueduct_engine::Error>>()?,
+            event_time: Some(Identifier::new(time)?),
+            unique: keys.map(Identifier::new).collect::<Result<_, _>>()?,
+            policy: TablePolicy::default(),
+            privileges: "SELECT, INSERT, UPDATE",
+            unique_is: BUCKET_AND_KEY,
+        })
+    };
+    Some(need())
 }
 
 fn need<'a>(topology: &Topology, actor: &'a Actor, writer: &'a TimescaleWriter) -> Result<Need<'a>, Error> {
@@ -96,7 +139,9 @@ fn need<'a>(topology: &Topology, actor: &'a Actor, writer: &'a TimescaleWriter) 
         columns: columns.collect::<Result<_, aqueduct_engine::Error>>()?,
         event_time,
         unique: unique.collect::<Result<_, _>>()?,
-        policy: &writer.policy,
+        policy: writer.policy.clone(),
+        privileges: "SELECT, INSERT",
+        unique_is: BUSINESS_KEY,
     })
 }
 
@@ -137,7 +182,7 @@ fn new_table(need: &Need<'_>, schema_is_new: bool) -> String {
     );
     push(&mut sql, format_args!("CREATE TABLE {table} (\n{}\n);\n\n", column_lines(need)));
     sql.push_str(&match &need.event_time {
-        Some(time) => hypertable(table, time, need.policy),
+        Some(time) => hypertable(table, time, &need.policy),
         None => "-- The rows have no event time, so this stays a plain table. For a hypertable give the normalizer a timestamp\n-- field (`event_time: <field>`).\n".into(),
     });
     sql.push('\n');
@@ -146,7 +191,7 @@ fn new_table(need: &Need<'_>, schema_is_new: bool) -> String {
         sql.push('\n');
     }
     sql.push_str(&suggested_index(need));
-    sql.push_str(&grants(table));
+    sql.push_str(&grants(table, need.privileges));
     sql
 }
 
@@ -193,10 +238,7 @@ fn hypertable(table: &TableName, time: &Identifier, policy: &TablePolicy) -> Str
 }
 
 fn unique_index(need: &Need<'_>) -> String {
-    let mut sql = String::from(
-        "-- The business key (`unique`): a row that is there already is not written again. TimescaleDB wants the time among\n\
-         -- its columns.\n",
-    );
+    let mut sql = need.unique_is.to_owned();
     let columns: Vec<String> = need.unique.iter().map(ToString::to_string).collect();
     push(&mut sql, format_args!("CREATE UNIQUE INDEX ON {} ({});\n", need.table, columns.join(", ")));
     sql
@@ -223,13 +265,13 @@ fn suggested_index(need: &Need<'_>) -> String {
     sql
 }
 
-fn grants(table: &TableName) -> String {
+fn grants(table: &TableName, writes: &str) -> String {
     let mut sql = String::from(
         "-- What the roles of least privilege need, where they are: a node writes as a member of the first, whoever only\n\
          -- looks is one of the second.\n",
     );
     sql.push_str("DO $grants$\nBEGIN\n");
-    for (role, privileges) in [("aqueduct_writer", "SELECT, INSERT"), ("aqueduct_reader", "SELECT")] {
+    for (role, privileges) in [("aqueduct_writer", writes), ("aqueduct_reader", "SELECT")] {
         push(
             &mut sql,
             format_args!(

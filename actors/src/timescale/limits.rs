@@ -30,6 +30,8 @@ pub const TCP_USER_TIMEOUT: Duration = Duration::from_secs(20);
 pub const MIGRATION_LOCK_WAIT_MAX: Duration = Duration::from_secs(300);
 /// One slice of time is counted and dropped: counting reads it.
 pub const RETENTION_STEP_WAIT_MAX: Duration = Duration::from_secs(600);
+/// One step of a roll-up reads an hour of a table, or a bucket.
+pub const ROLLUP_STEP_WAIT_MAX: Duration = Duration::from_secs(600);
 /// Runs of one schedule that are kept.
 pub const SCHEDULE_RUNS_MAX: i64 = 1000;
 /// One migration: an index on a large table takes its time.

@@ -21,6 +21,7 @@ pub mod migrate;
 pub mod offsets;
 mod pool;
 pub mod retention;
+pub mod rollups;
 pub mod schedules;
 pub mod slots;
 pub mod sql;

@@ -3,6 +3,8 @@
 //! Invariant: whatever varies is an [`Identifier`] or a [`TableName`]; no value is ever part of a text.
 
 use super::identifier::{Identifier, TableName};
+use super::rollups::Rollup;
+use aqueduct_topology::model::Aggregate;
 use std::fmt::Write;
 
 fn list(names: &[Identifier]) -> String {
@@ -72,9 +74,6 @@ pub fn insert_absent(
     time: &Identifier,
 ) -> String {
     let keys = qualified_by("s", key);
-    let same: Vec<String> =
-        key.iter().map(|name| join(&[&"t.", name, &" IS NOT DISTINCT FROM s.", name])).collect();
-    // The bounds keep it off every other chunk; equal times let it use their indexes.
     join(&[
         &"INSERT INTO ",
         table,
@@ -84,14 +83,31 @@ pub fn insert_absent(
         &keys,
         &") ",
         &qualified_by("s", columns),
-        &" FROM pg_temp.aqueduct_staging AS s WHERE NOT EXISTS (SELECT FROM ",
+        &" FROM pg_temp.aqueduct_staging AS s WHERE ",
+        &is_absent(table, key, Some(time)),
+        &" ORDER BY ",
+        &keys,
+    ])
+}
+
+/// Whether the staged row `s` is not in `table`, by `key`: by an index, or, with a `time`, looked up.
+fn is_absent(table: &TableName, key: &[Identifier], time: Option<&Identifier>) -> String {
+    let equals = if time.is_some() { " IS NOT DISTINCT FROM s." } else { " = s." };
+    let same: Vec<String> = key.iter().map(|name| join(&[&"t.", name, &equals, name])).collect();
+    let same = same.join(" AND ");
+    let Some(time) = time else {
+        return join(&[&"NOT EXISTS (SELECT FROM ", table, &" AS t WHERE ", &same, &")"]);
+    };
+    // The bounds keep it off every other chunk; equal times let it use their indexes.
+    join(&[
+        &"NOT EXISTS (SELECT FROM ",
         table,
         &" AS t WHERE t.",
         time,
         &" = s.",
         time,
         &" AND ",
-        &same.join(" AND "),
+        &same,
         &" AND t.",
         time,
         &" >= (SELECT pg_catalog.min(b.",
@@ -100,8 +116,34 @@ pub fn insert_absent(
         time,
         &" <= (SELECT pg_catalog.max(b.",
         time,
-        &") FROM pg_temp.aqueduct_staging AS b)) ORDER BY ",
-        &keys,
+        &") FROM pg_temp.aqueduct_staging AS b))",
+    ])
+}
+
+/// The keys that were judged in this session.
+pub fn create_judged(table: &TableName, key: &[Identifier]) -> String {
+    join(&[
+        &"CREATE TEMP TABLE aqueduct_judged AS SELECT ",
+        &list(key),
+        &" FROM ",
+        table,
+        &" WITH NO DATA; CREATE UNIQUE INDEX ON pg_temp.aqueduct_judged (",
+        &list(key),
+        &")",
+    ])
+}
+
+/// Notes the keys of staged rows that are neither noted nor in `table`, if one is named; a `time` says that they are looked up.
+pub fn judge(table: Option<&TableName>, key: &[Identifier], time: Option<&Identifier>) -> String {
+    let absent = table.map_or(String::new(), |table| [" WHERE ", &is_absent(table, key, time)].concat());
+    join(&[
+        &"INSERT INTO pg_temp.aqueduct_judged (",
+        &list(key),
+        &") SELECT ",
+        &qualified_by("s", key),
+        &" FROM pg_temp.aqueduct_staging AS s",
+        &absent,
+        &" ON CONFLICT DO NOTHING",
     ])
 }
 
@@ -183,6 +225,92 @@ pub fn newest_time_before(table: &TableName, time: &Identifier) -> String {
 /// The oldest `time`.
 pub fn oldest_time(table: &TableName, time: &Identifier) -> String {
     join(&[&"SELECT min(", time, &") FROM ", table])
+}
+
+/// The oldest `time`, in microseconds, from $1 microseconds on.
+pub fn oldest_time_from(table: &TableName, time: &Identifier) -> String {
+    let from = " >= 'epoch'::timestamptz + $1::int8 * interval '1 microsecond'";
+    join(&[
+        &"SELECT (extract(epoch FROM pg_catalog.min(",
+        time,
+        &")) * 1000000)::int8 FROM ",
+        table,
+        &" WHERE ",
+        time,
+        &from,
+    ])
+}
+
+/// Makes the rows of a roll-up anew, with a bucket of $1 microseconds, from those of event times from $2 to before $3
+/// microseconds. Rows that stay as they are are left alone.
+pub fn roll_up(rollup: &Rollup) -> String {
+    let Rollup { source, target, time, keys, columns, .. } = rollup;
+    let at = |number: &str| format!("'epoch'::timestamptz + ${number}::int8 * interval '1 microsecond'");
+    let bucket = join(&[
+        &"pg_catalog.date_bin($1::int8 * interval '1 microsecond', s.",
+        time,
+        &", 'epoch'::timestamptz)",
+    ]);
+    let cells = columns.iter().map(|(_, what, field)| aggregate(*what, field.as_ref(), time));
+    let cells: Vec<String> =
+        std::iter::once(bucket).chain(keys.iter().map(|key| join(&[&"s.", key]))).chain(cells).collect();
+    let groups: Vec<String> = (1..=keys.len() + 1).map(|place| place.to_string()).collect();
+    let unique: Vec<Identifier> = std::iter::once(time).chain(keys).cloned().collect();
+    let made: Vec<Identifier> = columns.iter().map(|(name, _, _)| name.clone()).collect();
+    let all: Vec<Identifier> = unique.iter().chain(&made).cloned().collect();
+    let present: Vec<String> = keys.iter().map(|key| join(&[&" AND s.", key, &" IS NOT NULL"])).collect();
+    let set: Vec<String> = made.iter().map(|name| join(&[name, &" = excluded.", name])).collect();
+    join(&[
+        &"INSERT INTO ",
+        target,
+        &" AS t (",
+        &list(&all),
+        &") SELECT ",
+        &cells.join(", "),
+        &" FROM ",
+        source,
+        &" AS s WHERE s.",
+        time,
+        &" >= ",
+        &at("2"),
+        &" AND s.",
+        time,
+        &" < ",
+        &at("3"),
+        &present.concat(),
+        &" GROUP BY ",
+        &groups.join(", "),
+        &" ON CONFLICT (",
+        &list(&unique),
+        &") DO UPDATE SET ",
+        &set.join(", "),
+        &" WHERE ROW(",
+        &qualified(&made),
+        &") IS DISTINCT FROM ROW(",
+        &qualified_by("excluded", &made),
+        &")",
+    ])
+}
+
+/// Of the values that are there; the first and the last by `time`, and by the value where times are equal.
+fn aggregate(what: Aggregate, field: Option<&Identifier>, time: &Identifier) -> String {
+    let Some(field) = field else { return "pg_catalog.count(*)".into() };
+    let ordered = |order: &str| {
+        let (value, at) = (join(&[&"s.", field]), join(&[&"s.", time]));
+        format!(
+            "(pg_catalog.array_agg({value} ORDER BY {at} {order}, {value} {order}) FILTER (WHERE {value} IS NOT NULL))[1]"
+        )
+    };
+    let called = |name: &str| join(&[&"pg_catalog.", &name, &"(s.", field, &")"]);
+    match what {
+        Aggregate::First => ordered("ASC"),
+        Aggregate::Last => ordered("DESC"),
+        Aggregate::Min => called("min"),
+        Aggregate::Max => called("max"),
+        Aggregate::Sum => called("sum"),
+        Aggregate::Avg => called("avg"),
+        Aggregate::Count => called("count"),
+    }
 }
 
 /// How many rows of `table` the planner expects with `time` from $1 on and before $2.

@@ -123,17 +123,46 @@ impl Shape {
     }
 }
 
+/// Against what rows are judged that are not added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Judgement {
+    /// Those of the table are there.
+    AgainstTheTable,
+    /// None is there but those that came before.
+    AgainstItself,
+}
+
 impl Session {
     /// Connects, compares the table with the rows, prepares.
     pub(crate) async fn open(timescale: &Timescale, target: &Target) -> Result<Self, Error> {
+        Self::prepared(timescale, target, None).await
+    }
+
+    /// The same, of a session that adds nothing: it counts what is not there, by the key.
+    pub(crate) async fn judging(
+        timescale: &Timescale,
+        target: &Target,
+        judgement: Judgement,
+    ) -> Result<Self, Error> {
+        Self::prepared(timescale, target, Some(judgement)).await
+    }
+
+    async fn prepared(
+        timescale: &Timescale,
+        target: &Target,
+        judgement: Option<Judgement>,
+    ) -> Result<Self, Error> {
         let connection = timescale.connect().await?;
         // Before the plan: altered in between, it shows.
         let shape = Shape::read(&connection, target).await?;
         let indexed = if target.looked_up_by.is_some() { &[][..] } else { &target.unique };
         let plan = table::check(&connection, &target.table, &target.columns, indexed).await?;
         let unique = !target.unique.is_empty();
-        let copy = if unique {
-            let create = sql::create_staging(&target.table, &plan.columns);
+        let copy = if unique || judgement.is_some() {
+            let mut create = sql::create_staging(&target.table, &plan.columns);
+            if unique && judgement.is_some() {
+                create = [create, sql::create_judged(&target.table, &target.unique)].join("; ");
+            }
             let created = connection.client().batch_execute(&create);
             connection.within("create the staging table", limits::STATEMENT_WAIT_MAX, created).await?;
             prepare(&connection, target, &sql::copy_in_staging(&plan.columns)).await?
@@ -142,9 +171,11 @@ impl Session {
         };
         let staged = if unique {
             let (table, columns, key) = (&target.table, &plan.columns, &target.unique);
-            let insert = match &target.looked_up_by {
-                Some(time) => sql::insert_absent(table, columns, key, time),
-                None => sql::insert_staged(table, columns, key),
+            let insert = match (judgement, &target.looked_up_by) {
+                (Some(Judgement::AgainstItself), _) => sql::judge(None, key, None),
+                (Some(Judgement::AgainstTheTable), time) => sql::judge(Some(table), key, time.as_ref()),
+                (None, Some(time)) => sql::insert_absent(table, columns, key, time),
+                (None, None) => sql::insert_staged(table, columns, key),
             };
             Some(prepare(&connection, target, &insert).await?)
         } else {

@@ -4,10 +4,12 @@
 //! the live topology, whose offsets, members and lag it leaves alone. What was begun is recorded; the same command goes on
 //! with it wherever it was cut.
 
+mod judge;
 mod lag;
 mod options;
 mod prepare;
 mod print;
+mod watch;
 mod work;
 
 use crate::environment::host_name;
@@ -41,7 +43,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit> {
         let node: Arc<str> = host_name().into();
         let prepared = prepare::prepare(arguments, (way, range), &connection, &node).await?;
         if arguments.dry_run {
-            return print::dry_run(&prepared, arguments.format);
+            let judged = judge::judge(arguments, &prepared, &topology, &connection).await?;
+            return print::dry_run(&prepared, &judged, arguments.format);
         }
         exclude_others(&connection, &prepared.wish.table).await?;
         // Whoever was at work until now may have ended it, or begun one.

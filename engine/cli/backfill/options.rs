@@ -29,7 +29,7 @@ pub(crate) struct Arguments {
     pub(super) there: There,
     #[command(flatten)]
     pub(super) pace: Pace,
-    /// Say what would be read and what is there; nothing is changed.
+    /// Read and judge the records, say which rows would be added and why others are rejected; nothing is changed.
     #[arg(long)]
     pub(super) dry_run: bool,
     /// Give the unfinished backfill of this number up: what it has added stays.

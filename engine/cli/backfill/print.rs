@@ -1,5 +1,6 @@
 //! What a backfill says at its end, or would.
 
+use super::judge::Judgement;
 use super::prepare::Prepared;
 use super::work::Done;
 use crate::exit::Exit;
@@ -10,7 +11,7 @@ use serde_json::{Value, json};
 use std::io::Write;
 
 /// What would be done.
-pub(super) fn dry_run(prepared: &Prepared<'_>, format: Format) -> Result<Exit> {
+pub(super) fn dry_run(prepared: &Prepared<'_>, judged: &Judgement, format: Format) -> Result<Exit> {
     let Prepared { wish, parts, rows_there, begun, chunks, .. } = prepared;
     let records: i64 = parts.iter().map(Part::offsets).sum();
     let goes_on = begun.as_ref().map(|entry| entry.id);
@@ -21,10 +22,16 @@ pub(super) fn dry_run(prepared: &Prepared<'_>, format: Format) -> Result<Exit> {
     match format {
         Format::Json => {
             let part = |part: &Part| json!({ "source": part.source, "topic": part.topic, "partition": part.partition, "start": part.start, "end": part.end });
+            let letter = |((actor, reason), count): (&(String, String), &u64)| json!({ "actor": actor, "reason": reason, "letters": count });
             let json: Value = json!({
                 "table": wish.way.table(), "from": from, "to": to, "origin": wish.origin, "mode": wish.mode.as_str(),
                 "key": wish.key, "records": records, "chunks": chunks, "rows_there": rows_there, "rows_deleted": deletes,
                 "resumes": goes_on, "would_be_refused": refused, "parts": parts.iter().map(part).collect::<Value>(),
+                "judged": {
+                    "read": judged.read, "written": judged.written, "filtered": judged.filtered,
+                    "dead_lettered": judged.dead_lettered, "rows_added": judged.added, "rows_there": judged.there,
+                    "letters": judged.letters.iter().map(letter).collect::<Value>(),
+                },
             });
             writeln!(out, "{json:#}")?;
         }
@@ -45,6 +52,23 @@ pub(super) fn dry_run(prepared: &Prepared<'_>, format: Format) -> Result<Exit> {
                 counted(*rows_there as usize, "row"),
                 what_becomes(wish.mode)
             )?;
+            writeln!(
+                out,
+                "  {} would be added, {} are there or come twice",
+                counted(judged.added as usize, "row"),
+                judged.there
+            )?;
+            writeln!(
+                out,
+                "  of {}: {} written, {} filtered or of another time, {} rejected",
+                counted(judged.read as usize, "record"),
+                judged.written,
+                judged.filtered,
+                judged.dead_lettered
+            )?;
+            for ((actor, reason), count) in &judged.letters {
+                writeln!(out, "  {} by {actor}: {reason}", counted(*count as usize, "dead letter"))?;
+            }
         }
     }
     out.flush()?;
@@ -54,7 +78,7 @@ pub(super) fn dry_run(prepared: &Prepared<'_>, format: Format) -> Result<Exit> {
     if refused {
         say!("it would be refused: rows are there and have no key; say --key COLUMN,.. or --replace");
     }
-    say!("nothing was changed; which rows the records make is not known before they are read");
+    say!("nothing was changed; what only the table itself refuses (a constraint, a trigger) is not seen");
     Ok(Exit::Ok)
 }
 

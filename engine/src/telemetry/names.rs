@@ -217,6 +217,10 @@ metrics! {
         "How long the last run of a schedule took, on whatever node.";
     SCHEDULE_LATE_SECONDS = "aqueduct_schedule_late_seconds", Gauge, "seconds", Actor [],
         "For how long a run of a schedule has been due that nobody has finished; 0 while none is.";
+    ROLLUP_AGE_SECONDS = "aqueduct_rollup_age_seconds", Gauge, "seconds", Actor [],
+        "How long before the last run of this node the event time was up to which its roll-up is made.";
+    ROLLUP_ROWS_TOTAL = "aqueduct_rollup_rows_total", Counter, "rows", Actor [],
+        "Rows of a roll-up that this node has added or changed.";
     RETENTION_DROPPED_CHUNKS_TOTAL = "aqueduct_retention_dropped_chunks_total", Counter, "chunks", Actor ["table"],
         "Chunks that this node dropped for being past the retention of their table.";
     RETENTION_DROPPED_ROWS_TOTAL = "aqueduct_retention_dropped_rows_total", Counter, "rows", Actor ["table"],

@@ -8,3 +8,5 @@ mod refusals;
 mod rows;
 mod stories;
 mod watermark;
+
+pub use place::spark;

@@ -244,7 +244,69 @@ const SCHEDULE: &[Key] = &[
     Key::required(
         "run",
         Shape::Word(Work::WORDS),
-        "What it runs; `retention` drops what is past the `retention` of the topology's tables.",
+        "What it runs; `retention` drops what is past the `retention` of the topology's tables, `rollup` fills a table of \
+         aggregates, `export` writes closed days to Parquet.",
+    ),
+    Key::optional("rollup", Shape::Part(ROLLUP), "With `run: rollup`: which table, of what."),
+    Key::optional("export", Shape::Part(EXPORT), "With `run: export`: which table, into where."),
+];
+
+/// `rollup` of a schedule.
+pub const ROLLUP: &[Key] = &[
+    Key::required("of", Shape::Actor, "The `timescale_writer` whose table is read."),
+    Key::required(
+        "into",
+        Shape::Text,
+        "The table that is filled, `schema.table`; a row for each bucket and key.",
+    ),
+    Key::required(
+        "bucket",
+        Shape::Duration,
+        "The event time that a row spans; its beginning is in a column named like the event time.",
+    ),
+    Key::optional(
+        "by",
+        Shape::ListOf(&Shape::Field),
+        "The key; rows without one of these fields are left out.",
+    ),
+    Key::required(
+        "columns",
+        Shape::MapOf(&Shape::Text),
+        "The other columns: `count()`, or `first`, `last`, `min`, `max`, `sum`, `avg` of a field.",
+    ),
+    Key::default(
+        "lateness",
+        Shape::Duration,
+        "15m",
+        "How far an event may trail its record in Kafka; each run makes the buckets anew that late rows may have changed.",
+    ),
+];
+
+/// `export` of a schedule.
+pub const EXPORT: &[Key] = &[
+    Key::required("of", Shape::Actor, "The `timescale_writer` whose table is exported."),
+    Key::required(
+        "into",
+        Shape::Text,
+        "A folder that every worker sees, or an address that Spark's Hadoop knows.",
+    ),
+    Key::optional(
+        "partition_by",
+        Shape::ListOf(&Shape::Text),
+        "How files are parted: `day`, then columns of the table.",
+    ),
+    Key::default("lateness", Shape::Duration, "15m", "How far an event may trail its record in Kafka."),
+    Key::default(
+        "master",
+        Shape::Text,
+        "local[*]",
+        "Where Spark runs: `spark://host:port`, `yarn`, `k8s://..`.",
+    ),
+    Key::default(
+        "within",
+        Shape::Duration,
+        "6h",
+        "How long one run may take before it is ended; the next goes on with it.",
     ),
 ];
 

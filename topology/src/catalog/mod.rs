@@ -16,7 +16,7 @@ pub use file::{BACKOFF, CONNECTIONS, FILE, KAFKA, REDIS, SASL, SUPERVISOR, TIMES
 pub use foreign::{FOREIGN, Foreign, Place};
 pub(crate) use foreign::{our_kind, our_word, ours};
 pub use gate::{BAND, CROSSED, FROZEN, GAP, LATE, OVERRIDE, OVERRIDE_RULES, QUALITY_GATE, REPEAT, RULES};
-pub use kinds::{CASE, CASE_FIELD, EVENT_TIME, FIELD, FLUSH, KINDS};
+pub use kinds::{CASE, CASE_FIELD, EVENT_TIME, EXPORT, FIELD, FLUSH, KINDS, ROLLUP};
 pub use test::{EXPECT, FAULT, LEDGER, LETTER, RECORD, ROW, SEND, SINK_EXPECT, TABLE, TEST};
 
 /// Where a kind stands in the graph.

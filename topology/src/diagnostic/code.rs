@@ -139,6 +139,8 @@ codes! {
     NobodyDrops "T095" "a retention that no schedule carries out",
     IdleSchedule "T096" "a schedule that has nothing to do",
     NotABeat "T097" "a text that is neither a duration nor a line of cron",
+    NotAnAggregate "T098" "a text that is no aggregate of a field",
+    UnfitJob "T099" "a roll-up or an export that does not fit its table",
     // Live servers; see [`Code::needs_servers`].
     Unreachable "T100" "a server that does not answer",
     Refused "T101" "a server that refuses the connection",

@@ -31,6 +31,15 @@ pub(super) fn tables(topology: &Topology) -> Vec<TableNote> {
                 None => format!("rows are to be kept {kept}, and nobody drops older ones"),
             });
         }
+        for (schedule, rollup) in topology.rollups().filter(|(_, rollup)| rollup.of.value == actor.name.value)
+        {
+            policy.push(format!(
+                "rolled up into {}, {} a row, by schedule `{}`; no chunk is dropped before that",
+                rollup.into.value,
+                duration(rollup.bucket.value),
+                schedule.name.value
+            ));
+        }
         if let Some(after) = &writer.policy.compress_after {
             let after = duration(after.value);
             policy.push(format!(

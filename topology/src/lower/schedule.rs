@@ -1,6 +1,6 @@
 //! `schedule`.
 
-use super::{Context, Keys, quantity};
+use super::{Context, Keys, job, quantity};
 use crate::Spanned;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::{Beat, Cron, Kind, Schedule};
@@ -11,31 +11,19 @@ use std::time::Duration;
 const EVERY_MIN: Duration = Duration::from_secs(1);
 /// What stands in for a beat that is missing or wrong.
 const REFUSED: Beat = Beat::Every(Duration::from_secs(3600));
-/// Work that is planned, and how it is done meanwhile.
-const PLANNED: [(&str, &str); 2] = [
-    ("rollup", "fill the roll-up table by a job of your own; `retention` waits for nobody"),
-    ("export", "run `aqueduct export` by cron, by a systemd timer or by a Kubernetes CronJob"),
-];
-
 pub(super) fn lower(cx: &Context<'_>, keys: &Keys<'_>) -> Kind {
     let every = keys.get("every").and_then(|node| beat(cx, node));
     let run = keys.get("run").and_then(|node| {
-        let work = if planned(cx, node) { None } else { cx.word(node, "work of a schedule") };
+        let work = cx.word(node, "work of a schedule");
         Some(Spanned::new(work?, node.span))
     });
-    Kind::Schedule(Schedule {
+    let (rollup, export) = job::lower(cx, keys, run.as_ref());
+    Kind::Schedule(Box::new(Schedule {
         every: every.unwrap_or_else(|| Spanned::new(REFUSED, Default::default())),
         run: run.unwrap_or_default(),
-    })
-}
-
-fn planned(cx: &Context<'_>, node: &Node) -> bool {
-    let word = node.scalar().and_then(|scalar| PLANNED.iter().find(|(word, _)| *word == scalar.text));
-    if let Some((word, help)) = word {
-        let message = format!("this version's schedules have no `{word}` yet");
-        cx.report(Diagnostic::error(Code::NotInThisVersion, node.span, message).help(*help));
-    }
-    word.is_some()
+        rollup,
+        export,
+    }))
 }
 
 fn beat(cx: &Context<'_>, node: &Node) -> Option<Spanned<Beat>> {

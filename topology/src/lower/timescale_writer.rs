@@ -22,7 +22,8 @@ pub(super) fn lower(cx: &Context<'_>, keys: &Keys<'_>) -> Kind {
     })
 }
 
-fn table(cx: &Context<'_>, node: &Node) -> Option<Spanned<String>> {
+/// The name of a table, with its schema.
+pub(super) fn table(cx: &Context<'_>, node: &Node) -> Option<Spanned<String>> {
     let text = cx.nonempty(node)?;
     let fits = |part: &str| is_name(part) && !part.contains('-') && part.len() <= IDENTIFIER_BYTES_MAX;
     match text.value.split_once('.') {

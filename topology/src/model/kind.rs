@@ -29,7 +29,7 @@ pub enum Kind {
     /// Keeps what was rejected.
     DeadLetter(DeadLetter),
     /// Runs a piece of work on a beat.
-    Schedule(Schedule),
+    Schedule(Box<Schedule>),
 }
 
 impl Kind {

@@ -6,6 +6,7 @@
 mod connection;
 mod field;
 mod gate;
+mod job;
 mod kind;
 mod schedule;
 mod storage;
@@ -21,6 +22,7 @@ pub use gate::{
     BandRule, CountRule, CrossedRule, FrozenRule, GATE_AT, GATE_FIELDS, GATE_REASON, GATE_SCORE, GATE_SINCE,
     GATE_VERDICT, GATE_WOULD, GateMode, GateOverride, GateRules, LateRule, QualityGate,
 };
+pub use job::{Aggregate, Export, Rollup, RollupColumn};
 pub use kind::{
     DeadLetter, Flush, GroupProtocol, KafkaSink, KafkaSource, Kind, Membership, Normalizer, RedisCache,
     ReplayFormat, ReplaySource, Start, TemplatePart, TimescaleWriter,

@@ -3,6 +3,7 @@
 //! Invariant: a [`Cron`] comes again for ever: one that names no day of any year is refused when it is read. Deliberately
 //! absent: clocks and zones. Times are microseconds since 1970 UTC, and a day is a day of UTC.
 
+use super::{Export, Rollup};
 use crate::Spanned;
 use std::fmt::{self, Display, Formatter};
 use std::time::Duration;
@@ -19,6 +20,10 @@ pub struct Schedule {
     pub every: Spanned<Beat>,
     /// What it runs.
     pub run: Spanned<Work>,
+    /// Which roll-up, if that is its work.
+    pub rollup: Option<Rollup>,
+    /// Which export, if that is its work.
+    pub export: Option<Export>,
 }
 
 /// What a schedule may run.
@@ -27,6 +32,10 @@ pub enum Work {
     /// Drops the chunks that are past the retention of their table.
     #[default]
     Retention,
+    /// Fills a table of aggregates.
+    Rollup,
+    /// Writes what is closed to files.
+    Export,
 }
 
 /// When a schedule runs.

@@ -1,6 +1,6 @@
 //! What is declared of a table's life: how long rows are kept, how they are cut into chunks, how fast it may grow.
 
-use super::{Actor, Kind, Schedule, Topology, Work};
+use super::{Actor, Kind, Rollup, Schedule, Topology, Work};
 use crate::Spanned;
 use std::fmt::{self, Display, Formatter};
 use std::time::Duration;
@@ -53,10 +53,15 @@ impl Topology {
         })
     }
 
+    /// The roll-ups, with the schedules that fill them.
+    pub fn rollups(&self) -> impl Iterator<Item = (&Actor, &Rollup)> {
+        self.schedules(Work::Rollup).filter_map(|(actor, schedule)| Some((actor, schedule.rollup.as_ref()?)))
+    }
+
     /// The schedules that do this work.
     pub fn schedules(&self, work: Work) -> impl Iterator<Item = (&Actor, &Schedule)> {
         self.actors.iter().filter_map(move |actor| match &actor.kind {
-            Kind::Schedule(schedule) if schedule.run.value == work => Some((actor, schedule)),
+            Kind::Schedule(schedule) if schedule.run.value == work => Some((actor, &**schedule)),
             _ => None,
         })
     }

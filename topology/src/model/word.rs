@@ -35,6 +35,9 @@ words! {
     super::Membership { Static = "static", Dynamic = "dynamic" }
     super::ReplayFormat { Jsonl = "jsonl", Envelope = "envelope", Csv = "csv" }
     super::GateMode { Enforce = "enforce", Shadow = "shadow" }
-    super::Work { Retention = "retention" }
+    super::Work { Retention = "retention", Rollup = "rollup", Export = "export" }
+    super::Aggregate {
+        First = "first", Last = "last", Min = "min", Max = "max", Sum = "sum", Avg = "avg", Count = "count",
+    }
     super::RowOrder { Read = "read", Arrival = "arrival", Any = "any" }
 }

@@ -4,7 +4,7 @@
 //! The graph is walked once for the whole file: a file may have thousands of actors.
 
 use super::write::{Writer, column};
-use crate::model::{Actor, Kind, Policy, Topology};
+use crate::model::{Actor, Kind, Policy, Topology, Work};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A topology and what was found by walking it.
@@ -43,7 +43,14 @@ impl<'a> Graph<'a> {
     /// Adds the keys of `actor`.
     pub(super) fn describe(&self, keys: &mut Writer, actor: &Actor) {
         if matches!(actor.kind, Kind::Schedule(_)) {
-            keys.texts("resolved.tables", self.topology.kept_tables().map(|table| table.to_string()));
+            if matches!(&actor.kind, Kind::Schedule(schedule) if schedule.run.value == Work::Retention) {
+                keys.texts("resolved.tables", self.topology.kept_tables().map(|table| table.to_string()));
+                let waits = self
+                    .topology
+                    .rollups()
+                    .map(|(actor, rollup)| format!("{} for {}", rollup.of.value, actor.name.value));
+                keys.some_texts("resolved.waits", waits);
+            }
             keys.some_texts("resolved.connections", self.connections(&actor.kind));
             return;
         }
@@ -87,7 +94,11 @@ impl<'a> Graph<'a> {
         let mut uses = BTreeSet::new();
         match kind {
             Kind::Normalizer(_) => return Vec::new(),
-            Kind::Schedule(_) => return vec!["timescale".to_owned()],
+            // How far a table is closed, the log says.
+            Kind::Schedule(schedule) => {
+                let asks = (schedule.run.value != Work::Retention).then_some("kafka");
+                return asks.into_iter().chain(["timescale"]).map(str::to_owned).collect();
+            }
             Kind::KafkaSource(_) | Kind::KafkaSink(_) => uses.insert("kafka"),
             Kind::RedisCache(_) => uses.insert("redis"),
             Kind::QualityGate(_) | Kind::ReplaySource(_) | Kind::TimescaleWriter(_) | Kind::DeadLetter(_) => {

@@ -5,8 +5,8 @@ use super::write::{Writer, bytes, column, template};
 use super::{Files, Keys, connections};
 use crate::Spanned;
 use crate::model::{
-    Actor, Case, EventTime, Field, FieldSource, GateRules, KafkaSource, Kind, MatchMode, Normalizer, Pointer,
-    QualityGate, RedisCache, ReplaySource, Start, TimeUnit, TimescaleWriter,
+    Actor, Case, EventTime, Export, Field, FieldSource, GateRules, KafkaSource, Kind, MatchMode, Normalizer,
+    Pointer, QualityGate, RedisCache, ReplaySource, Rollup, RollupColumn, Start, TimeUnit, TimescaleWriter,
 };
 use serde_json::{Map, Value};
 use std::time::Duration;
@@ -32,6 +32,12 @@ pub(super) fn keys(graph: &Graph<'_>, actor: &Actor, files: &Files<'_>) -> Keys 
         Kind::Schedule(schedule) => {
             keys.put("every", schedule.every.value.to_string());
             keys.put("run", schedule.run.value.word());
+            if let Some(rollup) = &schedule.rollup {
+                self::rollup(&mut keys, rollup);
+            }
+            if let Some(export) = &schedule.export {
+                self::export(&mut keys, export);
+            }
         }
     }
     graph.describe(&mut keys, actor);
@@ -149,6 +155,25 @@ fn timescale_writer(keys: &mut Writer, writer: &TimescaleWriter) {
     keys.maybe("compress_after", lasting(&policy.compress_after));
     keys.maybe("chunk_interval", lasting(&policy.chunk_interval));
     keys.maybe("growth", policy.growth.as_ref().map(|growth| growth.value.to_string()));
+}
+
+fn rollup(keys: &mut Writer, rollup: &Rollup) {
+    keys.put("rollup.of", rollup.of.value.clone());
+    keys.put("rollup.into", rollup.into.value.clone());
+    keys.time("rollup.bucket", rollup.bucket.value);
+    keys.some_texts("rollup.by", rollup.by.iter().map(|field| field.value.clone()));
+    let column = |column: &RollupColumn| format!("{}: {column}", column.name.value);
+    keys.some_texts("rollup.columns", rollup.columns.iter().map(column));
+    keys.time("rollup.lateness", rollup.lateness);
+}
+
+fn export(keys: &mut Writer, export: &Export) {
+    keys.put("export.of", export.of.value.clone());
+    keys.put("export.into", export.into.value.clone());
+    keys.some_texts("export.partition_by", export.partition_by.iter().map(|column| column.value.clone()));
+    keys.time("export.lateness", export.lateness);
+    keys.put("export.master", export.master.clone());
+    keys.time("export.within", export.within);
 }
 
 fn redis_cache(keys: &mut Writer, cache: &RedisCache) {

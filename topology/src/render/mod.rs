@@ -11,8 +11,8 @@ mod yaml;
 
 use crate::Spanned;
 use crate::model::{
-    Actor, Connections, KafkaSource, Kind, LinkBounds, RedisCache, ReplaySource, Sasl, Start, Supervisor,
-    TimescaleWriter, Tls, Topology,
+    Actor, Connections, Export, KafkaSource, Kind, LinkBounds, RedisCache, ReplaySource, Rollup, Sasl, Start,
+    Supervisor, TimescaleWriter, Tls, Topology,
 };
 use crate::plan::write::{bytes, duration, template};
 use serde_json::Value;
@@ -124,6 +124,8 @@ fn actor(actor: &Actor) -> Map {
         Kind::Schedule(schedule) => {
             part.text("every", &schedule.every.value.to_string());
             part.text("run", schedule.run.value.word());
+            part.some("rollup", schedule.rollup.as_ref().map(rollup));
+            part.some("export", schedule.export.as_ref().map(export));
         }
     }
     part.text("restart", actor.restart.word());
@@ -142,6 +144,32 @@ fn link(bounds: LinkBounds) -> Map {
     let mut part = Map::default();
     part.put("batches", bounds.batches);
     part.text("bytes", &bytes(bounds.bytes));
+    part
+}
+
+fn rollup(rollup: &Rollup) -> Map {
+    let mut part = Map::default();
+    part.text("of", &rollup.of.value);
+    part.text("into", &rollup.into.value);
+    part.text("bucket", &duration(rollup.bucket.value));
+    part.texts("by", rollup.by.iter().map(|field| field.value.as_str()));
+    let mut columns = Map::default();
+    for column in &rollup.columns {
+        columns.text(&column.name.value, &column.to_string());
+    }
+    part.part("columns", columns);
+    part.text("lateness", &duration(rollup.lateness));
+    part
+}
+
+fn export(export: &Export) -> Map {
+    let mut part = Map::default();
+    part.text("of", &export.of.value);
+    part.text("into", &export.into.value);
+    part.texts("partition_by", export.partition_by.iter().map(|column| column.value.as_str()));
+    part.text("lateness", &duration(export.lateness));
+    part.text("master", &export.master);
+    part.text("within", &duration(export.within));
     part
 }
 

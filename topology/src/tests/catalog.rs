@@ -53,7 +53,19 @@ fn what_was_written_is_what_is_meant() {
         topology.supervisors[0].children.iter().map(|child| child.value.as_str()).collect();
     assert_eq!(
         children,
-        ["dead_letter", "read", "trades", "history", "cache", "copy", "gate", "verdicts", "keeper"]
+        [
+            "dead_letter",
+            "read",
+            "trades",
+            "history",
+            "cache",
+            "copy",
+            "gate",
+            "verdicts",
+            "keeper",
+            "bars",
+            "files"
+        ]
     );
     assert!((topology.supervisors[1].backoff.jitter - 0.1).abs() < 1e-9);
     let live = topology.actor("live").expect("live");

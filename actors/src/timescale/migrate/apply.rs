@@ -6,6 +6,7 @@
 use super::error::{Error, Outcome, StatementError};
 use super::file::{self, MigrationFile, MigrationSet};
 use super::lexer::Statement;
+use super::schema::Snapshot;
 use super::store;
 use super::watch::Watch;
 use crate::timescale::connect::{Connection, Refusal};
@@ -21,6 +22,7 @@ pub(super) struct Run<'a, 'w> {
     pub(super) set: &'a MigrationSet,
     pub(super) file: &'a MigrationFile,
     pub(super) watch: &'a mut Watch<'w>,
+    pub(super) snapshot: &'a mut Snapshot,
 }
 
 impl Run<'_, '_> {
@@ -52,9 +54,7 @@ impl Run<'_, '_> {
             self.execute(path, (index + 1, statements.len()), statement).await?;
         }
         let duration_ms = begin.elapsed().as_millis() as i64;
-        // A statement may have changed the role; the record is the migrator's own.
-        self.control("RESET SESSION AUTHORIZATION; RESET ROLE").await?;
-        store::insert(self.connection, &self.set.name, self.file, duration_ms).await?;
+        self.record(duration_ms).await?;
         Ok(duration_ms)
     }
 
@@ -69,9 +69,16 @@ impl Run<'_, '_> {
             self.execute(path, (index + 1, statements.len()), statement).await?;
         }
         let duration_ms = begin.elapsed().as_millis() as i64;
-        self.control("RESET SESSION AUTHORIZATION; RESET ROLE").await?;
-        store::insert(self.connection, &self.set.name, self.file, duration_ms).await?;
+        self.record(duration_ms).await?;
         Ok(duration_ms)
+    }
+
+    /// That the file was applied, and what it made.
+    async fn record(&mut self, duration_ms: i64) -> Result<(), Error> {
+        // A statement may have changed the role; the record is the migrator's own.
+        self.control("RESET SESSION AUTHORIZATION; RESET ROLE").await?;
+        self.snapshot.note(self.connection, self.set, self.file).await?;
+        store::insert(self.connection, &self.set.name, self.file, duration_ms).await
     }
 
     /// `CREATE INDEX .. IF NOT EXISTS` is content with the invalid index that an interrupted run left behind; nobody

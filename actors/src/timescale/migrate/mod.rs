@@ -14,6 +14,7 @@ mod error;
 pub(super) mod file;
 pub(super) mod lexer;
 mod report;
+mod schema;
 mod store;
 mod verify;
 mod watch;
@@ -23,10 +24,12 @@ pub use file::{BREAKING, ENGINE, FOLDER, MigrationFile, MigrationSet, NO_TRANSAC
 pub use report::{
     Applied, AppliedFile, Event, Finding, Pending, Plan, Problem, State, Status, StatusLine, Verified,
 };
+pub use schema::{Drift, Thing};
 
 use super::connect::{Connection, Connector};
 use super::limits;
 use apply::Run;
+use schema::Snapshot;
 use std::time::Duration;
 use verify::Record;
 use watch::Watch;
@@ -60,14 +63,24 @@ impl Migrator {
         Ok(Status { migrations: lines.collect() })
     }
 
-    /// Whether files and database tell one history. Changes nothing.
+    /// Whether files and database tell one history, and whether what they made is what is live. Changes nothing.
     pub async fn verify(&self) -> Result<Verified, Error> {
-        let records = self.records().await?;
+        let connection = self.connector.connect_pooled().await?;
+        let records = store::records(&connection).await?;
+        let compared = schema::compare(&connection, &self.sets, &records).await?;
         let findings = self.findings(&records);
         let files = self.sets.iter().map(|set| set.files.len()).sum();
         let lines = || self.sets.iter().flat_map(|set| verify::status(set, &records));
         let count = |state: State| lines().filter(|line| line.state == state).count();
-        Ok(Verified { files, applied: count(State::Applied), pending: count(State::Pending), findings })
+        Ok(Verified {
+            files,
+            applied: count(State::Applied),
+            pending: count(State::Pending),
+            things: compared.things,
+            findings,
+            drift: compared.drift,
+            not_noted: compared.not_noted,
+        })
     }
 
     /// Applies what the database lacks, one session at a time; `report` hears what happens meanwhile. Refuses to apply
@@ -114,13 +127,14 @@ impl Migrator {
         if plan.findings.iter().any(|finding| finding.problem.blocks()) {
             return Err(Error::Drift(plan.findings));
         }
+        let mut snapshot = Snapshot::begin(connection, &self.sets, &records).await?;
         let mut watch = Watch::new(&self.connector, connection, report).await?;
         let mut applied = Vec::new();
         let pending = self.pending(&records);
         for ((set, file), pending) in pending.into_iter().zip(plan.pending) {
             report(&Event::Started(pending.clone()));
             let clock = self.connector.clock();
-            let run = Run { connection, clock, set, file, watch: &mut watch };
+            let run = Run { connection, clock, set, file, watch: &mut watch, snapshot: &mut snapshot };
             let duration_ms = run.apply().await?;
             let done =
                 AppliedFile { set: pending.set, file: pending.file, version: pending.version, duration_ms };

@@ -1,5 +1,6 @@
 //! What the migrator says, for people a line each, for programs as JSON.
 
+use super::schema::Drift;
 use serde::Serialize;
 use std::fmt;
 
@@ -61,14 +62,42 @@ pub struct Verified {
     pub applied: usize,
     /// Not yet applied.
     pub pending: usize,
-    /// Empty = files and database agree.
+    /// Things of the live schema that were held against what migrations made.
+    pub things: usize,
+    /// Empty = files and records agree.
     pub findings: Vec<Finding>,
+    /// Empty = what migrations made is what is live.
+    pub drift: Vec<Drift>,
+    /// Sets whose live schema was not compared: they were applied by a version that did not note what they made.
+    pub not_noted: Vec<String>,
+}
+
+impl Verified {
+    /// Whether the verification fails: what stands in the way of `up`, or a difference in the live schema.
+    pub fn fails(&self) -> bool {
+        !self.drift.is_empty() || self.findings.iter().any(|finding| finding.problem.blocks())
+    }
 }
 
 impl fmt::Display for Verified {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         for finding in &self.findings {
             writeln!(formatter, "{finding}")?;
+        }
+        for drift in &self.drift {
+            writeln!(formatter, "{drift}")?;
+        }
+        for set in &self.not_noted {
+            writeln!(
+                formatter,
+                "{set}: the live schema is not compared; `aqueduct migrate up` notes it as it is now"
+            )?;
+        }
+        match self.drift.len() {
+            0 => writeln!(formatter, "live schema: {} things as their migrations made them", self.things)?,
+            count => {
+                writeln!(formatter, "live schema: {count} differences, {} things compared", self.things)?
+            }
         }
         let verdict =
             if self.findings.is_empty() { "files and database agree" } else { "files and database disagree" };

@@ -85,6 +85,11 @@ pub(super) fn findings(set: &MigrationSet, records: &[Record]) -> Vec<Finding> {
     found
 }
 
+/// The numbers of the set's files that were applied.
+pub(super) fn versions(set: &MigrationSet, records: &[Record]) -> Vec<i32> {
+    records.iter().filter(|record| record.set == set.name).map(|record| record.version).collect()
+}
+
 fn short(checksum: &str) -> &str {
     checksum.get(..12).unwrap_or(checksum)
 }

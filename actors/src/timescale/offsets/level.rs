@@ -15,7 +15,7 @@ use aqueduct_engine::{Class, Error};
 use tokio_postgres::types::ToSql;
 
 /// The newest of the engine's migrations that this version knows.
-pub const LEVEL: i32 = 8;
+pub const LEVEL: i32 = 10;
 
 /// First bytes of an `aqueduct.offsets.snapshot` that this version can read: none, as it keeps no state there.
 const SNAPSHOT_FORMATS: [i32; 0] = [];

@@ -15,7 +15,11 @@ const STANDING: &str = "\
     SELECT count(*), count(*) FILTER (WHERE EXISTS ( \
                SELECT FROM aqueduct.legal_holds AS h \
                WHERE h.released_at IS NULL AND h.from_time < c.range_end AND h.to_time > c.range_start \
-                 AND (h.table_name IS NULL OR (h.schema_name = $1 AND h.table_name = $2)))) \
+                 AND (h.table_name IS NULL OR (h.schema_name = $1 AND h.table_name = $2)))), \
+           count(*) FILTER (WHERE EXISTS ( \
+               SELECT FROM aqueduct.rollups AS r \
+               WHERE r.source_schema = $1 AND r.source_table = $2 \
+                 AND c.range_end > coalesce(r.done_to, '-infinity') - r.lateness)) \
     FROM timescaledb_information.chunks AS c \
     WHERE c.hypertable_schema = $1 AND c.hypertable_name = $2 \
       AND c.range_end <= 'epoch'::timestamptz + ($4::int8 - $3::int8) * interval '1 microsecond'";
@@ -38,6 +42,8 @@ pub struct Standing {
     pub chunks: i64,
     /// Of them under a legal hold.
     pub held: i64,
+    /// Of them such as a roll-up still has to read.
+    pub unread: i64,
 }
 
 /// Drops the oldest slice of `table` that is past `retention` at `now_us`; `None` = there is none. `by` is the topology
@@ -67,7 +73,7 @@ pub async fn standing(
     let (schema, name, kept) = (table.schema.as_str(), table.table.as_str(), micros(retention));
     let params: [&(dyn ToSql + Sync); 4] = [&schema, &name, &kept, &now_us];
     let row = connection.row("count what is past its retention", STANDING, &params).await?;
-    Ok(Standing { chunks: row.get(0), held: row.get(1) })
+    Ok(Standing { chunks: row.get(0), held: row.get(1), unread: row.get(2) })
 }
 
 fn micros(duration: Duration) -> i64 {

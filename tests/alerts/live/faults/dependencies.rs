@@ -2,8 +2,10 @@
 
 use super::super::stage::RATE;
 use super::{OLD, Play};
+use crate::harness::topologies::TRADES;
 use crate::harness::world::{Sql, World};
 use aqueduct_stack::SMALL_DISK;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Nothing answers where the database was, while much that is old comes in.
@@ -69,6 +71,34 @@ pub fn full(play: &Play<'_>) {
     let inject = || assert!(sql.try_batch(&ballast(&sql, "200000")).is_err(), "the disk holds it");
     let end = || sql.batch(&ballast(&sql, "0"));
     play.strikes("the disk of the table is full", &["AqueductServerFull"], inject, end);
+}
+
+fn password_file(world: &World) -> PathBuf {
+    world.folder().join("database.password")
+}
+
+/// The right one, as its address has it.
+fn write_password(world: &World) {
+    let (_, login) = world.database_url().split_once("://").expect("an address");
+    let (login, _) = login.split_once('@').expect("a user in the address");
+    let (_, password) = login.split_once(':').expect("a password in the address");
+    std::fs::write(password_file(world), password).expect("write the password");
+}
+
+pub fn login_in_a_file(world: &World) {
+    let url = "url: \"${TIMESCALE_URL}\"";
+    assert!(TRADES.contains(url));
+    let followed = format!("{url}, password_file: {}", password_file(world).display());
+    write_password(world);
+    world.write_topology(&TRADES.replace(url, &followed));
+}
+
+/// Somebody puts another password into the file than the server has.
+pub fn secret(play: &Play<'_>) {
+    let world = &play.stage.world;
+    let inject = || std::fs::write(password_file(world), "another").expect("write the password");
+    let fault = "a password file holds what the server refuses";
+    play.strikes(fault, &["AqueductSecretRefused"], inject, || write_password(world));
 }
 
 /// Each message to the database waits.

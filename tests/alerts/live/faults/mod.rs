@@ -68,6 +68,7 @@ pub const SCENES: &[Scene] = &[
             dependencies::full(play);
         })
     },
+    Scene { prepare: dependencies::login_in_a_file, ..scene("secret", dependencies::secret) },
     scene("slow", dependencies::slow),
     scene("orders", actors::orders),
     Scene { topology: actors::patience, ..scene("crashes", actors::crashes) },
