@@ -12,6 +12,7 @@ mod all;
 mod backfill;
 mod evidence;
 mod export;
+mod failover;
 mod guard;
 mod interrupt;
 mod load;
