@@ -10,6 +10,7 @@
 use super::connect::{Connector, Warnings};
 use super::{hosts, limits};
 use crate::credentials::Login;
+use futures::FutureExt;
 use futures::future::{Either, select};
 use std::pin::pin;
 use tokio_postgres::{Client, Config};
@@ -47,8 +48,13 @@ pub(super) struct Succession {
 impl Succession {
     /// Returns where the successor is, once there is one.
     pub(super) async fn awaited(&self) -> String {
+        self.connector.clock().sleep(limits::LATE_AFTER).await;
+        // Apart: every wait holds this future, and few come here.
+        self.sought().boxed().await
+    }
+
+    async fn sought(&self) -> String {
         let clock = self.connector.clock();
-        clock.sleep(limits::LATE_AFTER).await;
         loop {
             for host in &self.others {
                 if self.is_successor(host).await {
