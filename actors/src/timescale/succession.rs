@@ -11,7 +11,7 @@ use super::connect::{Connector, Warnings};
 use super::{hosts, limits};
 use crate::credentials::Login;
 use futures::FutureExt;
-use futures::future::{Either, select};
+use futures::future::{BoxFuture, Either, select};
 use std::pin::pin;
 use tokio_postgres::{Client, Config};
 
@@ -46,23 +46,21 @@ pub(super) struct Succession {
 }
 
 impl Succession {
-    /// Returns where the successor is, once there is one.
-    pub(super) async fn awaited(&self) -> String {
-        self.connector.clock().sleep(limits::LATE_AFTER).await;
-        // Apart: every wait holds this future, and few come here.
-        self.sought().boxed().await
-    }
-
-    async fn sought(&self) -> String {
+    /// Returns where the successor is, once there is one. Boxed: every wait of every caller would hold all of it.
+    pub(super) fn awaited(&self) -> BoxFuture<'_, String> {
         let clock = self.connector.clock();
-        loop {
-            for host in &self.others {
-                if self.is_successor(host).await {
-                    return hosts::place(host);
+        let sought = async move {
+            clock.sleep(limits::LATE_AFTER).await;
+            loop {
+                for host in &self.others {
+                    if self.is_successor(host).await {
+                        return hosts::place(host);
+                    }
                 }
+                clock.sleep(limits::SUCCESSOR_LOOK_EVERY).await;
             }
-            clock.sleep(limits::SUCCESSOR_LOOK_EVERY).await;
-        }
+        };
+        sought.boxed()
     }
 
     async fn is_successor(&self, host: &Config) -> bool {
