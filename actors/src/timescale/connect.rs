@@ -417,7 +417,7 @@ impl Connection {
         let answered = pin!(self.clock.timeout(limit, answer));
         let answered = match &self.succession {
             None => answered.await,
-            Some(succession) => match select(answered, pin!(succession.awaited())).await {
+            Some(succession) => match select(answered, succession.awaited()).await {
                 Either::Left((answered, _)) => answered,
                 Either::Right((place, _)) => {
                     self.broken.store(true, Ordering::Relaxed);

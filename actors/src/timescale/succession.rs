@@ -10,7 +10,8 @@
 use super::connect::{Connector, Warnings};
 use super::{hosts, limits};
 use crate::credentials::Login;
-use futures::future::{Either, select};
+use futures::FutureExt;
+use futures::future::{BoxFuture, Either, select};
 use std::pin::pin;
 use tokio_postgres::{Client, Config};
 
@@ -45,18 +46,21 @@ pub(super) struct Succession {
 }
 
 impl Succession {
-    /// Returns where the successor is, once there is one.
-    pub(super) async fn awaited(&self) -> String {
+    /// Returns where the successor is, once there is one. Boxed: every wait of every caller would hold all of it.
+    pub(super) fn awaited(&self) -> BoxFuture<'_, String> {
         let clock = self.connector.clock();
-        clock.sleep(limits::LATE_AFTER).await;
-        loop {
-            for host in &self.others {
-                if self.is_successor(host).await {
-                    return hosts::place(host);
+        let sought = async move {
+            clock.sleep(limits::LATE_AFTER).await;
+            loop {
+                for host in &self.others {
+                    if self.is_successor(host).await {
+                        return hosts::place(host);
+                    }
                 }
+                clock.sleep(limits::SUCCESSOR_LOOK_EVERY).await;
             }
-            clock.sleep(limits::SUCCESSOR_LOOK_EVERY).await;
-        }
+        };
+        sought.boxed()
     }
 
     async fn is_successor(&self, host: &Config) -> bool {
