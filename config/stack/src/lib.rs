@@ -64,13 +64,14 @@ mod sql;
 mod stack;
 mod state;
 mod time;
+mod tls;
 pub mod toxiproxy;
 mod up;
 
 pub use dir::StackDir;
 pub use error::{Error, Missing};
 pub use fresh::Database;
-pub use options::{DEFAULT_NAME, Lifetime, Options, Own};
+pub use options::{Access, DEFAULT_NAME, Lifetime, Nodes, Options, Own};
 pub use part::Part;
 pub use part::timescale::SMALL_DISK;
 pub use progress::Progress;

@@ -36,6 +36,19 @@ impl Stack {
     /// # Errors
     /// All that the machine lacks; a failed download; a part that does not start; an own server that does not answer.
     pub fn up(options: &Options, progress: &dyn Progress) -> Result<Stack, Error> {
+        let stack = Stack::begin(options, progress)?;
+        if options.lifetime == Lifetime::Kept {
+            stack.keep()?;
+        }
+        Ok(stack)
+    }
+
+    /// The same, but a stack that did not run before ends with this process, unless somebody says [`Stack::keep`]: for what
+    /// takes more than servers to be complete, and may be interrupted until then.
+    ///
+    /// # Errors
+    /// Those of [`Stack::up`].
+    pub fn begin(options: &Options, progress: &dyn Progress) -> Result<Stack, Error> {
         options.validate()?;
         let ours = options.ours();
         check_own(options)?;
@@ -46,6 +59,13 @@ impl Stack {
         let _lock = instance.lock(waiting)?;
 
         let mut state = State::load(&instance.state_path()).unwrap_or_else(|| State::new(None));
+        if state.access != options.access && !state.parts.is_empty() {
+            return Err(Error::Unusable(format!(
+                "stack `{}` was made to let others in; end it with its data first (--purge), or take another --name",
+                options.name
+            )));
+        }
+        state.access = options.access;
         if state.redis_password != options.redis_password {
             instance.stop(Part::Redis)?;
             state.redis_password.clone_from(&options.redis_password);
@@ -53,27 +73,35 @@ impl Stack {
         if options.lifetime != Lifetime::Kept && !instance.any_alive() && instance.kept().exists() {
             fs::remove_file(instance.kept()).map_err(Error::io("delete", &instance.kept()))?;
         }
-        if options.secured {
+        if options.access.encrypts() {
             Certificates::make(&instance.folder)?;
         }
         let started = start_missing(&instance, &ours, &state, &software, options, progress)?;
-        let news = !started.is_empty();
+        let news: Vec<Part> = started.keys().copied().collect();
         state.parts.extend(started);
         state.save(&instance.state_path())?;
-        if options.lifetime == Lifetime::Kept {
-            write_whole(&instance.kept(), "")?;
-        }
-        if news {
+        if !news.is_empty() {
             progress.finish(TASK, "every part is healthy");
         }
+        let trust = instance.trust(options.access)?;
         Ok(Stack {
             options: options.clone(),
+            started: news,
+            trust,
             instance,
             software,
             state: Mutex::new(state),
             _user: user,
             admin: OnceLock::new(),
         })
+    }
+
+    /// From now on it lives until it is brought down, whatever becomes of this process.
+    ///
+    /// # Errors
+    /// A file that cannot be written.
+    pub fn keep(&self) -> Result<(), Error> {
+        write_whole(&self.instance.kept(), "")
     }
 
     /// The running stack of that name, without starting or fetching anything; `None` if no part of it lives and none is
@@ -94,14 +122,18 @@ impl Stack {
         let state = State::load(&instance.state_path()).unwrap_or_else(|| State::new(None));
         let mut options = options.clone();
         options.redis_password.clone_from(&state.redis_password);
+        options.access = state.access;
         // What was not brought up here is not taken down here.
         if options.lifetime == Lifetime::Private {
             options.lifetime = Lifetime::Shared;
         }
         options.parts.retain(|part| options.own.address(*part).is_some() || state.parts.contains_key(part));
         let software = Software::present(&options.dir)?;
+        let trust = instance.trust(options.access)?;
         Ok(Some(Stack {
             options,
+            started: Vec::new(),
+            trust,
             instance,
             software,
             state: Mutex::new(state),
@@ -115,7 +147,7 @@ impl Stack {
 fn check_own(options: &Options) -> Result<(), Error> {
     for part in Part::ALL.into_iter().filter(|part| options.parts.contains(part)) {
         let Some(address) = options.own.address(part) else { continue };
-        part.check(address, OWN_CHECK_MAX).map_err(|why| Error::External {
+        part.check(address, None, OWN_CHECK_MAX).map_err(|why| Error::External {
             part,
             variable: part.variable(),
             place: without_login(address),
@@ -235,7 +267,7 @@ fn start_where_free(
 }
 
 /// The parts in groups, each of which only follows earlier ones; what a part follows counts only if it is among them.
-fn waves(parts: &[Part], follows: impl Fn(Part) -> &'static [Part]) -> Vec<Vec<Part>> {
+pub(crate) fn waves(parts: &[Part], follows: impl Fn(Part) -> &'static [Part]) -> Vec<Vec<Part>> {
     let mut waves = Vec::new();
     let mut waiting = parts.to_vec();
     while !waiting.is_empty() {

@@ -6,16 +6,19 @@
 //! by SQL (`synchronous_standby_names = '*'`).
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::fs::chown;
 use std::time::Duration;
 
 use super::{Server, timescale};
-use crate::dir::{create, remove_tree, write_whole};
+use crate::dir::{create, remove_tree, write_private};
 use crate::error::Error;
 use crate::launch::{Place, arguments, tail};
+use crate::options::Access;
 use crate::part::Part;
+use crate::secured;
 use crate::sql::Session;
 use crate::time::Deadline;
+use crate::tls::Trust;
 
 /// Writes the configuration; copies the primary's data unless there are data of a standby.
 pub(super) fn prepare(server: &Server, deadline: Deadline) -> Result<(), Error> {
@@ -25,6 +28,7 @@ pub(super) fn prepare(server: &Server, deadline: Deadline) -> Result<(), Error> 
     };
     create(folder)?;
     chown(folder, Some(uid), Some(gid)).map_err(Error::io("give to postgres", folder))?;
+    timescale::give_certificates(server, (uid, gid))?;
     if !folder.join("data/standby.signal").exists() {
         remove_tree(&folder.join("data"))?;
         copy(server, (uid, gid), deadline)?;
@@ -40,14 +44,22 @@ fn copy(server: &Server, (uid, gid): (u32, u32), deadline: Deadline) -> Result<(
     })?;
     let new = launch.folder.join("data.new");
     remove_tree(&new)?;
-    let password = server.password.as_deref().expect("invariant: the standby has its primary's password");
+    let password = server.password(Part::Timescale);
     let passwords = launch.folder.join("passwords");
-    write_whole(&passwords, &format!("*:*:*:{}:{password}\n", timescale::NAME))?;
-    fs::set_permissions(&passwords, fs::Permissions::from_mode(0o600))
-        .map_err(Error::io("protect", &passwords))?;
+    write_private(&passwords, &format!("*:*:*:{}:{password}\n", timescale::NAME))?;
     chown(&passwords, Some(uid), Some(gid)).map_err(Error::io("give to postgres", &passwords))?;
-    let to =
-        format!("host=127.0.0.1 port={} user={} passfile=/instance/passwords", primary.port, timescale::NAME);
+    // What is asked for here is written into the standby's settings too, and so is how it follows.
+    let encrypted = match server.access {
+        Access::Open => String::new(),
+        Access::Both | Access::Closed => {
+            format!(" sslmode=verify-full sslrootcert=/instance/{}", secured::AUTHORITY)
+        }
+    };
+    let to = format!(
+        "host=127.0.0.1 port={} user={} passfile=/instance/passwords{encrypted}",
+        primary.port,
+        timescale::NAME
+    );
     let program = format!("{}/pg_basebackup", timescale::BIN);
     let command = arguments([
         program.as_str(),
@@ -71,8 +83,8 @@ fn copy(server: &Server, (uid, gid): (u32, u32), deadline: Deadline) -> Result<(
 }
 
 /// Whether it answers and follows.
-pub(super) fn ready(url: &str, patience: Duration) -> Result<(), String> {
-    let session = Session::new(url, patience)?;
+pub(super) fn ready(url: &str, trust: Option<&Trust>, patience: Duration) -> Result<(), String> {
+    let session = Session::new(url, patience)?.believing(trust);
     match session.text("select pg_is_in_recovery()::text", None).map_err(|error| error.to_string())? {
         Some(answer) if answer == "true" => Ok(()),
         _ => Err("it is no standby".into()),
