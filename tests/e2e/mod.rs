@@ -29,6 +29,7 @@ mod roles;
 mod secrets;
 mod security;
 mod shutdown;
+mod staging;
 mod status;
 mod timescale;
 mod traces;

@@ -128,7 +128,11 @@ impl Instance {
                 timescale::url(port, &self.password(Part::Timescale)?, timescale::NAME)
             }
             Part::Redis | Part::Replica if entry.access == Access::Closed => {
-                format!("rediss://{}:{}@127.0.0.1:{port}/0", secured::REDIS_OWNER, self.password(Part::Redis)?)
+                format!(
+                    "rediss://{}:{}@127.0.0.1:{port}/0",
+                    secured::REDIS_OWNER,
+                    self.password(Part::Redis)?
+                )
             }
             Part::Sentinel if entry.access == Access::Closed => {
                 format!("rediss://:{}@127.0.0.1:{port}/0", self.password(Part::Sentinel)?)

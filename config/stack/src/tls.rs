@@ -53,8 +53,7 @@ impl Trust {
     /// Encrypts a connection to `host`; the server has to prove itself with the first words.
     pub(crate) fn encrypt(&self, host: &str, stream: TcpStream) -> Result<impl Stream + use<>, String> {
         let name = ServerName::try_from(host.to_owned()).map_err(|error| format!("{host}: {error}"))?;
-        let session =
-            ClientConnection::new(self.config.clone(), name).map_err(|error| error.to_string())?;
+        let session = ClientConnection::new(self.config.clone(), name).map_err(|error| error.to_string())?;
         Ok(StreamOwned::new(session, stream))
     }
 

@@ -26,8 +26,6 @@ use crate::state::{PartState, State, word};
 /// One health check of somebody else's server.
 const OWN_CHECK_MAX: Duration = Duration::from_secs(10);
 
-const TASK: &str = "stack";
-
 impl Stack {
     /// Brings the stack up, fetching its software on first use, and returns when every part has answered.
     ///
@@ -81,7 +79,7 @@ impl Stack {
         state.parts.extend(started);
         state.save(&instance.state_path())?;
         if !news.is_empty() {
-            progress.finish(TASK, "every part is healthy");
+            progress.finish(options.command, "every part is healthy");
         }
         let trust = instance.trust(options.access)?;
         Ok(Stack {
@@ -208,7 +206,6 @@ fn start_missing(
     options: &Options,
     progress: &dyn Progress,
 ) -> Result<BTreeMap<Part, PartState>, Error> {
-    let total = parts.len() as u64;
     let done = AtomicU64::new(0);
     // All ports are chosen before anything starts: a part's configuration may name those of another.
     let mut ports = state.parts.clone();
@@ -216,16 +213,21 @@ fn start_missing(
     for &part in parts {
         if !instance.healthy(part, state, options)? {
             instance.processes(part).kill()?;
-            ports.insert(part, PartState::plan(part, state.parts.get(&part), options)?);
+            let former = state.parts.get(&part);
+            if let Some(former) = former.filter(|_| part.is_named_by_others() && !may_move(options)) {
+                stays(part, former, options)?;
+            }
+            ports.insert(part, PartState::plan(part, former, options)?);
             missing.push(part);
         }
     }
+    let total = missing.len() as u64;
     for wave in waves(&missing, Part::follows) {
         let start = |part: Part, ports: &BTreeMap<Part, PartState>| {
-            progress.step(TASK, done.load(Ordering::Relaxed), total, "starting");
+            progress.step(options.command, done.load(Ordering::Relaxed), total, &format!("{part} starts"));
             let started = start_where_free(instance, part, ports, software, options)?;
             let count = done.fetch_add(1, Ordering::Relaxed) + 1;
-            progress.step(TASK, count, total, &format!("{part} is healthy"));
+            progress.step(options.command, count, total, &format!("{part} is healthy"));
             Ok((part, started))
         };
         let started: Vec<Result<_, Error>> = thread::scope(|scope| {
@@ -252,18 +254,33 @@ fn start_where_free(
     options: &Options,
 ) -> Result<PartState, Error> {
     let mut ports = ports.clone();
-    // The three know nothing of each other; what an extra part knows of them must stay true.
-    let may_move = options.parts.iter().all(|part| Part::DEFAULT.contains(part));
     loop {
         let own = ports[&part].started_now();
         match instance.start(part, &ports, software, options) {
             Ok(()) => return Ok(own),
-            Err(_) if may_move && !instance.processes(part).alive() && !own.free() => {
+            Err(_) if may_move(options) && !instance.processes(part).alive() && !own.free() => {
                 ports.insert(part, PartState::plan(part, None, options)?);
             }
             Err(error) => return Err(error),
         }
     }
+}
+
+/// The three know nothing of each other; what an extra part knows of them must stay true.
+fn may_move(options: &Options) -> bool {
+    options.parts.iter().all(|part| Part::DEFAULT.contains(part))
+}
+
+/// Refuses a part that others know by its ports, and whose ports somebody else has taken meanwhile.
+fn stays(part: Part, former: &PartState, options: &Options) -> Result<(), Error> {
+    if former.free() || !former.is_for(part, options) {
+        return Ok(());
+    }
+    Err(Error::Unusable(format!(
+        "{part} cannot be started: another program listens on its port {} (or one beside it), and the other parts know it by \
+         that; end that program, or begin anew with `aqueduct {} down --purge`",
+        former.port, options.command
+    )))
 }
 
 /// The parts in groups, each of which only follows earlier ones; what a part follows counts only if it is among them.

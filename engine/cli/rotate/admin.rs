@@ -30,7 +30,8 @@ fn own_password_file(part: Part) -> &'static str {
 /// To the server of `part`, with the topology's authorities where it names some.
 pub(super) fn of(topology: &Topology, part: Part) -> Result<Admin> {
     let connections = &topology.connections;
-    let password_file = variable(own_password_file(part)).or_else(|| variable(PASSWORD_FILE)).map(PathBuf::from);
+    let password_file =
+        variable(own_password_file(part)).or_else(|| variable(PASSWORD_FILE)).map(PathBuf::from);
     match part {
         Part::Timescale => {
             let tls = connections.timescale.as_ref().and_then(|it| it.tls.clone());

@@ -51,7 +51,7 @@ pub(crate) struct Which {
 pub(crate) enum Command {
     /// Start what does not run, put users, topics and tables there, and return when every question is answered.
     Up {
-        /// The topology that the nodes run; without it, one of trades. `aqueduct staging env` has the variables it may use.
+        /// The topology that the nodes run; without it, the one of before, and at first one of trades. `aqueduct staging env` has the variables it may use.
         file: Option<PathBuf>,
         #[command(flatten)]
         which: Which,

@@ -30,9 +30,12 @@ pub(super) struct Place {
 
 /// What was given to whom.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub(super) struct Told {
     /// The nodes' topology.
     pub(super) topology: PathBuf,
+    /// A digest of its text: nodes that run another begin anew.
+    pub(super) digest: String,
     /// Their environment.
     pub(super) nodes: Vec<(String, String)>,
     /// What an operator gets.
@@ -58,8 +61,13 @@ impl Place {
         write(&self.settings(), &format!("{SETTINGS}{token}"))
     }
 
-    /// The topology that is part of this program, as files.
-    pub(super) fn own_topology(&self) -> Result<PathBuf> {
+    /// The topology that ran before, or else the one that is part of this program, as files.
+    pub(super) fn topology(&self) -> Result<PathBuf> {
+        let (own, before) = (self.own_topology()?, self.told()?.topology);
+        Ok(if before.as_os_str().is_empty() { own } else { before })
+    }
+
+    fn own_topology(&self) -> Result<PathBuf> {
         let example = topologies::example(NAME).context("the topology is part of the binary")?;
         let folder = self.folder.join("topology");
         fs::create_dir_all(folder.join("migrations"))?;
@@ -129,7 +137,10 @@ impl Place {
                 ("AQUEDUCT_NODE_URL", nodes.first().cloned().unwrap_or_default()),
                 ("AQUEDUCT_ADMIN_TOKEN_FILE", text(&self.secret("admin-token"))),
                 ("PROMETHEUS_ADDRESS", stack.address(Part::Prometheus).unwrap_or_default()),
-                ("AQUEDUCT_ROTATE_TIMESCALE_URL", format!("postgres://{OWNER}@{owner}/{DATABASE}?{ENCRYPTED}")),
+                (
+                    "AQUEDUCT_ROTATE_TIMESCALE_URL",
+                    format!("postgres://{OWNER}@{owner}/{DATABASE}?{ENCRYPTED}"),
+                ),
                 ("AQUEDUCT_ROTATE_TIMESCALE_PASSWORD_FILE", text(&stack.password_file(Part::Timescale))),
                 ("AQUEDUCT_ROTATE_KAFKA_USER", OWNER.to_owned()),
                 ("AQUEDUCT_ROTATE_KAFKA_PASSWORD_FILE", text(&stack.password_file(Part::Kafka))),
@@ -182,7 +193,12 @@ fn write(path: &Path, text: &str) -> Result<()> {
     let fresh = path.with_extension("new");
     let written = || {
         let _ = fs::remove_file(&fresh);
-        OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh)?.write_all(text.as_bytes())?;
+        OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&fresh)?
+            .write_all(text.as_bytes())?;
         fs::rename(&fresh, path)
     };
     written().with_context(|| format!("write {}", path.display()))

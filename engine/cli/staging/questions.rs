@@ -146,7 +146,11 @@ impl Questions<'_> {
         if rules != self.rules {
             bail!("it judges by {rules} of {} rules", self.rules);
         }
-        Ok(format!("it asks {}, and judges by {}", counted(Part::NODES.len(), "node"), counted(rules, "rule")))
+        Ok(format!(
+            "it asks {}, and judges by {}",
+            counted(Part::NODES.len(), "node"),
+            counted(rules, "rule")
+        ))
     }
 }
 

@@ -41,28 +41,30 @@ pub(super) fn whole(
     lines.push(("timescale".into(), format!("{primary}  TLS; standby {standby}")));
     let [replica, sentinel] = [Part::Replica, Part::Sentinel].map(|part| stack.encrypted(part));
     let redis = stack.redis_primary()?;
-    lines.push(("redis".into(), format!("{redis}  TLS, users; first replica {replica}, sentinel {sentinel}")));
+    lines
+        .push(("redis".into(), format!("{redis}  TLS, users; first replica {replica}, sentinel {sentinel}")));
     lines.push(("topology".into(), told.topology.display().to_string()));
     lines.push(("secrets".into(), place.secret("").display().to_string()));
     for (name, text) in &lines {
         writeln!(out, "{name:<11} {text}")?;
     }
     let named = if stack.name() == super::NAME { String::new() } else { format!(" --name {}", stack.name()) };
-    writeln!(out, "\nits variables: eval \"$(aqueduct staging env{named})\"; they are in {} too", place.env_file().display())?;
+    writeln!(
+        out,
+        "\nits variables: eval \"$(aqueduct staging env{named})\"; they are in {} too",
+        place.env_file().display()
+    )?;
     Ok(writeln!(out, "end it with: aqueduct staging down{named}")?)
 }
 
 /// How the parts are.
-pub(super) fn parts(
-    stack: &Stack,
-    parts: &[PartStatus],
-    format: Format,
-    out: &mut impl Write,
-) -> Result<()> {
+pub(super) fn parts(stack: &Stack, parts: &[PartStatus], format: Format, out: &mut impl Write) -> Result<()> {
     match format {
-        Format::Json => {
-            Ok(writeln!(out, "{}", json!({ "name": stack.name(), "folder": stack.folder(), "parts": parts }))?)
-        }
+        Format::Json => Ok(writeln!(
+            out,
+            "{}",
+            json!({ "name": stack.name(), "folder": stack.folder(), "parts": parts })
+        )?),
         Format::Text => Ok(commands::print_table(parts, out)?),
     }
 }

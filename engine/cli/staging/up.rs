@@ -10,9 +10,10 @@ use anyhow::{Context, Result, bail};
 use aqueduct_config::monitoring;
 use aqueduct_stack::prometheus::Target;
 use aqueduct_stack::{Nodes, Options, Part, Progress, Stack, progress};
-use aqueduct_topology::model::{Kind, Topology};
 use aqueduct_topology::has_errors;
+use aqueduct_topology::model::{Kind, Topology};
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use sha2::{Digest, Sha256};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
@@ -35,7 +36,7 @@ pub(super) fn run(file: Option<&Path>, which: &Which, out: &mut impl Write) -> R
     let servers = Stack::begin(&options, &*progress)?;
     let place = Place::of(&servers);
     place.lay(&servers)?;
-    let file = file.map_or_else(|| place.own_topology(), Ok)?;
+    let file = file.map_or_else(|| place.topology(), Ok)?;
     let (topology, environment) = understood(&file, place.variables(&servers)?)?;
     progress.note("users, topics and tables");
     users::admit(&servers, &place)?;
@@ -104,10 +105,7 @@ fn room(options: &Options) -> Result<()> {
 
 /// The topology as its nodes will read it, and the environment they need for that: the staging's variables, and what else it
 /// asks for and we were given.
-fn understood(
-    file: &Path,
-    variables: Vec<(String, String)>,
-) -> Result<(Topology, Vec<(String, String)>)> {
+fn understood(file: &Path, variables: Vec<(String, String)>) -> Result<(Topology, Vec<(String, String)>)> {
     let asked = RefCell::new(BTreeMap::new());
     let environment = |name: &str| {
         if let Some((_, value)) = variables.iter().find(|(known, _)| known == name) {
@@ -163,7 +161,9 @@ fn nodes(
     environment: Vec<(String, String)>,
     progress: &dyn Progress,
 ) -> Result<Stack> {
-    let told = Told { topology: file.to_owned(), nodes: environment.clone(), ..place.told()? };
+    let text = std::fs::read(file).with_context(|| format!("cannot read `{}`", file.display()))?;
+    let digest = Sha256::digest(&text).iter().map(|byte| format!("{byte:02x}")).collect();
+    let told = Told { topology: file.to_owned(), digest, nodes: environment.clone(), ..place.told()? };
     options.parts.extend(Part::NODES);
     options.nodes = Some(Nodes {
         program: std::env::current_exe().context("find this program's file")?,
@@ -186,9 +186,8 @@ fn watch(stack: &Stack) -> Result<usize> {
     let prometheus = stack.prometheus()?;
     let files: Vec<(&str, String)> =
         monitoring::rules().into_iter().map(|rule| (rule.name, rule.text.to_owned())).collect();
-    let rules = files.iter().flat_map(|(_, text)| text.lines());
-    let count = rules.filter(|line| line.trim_start().starts_with("- alert:") || line.trim_start().starts_with("- record:"));
-    let count = count.count();
+    let lines = files.iter().flat_map(|(_, text)| text.lines()).map(str::trim_start);
+    let count = lines.filter(|line| line.starts_with("- alert:") || line.starts_with("- record:")).count();
     prometheus.judge_by(&files)?;
     let target = |node: Part| {
         let labels = BTreeMap::from([("node".to_owned(), stack.node_name(node)?)]);

@@ -216,8 +216,7 @@ pub(super) fn furnish(
 
 /// Whether a broker answers a metadata request.
 pub(crate) fn check(bootstrap: &str, trust: Option<&Trust>, patience: Duration) -> Result<(), String> {
-    let client: BaseConsumer =
-        client_config(bootstrap, trust).create().map_err(|error| error.to_string())?;
+    let client: BaseConsumer = client_config(bootstrap, trust).create().map_err(|error| error.to_string())?;
     let metadata = client.fetch_metadata(None, patience).map_err(|error| error.to_string())?;
     if metadata.brokers().is_empty() { Err("it knows of no broker".into()) } else { Ok(()) }
 }

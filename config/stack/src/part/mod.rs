@@ -185,6 +185,11 @@ impl Part {
         }
     }
 
+    /// Whether the data or the settings of other parts hold its ports.
+    pub(crate) fn is_named_by_others(self) -> bool {
+        !matches!(self, Part::Toxiproxy | Part::Prometheus | Part::Node1 | Part::Node2)
+    }
+
     /// How long it may take from its signal to end until it is killed: a node drains, which its own deadline bounds.
     pub(crate) fn stop_max(self) -> Duration {
         let seconds = if Self::NODES.contains(&self) { 45 } else { 30 };

@@ -5,6 +5,8 @@
 use std::ffi::OsString;
 use std::time::Duration;
 
+use serde_json::Value;
+
 use super::{Part, Server};
 use crate::dir::create;
 use crate::error::Error;
@@ -38,10 +40,38 @@ pub(crate) fn environment(part: Part, nodes: &Nodes, port: u16) -> Vec<(String, 
 
 /// Whether each of its actors does its work.
 pub(super) fn check(address: &str, patience: Duration) -> Result<(), String> {
-    http::request(address, "GET", "/readyz", "", patience).map(|_| ())
+    http::request(address, "GET", "/readyz", "", patience)
+        .map(|_| ())
+        .map_err(|said| why(&said).unwrap_or(said))
+}
+
+/// Who is not ready and why, of an answer that says so.
+fn why(said: &str) -> Option<String> {
+    let answer: Value = serde_json::from_str(&said[said.find('{')?..]).ok()?;
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let waiting = answer["not_ready"]
+        .as_array()?
+        .iter()
+        .map(|one| format!("{} is {}: {}", text(&one["actor"]), text(&one["state"]), text(&one["reason"])));
+    let waiting: Vec<String> = waiting.collect();
+    Some(if waiting.is_empty() { text(&answer["phase_reason"]) } else { waiting.join("; ") })
 }
 
 /// Whether it is there; who waits for a server lives.
 pub(super) fn lives(address: &str, patience: Duration) -> Result<(), String> {
     http::request(address, "GET", "/livez", "", patience).map(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_not_ready_is_told_and_why() {
+        let said = "GET /readyz answered 503: {\"not_ready\":[{\"actor\":\"ticks\",\"state\":\"waiting\",\"reason\":\"no broker\"}]}";
+        assert_eq!(why(said).as_deref(), Some("ticks is waiting: no broker"));
+        let early = "GET /readyz answered 503: {\"phase_reason\":\"starting\",\"not_ready\":[]}";
+        assert_eq!(why(early).as_deref(), Some("starting"));
+        assert_eq!(why("connection refused"), None);
+    }
 }

@@ -10,8 +10,10 @@ use sha2::Sha512;
 use super::wire::{Answer, Encoding, Request};
 use crate::tls::Trust;
 
-/// How often a client has to prove itself again on an open connection.
-pub(super) const REAUTHENTICATE_MS: u64 = 2_000;
+/// How often a client has to prove itself again on an open connection: soon, for tests that take a password away.
+pub(super) const REAUTHENTICATE_SOON_MS: u64 = 2_000;
+/// The same where nobody waits for it.
+pub(super) const REAUTHENTICATE_MS: u64 = 60_000;
 
 const CREATE_ACLS: i16 = 30;
 const DELETE_ACLS: i16 = 31;

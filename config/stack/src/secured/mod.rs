@@ -104,12 +104,13 @@ impl Stack {
     }
 
     /// Gives a user of Kafka this password for SCRAM-SHA-512, or takes it away. Connections are asked for it again within
-    /// two seconds.
+    /// two seconds, and within a minute where the stack is closed.
     ///
     /// # Errors
     /// The broker refuses or does not answer.
     pub fn set_kafka_password(&self, user: &str, password: Option<&str>) -> Result<(), Error> {
-        self.controller().set_password(user, password)
+        self.controller()
+            .set_password(user, password)
             .map_err(Error::request(format!("set the password of {user} at kafka")))
     }
 
@@ -143,9 +144,10 @@ impl Stack {
 /// there is also a plain listener, where nobody has a name and everybody may do everything. Else brokers come to each other
 /// by certificate, as does [`USER`].
 pub(crate) fn kafka_settings(password: Option<&str>) -> String {
-    let (mechanisms, access) = match password {
+    let (mechanisms, reauthenticate_ms, access) = match password {
         Some(password) => (
             "SCRAM-SHA-512,PLAIN",
+            kafka::REAUTHENTICATE_SOON_MS,
             format!(
                 "listener.name.encrypted.plain.sasl.jaas.config=\
                  org.apache.kafka.common.security.plain.PlainLoginModule required user_{USER}=\"{password}\";\n\
@@ -154,6 +156,7 @@ pub(crate) fn kafka_settings(password: Option<&str>) -> String {
         ),
         None => (
             "SCRAM-SHA-512",
+            kafka::REAUTHENTICATE_MS,
             format!(
                 "listener.name.controller.ssl.client.auth=required\n\
                  super.users=User:{SERVER};User:{USER}\n"
@@ -170,10 +173,9 @@ pub(crate) fn kafka_settings(password: Option<&str>) -> String {
          listener.name.encrypted.sasl.enabled.mechanisms={mechanisms}\n\
          listener.name.encrypted.scram-sha-512.sasl.jaas.config=\
          org.apache.kafka.common.security.scram.ScramLoginModule required;\n\
-         connections.max.reauth.ms={}\n\
+         connections.max.reauth.ms={reauthenticate_ms}\n\
          authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer\n\
-         {access}",
-        kafka::REAUTHENTICATE_MS
+         {access}"
     )
 }
 
