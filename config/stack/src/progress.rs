@@ -79,7 +79,8 @@ const FEW: u64 = 20;
 /// Plain lines: notes, results, each step of a task of a few, else one whenever another tenth of it is done.
 #[derive(Debug)]
 pub struct Lines<W> {
-    to: Mutex<(W, BTreeMap<String, (u64, String)>)>,
+    /// And the last line of each task.
+    to: Mutex<(W, BTreeMap<String, String>)>,
 }
 
 impl<W: Write + Send> Lines<W> {
@@ -102,8 +103,7 @@ impl<W: Write + Send> Progress for Lines<W> {
 
     fn step(&self, task: &str, done: u64, total: u64, step: &str) {
         let tenth = done.min(total) * 10 / total.max(1);
-        let named = if total <= FEW { step } else { "" };
-        let at = (tenth, named.to_owned());
+        let at = format!("{tenth} {}", if total <= FEW { step } else { "" });
         let news = {
             let mut to = self.to.lock().unwrap_or_else(PoisonError::into_inner);
             to.1.insert(task.to_owned(), at.clone()) != Some(at)

@@ -39,10 +39,10 @@ pub(super) fn whole(
     lines.push(("kafka".into(), format!("{}  TLS, SCRAM-SHA-512", stack.encrypted_brokers())));
     let [primary, standby] = [Part::Timescale, Part::Standby].map(|part| stack.encrypted(part));
     lines.push(("timescale".into(), format!("{primary}  TLS; standby {standby}")));
-    let [replica, sentinel] = [Part::Replica, Part::Sentinel].map(|part| stack.encrypted(part));
-    let redis = stack.redis_primary()?;
-    lines
-        .push(("redis".into(), format!("{redis}  TLS, users; first replica {replica}, sentinel {sentinel}")));
+    let (redis, sentinel) = (stack.redis_primary()?, stack.encrypted(Part::Sentinel));
+    let pair = [Part::Redis, Part::Replica].map(|part| stack.encrypted(part));
+    let replica = pair.iter().find(|place| **place != redis).cloned().unwrap_or_default();
+    lines.push(("redis".into(), format!("{redis}  TLS, users; replica {replica}, sentinel {sentinel}")));
     lines.push(("topology".into(), told.topology.display().to_string()));
     lines.push(("secrets".into(), place.secret("").display().to_string()));
     for (name, text) in &lines {
