@@ -57,7 +57,8 @@ mod tests {
                 "phemex",
                 "plant",
                 "quotes",
-                "risk-gate"
+                "risk-gate",
+                "staging"
             ]
         );
         assert!(example("md-trades").is_some_and(|example| example.text.contains("topology: md-trades")));

@@ -41,7 +41,8 @@ pub(crate) struct Answer {
 }
 
 impl Node {
-    /// `GET path`, with the token of `AQUEDUCT_ADMIN_TOKEN` if there is one.
+    /// `GET path`, with the token of `AQUEDUCT_ADMIN_TOKEN`, or of the file that `AQUEDUCT_ADMIN_TOKEN_FILE` names, if there
+    /// is one.
     pub(crate) fn get(&self, path: &str) -> Result<Answer> {
         self.ask("GET", path, SILENCE_MAX)
     }
@@ -57,7 +58,7 @@ impl Node {
     }
 
     fn ask(&self, method: &str, path: &str, silence_max: Duration) -> Result<Answer> {
-        self.ask_as(variable("AQUEDUCT_ADMIN_TOKEN").as_deref(), method, path, silence_max)
+        self.ask_as(token()?.as_deref(), method, path, silence_max)
     }
 
     fn ask_as(&self, token: Option<&str>, method: &str, path: &str, silence_max: Duration) -> Result<Answer> {
@@ -73,7 +74,7 @@ impl Node {
         let Some((host, prefix)) = place(&self.url) else {
             bail!("`{}` is no node's address; write http://host:port", self.shown());
         };
-        let token = variable("AQUEDUCT_ADMIN_TOKEN");
+        let token = token()?;
         let request = request("GET", host, prefix, path, token.as_deref());
         begin(host, &request).with_context(|| NoAnswer(self.url.clone()))
     }
@@ -82,6 +83,16 @@ impl Node {
     pub(crate) fn shown(&self) -> &str {
         self.url.rsplit_once('@').map_or(&*self.url, |(_, place)| place)
     }
+}
+
+/// What orders are given with; a node reads the same two variables.
+fn token() -> Result<Option<String>> {
+    if let Some(token) = variable("AQUEDUCT_ADMIN_TOKEN") {
+        return Ok(Some(token));
+    }
+    let Some(file) = variable("AQUEDUCT_ADMIN_TOKEN_FILE") else { return Ok(None) };
+    let read = std::fs::read_to_string(&file);
+    read.map(Some).with_context(|| format!("cannot read the admin token `{file}`"))
 }
 
 /// What came of asking for a stream.

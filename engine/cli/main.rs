@@ -35,6 +35,7 @@ mod schema;
 mod settings;
 mod settled;
 mod stack;
+mod staging;
 mod status;
 mod stores;
 mod tap;
@@ -110,6 +111,9 @@ enum Command {
     /// A private Kafka, TimescaleDB and Redis on this machine.
     #[command(subcommand)]
     Stack(stack::Command),
+    /// What production has, on this machine: TLS, passwords, a standby, Sentinel, Prometheus and two nodes.
+    #[command(subcommand)]
+    Staging(staging::Command),
     /// Watch recorded and synthetic trades flow from Kafka into TimescaleDB and Redis.
     Demo(demo::Arguments),
     /// Carry a procedure out on real servers that nobody misses, and judge it; exit 1 if it does not hold.
@@ -167,6 +171,7 @@ fn dispatch(command: Command) -> anyhow::Result<Exit> {
         Command::Rotate(arguments) => rotate::run(&arguments),
         Command::Cache(command) => cache::run(&command),
         Command::Stack(command) => stack::run(command),
+        Command::Staging(command) => staging::run(command),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Drill(command) => drill::run(&command),
         Command::Completions { shell } => {

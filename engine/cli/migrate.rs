@@ -82,6 +82,14 @@ pub(crate) fn up_example(topology: &Topology, example: &Example) -> Result<()> {
     Ok(())
 }
 
+/// Applies what the engine and the topology of `file` need, as the owner of its tables; says what it does.
+pub(crate) fn up_as(owner: &TimescaleConnection, topology: &Topology, file: &Path) -> Result<()> {
+    let sets = vec![engine_set()?, MigrationSet::beside(&topology.name, file)?];
+    let migrator = migrator(Some(owner), &topology.name, sets)?;
+    answer(async { Ok(migrator.up(&|event| crate::output::say!("{event}")).await?) })?;
+    Ok(())
+}
+
 fn new(file: &Path) -> Result<Exit> {
     let topology = file::read(file)?.accepted()?;
     let existing = MigrationSet::beside(&topology.name, file)?;

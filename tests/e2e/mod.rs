@@ -33,6 +33,7 @@ mod schema_drift;
 mod secrets;
 mod security;
 mod shutdown;
+mod staging;
 mod status;
 mod timescale;
 mod traces;

@@ -4,7 +4,10 @@ use super::node::Node;
 use super::wait;
 use super::world::World;
 use aqueduct_stack::{Lifetime, Options, Part, Stack, progress};
-use std::path::PathBuf;
+use rustls::{ClientConfig, RootCertStore};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// How long anything may take to show, or to come right.
@@ -17,6 +20,17 @@ pub fn bring_up(parts: &[Part]) -> Stack {
     let options = Options::from_env("secured", Lifetime::Private).unwrap_or_else(|error| panic!("{error}"));
     Stack::up(&options.parts(parts).secured(), &*progress::on_stderr())
         .unwrap_or_else(|error| panic!("the stack cannot start: {error}"))
+}
+
+/// A client's settings: it believes the authority of that file and nobody else.
+pub fn believing(authority: &Path) -> ClientConfig {
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(authority).expect("a file of certificates") {
+        roots.add(certificate.expect("a certificate")).expect("an authority");
+    }
+    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+    let versions = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    versions.expect("versions").with_root_certificates(roots).with_no_client_auth()
 }
 
 /// A user that the three servers know, whose passwords lie in files of the world's folder.

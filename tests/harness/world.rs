@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
-use tokio_postgres::{Client, NoTls, Row, types::ToSql};
+use tokio_postgres::tls::MakeTlsConnect;
+use tokio_postgres::{Client, NoTls, Row, Socket, types::ToSql};
+use tokio_postgres_rustls::MakeRustlsConnect;
 
 /// Partitions of a test's topic.
 pub const PARTITIONS: u32 = 4;
@@ -195,10 +197,24 @@ impl Sql {
     }
 
     pub fn try_connect(url: &str) -> Result<Self, tokio_postgres::Error> {
+        Self::connect_by(url, NoTls)
+    }
+
+    /// Encrypted; the server proves itself to a client that believes `authority` alone.
+    pub fn try_encrypted(url: &str, authority: &Path) -> Result<Self, tokio_postgres::Error> {
+        let believing = MakeRustlsConnect::new(super::secured::believing(authority));
+        Self::connect_by(&format!("{url}?sslmode=require"), believing)
+    }
+
+    fn connect_by<T>(url: &str, tls: T) -> Result<Self, tokio_postgres::Error>
+    where
+        T: MakeTlsConnect<Socket>,
+        T::Stream: Send + 'static,
+    {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let mut config: tokio_postgres::Config = url.parse()?;
         config.connect_timeout(Duration::from_secs(5));
-        let (client, connection) = runtime.block_on(config.connect(NoTls))?;
+        let (client, connection) = runtime.block_on(config.connect(tls))?;
         runtime.spawn(async move {
             // Its end shows as an error of the next query.
             let _ = connection.await;

@@ -17,6 +17,9 @@ pub fn is_refusal(code: Code) -> bool {
     matches!(code, Code::Authentication | Code::SaslAuthenticationFailed | Code::SSL)
 }
 
+/// How the client's log says that a connection ended under its feet.
+const CUT: &str = "Local: Broker transport failure";
+
 /// The last reason in a client's log. Cloning shares it.
 #[derive(Clone, Debug, Default)]
 pub struct Reason(Arc<Mutex<Option<String>>>);
@@ -27,6 +30,15 @@ impl Reason {
         if facility == "FAIL" {
             *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(essence(message).to_owned());
         }
+    }
+
+    /// Whether `code` says that we are turned away. A connection that is cut while a broker and the client agree on how to
+    /// prove who comes has the same code, though nobody looked at a password: it happens to a session that was not proven
+    /// again in time, and is an outage of that connection.
+    pub fn refuses(&self, code: Option<Code>) -> bool {
+        let reason = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_cut = reason.as_ref().is_some_and(|reason| reason.contains(CUT));
+        code.is_some_and(is_refusal) && !is_cut
     }
 
     /// `error` with the reason, if it is about `code` that refuses us.
@@ -60,7 +72,7 @@ impl Refusal {
 
     /// The client complains of `code`.
     pub fn note(&self, code: Option<Code>) {
-        let Some(code) = code.filter(|code| is_refusal(*code)) else { return };
+        let Some(code) = code.filter(|code| self.0.reason.refuses(Some(*code))) else { return };
         *self.0.code.lock().unwrap_or_else(PoisonError::into_inner) = Some(code);
         self.0.is_refused.store(true, Ordering::Release);
         self.0.told.notify_waiters();
@@ -133,6 +145,22 @@ mod tests {
             "no TLS with b:1: SSL handshake failed: unknown; correct connections.kafka.tls"
         );
         assert_eq!(reason.explain(Some(Code::AllBrokersDown), error()).message, error().message);
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_is_cut_in_the_middle_of_a_handshake_is_no_refusal() {
+        let refusal = Refusal::default();
+        let place =
+            "[thrd:sasl_ssl://b:1/2]: sasl_ssl://b:1/2: SASL SCRAM-SHA-512 mechanism handshake failed: ";
+        let line = |why: &str| {
+            format!("{place}{why}: broker's supported mechanisms: (n/a) (after 0ms in state DOWN)")
+        };
+        refusal.reason().note("FAIL", &line("Local: Broker transport failure"));
+        refusal.note(Some(Code::Authentication));
+        assert_eq!(refusal.now(), None);
+        refusal.reason().note("FAIL", &line("Broker: Unsupported SASL mechanism"));
+        refusal.note(Some(Code::Authentication));
+        assert_eq!(refusal.now(), Some(Code::Authentication));
     }
 
     #[test]

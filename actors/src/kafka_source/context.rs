@@ -103,6 +103,10 @@ impl ClientContext for SourceContext {
 
     fn error(&self, error: KafkaError, reason: &str) {
         tracing::debug!(target: "librdkafka", actor = &*self.0.actor, %error, "{reason}");
+        let code = error.rdkafka_error_code();
+        if code.is_some_and(is_refusal) && !self.0.reason.refuses(code) {
+            return;
+        }
         let mut trouble = self.0.trouble.lock().unwrap_or_else(PoisonError::into_inner);
         // That no broker is left is told behind every refusal, and says less.
         if !trouble.as_ref().and_then(KafkaError::rdkafka_error_code).is_some_and(is_refusal) {

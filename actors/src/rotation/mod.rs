@@ -146,17 +146,27 @@ pub async fn prove(topology: &Topology, part: Part, clock: Clock) -> Result<(), 
 }
 
 impl Admin {
-    /// Makes a user who may do what a topology needs; for a drill, which begins with none.
+    /// Makes a user who may do what a topology needs; for drills and staging, which begin with none.
     pub async fn admit(&self, user: &str, password: &SecretString, clock: Clock) -> Result<(), Error> {
         let mechanism = "SCRAM-SHA-512".to_owned();
         let change = Change { from: user.into(), to: user.into(), old_digest: String::new(), mechanism };
         match self {
             Admin::Timescale(connection) => {
                 timescale::create(connection, &change, password, clock.clone()).await?;
-                timescale::let_write(connection, user, clock).await
+                timescale::grant(connection, "aqueduct_writer", user, clock).await
             }
             Admin::Kafka(connection) => kafka::alter(connection, &change, Some(password)).await,
             Admin::Redis(connection) => redis::admit(connection, user, password, clock).await,
+        }
+    }
+
+    /// Lets such a user drop old rows by schedules too, which is the database's alone to allow.
+    pub async fn let_retain(&self, user: &str, clock: Clock) -> Result<(), Error> {
+        match self {
+            Admin::Timescale(connection) => {
+                timescale::grant(connection, "aqueduct_retention", user, clock).await
+            }
+            Admin::Kafka(_) | Admin::Redis(_) => Ok(()),
         }
     }
 

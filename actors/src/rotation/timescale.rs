@@ -48,16 +48,17 @@ pub(super) async fn create(
     execute(&admin, "let the next user log in", &statement).await
 }
 
-/// Makes `user` a member of the role that writes topologies.
-pub(super) async fn let_write(
+/// Makes `user` a member of that role of the migrations.
+pub(super) async fn grant(
     connection: &TimescaleConnection,
+    role: &str,
     user: &str,
     clock: Clock,
 ) -> Result<(), Error> {
-    const LET_WRITE: &str = "SELECT pg_catalog.format('GRANT aqueduct_writer TO %I', $1::text)";
+    const GRANT: &str = "SELECT pg_catalog.format('GRANT %I TO %I', $1::text, $2::text)";
     let admin = admin(connection, clock).await?;
-    let statement: String = admin.row("name the writer", LET_WRITE, &[&user]).await?.get(0);
-    execute(&admin, "let a user write", &statement).await
+    let statement: String = admin.row("name role and user", GRANT, &[&role, &user]).await?.get(0);
+    execute(&admin, "make a user a member of a role", &statement).await
 }
 
 pub(super) async fn revoke(

@@ -1,4 +1,5 @@
-//! What `aqueduct stack up|down|status|env` do; the binary parses the words and calls these.
+//! What `aqueduct stack up|down|status|env` do; the binary parses the words and calls these. `aqueduct staging` ends its
+//! stack and looks at it by the same, and its words are in [`Options::command`].
 
 use std::io::{self, Write};
 use std::str::FromStr;
@@ -86,7 +87,7 @@ pub fn down(options: &Options, purge: bool, format: Format, to: &mut dyn Write) 
                 (false, true) => format!("; its data stay in {}", instance.folder.display()),
                 (false, false) => String::new(),
             };
-            line(to, &format!("stack `{}` {state}{data}", options.name))
+            line(to, &format!("{} `{}` {state}{data}", options.command, options.name))
         }
     }
 }
@@ -124,12 +125,16 @@ pub fn env(options: &Options, format: Format, to: &mut dyn Write) -> Result<(), 
     }
 }
 
-fn not_running(options: &Options) -> String {
-    format!("stack `{}` is not running; start it with: aqueduct stack up", options.name)
+/// What is said where something is asked of a stack that does not run.
+#[must_use]
+pub fn not_running(options: &Options) -> String {
+    let command = options.command;
+    format!("{command} `{}` is not running; start it with: aqueduct {command} up", options.name)
 }
 
 /// A shell word, quoted if it holds anything that a shell might read otherwise.
-fn quoted(word: &str) -> String {
+#[must_use]
+pub fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@,+=".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
         word.to_owned()
@@ -146,7 +151,11 @@ fn print_json(stack: &Stack, to: &mut dyn Write) -> Result<(), Error> {
     line(to, &value.to_string())
 }
 
-fn print_table(parts: &[PartStatus], to: &mut dyn Write) -> Result<(), Error> {
+/// A table of the parts; below it, what is wrong with those that are not well.
+///
+/// # Errors
+/// An answer that cannot be written.
+pub fn print_table(parts: &[PartStatus], to: &mut dyn Write) -> Result<(), Error> {
     let row = |cells: [&str; 6]| {
         let [part, state, health, port, pid, version] = cells;
         format!("{part:<10} {state:<8} {health:<10} {port:>5} {pid:>8}  {version}").trim_end().to_owned()
@@ -158,6 +167,11 @@ fn print_table(parts: &[PartStatus], to: &mut dyn Write) -> Result<(), Error> {
         let health = if part.healthy { "healthy" } else { "unhealthy" };
         let version = part.version.as_deref().unwrap_or_default();
         line(to, &row([part.part.name(), part.state, health, &port, &pid, version]))?;
+    }
+    for part in parts {
+        let Some(why) = &part.why else { continue };
+        let log = part.log.as_ref().map(|log| format!("; its log: {}", log.display())).unwrap_or_default();
+        line(to, &format!("{}: {why}{log}", part.part))?;
     }
     Ok(())
 }

@@ -3,6 +3,8 @@
 //! Invariant: [`remove_tree`] is the only place that deletes a tree, and it refuses while anything is mounted below it.
 
 use std::fs;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::environment::variable;
@@ -74,6 +76,14 @@ pub(crate) fn create(path: &Path) -> Result<(), Error> {
 pub(crate) fn write_whole(path: &Path, text: &str) -> Result<(), Error> {
     let partial = path.with_extension(format!("partial-{}", word(8)));
     fs::write(&partial, text).map_err(Error::io("write", &partial))?;
+    fs::rename(&partial, path).map_err(Error::io("write", path))
+}
+
+/// The same for what only its owner may read, at no moment anybody else.
+pub(crate) fn write_private(path: &Path, text: &str) -> Result<(), Error> {
+    let partial = path.with_extension(format!("partial-{}", word(8)));
+    let opened = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&partial);
+    opened.and_then(|mut file| file.write_all(text.as_bytes())).map_err(Error::io("write", &partial))?;
     fs::rename(&partial, path).map_err(Error::io("write", path))
 }
 

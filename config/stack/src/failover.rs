@@ -126,12 +126,13 @@ impl Stack {
     fn session(&self, part: Part, patience: Duration) -> Result<Session, Error> {
         let known = matches!(part, Part::Timescale | Part::Standby).then(|| self.address(part)).flatten();
         let url = known.ok_or_else(|| Error::Unusable(format!("{part} is no database of this stack")))?;
-        Session::new(&url, patience).map_err(Error::request(format!("ask {part}")))
+        let session = Session::new(&url, patience).map_err(Error::request(format!("ask {part}")))?;
+        Ok(session.believing(self.trust.as_ref()))
     }
 
     fn tell_redis(&self, part: Part, words: &[&str]) -> Result<(), String> {
         let url = self.address(part).ok_or_else(|| format!("this stack was brought up without {part}"))?;
-        match redis::ask(&url, words, REQUEST_MAX)?.as_str() {
+        match redis::ask(&url, self.trust.as_ref(), words, REQUEST_MAX)?.as_str() {
             answer if answer.starts_with("+OK") => Ok(()),
             other => Err(format!("{} answered `{other}`", words[0])),
         }

@@ -59,6 +59,7 @@ impl Stack {
         let url = self.address(Part::Timescale).ok_or_else(|| without(Part::Timescale))?;
         let doing = || "create a database".to_owned();
         let server = Session::new(&url, REQUEST_MAX).map_err(Error::request(doing()))?;
+        let server = server.believing(self.trust.as_ref());
         let name = format!("t_{}", word(12));
         server
             .execute_formatted("select format('create database %I', $1::text)", &name)
@@ -129,7 +130,8 @@ impl Stack {
     /// # Errors
     /// The stack has no Kafka.
     pub fn kafka_client(&self) -> Result<ClientConfig, Error> {
-        Ok(kafka::client_config(&self.brokers().ok_or_else(|| without(Part::Kafka))?))
+        let brokers = self.brokers().ok_or_else(|| without(Part::Kafka))?;
+        Ok(kafka::client_config(&brokers, self.trust.as_ref()))
     }
 
     /// A topic is on every broker.

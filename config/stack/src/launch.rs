@@ -58,6 +58,8 @@ pub(crate) struct Launch {
     /// The part's own folder.
     pub(crate) folder: PathBuf,
     pub(crate) log: PathBuf,
+    /// Beside the search path and the language; nothing of ours is handed on.
+    pub(crate) environment: Vec<(String, String)>,
 }
 
 /// A launched process.
@@ -106,6 +108,7 @@ impl Launch {
         command.arg("sh").arg(&self.script).args([&self.lock, &self.users, &self.kept]);
         command.arg(self.linger_seconds.to_string()).arg(root).arg(&self.folder).arg(owner).args(server);
         command.env_clear().env("PATH", path()).env("LANG", "C.UTF-8").env("HOME", "/");
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(log).stderr(errors);
         command.spawn().map_err(Error::io("start", Path::new("setsid")))
     }

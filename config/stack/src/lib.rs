@@ -35,7 +35,13 @@
 //! - Ports beside its first are named by `Part::further_ports`. All ports of an instance are chosen before anything starts,
 //!   and `Instance::server` is given those of every part: a configuration can name its peers.
 //! - [`Part::BROKERS`] together are one cluster: every topic is on all of them, and any one may go.
+//! - [`Part::Sentinel`] watches Redis and its replica; what it changes of who follows whom outlives restarts.
+//! - [`Part::NODES`] are a program of the caller's ([`Options::nodes`]), kept, found and ended like the servers, and before them.
 //! - A part that copies another, as a standby does, names it in `Part::follows`, and is started once that has answered.
+//!
+//! # Who is let in
+//! [`Access`] says it of a whole instance: everybody in clear on loopback, encrypted addresses beside those, or nothing but
+//! those, with users and rights as a managed service has them. See [`secured`].
 //!
 //! Deliberately absent: containers, a daemon of our own, and any retry that would hide a part which does not start.
 
@@ -66,6 +72,7 @@ mod sql;
 mod stack;
 mod state;
 mod time;
+mod tls;
 pub mod toxiproxy;
 mod up;
 
@@ -73,7 +80,7 @@ pub use dir::StackDir;
 pub use error::{Error, Missing};
 pub use failover::{Reader, with_hosts};
 pub use fresh::Database;
-pub use options::{DEFAULT_NAME, Lifetime, Options, Own};
+pub use options::{Access, DEFAULT_NAME, Lifetime, Nodes, Options, Own};
 pub use part::Part;
 pub use part::timescale::SMALL_DISK;
 pub use progress::Progress;

@@ -1,6 +1,10 @@
 //! What the caller wants: which parts, under which name, for how long.
 
+use std::ffi::OsString;
+use std::path::PathBuf;
 use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
 
 use crate::dir::StackDir;
 use crate::environment::variable;
@@ -63,9 +67,53 @@ impl Own {
             Part::Kafka | Part::Broker2 | Part::Broker3 => self.kafka_bootstrap.as_deref(),
             Part::Timescale => self.timescale_url.as_deref(),
             Part::Redis => self.redis_url.as_deref(),
-            Part::Standby | Part::Replica | Part::Toxiproxy | Part::Prometheus => None,
+            Part::Standby
+            | Part::Replica
+            | Part::Sentinel
+            | Part::Toxiproxy
+            | Part::Prometheus
+            | Part::Node1
+            | Part::Node2 => None,
         }
     }
+}
+
+/// Who is let in, and how.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Access {
+    /// In clear; loopback is the protection.
+    #[default]
+    Open,
+    /// Encrypted addresses that ask for credentials stand beside the open ones; see [`crate::secured`].
+    Both,
+    /// There is no other way than an encrypted one, and nobody comes in without credentials: as a managed service has it.
+    Closed,
+}
+
+impl Access {
+    /// Whether the parts have certificates.
+    pub(crate) fn encrypts(self) -> bool {
+        self != Access::Open
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        *self == Access::Open
+    }
+}
+
+/// How [`Part::NODES`] are started: a program of the caller's, which is told its name and where to listen by the
+/// environment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Nodes {
+    /// The program.
+    pub program: PathBuf,
+    /// Its arguments; every user of the machine can read them.
+    pub arguments: Vec<OsString>,
+    /// Its whole environment, beside what it is told.
+    pub environment: Vec<(String, String)>,
+    /// What their names begin with: `staging` for `staging-1` and `staging-2`.
+    pub name: String,
 }
 
 /// Describes the stack to bring up.
@@ -85,9 +133,12 @@ pub struct Options {
     pub debian_mirror: Option<String>,
     /// Redis asks for this password, if any; letters and digits. Without one, loopback is its only protection.
     pub redis_password: Option<String>,
-    /// Whether the parts speak TLS too, and Kafka asks for credentials there; see [`crate::secured`]. For an instance that
-    /// starts anew.
-    pub secured: bool,
+    /// Who is let in. For an instance that starts anew.
+    pub access: Access,
+    /// What the nodes are, where they are asked for.
+    pub nodes: Option<Nodes>,
+    /// The command that brings it up and down, for messages: `stack`.
+    pub command: &'static str,
 }
 
 impl Options {
@@ -113,7 +164,9 @@ impl Options {
             own: Own::default(),
             debian_mirror: None,
             redis_password: None,
-            secured: false,
+            access: Access::Open,
+            nodes: None,
+            command: "stack",
         }
     }
 
@@ -124,10 +177,17 @@ impl Options {
         self
     }
 
-    /// With encryption and credentials.
+    /// With encrypted addresses beside the open ones.
     #[must_use]
     pub fn secured(mut self) -> Self {
-        self.secured = true;
+        self.access = Access::Both;
+        self
+    }
+
+    /// With no way in but an encrypted one with credentials.
+    #[must_use]
+    pub fn closed(mut self) -> Self {
+        self.access = Access::Closed;
         self
     }
 
@@ -142,11 +202,18 @@ impl Options {
     /// Names become folders: nothing in them may lead elsewhere. A replica has somebody to follow.
     pub(crate) fn validate(&self) -> Result<(), Error> {
         let ours = self.ours();
-        if ours.contains(&Part::Replica) && !ours.contains(&Part::Redis) {
-            return Err(Error::Unusable(
-                "a replica follows the Redis of its own stack: ask for that too, and leave REDIS_URL unset"
-                    .into(),
-            ));
+        for part in [Part::Replica, Part::Sentinel] {
+            if ours.contains(&part) && !ours.contains(&Part::Redis) {
+                return Err(Error::Unusable(format!(
+                    "a {part} follows the Redis of its own stack: ask for that too, and leave REDIS_URL unset"
+                )));
+            }
+        }
+        if self.access == Access::Closed && self.own != Own::default() {
+            return Err(Error::Unusable("a closed stack has all of its servers itself".into()));
+        }
+        if self.access == Access::Closed && ours.contains(&Part::Toxiproxy) {
+            return Err(Error::Unusable("nothing leads to a closed stack by way of toxiproxy".into()));
         }
         let plain =
             |text: &str, also: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || also.contains(c));

@@ -26,13 +26,13 @@ pub(crate) fn check(options: &Options, parts: &[Part]) -> Result<(), Error> {
             tools(&mut missing, &[("mvn", "maven")]);
         }
     }
-    if parts.iter().any(|part| part.piece() == Piece::Debian) {
+    if parts.iter().any(|part| part.piece() == Some(Piece::Debian)) {
         root_rights(&mut missing);
         if fetch.contains(&Piece::Debian) {
             bootstrap(&mut missing, options);
         }
     }
-    if options.secured {
+    if options.access.encrypts() {
         tools(&mut missing, &[("openssl", "openssl")]);
     }
     if fetch.contains(&Piece::Toxiproxy) {

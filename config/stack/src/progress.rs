@@ -73,10 +73,14 @@ impl Progress for Bars {
     }
 }
 
-/// Plain lines: notes, results, and a step whenever another tenth of a task is done.
+/// So many steps are each worth a line.
+const FEW: u64 = 20;
+
+/// Plain lines: notes, results, each step of a task of a few, else one whenever another tenth of it is done.
 #[derive(Debug)]
 pub struct Lines<W> {
-    to: Mutex<(W, BTreeMap<String, u64>)>,
+    /// And the last line of each task.
+    to: Mutex<(W, BTreeMap<String, String>)>,
 }
 
 impl<W: Write + Send> Lines<W> {
@@ -99,9 +103,10 @@ impl<W: Write + Send> Progress for Lines<W> {
 
     fn step(&self, task: &str, done: u64, total: u64, step: &str) {
         let tenth = done.min(total) * 10 / total.max(1);
+        let at = format!("{tenth} {}", if total <= FEW { step } else { "" });
         let news = {
             let mut to = self.to.lock().unwrap_or_else(PoisonError::into_inner);
-            to.1.insert(task.to_owned(), tenth) != Some(tenth)
+            to.1.insert(task.to_owned(), at.clone()) != Some(at)
         };
         if news {
             self.line(&format!("{task}: {}% {step}", tenth * 10));
@@ -126,5 +131,15 @@ mod tests {
         let text = String::from_utf8(lines.to.into_inner().unwrap().0).unwrap();
         assert_eq!(text.lines().count(), 11, "{text}");
         assert_eq!(text.lines().last(), Some("fetch: 100% x"));
+    }
+
+    #[test]
+    fn each_step_of_a_few_has_a_line() {
+        let lines = Lines::new(Vec::new());
+        for step in ["a starts", "b starts", "b starts", "a is healthy"] {
+            lines.step("up", 0, 11, step);
+        }
+        let text = String::from_utf8(lines.to.into_inner().unwrap().0).unwrap();
+        assert_eq!(text, "up: 0% a starts\nup: 0% b starts\nup: 0% a is healthy\n");
     }
 }

@@ -160,6 +160,16 @@ impl Prometheus {
             .collect())
     }
 
+    /// How many rules it judges by.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub fn rules(&self) -> Result<usize, Error> {
+        let answer = self.data("/api/v1/rules")?;
+        let groups = answer["groups"].as_array().map(Vec::as_slice).unwrap_or_default();
+        Ok(groups.iter().filter_map(|group| group["rules"].as_array()).map(Vec::len).sum())
+    }
+
     /// Who could not be asked, and why.
     ///
     /// # Errors

@@ -11,12 +11,18 @@ use std::time::Duration;
 use futures::future::{Either, select};
 use tokio_postgres::config::SslMode;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::{Client, Config, NoTls};
+use tokio_postgres::tls::MakeTlsConnect;
+use tokio_postgres::{Client, Config, NoTls, Socket};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use crate::tls::Trust;
 
 /// Where statements are sent, and how long one may take.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Session {
     config: Config,
+    /// Encrypts, if somebody is to be believed.
+    tls: Option<MakeRustlsConnect>,
     patience: Duration,
 }
 
@@ -48,6 +54,12 @@ impl fmt::Display for SqlError {
     }
 }
 
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
 impl Session {
     /// A session at `url`; nothing is connected yet.
     pub(crate) fn new(url: &str, patience: Duration) -> Result<Self, String> {
@@ -57,7 +69,16 @@ impl Session {
                         with sslmode=prefer"
                 .into());
         }
-        Ok(Session { config, patience })
+        Ok(Session { config, tls: None, patience })
+    }
+
+    /// Encrypted, where there is somebody to believe.
+    pub(crate) fn believing(mut self, trust: Option<&Trust>) -> Self {
+        if let Some(trust) = trust {
+            self.config.ssl_mode(SslMode::Require);
+            self.tls = Some(MakeRustlsConnect::new(trust.config()));
+        }
+        self
     }
 
     /// The same server, another database.
@@ -104,7 +125,13 @@ impl Session {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             let runtime = runtime.map_err(|error| SqlError::Runtime(error.to_string()))?;
             runtime.block_on(async {
-                match tokio::time::timeout(self.patience, self.connect_and(work)).await {
+                let asked = async {
+                    match &self.tls {
+                        Some(tls) => self.connect_and(tls.clone(), work).await,
+                        None => self.connect_and(NoTls, work).await,
+                    }
+                };
+                match tokio::time::timeout(self.patience, asked).await {
                     Ok(result) => result.map_err(SqlError::Server),
                     Err(_) => Err(SqlError::Timeout(self.patience)),
                 }
@@ -112,11 +139,12 @@ impl Session {
         })
     }
 
-    async fn connect_and<T>(
+    async fn connect_and<T, S: MakeTlsConnect<Socket>>(
         &self,
+        tls: S,
         work: impl AsyncFnOnce(&Client) -> Result<T, tokio_postgres::Error>,
     ) -> Result<T, tokio_postgres::Error> {
-        let (client, connection) = self.config.connect(NoTls).await?;
+        let (client, connection) = self.config.connect(tls).await?;
         let work = std::pin::pin!(work(&client));
         match select(work, std::pin::pin!(connection)).await {
             Either::Left((result, _)) => result,

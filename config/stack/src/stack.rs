@@ -10,17 +10,26 @@ use rdkafka::client::DefaultClientContext;
 use serde::Serialize;
 
 use crate::error::Error;
-use crate::instance::Instance;
+use crate::instance::{Entry, Instance};
 use crate::lock::FileLock;
 use crate::options::{Lifetime, Options};
-use crate::part::Part;
+use crate::part::{Part, node, redis, sentinel};
 use crate::preflight;
 use crate::provision::{self, Software};
+use crate::sql::Session;
 use crate::state::{Port, State};
+use crate::tls::Trust;
+
+/// How long a part may take to say how it is.
+const CHECK_MAX: Duration = Duration::from_secs(5);
 
 /// A stack whose parts have answered. Dropping it ends a private one; others live as their [`Lifetime`] says.
 pub struct Stack {
     pub(crate) options: Options,
+    /// What did not run when it was brought up.
+    pub(crate) started: Vec<Part>,
+    /// Whom to believe where nobody is let in in clear.
+    pub(crate) trust: Option<Trust>,
     pub(crate) instance: Instance,
     pub(crate) software: Software,
     pub(crate) state: Mutex<State>,
@@ -46,6 +55,9 @@ pub struct PartStatus {
     pub state: &'static str,
     /// Whether it answered just now.
     pub healthy: bool,
+    /// Why not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
     /// When it was last started, RFC 3339 in UTC.
     pub since: Option<String>,
     /// Its data.
@@ -67,7 +79,33 @@ impl Stack {
         &self.instance.folder
     }
 
-    /// The address of a part: Kafka's `host:port`, or a URL with its password. `None` if the part was not asked for.
+    /// The parts that had to be started when it was brought up.
+    #[must_use]
+    pub fn started(&self) -> &[Part] {
+        &self.started
+    }
+
+    /// The name of a node of this stack; `None` if it has none.
+    #[must_use]
+    pub fn node_name(&self, part: Part) -> Option<String> {
+        let nodes = self.options.nodes.as_ref()?;
+        Part::NODES.contains(&part).then(|| node::name(part, nodes))
+    }
+
+    /// Where the Redis is that writes are for: as Sentinel says, where there is one.
+    ///
+    /// # Errors
+    /// Sentinel does not answer.
+    pub fn redis_primary(&self) -> Result<String, Error> {
+        if self.address(Part::Sentinel).is_none() {
+            return Ok(self.encrypted(Part::Redis));
+        }
+        let words = ["SENTINEL", "GET-MASTER-ADDR-BY-NAME", sentinel::WATCHED];
+        Ok(self.ask_redis(Part::Sentinel, &words)?.replace('\n', ":"))
+    }
+
+    /// The address of a part, as its owner comes in: Kafka's `host:port`, or a URL with its password. `None` if the part was
+    /// not asked for.
     #[must_use]
     pub fn address(&self, part: Part) -> Option<String> {
         if let Some(own) = self.options.own.address(part) {
@@ -75,7 +113,7 @@ impl Stack {
         }
         let state = self.state();
         let recorded = state.parts.get(&part)?;
-        self.instance.address(part, recorded, state.redis_password.as_deref()).ok()
+        self.instance.address(part, recorded, Entry::from(&*state)).ok()
     }
 
     /// `host:port` of every broker, with commas between them.
@@ -150,8 +188,11 @@ impl Stack {
             Some(_) => "running",
             None => "stopped",
         };
-        let healthy = matches!(state, "own" | "running")
-            && self.address(part).is_some_and(|address| part.check(&address, Duration::from_secs(5)).is_ok());
+        let asked = match (state, self.address(part)) {
+            ("own" | "running", Some(address)) => part.check(&address, self.trust.as_ref(), CHECK_MAX),
+            (_, Some(_)) => Err(format!("it is {state}")),
+            (_, None) => Err("it has no address".to_owned()),
+        };
         let recorded = self.state().parts.get(&part).filter(|_| !own).cloned();
         PartStatus {
             part,
@@ -159,7 +200,8 @@ impl Stack {
             pid: server.and_then(|server| u32::try_from(server.pid).ok()),
             port: recorded.as_ref().map(|recorded| recorded.port),
             state,
-            healthy,
+            healthy: asked.is_ok(),
+            why: asked.err(),
             since: recorded.map(|recorded| recorded.since),
             folder: (!own).then(|| self.instance.part_folder(part)),
             log: (!own).then(|| self.instance.log(part)),
@@ -173,10 +215,43 @@ impl Stack {
             Part::Timescale | Part::Standby => {
                 debian.map(|found| format!("{} on PostgreSQL {}", found.timescaledb, found.postgresql))
             }
-            Part::Redis | Part::Replica => debian.map(|found| found.redis.clone()),
+            Part::Redis | Part::Replica | Part::Sentinel => debian.map(|found| found.redis.clone()),
             Part::Toxiproxy => Some(provision::toxiproxy::VERSION.to_owned()),
             Part::Prometheus => self.software.prometheus.as_deref().and_then(provision::prometheus::version),
+            Part::Node1 | Part::Node2 => None,
         }
+    }
+
+    /// Asks Redis, its replica or Sentinel something, as its owner: a status, an error or a number with its first letter, a
+    /// text, or the lines of a list.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub fn ask_redis(&self, part: Part, words: &[&str]) -> Result<String, Error> {
+        let asked = self.address(part).ok_or_else(|| "this stack has none".to_owned());
+        asked
+            .and_then(|url| redis::ask(&url, self.trust.as_ref(), words, CHECK_MAX))
+            .map_err(Error::request(format!("ask {part}")))
+    }
+
+    /// Asks the database or its standby something, as its owner: the first column of the first row, which is text.
+    ///
+    /// # Errors
+    /// It does not answer, or the statement fails.
+    pub fn ask_database(
+        &self,
+        part: Part,
+        query: &'static str,
+        parameter: Option<&str>,
+    ) -> Result<Option<String>, Error> {
+        let asked = self.address(part).ok_or_else(|| "this stack has none".to_owned());
+        let session = asked.and_then(|url| Session::new(&url, CHECK_MAX));
+        session
+            .and_then(|session| {
+                let session = session.believing(self.trust.as_ref());
+                session.text(query, parameter).map_err(|error| error.to_string())
+            })
+            .map_err(Error::request(format!("ask {part}")))
     }
 
     /// SIGKILL to all processes of the part at once; returns when none is left.

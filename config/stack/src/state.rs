@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -11,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::dir::write_whole;
 use crate::error::Error;
-use crate::options::Options;
+use crate::options::{Access, Options};
 use crate::part::Part;
 use crate::port;
 
@@ -24,6 +25,9 @@ pub(crate) struct State {
     schema: u32,
     /// Password of Redis; none is the default, as it listens on loopback only.
     pub(crate) redis_password: Option<String>,
+    /// Who is let in; left out where everybody is, as earlier versions wrote it.
+    #[serde(default, skip_serializing_if = "Access::is_open")]
+    pub(crate) access: Access,
     pub(crate) parts: BTreeMap<Part, PartState>,
 }
 
@@ -102,7 +106,7 @@ fn now() -> String {
 impl State {
     /// The state of an instance that never ran.
     pub(crate) fn new(redis_password: Option<String>) -> Self {
-        State { schema: SCHEMA, redis_password, parts: BTreeMap::new() }
+        State { schema: SCHEMA, redis_password, access: Access::Open, parts: BTreeMap::new() }
     }
 
     /// The recorded state; `None` if there is none, or none that this version can read: ports are then chosen anew,
@@ -120,7 +124,15 @@ impl State {
     }
 }
 
-/// A random word of lower-case letters and digits, for passwords and unique names.
+/// A password: 128 bits that nobody can guess.
+pub(crate) fn password() -> String {
+    let mut bytes = [0_u8; 16];
+    let filled = fs::File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut bytes));
+    filled.expect("invariant: every Linux has /dev/urandom");
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A random word of lower-case letters and digits, for unique names.
 pub(crate) fn word(length: usize) -> String {
     (0..length).map(|_| fastrand::alphanumeric().to_ascii_lowercase()).collect()
 }

@@ -93,7 +93,7 @@ fn rows(stack: &Stack) -> String {
 }
 
 fn redis(stack: &Stack, words: &[&str]) -> Result<String, String> {
-    redis::ask(&stack.redis_url(), words, PATIENCE)
+    redis::ask(&stack.redis_url(), None, words, PATIENCE)
 }
 
 fn launcher(stack: &Stack, part: Part) -> i32 {
@@ -155,11 +155,11 @@ fn kill_pause_and_restart_keep_what_was_written() {
         let paused = stack.status().into_iter().find(|status| status.part == part).unwrap();
         assert_eq!((paused.state, paused.healthy), ("paused", false));
         assert!(
-            part.check(&stack.address(part).unwrap(), Duration::from_millis(300)).is_err(),
+            part.check(&stack.address(part).unwrap(), None, Duration::from_millis(300)).is_err(),
             "{part} is silent"
         );
         stack.resume(part).unwrap();
-        part.check(&stack.address(part).unwrap(), PATIENCE).unwrap();
+        part.check(&stack.address(part).unwrap(), None, PATIENCE).unwrap();
 
         stack.restart(part).unwrap();
         if part == Part::Redis {
@@ -183,7 +183,7 @@ fn a_replica_follows_its_primary_and_takes_no_writes() {
     let stack = private("replica", &[Part::Redis, Part::Replica]);
     redis(&stack, &["SET", "told", "one"]).unwrap();
     let replica = stack.address(Part::Replica).unwrap();
-    let ask = |words: &[&str]| redis::ask(&replica, words, PATIENCE).unwrap();
+    let ask = |words: &[&str]| redis::ask(&replica, None, words, PATIENCE).unwrap();
     eventually("the replica has what its primary was told", || ask(&["EXISTS", "told"]) == ":1");
     assert!(ask(&["SET", "told", "two"]).starts_with("-READONLY"));
     let lonely = options("lonely", Lifetime::Private).parts(&[Part::Replica]);
@@ -289,7 +289,7 @@ fn a_redis_with_a_password_asks_for_it() {
     let stack = Stack::up(&wanted, &Silent).unwrap();
     assert!(stack.redis_url().contains(":s3cret@"));
     let without = stack.redis_url().replace(":s3cret@", "");
-    assert!(Part::Redis.check(&without, PATIENCE).unwrap_err().contains("NOAUTH"));
+    assert!(Part::Redis.check(&without, None, PATIENCE).unwrap_err().contains("NOAUTH"));
 }
 
 #[test]

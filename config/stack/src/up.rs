@@ -26,8 +26,6 @@ use crate::state::{PartState, State, word};
 /// One health check of somebody else's server.
 const OWN_CHECK_MAX: Duration = Duration::from_secs(10);
 
-const TASK: &str = "stack";
-
 impl Stack {
     /// Brings the stack up, fetching its software on first use, and returns when every part has answered.
     ///
@@ -36,6 +34,19 @@ impl Stack {
     /// # Errors
     /// All that the machine lacks; a failed download; a part that does not start; an own server that does not answer.
     pub fn up(options: &Options, progress: &dyn Progress) -> Result<Stack, Error> {
+        let stack = Stack::begin(options, progress)?;
+        if options.lifetime == Lifetime::Kept {
+            stack.keep()?;
+        }
+        Ok(stack)
+    }
+
+    /// The same, but a stack that did not run before ends with this process, unless somebody says [`Stack::keep`]: for what
+    /// takes more than servers to be complete, and may be interrupted until then.
+    ///
+    /// # Errors
+    /// Those of [`Stack::up`].
+    pub fn begin(options: &Options, progress: &dyn Progress) -> Result<Stack, Error> {
         options.validate()?;
         let ours = options.ours();
         check_own(options)?;
@@ -46,6 +57,13 @@ impl Stack {
         let _lock = instance.lock(waiting)?;
 
         let mut state = State::load(&instance.state_path()).unwrap_or_else(|| State::new(None));
+        if state.access != options.access && !state.parts.is_empty() {
+            return Err(Error::Unusable(format!(
+                "stack `{}` was made to let others in; end it with its data first (--purge), or take another --name",
+                options.name
+            )));
+        }
+        state.access = options.access;
         if state.redis_password != options.redis_password {
             instance.stop(Part::Redis)?;
             state.redis_password.clone_from(&options.redis_password);
@@ -53,21 +71,21 @@ impl Stack {
         if options.lifetime != Lifetime::Kept && !instance.any_alive() && instance.kept().exists() {
             fs::remove_file(instance.kept()).map_err(Error::io("delete", &instance.kept()))?;
         }
-        if options.secured {
+        if options.access.encrypts() {
             Certificates::make(&instance.folder)?;
         }
         let started = start_missing(&instance, &ours, &state, &software, options, progress)?;
-        let news = !started.is_empty();
+        let news: Vec<Part> = started.keys().copied().collect();
         state.parts.extend(started);
         state.save(&instance.state_path())?;
-        if options.lifetime == Lifetime::Kept {
-            write_whole(&instance.kept(), "")?;
+        if !news.is_empty() {
+            progress.finish(options.command, "every part is healthy");
         }
-        if news {
-            progress.finish(TASK, "every part is healthy");
-        }
+        let trust = instance.trust(options.access)?;
         Ok(Stack {
             options: options.clone(),
+            started: news,
+            trust,
             instance,
             software,
             state: Mutex::new(state),
@@ -75,6 +93,14 @@ impl Stack {
             admin: OnceLock::new(),
             purged: AtomicBool::new(false),
         })
+    }
+
+    /// From now on it lives until it is brought down, whatever becomes of this process.
+    ///
+    /// # Errors
+    /// A file that cannot be written.
+    pub fn keep(&self) -> Result<(), Error> {
+        write_whole(&self.instance.kept(), "")
     }
 
     /// The running stack of that name, without starting or fetching anything; `None` if no part of it lives and none is
@@ -95,14 +121,18 @@ impl Stack {
         let state = State::load(&instance.state_path()).unwrap_or_else(|| State::new(None));
         let mut options = options.clone();
         options.redis_password.clone_from(&state.redis_password);
+        options.access = state.access;
         // What was not brought up here is not taken down here.
         if options.lifetime == Lifetime::Private {
             options.lifetime = Lifetime::Shared;
         }
         options.parts.retain(|part| options.own.address(*part).is_some() || state.parts.contains_key(part));
         let software = Software::present(&options.dir)?;
+        let trust = instance.trust(options.access)?;
         Ok(Some(Stack {
             options,
+            started: Vec::new(),
+            trust,
             instance,
             software,
             state: Mutex::new(state),
@@ -117,7 +147,7 @@ impl Stack {
 fn check_own(options: &Options) -> Result<(), Error> {
     for part in Part::ALL.into_iter().filter(|part| options.parts.contains(part)) {
         let Some(address) = options.own.address(part) else { continue };
-        part.check(address, OWN_CHECK_MAX).map_err(|why| Error::External {
+        part.check(address, None, OWN_CHECK_MAX).map_err(|why| Error::External {
             part,
             variable: part.variable(),
             place: without_login(address),
@@ -178,7 +208,6 @@ fn start_missing(
     options: &Options,
     progress: &dyn Progress,
 ) -> Result<BTreeMap<Part, PartState>, Error> {
-    let total = parts.len() as u64;
     let done = AtomicU64::new(0);
     // All ports are chosen before anything starts: a part's configuration may name those of another.
     let mut ports = state.parts.clone();
@@ -186,16 +215,21 @@ fn start_missing(
     for &part in parts {
         if !instance.healthy(part, state, options)? {
             instance.processes(part).kill()?;
-            ports.insert(part, PartState::plan(part, state.parts.get(&part), options)?);
+            let former = state.parts.get(&part);
+            if let Some(former) = former.filter(|_| part.is_named_by_others() && !may_move(options)) {
+                stays(part, former, options)?;
+            }
+            ports.insert(part, PartState::plan(part, former, options)?);
             missing.push(part);
         }
     }
+    let total = missing.len() as u64;
     for wave in waves(&missing, Part::follows) {
         let start = |part: Part, ports: &BTreeMap<Part, PartState>| {
-            progress.step(TASK, done.load(Ordering::Relaxed), total, "starting");
+            progress.step(options.command, done.load(Ordering::Relaxed), total, &format!("{part} starts"));
             let started = start_where_free(instance, part, ports, software, options)?;
             let count = done.fetch_add(1, Ordering::Relaxed) + 1;
-            progress.step(TASK, count, total, &format!("{part} is healthy"));
+            progress.step(options.command, count, total, &format!("{part} is healthy"));
             Ok((part, started))
         };
         let started: Vec<Result<_, Error>> = thread::scope(|scope| {
@@ -222,13 +256,11 @@ fn start_where_free(
     options: &Options,
 ) -> Result<PartState, Error> {
     let mut ports = ports.clone();
-    // The three know nothing of each other; what an extra part knows of them must stay true.
-    let may_move = options.parts.iter().all(|part| Part::DEFAULT.contains(part));
     loop {
         let own = ports[&part].started_now();
         match instance.start((part, part.leader()), &ports, software, options) {
             Ok(()) => return Ok(own),
-            Err(_) if may_move && !instance.processes(part).alive() && !own.free() => {
+            Err(_) if may_move(options) && !instance.processes(part).alive() && !own.free() => {
                 ports.insert(part, PartState::plan(part, None, options)?);
             }
             Err(error) => return Err(error),
@@ -236,8 +268,25 @@ fn start_where_free(
     }
 }
 
+/// The three know nothing of each other; what an extra part knows of them must stay true.
+fn may_move(options: &Options) -> bool {
+    options.parts.iter().all(|part| Part::DEFAULT.contains(part))
+}
+
+/// Refuses a part that others know by its ports, and whose ports somebody else has taken meanwhile.
+fn stays(part: Part, former: &PartState, options: &Options) -> Result<(), Error> {
+    if former.free() || !former.is_for(part, options) {
+        return Ok(());
+    }
+    Err(Error::Unusable(format!(
+        "{part} cannot be started: another program listens on its port {} (or one beside it), and the other parts know it by \
+         that; end that program, or begin anew with `aqueduct {} down --purge`",
+        former.port, options.command
+    )))
+}
+
 /// The parts in groups, each of which only follows earlier ones; what a part follows counts only if it is among them.
-fn waves(parts: &[Part], follows: impl Fn(Part) -> &'static [Part]) -> Vec<Vec<Part>> {
+pub(crate) fn waves(parts: &[Part], follows: impl Fn(Part) -> &'static [Part]) -> Vec<Vec<Part>> {
     let mut waves = Vec::new();
     let mut waiting = parts.to_vec();
     while !waiting.is_empty() {

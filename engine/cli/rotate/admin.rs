@@ -15,13 +15,23 @@ const REDIS_URL: &str = "AQUEDUCT_ROTATE_REDIS_URL";
 const KAFKA_BOOTSTRAP: &str = "AQUEDUCT_ROTATE_KAFKA_BOOTSTRAP";
 /// Who that is; without it, the brokers of [`KAFKA_BOOTSTRAP`] are spoken to in clear and without a name.
 const KAFKA_USER: &str = "AQUEDUCT_ROTATE_KAFKA_USER";
-/// The file of their password, where it is not in the address.
+/// The file of their password, where it is not in the address; [`own_password_file`] wins.
 const PASSWORD_FILE: &str = "AQUEDUCT_ROTATE_PASSWORD_FILE";
+
+/// The same for one server alone, where several are told of at once.
+fn own_password_file(part: Part) -> &'static str {
+    match part {
+        Part::Timescale => "AQUEDUCT_ROTATE_TIMESCALE_PASSWORD_FILE",
+        Part::Kafka => "AQUEDUCT_ROTATE_KAFKA_PASSWORD_FILE",
+        Part::Redis => "AQUEDUCT_ROTATE_REDIS_PASSWORD_FILE",
+    }
+}
 
 /// To the server of `part`, with the topology's authorities where it names some.
 pub(super) fn of(topology: &Topology, part: Part) -> Result<Admin> {
     let connections = &topology.connections;
-    let password_file = variable(PASSWORD_FILE).map(PathBuf::from);
+    let password_file =
+        variable(own_password_file(part)).or_else(|| variable(PASSWORD_FILE)).map(PathBuf::from);
     match part {
         Part::Timescale => {
             let tls = connections.timescale.as_ref().and_then(|it| it.tls.clone());

@@ -19,6 +19,7 @@ use aqueduct_engine::Clock;
 use aqueduct_topology::model::Topology;
 use nodes::Nodes;
 use state::State;
+pub(crate) use state::random_password;
 use std::path::PathBuf;
 use std::time::Duration;
 

@@ -179,7 +179,8 @@ fn redis_user(topology: &Topology) -> String {
     if user.is_empty() { "default".to_owned() } else { user.to_owned() }
 }
 
-fn random_password() -> SecretString {
+/// A password that nobody can guess.
+pub(crate) fn random_password() -> SecretString {
     let mut bytes = [0_u8; PASSWORD_BYTES];
     let filled =
         File::open("/dev/urandom").and_then(|mut file| std::io::Read::read_exact(&mut file, &mut bytes));

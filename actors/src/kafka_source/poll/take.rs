@@ -229,6 +229,7 @@ impl Poll {
             }
             // A broker of several went away and comes back: the client sees to it. All of them: a trouble.
             (Some(Code::BrokerTransportFailure | Code::Resolve), None) => None,
+            (Some(code), None) if is_refusal(code) && !self.setup.notes.reason().refuses(Some(code)) => None,
             _ if told.class == Class::Transient && code != Some(Code::AllBrokersDown) => {
                 tracing::debug!(actor = &*self.setup.source, %error, "the client retries");
                 None

@@ -1,13 +1,15 @@
 //! `pg_basebackup`: a copy of the stack's own PostgreSQL while it runs; for a standby, and for a backup.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::fs::chown;
 
 use super::{Server, timescale};
-use crate::dir::{create, remove_tree, write_whole};
+use crate::dir::{create, remove_tree, write_private};
 use crate::error::Error;
 use crate::launch::{Place, arguments, tail};
+use crate::options::Access;
 use crate::part::Part;
+use crate::secured;
 use crate::time::Deadline;
 
 /// Copies `leader` into `data` of the server's folder, by way of another name: it is there whole or not at all.
@@ -30,14 +32,22 @@ pub(crate) fn of(
     chown(&launch.folder, Some(uid), Some(gid)).map_err(Error::io("give to postgres", &launch.folder))?;
     let (data, new) = (launch.folder.join("data"), launch.folder.join("data.new"));
     remove_tree(&new)?;
-    let password = server.password.as_deref().expect("invariant: a copy has its primary's password");
+    let password = server.password(Part::Timescale);
     let passwords = launch.folder.join("passwords");
-    write_whole(&passwords, &format!("*:*:*:{}:{password}\n", timescale::NAME))?;
-    fs::set_permissions(&passwords, fs::Permissions::from_mode(0o600))
-        .map_err(Error::io("protect", &passwords))?;
+    write_private(&passwords, &format!("*:*:*:{}:{password}\n", timescale::NAME))?;
     chown(&passwords, Some(uid), Some(gid)).map_err(Error::io("give to postgres", &passwords))?;
-    let to =
-        format!("host=127.0.0.1 port={} user={} passfile=/instance/passwords", primary.port, timescale::NAME);
+    // What is asked for here is written into a standby's settings too, and so is how it follows.
+    let encrypted = match server.access {
+        Access::Open => String::new(),
+        Access::Both | Access::Closed => {
+            format!(" sslmode=verify-full sslrootcert=/instance/{}", secured::AUTHORITY)
+        }
+    };
+    let to = format!(
+        "host=127.0.0.1 port={} user={} passfile=/instance/passwords{encrypted}",
+        primary.port,
+        timescale::NAME
+    );
     let program = format!("{}/pg_basebackup", timescale::BIN);
     let words = [program.as_str(), "--pgdata=/instance/data.new", "--wal-method=stream", "--checkpoint=fast"];
     let command = arguments([&words, further, &["--dbname", &to]].concat());

@@ -8,13 +8,15 @@ use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 
 use super::Server;
-use crate::dir::{create, remove_tree, write_whole};
+use crate::dir::{create, remove_tree, write_private, write_whole};
 use crate::error::Error;
 use crate::launch::{arguments, tail};
+use crate::options::Access;
 use crate::part::Part;
 use crate::secured;
 use crate::state::{PartState, Port};
 use crate::time::Deadline;
+use crate::tls::Trust;
 
 /// Beside the jars: classes as the virtual machine keeps them, which halves the time to start. A virtual machine of
 /// another version ignores the file.
@@ -28,8 +30,6 @@ pub(crate) const ARCHIVE: &str = "kafka.jsa";
 const SETTINGS: &str = "\
 process.roles=broker,controller
 controller.listener.names=CONTROLLER
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT,ENCRYPTED:SASL_SSL,MUTUAL:SSL,CONTROLLER:PLAINTEXT
-inter.broker.listener.name=PLAINTEXT
 log.dirs=data
 auto.create.topics.enable=false
 offsets.topic.num.partitions=8
@@ -74,9 +74,12 @@ pub(crate) fn prepare(part: Part, server: &Server, deadline: Deadline) -> Result
     remove_tree(&folder.join("tmp"))?;
     create(&folder.join("tmp"))?;
     let own = format!("{}{}", addresses(part, server), replication(voters(part, server).len()));
-    let secured =
-        server.secured.as_ref().map(|_| secured::kafka_settings(password(server))).unwrap_or_default();
-    write_whole(&folder.join("server.properties"), &format!("{SETTINGS}{own}{secured}"))?;
+    let secured = match server.access {
+        Access::Open => String::new(),
+        Access::Both => secured::kafka_settings(Some(server.password(Part::Kafka))),
+        Access::Closed => secured::kafka_settings(None),
+    };
+    write_private(&folder.join("server.properties"), &format!("{SETTINGS}{own}{secured}"))?;
     write_whole(&folder.join("log4j2.properties"), LOGGING)?;
     if folder.join("data/meta.properties").exists() {
         return Ok(());
@@ -119,7 +122,15 @@ fn replication(brokers: usize) -> String {
 fn addresses(part: Part, server: &Server) -> String {
     let ports = &server.ports;
     let controller = ports.controller_port.expect("invariant: kafka has a controller port");
-    let mut listeners = format!("PLAINTEXT://127.0.0.1:{}", ports.port);
+    let (first, inside, protocols) = match server.access {
+        Access::Open | Access::Both => (
+            "PLAINTEXT",
+            "PLAINTEXT",
+            "PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT,ENCRYPTED:SASL_SSL,MUTUAL:SSL,CONTROLLER:PLAINTEXT",
+        ),
+        Access::Closed => ("ENCRYPTED", "MUTUAL", "ENCRYPTED:SASL_SSL,MUTUAL:SSL,CONTROLLER:SSL"),
+    };
+    let mut listeners = format!("{first}://127.0.0.1:{}", ports.port);
     let mut advertised = listeners.clone();
     for (name, port) in [("ENCRYPTED", Port::Encrypted), ("MUTUAL", Port::Mutual)] {
         if let Some(port) = ports.further(port) {
@@ -139,6 +150,8 @@ fn addresses(part: Part, server: &Server) -> String {
         "node.id={node}\n\
          listeners={listeners},CONTROLLER://127.0.0.1:{controller}\n\
          advertised.listeners={advertised}\n\
+         listener.security.protocol.map={protocols}\n\
+         inter.broker.listener.name={inside}\n\
          controller.quorum.voters={}\n",
         voters.join(",")
     )
@@ -190,25 +203,26 @@ fn cluster_id(instance: Option<&Path>) -> String {
     id
 }
 
-fn password(server: &Server) -> &str {
-    server.password.as_deref().expect("invariant: a secured kafka has a password")
-}
-
 /// Whether a broker answers, and its user may come in by the encrypted listener.
-pub(super) fn furnish(server: &Server, bootstrap: &str, patience: Duration) -> Result<(), String> {
-    check(bootstrap, patience)?;
-    secured::furnish_kafka(bootstrap, password(server), patience)
+pub(super) fn furnish(
+    server: &Server,
+    bootstrap: &str,
+    trust: Option<&Trust>,
+    patience: Duration,
+) -> Result<(), String> {
+    check(bootstrap, trust, patience)?;
+    secured::furnish_kafka(bootstrap, trust, server.password(Part::Kafka), patience)
 }
 
 /// Whether a broker answers a metadata request.
-pub(crate) fn check(bootstrap: &str, patience: Duration) -> Result<(), String> {
-    let client: BaseConsumer = client_config(bootstrap).create().map_err(|error| error.to_string())?;
+pub(crate) fn check(bootstrap: &str, trust: Option<&Trust>, patience: Duration) -> Result<(), String> {
+    let client: BaseConsumer = client_config(bootstrap, trust).create().map_err(|error| error.to_string())?;
     let metadata = client.fetch_metadata(None, patience).map_err(|error| error.to_string())?;
     if metadata.brokers().is_empty() { Err("it knows of no broker".into()) } else { Ok(()) }
 }
 
 /// Settings of every client of this crate: an outage of a moment is found to be over at once.
-pub(crate) fn client_config(bootstrap: &str) -> ClientConfig {
+pub(crate) fn client_config(bootstrap: &str, trust: Option<&Trust>) -> ClientConfig {
     let mut config = ClientConfig::new();
     config
         .set("bootstrap.servers", bootstrap)
@@ -217,6 +231,9 @@ pub(crate) fn client_config(bootstrap: &str) -> ClientConfig {
         .set("reconnect.backoff.max.ms", "200")
         .set("allow.auto.create.topics", "false")
         .set_log_level(rdkafka::config::RDKafkaLogLevel::Emerg);
+    if let Some(trust) = trust {
+        trust.tell_kafka(&mut config);
+    }
     config
 }
 
@@ -244,6 +261,6 @@ mod tests {
     #[test]
     fn a_port_nobody_serves_is_not_healthy() {
         let port = crate::port::free(1).unwrap()[0];
-        assert!(check(&format!("127.0.0.1:{port}"), Duration::from_millis(300)).is_err());
+        assert!(check(&format!("127.0.0.1:{port}"), None, Duration::from_millis(300)).is_err());
     }
 }

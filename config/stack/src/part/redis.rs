@@ -1,17 +1,24 @@
 //! Redis inside the Debian root: a cache, saved when it is stopped in order, empty after a crash; and its replica.
+//!
+//! A closed one knows its users by a file, which it writes anew when they change. Where a Sentinel is, who follows whom is its
+//! affair after the first start: what the servers wrote of it then stays.
 
 use std::ffi::OsString;
-use std::io::{Read, Write};
+use std::fs;
 use std::net::{TcpStream, ToSocketAddrs};
 use std::os::unix::fs::chown;
 use std::time::Duration;
 
-use super::Server;
-use crate::dir::{create, write_whole};
+use sha2::{Digest, Sha256};
+
+use super::{Part, Server};
+use crate::dir::{create, write_private};
 use crate::error::Error;
 use crate::launch::{Place, arguments};
+use crate::options::Access;
 use crate::secured;
 use crate::state::Port;
+use crate::tls::{Stream, Trust};
 
 const SETTINGS: &str = "\
 bind 127.0.0.1
@@ -23,32 +30,101 @@ shutdown-on-sigterm save
 logfile \"\"
 ";
 
-/// The first line of an answer is a status, an error or a number.
-const ANSWER_BYTES_MAX: usize = 1024;
+/// A line of an answer: a status, an error or a number.
+const LINE_BYTES_MAX: usize = 1024;
+/// A text in an answer.
+const TEXT_BYTES_MAX: usize = 1 << 20;
 
-/// Writes the configuration into the instance's folder.
+/// Writes the configuration into the instance's folder, and the users of a closed server that has none yet.
 pub(super) fn prepare(server: &Server) -> Result<(), Error> {
     let folder = &server.launch.folder;
     create(folder)?;
-    let mut text = format!("{SETTINGS}port {}\n", server.ports.port);
-    if let Some(port) = server.ports.further(Port::Encrypted) {
-        text.push_str(&secured::redis_settings(port));
+    let settings = folder.join("redis.conf");
+    if !is_told_by_sentinel(server, &fs::read_to_string(&settings).unwrap_or_default()) {
+        write_private(&settings, &text(server))?;
     }
-    if let Some(password) = &server.password {
+    let mut own = vec![folder.clone(), settings];
+    if server.access == Access::Closed {
+        let users = folder.join("users.acl");
+        if !users.exists() {
+            write_private(&users, &first_users(server))?;
+        }
+        own.push(users);
+    }
+    own.extend(server.certificates.clone());
+    give(server, own)
+}
+
+/// Lets the server's own user read and write these.
+pub(super) fn give(server: &Server, paths: Vec<std::path::PathBuf>) -> Result<(), Error> {
+    if let Place::Root { uid, gid, .. } = server.launch.place {
+        for path in paths {
+            chown(&path, Some(uid), Some(gid)).map_err(Error::io("give to redis", &path))?;
+        }
+    }
+    Ok(())
+}
+
+fn text(server: &Server) -> String {
+    let port = server.ports.port;
+    let mut text = match server.access {
+        Access::Open => format!("{SETTINGS}port {port}\n"),
+        Access::Both => {
+            let encrypted = server.ports.further(Port::Encrypted).unwrap_or_default();
+            format!("{SETTINGS}port {port}\n{}", secured::redis_settings(encrypted))
+        }
+        Access::Closed => format!(
+            "{SETTINGS}port 0\n{}tls-replication yes\naclfile /instance/users.acl\nmasteruser {}\nmasterauth \"{}\"\n",
+            secured::redis_settings(port),
+            Part::Replica.name(),
+            server.password(Part::Replica)
+        ),
+    };
+    if let Some(password) = &server.redis_password {
         text.push_str(&format!("requirepass \"{password}\"\nmasterauth \"{password}\"\n"));
     }
     let primary = server.leader.and_then(|leader| server.peers.get(&leader));
     if let Some(primary) = primary {
         text.push_str(&format!("replicaof 127.0.0.1 {}\n", primary.port));
     }
-    write_whole(&folder.join("redis.conf"), &text)?;
-    if let Place::Root { uid, gid, .. } = server.launch.place {
-        let own = [folder.clone(), folder.join("redis.conf")];
-        for path in own.into_iter().chain(server.secured.clone().unwrap_or_default()) {
-            chown(&path, Some(uid), Some(gid)).map_err(Error::io("give to redis", &path))?;
-        }
-    }
-    Ok(())
+    text
+}
+
+/// Nobody without a name; whom the servers and their Sentinel come as; and who may do everything.
+fn first_users(server: &Server) -> String {
+    let user = |name: &str, part: Part, rights: &str| {
+        let digest: String =
+            Sha256::digest(server.password(part)).iter().map(|byte| format!("{byte:02x}")).collect();
+        format!("user {name} on #{digest} {rights}\n")
+    };
+    let mut users = "user default off\n".to_owned();
+    users += &user(secured::REDIS_OWNER, Part::Redis, "~* &* +@all");
+    users += &user(Part::Replica.name(), Part::Replica, "+psync +replconf +ping");
+    users += &user(
+        Part::Sentinel.name(),
+        Part::Sentinel,
+        "allchannels +multi +slaveof +ping +exec +subscribe +config|rewrite +role +publish +info +client|setname \
+         +client|kill +script|kill",
+    );
+    users
+}
+
+/// Whether the file is of these ports and a Sentinel may have written into it since.
+pub(super) fn is_told_by_sentinel(server: &Server, text: &str) -> bool {
+    let ports: Vec<u16> = [Part::Redis, Part::Replica]
+        .iter()
+        .filter_map(|part| server.peers.get(part))
+        .map(|ports| ports.port)
+        .collect();
+    let listens = format!("port {}", server.ports.port);
+    server.peers.contains_key(&Part::Sentinel)
+        && text.lines().any(|line| line.trim_start_matches("tls-") == listens)
+        && text.lines().filter_map(leads_to).all(|port| ports.contains(&port))
+}
+
+/// The port of another server in a line such as `replicaof 127.0.0.1 6379`.
+fn leads_to(line: &str) -> Option<u16> {
+    line.split_once("127.0.0.1 ")?.1.split_whitespace().next()?.parse().ok()
 }
 
 pub(super) fn command() -> Vec<OsString> {
@@ -56,46 +132,75 @@ pub(super) fn command() -> Vec<OsString> {
 }
 
 /// Whether the server answers PING.
-pub(super) fn check(url: &str, patience: Duration) -> Result<(), String> {
-    if Target::parse(url)?.encrypted {
-        // Reachable is all that can be said without a TLS client; the engine brings one.
-        return Target::parse(url)?.connect(patience).map(|_| ());
+pub(super) fn check(url: &str, trust: Option<&Trust>, patience: Duration) -> Result<(), String> {
+    let target = Target::parse(url)?;
+    if target.encrypted && trust.is_none() {
+        // Reachable is all that can be said of a server whose authority is not known; the engine knows it.
+        return target.connect(patience).map(|_| ());
     }
-    match ask(url, &["PING"], patience)?.as_str() {
+    match ask(url, trust, &["PING"], patience)?.as_str() {
         "+PONG" => Ok(()),
         other => Err(format!("PING answered `{other}`")),
     }
 }
 
-/// Sends one command on a connection of its own and returns the first line of the answer.
-pub(crate) fn ask(url: &str, words: &[&str], patience: Duration) -> Result<String, String> {
+/// Sends one command on a connection of its own and returns the answer: a status, an error or a number with its first
+/// letter, a text, or the lines of a list.
+pub(crate) fn ask(
+    url: &str,
+    trust: Option<&Trust>,
+    words: &[&str],
+    patience: Duration,
+) -> Result<String, String> {
     let target = Target::parse(url)?;
-    let mut stream = target.connect(patience)?;
+    let plain = target.connect(patience)?;
+    let mut stream: Box<dyn Stream> = match trust.filter(|_| target.encrypted) {
+        Some(trust) => Box::new(trust.encrypt(&target.host, plain)?),
+        None => Box::new(plain),
+    };
     if let Some(password) = &target.password {
         let mut login = vec!["AUTH"];
         login.extend(target.user.as_deref());
         login.push(password);
-        let answer = exchange(&mut stream, &login)?;
+        let answer = exchange(&mut *stream, &login)?;
         if answer != "+OK" {
             return Err(format!("AUTH answered `{answer}`"));
         }
     }
-    exchange(&mut stream, words)
+    exchange(&mut *stream, words)
 }
 
-fn exchange(stream: &mut TcpStream, words: &[&str]) -> Result<String, String> {
+fn exchange(stream: &mut dyn Stream, words: &[&str]) -> Result<String, String> {
     let mut request = format!("*{}\r\n", words.len());
     for word in words {
         request.push_str(&format!("${}\r\n{word}\r\n", word.len()));
     }
-    stream.write_all(request.as_bytes()).map_err(|error| error.to_string())?;
-    let mut answer = Vec::new();
+    stream.write_all(request.as_bytes()).and_then(|()| stream.flush()).map_err(|error| error.to_string())?;
+    answer(stream)
+}
+
+fn answer(stream: &mut dyn Stream) -> Result<String, String> {
+    let failed = |error: std::io::Error| error.to_string();
+    let mut line = Vec::new();
     let mut byte = [0];
-    while !answer.ends_with(b"\r\n") && answer.len() < ANSWER_BYTES_MAX {
-        stream.read_exact(&mut byte).map_err(|error| error.to_string())?;
-        answer.push(byte[0]);
+    while !line.ends_with(b"\r\n") && line.len() < LINE_BYTES_MAX {
+        stream.read_exact(&mut byte).map_err(failed)?;
+        line.push(byte[0]);
     }
-    Ok(String::from_utf8_lossy(&answer).trim_end().to_owned())
+    let line = String::from_utf8_lossy(&line).trim_end().to_owned();
+    match line.split_at_checked(1) {
+        Some(("$", length)) => {
+            let Ok(length) = length.parse::<usize>() else { return Ok(String::new()) };
+            let mut text = vec![0; length.min(TEXT_BYTES_MAX) + 2];
+            stream.read_exact(&mut text).map_err(failed)?;
+            Ok(String::from_utf8_lossy(&text).trim_end().to_owned())
+        }
+        Some(("*", count)) => {
+            let elements = (0..count.parse::<usize>().unwrap_or(0)).map(|_| answer(stream));
+            Ok(elements.collect::<Result<Vec<_>, _>>()?.join("\n"))
+        }
+        _ => Ok(line),
+    }
 }
 
 /// The pieces of `redis[s]://[[user]:password@]host[:port][/database]`.
@@ -149,6 +254,7 @@ impl Target {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
     use std::net::TcpListener;
 
     use super::*;
@@ -166,12 +272,41 @@ mod tests {
     }
 
     #[test]
+    fn lists_and_texts_are_read_whole() {
+        struct Canned(std::io::Cursor<Vec<u8>>);
+        impl std::io::Read for Canned {
+            fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+                self.0.read(into)
+            }
+        }
+        impl std::io::Write for Canned {
+            fn write(&mut self, from: &[u8]) -> std::io::Result<usize> {
+                Ok(from.len())
+            }
+            fn flush(&mut self) -> std::io::Result<()> {
+                Ok(())
+            }
+        }
+        let mut read = |text: &str| answer(&mut Canned(std::io::Cursor::new(text.into()))).unwrap();
+        assert_eq!(read("*2\r\n$9\r\n127.0.0.1\r\n$4\r\n6379\r\n"), "127.0.0.1\n6379");
+        assert_eq!(read("$6\r\na\r\nb:1\r\n"), "a\r\nb:1");
+        assert_eq!(["+OK\r\n", ":1\r\n", "$-1\r\n"].map(&mut read), ["+OK", ":1", ""]);
+    }
+
+    #[test]
+    fn the_place_of_another_server_is_found_in_a_line() {
+        assert_eq!(leads_to("replicaof 127.0.0.1 7000"), Some(7000));
+        assert_eq!(leads_to("sentinel monitor aqueduct 127.0.0.1 7000 1"), Some(7000));
+        assert_eq!(leads_to("bind 127.0.0.1"), None);
+    }
+
+    #[test]
     fn a_server_that_answers_something_else_is_not_healthy() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("redis://{}", listener.local_addr().unwrap());
         let server =
             std::thread::spawn(move || listener.accept().unwrap().0.write_all(b"-NOAUTH who are you\r\n"));
-        let refused = check(&url, Duration::from_secs(5)).unwrap_err();
+        let refused = check(&url, None, Duration::from_secs(5)).unwrap_err();
         assert!(refused.contains("NOAUTH"), "{refused}");
         server.join().unwrap().unwrap();
     }

@@ -12,6 +12,7 @@ use crate::launch::Place;
 use crate::part::Part;
 use crate::sql::Session;
 use crate::time::Deadline;
+use crate::tls::Trust;
 
 /// Writes the configuration; copies the leader's data unless there are data of a standby.
 pub(super) fn prepare(part: Part, leader: Part, server: &Server, deadline: Deadline) -> Result<(), Error> {
@@ -19,6 +20,7 @@ pub(super) fn prepare(part: Part, leader: Part, server: &Server, deadline: Deadl
     let Place::Root { uid, gid, .. } = server.launch.place else {
         return Err(Error::Unusable("PostgreSQL runs inside the Debian root only".into()));
     };
+    timescale::give_certificates(server, (uid, gid))?;
     if !folder.join("data/standby.signal").exists() {
         copy::of(leader, server, part, &["--write-recovery-conf"], deadline)?;
     }
@@ -26,8 +28,8 @@ pub(super) fn prepare(part: Part, leader: Part, server: &Server, deadline: Deadl
 }
 
 /// Whether it answers and follows.
-pub(super) fn ready(url: &str, patience: Duration) -> Result<(), String> {
-    let session = Session::new(url, patience)?;
+pub(super) fn ready(url: &str, trust: Option<&Trust>, patience: Duration) -> Result<(), String> {
+    let session = Session::new(url, patience)?.believing(trust);
     match session.text("select pg_is_in_recovery()::text", None).map_err(|error| error.to_string())? {
         Some(answer) if answer == "true" => Ok(()),
         _ => Err("it is no standby".into()),

@@ -6,13 +6,15 @@ use std::os::unix::fs::chown;
 use std::time::Duration;
 
 use super::Server;
-use crate::dir::{create, remove_tree, write_whole};
+use crate::dir::{create, remove_tree, write_private, write_whole};
 use crate::error::Error;
 use crate::launch::{Place, arguments, tail};
+use crate::options::Access;
 use crate::part::Part;
 use crate::secured;
 use crate::sql::Session;
 use crate::time::Deadline;
+use crate::tls::Trust;
 
 /// The user, who owns the server, and the database that `furnish` creates.
 pub(crate) const NAME: &str = "aqueduct";
@@ -58,11 +60,20 @@ pub(super) fn prepare(server: &Server, deadline: Deadline) -> Result<(), Error> 
     };
     create(folder)?;
     chown(folder, Some(uid), Some(gid)).map_err(Error::io("give to postgres", folder))?;
+    give_certificates(server, (uid, gid))?;
     let data = folder.join("data");
     if !data.exists() {
         initialise(server, (uid, gid), deadline)?;
     }
     configure(server, (uid, gid))
+}
+
+/// Lets the server's own user read its certificates.
+pub(super) fn give_certificates(server: &Server, (uid, gid): (u32, u32)) -> Result<(), Error> {
+    server
+        .certificates
+        .iter()
+        .try_for_each(|path| chown(path, Some(uid), Some(gid)).map_err(Error::io("give to postgres", path)))
 }
 
 /// Writes the settings beside the data, which are there.
@@ -75,13 +86,16 @@ pub(super) fn configure(server: &Server, (uid, gid): (u32, u32)) -> Result<(), E
         fs::remove_file(&stale).map_err(Error::io("delete", &stale))?;
     }
     let mut text = format!("{SETTINGS}port = {}\n", server.ports.port);
-    if let Some(files) = &server.secured {
+    let lines = match server.access {
+        Access::Open => None,
+        Access::Both => Some(secured::POSTGRES_ACCESS),
+        Access::Closed => Some(secured::POSTGRES_CLOSED),
+    };
+    if let Some(lines) = lines {
         text.push_str(&secured::postgres_settings());
         let access = data.join("pg_hba.conf");
-        write_whole(&access, secured::POSTGRES_ACCESS)?;
-        for path in files.iter().chain([&access]) {
-            chown(path, Some(uid), Some(gid)).map_err(Error::io("give to postgres", path))?;
-        }
+        write_whole(&access, lines)?;
+        chown(&access, Some(uid), Some(gid)).map_err(Error::io("give to postgres", &access))?;
     }
     let settings = data.join("postgresql.conf");
     write_whole(&settings, &text)?;
@@ -94,8 +108,7 @@ fn initialise(server: &Server, (uid, gid): (u32, u32), deadline: Deadline) -> Re
     let new = launch.folder.join("data.new");
     remove_tree(&new)?;
     let secret = launch.folder.join("password.new");
-    let password = server.password.as_deref().expect("invariant: timescale has a password");
-    write_whole(&secret, password)?;
+    write_private(&secret, server.password(Part::Timescale))?;
     chown(&secret, Some(uid), Some(gid)).map_err(Error::io("give to postgres", &secret))?;
     let initdb = format!("{BIN}/initdb");
     let command = arguments([
@@ -133,13 +146,14 @@ pub(crate) fn url(port: u16, password: &str, database: &str) -> String {
 }
 
 /// Whether the database answers a query.
-pub(super) fn check(url: &str, patience: Duration) -> Result<(), String> {
-    Session::new(url, patience)?.text("select 1::text", None).map(|_| ()).map_err(|error| error.to_string())
+pub(super) fn check(url: &str, trust: Option<&Trust>, patience: Duration) -> Result<(), String> {
+    let session = Session::new(url, patience)?.believing(trust);
+    session.text("select 1::text", None).map(|_| ()).map_err(|error| error.to_string())
 }
 
 /// Makes sure that the database exists and has the extension; until the server is up, it says why it cannot.
-pub(super) fn furnish(url: &str, patience: Duration) -> Result<(), String> {
-    let session = Session::new(url, patience)?;
+pub(super) fn furnish(url: &str, trust: Option<&Trust>, patience: Duration) -> Result<(), String> {
+    let session = Session::new(url, patience)?.believing(trust);
     match session.text("select extname::text from pg_extension where extname = 'timescaledb'", None) {
         // Nothing is missing, and a server that takes no writes need take none.
         Ok(Some(_)) => return Ok(()),

@@ -12,7 +12,7 @@ use crate::dir::{StackDir, create, remove_tree};
 use crate::error::Error;
 use crate::launch::{self, Launch, Place};
 use crate::lock::FileLock;
-use crate::options::{Lifetime, Options};
+use crate::options::{Access, Lifetime, Options};
 use crate::part::{Part, Server, kafka};
 use crate::process::ProcessGroup;
 use crate::progress::Progress;
@@ -75,20 +75,24 @@ fn archive_classes(dir: &StackDir) -> Result<(), Error> {
             place: Place::Plain,
             folder: scratch.join("kafka"),
             log: scratch.join("log"),
+            environment: Vec::new(),
         },
         software: folder(dir).join("libs"),
         ports,
         peers: BTreeMap::new(),
+        arguments: Vec::new(),
         leader: None,
-        password: None,
-        secured: None,
+        access: Access::Open,
+        passwords: BTreeMap::new(),
+        redis_password: None,
+        certificates: Vec::new(),
     };
     let deadline = Deadline::after(TRIAL_MAX);
     kafka::prepare(Part::Kafka, &server, deadline)?;
     let archive = scratch.join(kafka::ARCHIVE);
     let running = server.launch.start(&kafka::command_archiving(&server, &archive))?;
     let address = format!("127.0.0.1:{}", server.ports.port);
-    let answers = || kafka::check(&address, Duration::from_secs(1)).is_ok() || running.ended();
+    let answers = || kafka::check(&address, None, Duration::from_secs(1)).is_ok() || running.ended();
     deadline.poll(Duration::from_millis(50), || answers().then_some(()));
     ProcessGroup::new(server.launch.lock.clone()).stop(Signal::TERM, TRIAL_MAX)?;
     let place = folder(dir).join(kafka::ARCHIVE);

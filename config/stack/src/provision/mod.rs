@@ -103,7 +103,7 @@ impl Software {
 
 /// What `parts` need and still has to be fetched.
 pub(crate) fn missing(dir: &StackDir, parts: &[Part]) -> BTreeSet<Piece> {
-    absent(dir, parts.iter().map(|part| part.piece()))
+    absent(dir, parts.iter().filter_map(|part| part.piece()))
 }
 
 fn absent(dir: &StackDir, pieces: impl Iterator<Item = Piece>) -> BTreeSet<Piece> {

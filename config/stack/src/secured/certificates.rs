@@ -50,7 +50,7 @@ impl Identity {
 pub struct Certificates(PathBuf);
 
 impl Certificates {
-    pub(super) fn of(instance: &Path) -> Self {
+    pub(crate) fn of(instance: &Path) -> Self {
         Certificates(instance.join("certificates"))
     }
 
@@ -66,9 +66,9 @@ impl Certificates {
         for authority in ["authority", "stranger"] {
             partial.new_authority(authority)?;
         }
-        partial.sign("authority", Identity::Good.name(), "localhost", LOOPBACK, DAYS)?;
+        partial.sign("authority", Identity::Good.name(), super::SERVER, LOOPBACK, DAYS)?;
         partial.sign("authority", Identity::WrongName.name(), "elsewhere.example", ELSEWHERE, DAYS)?;
-        partial.sign("authority", Identity::Expired.name(), "localhost", LOOPBACK, "0")?;
+        partial.sign("authority", Identity::Expired.name(), super::SERVER, LOOPBACK, "0")?;
         partial.sign("authority", "client", super::USER, CLIENT, DAYS)?;
         partial.sign("authority", "certified", CERTIFIED_USER, CLIENT, DAYS)?;
         partial.sign("stranger", "impostor", super::USER, CLIENT, DAYS)?;

@@ -8,9 +8,12 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha512;
 
 use super::wire::{Answer, Encoding, Request};
+use crate::tls::Trust;
 
-/// How often a client has to prove itself again on an open connection.
-pub(super) const REAUTHENTICATE_MS: u64 = 2_000;
+/// How often a client has to prove itself again on an open connection: soon, for tests that take a password away.
+pub(super) const REAUTHENTICATE_SOON_MS: u64 = 2_000;
+/// The same where nobody waits for it.
+pub(super) const REAUTHENTICATE_MS: u64 = 60_000;
 
 const CREATE_ACLS: i16 = 30;
 const DELETE_ACLS: i16 = 31;
@@ -27,41 +30,102 @@ const CLUSTER: i8 = 4;
 const TRANSACTIONAL_ID: i8 = 5;
 const LITERAL: i8 = 3;
 const ALL_OPERATIONS: i8 = 2;
+const READ: i8 = 3;
+const WRITE: i8 = 4;
 const ALLOW: i8 = 3;
 
-/// The user's password for SCRAM-SHA-512; `None` takes it away.
-pub(super) fn set_password(
-    bootstrap: &str,
-    user: &str,
-    password: Option<&str>,
-    patience: Duration,
-) -> Result<(), String> {
-    let mut request = Request::new(ALTER_SCRAM, 0, Encoding::Compact);
-    request.array(usize::from(password.is_none()));
-    if password.is_none() {
-        request.string(user);
-        request.int8(SCRAM_SHA_512);
+/// What may be done with all of a kind: the kind, the name, the operation.
+type Right = (i8, &'static str, i8);
+
+/// Whatever there is.
+pub(super) const EVERYTHING: [Right; 4] = [
+    (TOPIC, "*", ALL_OPERATIONS),
+    (GROUP, "*", ALL_OPERATIONS),
+    (TRANSACTIONAL_ID, "*", ALL_OPERATIONS),
+    (CLUSTER, "kafka-cluster", ALL_OPERATIONS),
+];
+/// Records of every topic, as a member of any group. Who may read or write something may see that it is there.
+pub(super) const RECORDS: [Right; 3] = [(TOPIC, "*", READ), (TOPIC, "*", WRITE), (GROUP, "*", READ)];
+
+/// A broker that is told who may come and what they may do; it hands on what is the controller's.
+pub(super) struct Controller {
+    pub(super) broker: String,
+    pub(super) trust: Option<Trust>,
+    pub(super) patience: Duration,
+}
+
+impl Controller {
+    /// The user's password for SCRAM-SHA-512; `None` takes it away.
+    pub(super) fn set_password(&self, user: &str, password: Option<&str>) -> Result<(), String> {
+        let mut request = Request::new(ALTER_SCRAM, 0, Encoding::Compact);
+        request.array(usize::from(password.is_none()));
+        if password.is_none() {
+            request.string(user);
+            request.int8(SCRAM_SHA_512);
+            request.tags();
+        }
+        request.array(usize::from(password.is_some()));
+        if let Some(password) = password {
+            let salt: [u8; 16] = std::array::from_fn(|_| fastrand::u8(..));
+            request.string(user);
+            request.int8(SCRAM_SHA_512);
+            request.int32(ITERATIONS);
+            request.bytes(&salt);
+            request.bytes(&salted(password.as_bytes(), &salt));
+            request.tags();
+        }
         request.tags();
+        let mut answer = request.send(&self.broker, self.trust.as_ref(), self.patience)?;
+        answer.int32()?;
+        for _ in 0..answer.array()? {
+            answer.string()?;
+            outcome(&mut answer)?;
+            answer.tags()?;
+        }
+        Ok(())
     }
-    request.array(usize::from(password.is_some()));
-    if let Some(password) = password {
-        let salt: [u8; 16] = std::array::from_fn(|_| fastrand::u8(..));
-        request.string(user);
-        request.int8(SCRAM_SHA_512);
-        request.int32(ITERATIONS);
-        request.bytes(&salt);
-        request.bytes(&salted(password.as_bytes(), &salt));
-        request.tags();
+
+    /// Allows the user these.
+    pub(super) fn allow(&self, user: &str, rights: &[Right]) -> Result<(), String> {
+        let mut request = Request::new(CREATE_ACLS, 1, Encoding::Fixed);
+        request.array(rights.len());
+        for (kind, name, operation) in rights {
+            request.int8(*kind);
+            request.string(name);
+            request.int8(LITERAL);
+            request.string(&principal(user));
+            request.string("*");
+            request.int8(*operation);
+            request.int8(ALLOW);
+        }
+        let mut answer = request.send(&self.broker, self.trust.as_ref(), self.patience)?;
+        answer.int32()?;
+        for _ in 0..answer.array()? {
+            outcome(&mut answer)?;
+        }
+        Ok(())
     }
-    request.tags();
-    let mut answer = request.send(bootstrap, patience)?;
-    answer.int32()?;
-    for _ in 0..answer.array()? {
-        answer.string()?;
-        outcome(&mut answer)?;
-        answer.tags()?;
+
+    /// Takes away from the user whatever was allowed.
+    pub(super) fn forbid(&self, user: &str) -> Result<(), String> {
+        let mut request = Request::new(DELETE_ACLS, 1, Encoding::Fixed);
+        request.array(1);
+        request.int8(ANY);
+        request.null();
+        request.int8(ANY);
+        request.string(&principal(user));
+        request.null();
+        request.int8(ANY);
+        request.int8(ANY);
+        let mut answer = request.send(&self.broker, self.trust.as_ref(), self.patience)?;
+        answer.int32()?;
+        // Only the one filter's outcome: what it matched stands behind it.
+        if answer.array()? > 0 { outcome(&mut answer) } else { Ok(()) }
     }
-    Ok(())
+}
+
+fn principal(user: &str) -> String {
+    format!("User:{user}")
 }
 
 /// RFC 5802's `Hi`: the password as SCRAM keeps it.
@@ -76,44 +140,6 @@ fn salted(password: &[u8], salt: &[u8]) -> [u8; 64] {
         result.iter_mut().zip(block).for_each(|(sum, byte)| *sum ^= byte);
     }
     result
-}
-
-/// Everything on every topic, group, transaction and the cluster, or no longer anything of it.
-pub(super) fn allow(bootstrap: &str, user: &str, allowed: bool, patience: Duration) -> Result<(), String> {
-    let principal = format!("User:{user}");
-    let mut request;
-    if allowed {
-        let resources = [(TOPIC, "*"), (GROUP, "*"), (TRANSACTIONAL_ID, "*"), (CLUSTER, "kafka-cluster")];
-        request = Request::new(CREATE_ACLS, 1, Encoding::Fixed);
-        request.array(resources.len());
-        for (kind, name) in resources {
-            request.int8(kind);
-            request.string(name);
-            request.int8(LITERAL);
-            request.string(&principal);
-            request.string("*");
-            request.int8(ALL_OPERATIONS);
-            request.int8(ALLOW);
-        }
-    } else {
-        request = Request::new(DELETE_ACLS, 1, Encoding::Fixed);
-        request.array(1);
-        request.int8(ANY);
-        request.null();
-        request.int8(ANY);
-        request.string(&principal);
-        request.null();
-        request.int8(ANY);
-        request.int8(ANY);
-    }
-    let mut answer = request.send(bootstrap, patience)?;
-    answer.int32()?;
-    let results = answer.array()?;
-    // Of a deletion only the one filter's outcome: what it matched stands behind it.
-    for _ in 0..results.min(if allowed { results } else { 1 }) {
-        outcome(&mut answer)?;
-    }
-    Ok(())
 }
 
 fn outcome(answer: &mut Answer) -> Result<(), String> {

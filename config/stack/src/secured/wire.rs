@@ -1,8 +1,9 @@
-//! Requests to a broker that librdkafka's Rust client does not know: one a connection, by the plain listener.
+//! Requests to a broker that librdkafka's Rust client does not know: one a connection, in clear or by certificate.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
+
+use crate::tls::{Stream, Trust};
 
 /// No answer to what is asked here is larger.
 const ANSWER_BYTES_MAX: i32 = 1 << 20;
@@ -92,13 +93,23 @@ impl Request {
     }
 
     /// Sends it and gives what follows the answer's header.
-    pub(super) fn send(self, bootstrap: &str, patience: Duration) -> Result<Answer, String> {
+    pub(super) fn send(
+        self,
+        broker: &str,
+        trust: Option<&Trust>,
+        patience: Duration,
+    ) -> Result<Answer, String> {
         let failed = |error: std::io::Error| error.to_string();
-        let place = bootstrap.parse().map_err(|error| format!("{bootstrap}: {error}"))?;
-        let mut stream = TcpStream::connect_timeout(&place, patience).map_err(failed)?;
-        stream.set_read_timeout(Some(patience)).map_err(failed)?;
+        let place: SocketAddr = broker.parse().map_err(|error| format!("{broker}: {error}"))?;
+        let plain = TcpStream::connect_timeout(&place, patience).map_err(failed)?;
+        plain.set_read_timeout(Some(patience)).map_err(failed)?;
+        let mut stream: Box<dyn Stream> = match trust {
+            Some(trust) => Box::new(trust.encrypt(&place.ip().to_string(), plain)?),
+            None => Box::new(plain),
+        };
         let length = i32::try_from(self.bytes.len()).map_err(|error| error.to_string())?;
         stream.write_all(&[&length.to_be_bytes()[..], &self.bytes].concat()).map_err(failed)?;
+        stream.flush().map_err(failed)?;
         let mut length = [0; 4];
         stream.read_exact(&mut length).map_err(failed)?;
         let length = i32::from_be_bytes(length);

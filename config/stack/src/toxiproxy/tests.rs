@@ -140,10 +140,10 @@ fn the_parts_are_reached_through_their_proxies_alone() {
     for part in [Part::Timescale, Part::Redis] {
         let proxy = stack.through_toxiproxy(part).unwrap();
         let proxied = proxy.address_of(&stack.address(part).unwrap());
-        part.check(&proxied, PATIENCE).unwrap();
+        part.check(&proxied, None, PATIENCE).unwrap();
         proxy.down().unwrap();
-        part.check(&proxied, PATIENCE).unwrap_err();
-        part.check(&stack.address(part).unwrap(), PATIENCE).unwrap();
+        part.check(&proxied, None, PATIENCE).unwrap_err();
+        part.check(&stack.address(part).unwrap(), None, PATIENCE).unwrap();
     }
 
     let proxy = stack.through_toxiproxy(Part::Kafka).unwrap();
@@ -158,5 +158,5 @@ fn the_parts_are_reached_through_their_proxies_alone() {
     );
     proxy.down().unwrap();
     client.fetch_metadata(None, Duration::from_secs(1)).unwrap_err();
-    Part::Kafka.check(&stack.kafka_bootstrap(), PATIENCE).unwrap();
+    Part::Kafka.check(&stack.kafka_bootstrap(), None, PATIENCE).unwrap();
 }
