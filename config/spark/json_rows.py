@@ -18,6 +18,7 @@ from aqueduct_spark.storage import Storage
 from pyspark.sql import DataFrame, SparkSession
 
 SHOWN_MAX = 5
+FULL = "No space left on device"
 
 
 def main(path: str) -> int:
@@ -76,6 +77,14 @@ def write(target: Path, rows: DataFrame | None) -> None:
             f"cannot write {target}: {error.strerror}; free space there, or name a larger folder in TMPDIR, and run the same "
             "command again"
         ) from error
+    except Exception as failure:
+        # Spark puts rows in order on a disk of its own.
+        if FULL not in str(failure):
+            raise
+        raise Refused(
+            "Spark's own disk is full; free space in its spark.local.dir, or name a larger one with --conf "
+            "spark.local.dir=FOLDER, and run the same command again"
+        ) from failure
     finally:
         partial.unlink(missing_ok=True)
 
