@@ -7,12 +7,13 @@ never exported is a difference too.
 
 from __future__ import annotations
 
-from typing import Any, Iterable
+from typing import Any
 
 from aqueduct_spark import database, fingerprint, intervals, manifest as manifests, order as orders, session
 from aqueduct_spark import schema, storage as storages
 from aqueduct_spark.comparison import Sums, differences
-from aqueduct_spark.manifest import File, Manifest, Part
+from aqueduct_spark.integrity import wrong_files
+from aqueduct_spark.manifest import Manifest, Part
 from aqueduct_spark.order import Order
 from aqueduct_spark.problems import Refused
 from aqueduct_spark.schema import Column
@@ -50,26 +51,6 @@ def main(path: str) -> int:
         session.tell("verifying", done=done, of=len(parts), rows=rows, differences=len(found))
     session.tell("verified", parts=len(parts), rows=rows, different=len(found), differences=found[:SHOWN_MAX])
     return 2 if found else 0
-
-
-def wrong_files(spark: SparkSession, storage: Storage, files: Iterable[File]) -> list[dict[str, Any]]:
-    """Files that are not there, or are not what was written."""
-    found = []
-    there: list[File] = []
-    for file in files:
-        if storage.exists(file.path):
-            there.append(file)
-        else:
-            found.append({"part": file.part, "file": file.path, "what": "the file is gone"})
-    if not there:
-        return found
-    read = spark.read.format("binaryFile").load([storage.uri(file.path) for file in there])
-    digests = {row["path"]: row["sha256"] for row in read.selectExpr("path", "sha2(content, 256) AS sha256").collect()}
-    for file in there:
-        digest = next((digest for path, digest in digests.items() if path.endswith(f"/{file.path}")), None)
-        if digest != file.sha256:
-            found.append({"part": file.part, "file": file.path, "what": "the file is not the one that was written"})
-    return found
 
 
 def compare(

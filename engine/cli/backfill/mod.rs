@@ -1,9 +1,10 @@
 //! `aqueduct backfill FILE --from T0 --to T1`.
 //!
-//! Rows of a time range come into their table again: from the log, or from a file, through the topology's own actors, beside
+//! Rows of a time range come into their table again: from the log, from a file, or from an export, through the topology's own actors, beside
 //! the live topology, whose offsets, members and lag it leaves alone. What was begun is recorded; the same command goes on
 //! with it wherever it was cut.
 
+mod input;
 mod judge;
 mod lag;
 mod options;
@@ -20,6 +21,7 @@ use anyhow::{Result, bail};
 use aqueduct_actors::backfill::{self, Way};
 use aqueduct_actors::timescale::{TableName, Timescale};
 use aqueduct_engine::Clock;
+use input::Input;
 pub(crate) use options::Arguments;
 use prepare::Prepared;
 use std::sync::Arc;
@@ -38,18 +40,20 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit> {
         return give_up(way, id);
     }
     let range = arguments.range()?;
+    let input = Input::new(arguments);
     stores::block_on(async {
         let connection = stores::database(&topology, WHAT).await?;
         let node: Arc<str> = host_name().into();
-        let prepared = prepare::prepare(arguments, (way, range), &connection, &node).await?;
+        let prepared = prepare::prepare(arguments, (way, range, &input), &connection, &node).await?;
         if arguments.dry_run {
             let judged = judge::judge(arguments, &prepared, &topology, &connection).await?;
+            input.done();
             return print::dry_run(&prepared, &judged, arguments.format);
         }
         exclude_others(&connection, &prepared.wish.table).await?;
         // Whoever was at work until now may have ended it, or begun one.
         let Prepared { wish, parts, records, .. } =
-            prepare::prepare(arguments, (way, range), &connection, &node).await?;
+            prepare::prepare(arguments, (way, range, &input), &connection, &node).await?;
         let (entry, resumed) = prepare::begin_or_take_up(&connection, &wish, parts).await?;
         if resumed {
             say!("backfill {} was begun before: it goes on from where it stood", entry.id);
@@ -59,6 +63,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit> {
         };
         let timescale = Timescale::new(database, &topology.name.value, &node, Clock::system())?;
         let done = work::run(arguments, (&wish, entry, records), (&topology, timescale), &connection).await?;
+        if done.cut.is_none() {
+            input.done();
+        }
         print::done(&done, resumed, arguments.format)
     })
 }

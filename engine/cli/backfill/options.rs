@@ -1,5 +1,6 @@
 //! What a backfill is told.
 
+use crate::export::options::How;
 use crate::output::{Format, time};
 use crate::stores::wrong;
 use anyhow::Result;
@@ -9,7 +10,7 @@ use aqueduct_topology::model::ReplayFormat;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Fill a time range of a table again, beside the live topology: from the log, or from a file.
+/// Fill a time range of a table again, beside the live topology: from the log, a file, or an export.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// The topology file, with the rules of today.
@@ -29,6 +30,8 @@ pub(crate) struct Arguments {
     pub(super) there: There,
     #[command(flatten)]
     pub(super) pace: Pace,
+    #[command(flatten)]
+    pub(super) how: How,
     /// Read and judge the records, say which rows would be added and why others are rejected; nothing is changed.
     #[arg(long)]
     pub(super) dry_run: bool,
@@ -49,6 +52,9 @@ struct Origin {
     /// From this file of rows instead: a JSON object by column in each line, which no normalizer judges; `.gz` is unpacked.
     #[arg(long, value_name = "FILE")]
     rows: Option<PathBuf>,
+    /// From the place into which `aqueduct export` wrote rows instead: Spark makes rows of its Parquet files.
+    #[arg(long, value_name = "FOLDER_OR_URI", conflicts_with_all = ["input", "rows"])]
+    parquet: Option<String>,
     /// The source in whose place the file is read, where several feed the table.
     #[arg(long, value_name = "SOURCE")]
     source: Option<String>,
@@ -102,7 +108,7 @@ impl Arguments {
         Ok(Range { from_us, to_us })
     }
 
-    /// The file that records or rows come from, if one does.
+    /// The file that was named, if one was.
     pub(super) fn file(&self) -> Option<FileRecords> {
         let Origin { input, rows, .. } = &self.origin;
         let file = |path: &PathBuf, form| FileRecords { path: path.clone(), form };
@@ -112,7 +118,12 @@ impl Arguments {
 
     /// Whether rows come, and not records.
     pub(super) fn takes_rows(&self) -> bool {
-        self.origin.rows.is_some()
+        self.origin.rows.is_some() || self.origin.parquet.is_some()
+    }
+
+    /// The place of an export, if rows come from one.
+    pub(super) fn parquet(&self) -> Option<&str> {
+        self.origin.parquet.as_deref()
     }
 
     pub(super) fn source(&self) -> Option<&str> {

@@ -2,6 +2,7 @@
 //! cannot be is refused here, before anything is touched.
 
 use super::Arguments;
+use super::input::{Input, Rows};
 use crate::output::time;
 use crate::stores::{self, wrong};
 use anyhow::Result;
@@ -77,7 +78,7 @@ fn source<'t>(way: Way<'t>, named: Option<&str>) -> Result<&'t Actor> {
 
 pub(super) async fn prepare<'t>(
     arguments: &Arguments,
-    (way, range): (Way<'t>, Range),
+    (way, range, input): (Way<'t>, Range, &Input<'_>),
     connection: &Connection,
     node: &'t str,
 ) -> Result<Prepared<'t>> {
@@ -104,16 +105,13 @@ pub(super) async fn prepare<'t>(
             names.join(", ")
         ));
     }
-    let file = arguments.file();
-    let (parts, records, origin) = match file {
-        Some(file) => {
+    let rows = Rows { table: &table, time_column, range, columns: &columns };
+    let (parts, records, origin) = match input.file(&rows)? {
+        Some((file, name)) => {
             let (lines, checksum) = file.look()?;
             let source = source(way, arguments.source())?;
             let parts = vec![Part::whole(&source.id.value, "file", 0, (0, lines))];
-            let name = file.path.file_name().unwrap_or_default().to_string_lossy();
-            let origin =
-                format!("{} {name} sha256:{checksum}", if arguments.takes_rows() { "rows" } else { "file" });
-            (parts, Records::File(file), origin)
+            (parts, Records::File(file), format!("{name} sha256:{checksum}"))
         }
         None => (from_kafka(arguments, way, range, &ground)?, Records::Kafka, KAFKA.to_owned()),
     };

@@ -1,7 +1,7 @@
 //! `aqueduct export FILE`: plan, watermark, lock, record; then Spark; then the record again.
 
 use super::describe::{Described, describe, open, partition_columns};
-use super::options::{How, Which, range};
+use super::options::{How, Sessions, Which, range};
 use super::order::{Order, SLICE_ROWS, Workshop};
 use super::submit::{Ended, submit};
 use super::{lock, spark};
@@ -46,6 +46,8 @@ pub(crate) struct Arguments {
     slice_rows: i64,
     #[command(flatten)]
     how: How,
+    #[command(flatten)]
+    sessions: Sessions,
     /// The form of the answer.
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -93,7 +95,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit> {
             spans: &spans,
             into: &place,
             late: arguments.late,
-            parallel: arguments.how.parallel,
+            parallel: arguments.sessions.parallel,
             slice_rows: arguments.slice_rows,
             watermark: closed.watermark.as_ref(),
         };
@@ -103,7 +105,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit> {
             resumed = resumed.max(event["resumed"].as_u64().unwrap_or(0));
             show(&*progress, event);
         };
-        let ended = submit(&spark, &arguments.how, &workshop, "export.py", &described.address, &mut heard);
+        let ended = submit(
+            &spark,
+            &arguments.how,
+            &workshop,
+            "export.py",
+            described.address.password.as_ref(),
+            &mut heard,
+        );
         record(&described, taken, &ended).await?;
         end(arguments.format, &request, taken, resumed, ended?)
     })

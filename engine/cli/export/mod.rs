@@ -7,10 +7,10 @@
 mod command;
 mod describe;
 mod lock;
-mod options;
-mod order;
-mod spark;
-mod submit;
+pub(crate) mod options;
+pub(crate) mod order;
+pub(crate) mod spark;
+pub(crate) mod submit;
 mod verify;
 
 use crate::exit::Exit;

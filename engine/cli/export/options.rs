@@ -45,6 +45,12 @@ pub(crate) struct How {
     /// A setting of Spark; may be repeated.
     #[arg(long, value_name = "NAME=VALUE", value_parser = setting)]
     pub(crate) conf: Vec<String>,
+}
+
+/// How much is asked of the database at once.
+#[derive(clap::Args, Clone, Debug)]
+#[command(next_help_heading = "How Spark runs")]
+pub(crate) struct Sessions {
     /// How many slices are read side by side; each is a session in the database.
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(crate) parallel: u16,
@@ -110,23 +116,27 @@ impl Which {
         }
     }
 
-    /// The place by one name: a folder as an absolute path, anything else as it is.
+    /// The place; see [`place`].
     pub(crate) fn place(&self) -> Result<String> {
-        let into = self.into.as_deref().unwrap_or_default();
-        if let Some((scheme, _)) = into.split_once("://") {
-            if scheme != "file" {
-                return Ok(into.trim_end_matches('/').to_owned());
-            }
-            return wrong(format!("name the folder itself, without `file://`: {into}"));
-        }
-        let path = std::path::absolute(into)?;
-        let text = path.to_str().unwrap_or("*").trim_end_matches('/');
-        // Spark would take them for patterns.
-        if text.is_empty() || text.contains(['*', '?', '[', ']', '{', '}', '\\', '\n']) {
-            return wrong(format!("`{into}`: give a folder whose name has none of * ? [ ] {{ }} \\"));
-        }
-        Ok(text.to_owned())
+        place(self.into.as_deref().unwrap_or_default())
     }
+}
+
+/// A place by one name: a folder as an absolute path, anything else as it is.
+pub(crate) fn place(into: &str) -> Result<String> {
+    if let Some((scheme, _)) = into.split_once("://") {
+        if scheme != "file" {
+            return Ok(into.trim_end_matches('/').to_owned());
+        }
+        return wrong(format!("name the folder itself, without `file://`: {into}"));
+    }
+    let path = std::path::absolute(into)?;
+    let text = path.to_str().unwrap_or("*").trim_end_matches('/');
+    // Spark would take them for patterns.
+    if text.is_empty() || text.contains(['*', '?', '[', ']', '{', '}', '\\', '\n']) {
+        return wrong(format!("`{into}`: give a folder whose name has none of * ? [ ] {{ }} \\"));
+    }
+    Ok(text.to_owned())
 }
 
 /// A range that can be exported.

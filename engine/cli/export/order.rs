@@ -52,13 +52,13 @@ impl Order<'_> {
 }
 
 /// A folder with the programs and the order; it goes with its owner.
-pub(super) struct Workshop {
+pub(crate) struct Workshop {
     folder: PathBuf,
 }
 
 impl Workshop {
     /// Writes both.
-    pub(super) fn new(order: &Value) -> Result<Self> {
+    pub(crate) fn new(order: &Value) -> Result<Self> {
         let name = format!("aqueduct-export-{}-{:08x}", std::process::id(), fastrand::u32(..));
         let folder = std::env::temp_dir().join(name);
         let doing = || format!("cannot write `{}`", folder.display());

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 const DRIVER_VARIABLE: &str = "AQUEDUCT_JDBC_DRIVER";
 
 /// See the module; says what this machine lacks before anything is begun.
-pub(super) fn find(progress: &dyn Progress) -> Result<Spark> {
+pub(crate) fn find(progress: &dyn Progress) -> Result<Spark> {
     let Some(home) = variable("SPARK_HOME").map(PathBuf::from) else {
         return provision(&StackDir::from_env()?, progress).context(RefusedConfiguration);
     };

@@ -6,9 +6,8 @@
 use super::options::How;
 use super::order::Workshop;
 use anyhow::{Context, Result};
-use aqueduct_actors::export::address::Address;
 use aqueduct_stack::spark::Spark;
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
@@ -22,7 +21,7 @@ const PASSWORD_VARIABLE: &str = "AQUEDUCT_EXPORT_PASSWORD";
 
 /// What a program came to.
 #[derive(Debug, PartialEq)]
-pub(super) enum Ended {
+pub(crate) enum Ended {
     /// It did what it was told, and this is its last word.
     Done(Value),
     /// It would not; nothing was changed.
@@ -31,19 +30,19 @@ pub(super) enum Ended {
     Failed(String),
 }
 
-/// Runs `program` of the workshop; `heard` gets every event.
-pub(super) fn submit(
+/// Runs `program` of the workshop; `heard` gets every event. With `password` it reaches the database.
+pub(crate) fn submit(
     spark: &Spark,
     how: &How,
     workshop: &Workshop,
     program: &str,
-    address: &Address,
+    password: Option<&SecretString>,
     heard: &mut dyn FnMut(&Value),
 ) -> Result<Ended> {
     let log = workshop.path().join("spark.log");
     let errors = File::create(&log).with_context(|| format!("cannot write `{}`", log.display()))?;
     let mut command = command(spark, how, workshop, program);
-    match &address.password {
+    match password {
         Some(password) => command.env(PASSWORD_VARIABLE, password.expose_secret()),
         None => command.env_remove(PASSWORD_VARIABLE),
     };
@@ -66,7 +65,7 @@ pub(super) fn submit(
     Ok(match last["event"].as_str() {
         Some("refused") => Ended::Refused(message(&last)),
         Some("failed") => Ended::Failed(message(&last)),
-        Some("published" | "nothing" | "verified") => Ended::Done(last),
+        Some("published" | "nothing" | "verified" | "written") => Ended::Done(last),
         _ => Ended::Failed(format!(
             "Spark ended ({status}) before it was done; the end of its log, which is kept as {}:\n{}",
             keep(&log).display(),

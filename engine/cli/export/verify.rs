@@ -1,7 +1,7 @@
 //! `aqueduct export verify FILE`: what was exported, against the table.
 
 use super::describe::describe;
-use super::options::{How, Which, range};
+use super::options::{How, Sessions, Which, range};
 use super::order::{Order, SLICE_ROWS, Workshop};
 use super::spark;
 use super::submit::{Ended, submit};
@@ -21,6 +21,8 @@ pub(crate) struct Arguments {
     which: Which,
     #[command(flatten)]
     how: How,
+    #[command(flatten)]
+    sessions: Sessions,
     /// The form of the answer.
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -46,7 +48,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit> {
             spans: &[],
             into: &place,
             late: false,
-            parallel: arguments.how.parallel,
+            parallel: arguments.sessions.parallel,
             slice_rows: SLICE_ROWS,
             watermark: None,
         };
@@ -58,7 +60,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit> {
                 progress.step("verify", number("done"), number("of"), &step);
             }
         };
-        match submit(&spark, &arguments.how, &workshop, "verify.py", &described.address, &mut heard)? {
+        match submit(
+            &spark,
+            &arguments.how,
+            &workshop,
+            "verify.py",
+            described.address.password.as_ref(),
+            &mut heard,
+        )? {
             Ended::Done(event) => print(arguments.format, &place, &event),
             Ended::Refused(message) => Err(Error::new(Class::Config, message).into()),
             Ended::Failed(message) => {

@@ -2,6 +2,7 @@
 //!
 //! A submission costs seconds, so a story has few. `AQUEDUCT_TEST_SPARK=long` adds those that need a cluster of their own.
 
+mod back;
 mod cluster;
 mod place;
 mod refusals;

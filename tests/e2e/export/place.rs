@@ -50,7 +50,7 @@ SELECT '2026-11-26 00:00:00.000001+00'::timestamptz + i * (interval '{days} days
 FROM generate_series(0, {rows} - 1) AS i"#;
 
 /// Small data on few cores: what Spark does for large ones only costs time.
-const QUICK: [&str; 8] = [
+pub const QUICK: [&str; 8] = [
     "--master",
     "local[2]",
     "--conf",
