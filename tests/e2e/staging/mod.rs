@@ -240,7 +240,8 @@ fn rotate(staging: &Staging, named: &Named, what: &str) -> (Option<i32>, String)
 fn await_values(named: &Named, place: &str, sent: i64) {
     for id in sent - SYMBOLS..sent {
         let key = format!("last:S{:02}", id % SYMBOLS);
-        let value = format!("\r\n{id}.5\r\n");
+        // With all digits of its column.
+        let value = format!("\r\n{id}.50");
         let holds = || named.redis_owner(place, &format!("HGET {key} price")).contains(&value).then_some(());
         wait::until(&format!("{key} of {id} at {place}"), BOUND, holds);
     }
