@@ -4,7 +4,7 @@
 //! memory of who did, Sentinel and Cluster.
 
 /// `url` once for each of its hosts, in their order; everything else as it is.
-pub(super) fn each(url: &str) -> Vec<String> {
+pub(crate) fn each(url: &str) -> Vec<String> {
     let authority = url.find("://").map_or(0, |at| at + 3);
     let end = url[authority..].find(['/', '?', '#']).map_or(url.len(), |at| authority + at);
     let places = url[authority..end].rfind('@').map_or(authority, |at| authority + at + 1);

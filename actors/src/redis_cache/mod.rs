@@ -10,7 +10,7 @@
 mod counterpart;
 mod deletion;
 pub(crate) mod guard;
-mod hosts;
+pub(crate) mod hosts;
 mod meter;
 pub(crate) mod order;
 pub(crate) mod pending;

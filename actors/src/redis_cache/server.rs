@@ -45,6 +45,7 @@ pub(crate) struct Server {
 }
 
 /// Where a server may be.
+#[derive(Clone)]
 struct Host {
     info: ConnectionInfo,
     wire: Wire,
@@ -71,6 +72,16 @@ impl Server {
     /// For messages.
     pub(crate) fn address(&self) -> &str {
         &self.address
+    }
+
+    /// Each of its hosts alone, whether it leads or follows.
+    pub(crate) fn apart(&self) -> Vec<Server> {
+        let alone = |host: &Host| Self {
+            hosts: Arc::new([host.clone()]),
+            address: host.address.clone(),
+            ..self.clone()
+        };
+        self.hosts.iter().map(alone).collect()
     }
 
     /// Follows its credentials.

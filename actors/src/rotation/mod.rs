@@ -3,6 +3,7 @@
 //!
 //! No step disturbs who is logged in: TimescaleDB and Kafka know two users that take turns, Redis knows two passwords of one
 //! user ([ADR 0022](../../../engine/docs/adr/0022-rotation-alternates.md)). Each step may be done again.
+//! Redis servers tell each other of no users, so each that an address names is changed.
 //!
 //! Invariant: no password reaches a server in clear, other than to log in: they are sent as what the server keeps of them.
 
@@ -13,7 +14,7 @@ mod timescale;
 use crate::credentials::keeper::Door;
 use crate::credentials::{Files, Material};
 use crate::kafka::cluster::Cluster;
-use crate::redis_cache::server::Server;
+use crate::redis_cache::hosts;
 use crate::timescale::Timescale;
 use aqueduct_engine::{Class, Clock, Error};
 use aqueduct_topology::model::{KafkaConnection, RedisConnection, TimescaleConnection, Topology};
@@ -139,8 +140,7 @@ pub async fn prove(topology: &Topology, part: Part, clock: Clock) -> Result<(), 
         }
         Part::Redis => {
             let connection = connections.redis.as_ref().ok_or_else(|| none(part))?;
-            let server = Server::new(connection, name, clock)?;
-            server.prove(&server.login()?).await
+            redis::prove(connection, name, clock).await
         }
     }
 }
@@ -179,6 +179,15 @@ impl Admin {
         }
     }
 
+    /// What is to be said of each server that does not answer or does not know the new login; empty = all know it. Kafka and
+    /// the database tell it to each other.
+    pub async fn lacking(&self, change: &Change, password: &SecretString, clock: Clock) -> Vec<String> {
+        match self {
+            Admin::Timescale(_) | Admin::Kafka(_) => Vec::new(),
+            Admin::Redis(connection) => redis::lacking(connection, change, password, clock).await,
+        }
+    }
+
     /// The old login goes; gives what else there is to know, for people.
     pub async fn revoke(&self, change: &Change, clock: Clock) -> Result<Option<String>, Error> {
         match self {
@@ -187,6 +196,11 @@ impl Admin {
             Admin::Redis(connection) => redis::revoke(connection, change, clock).await,
         }
     }
+}
+
+/// How many servers an address of Redis names; each keeps users of its own.
+pub fn redis_servers(connection: &RedisConnection) -> usize {
+    hosts::each(connection.url.expose_secret()).len()
 }
 
 /// As Redis keeps passwords.

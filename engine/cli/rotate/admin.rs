@@ -2,14 +2,14 @@
 
 use crate::environment::variable;
 use anyhow::{Result, bail};
-use aqueduct_actors::rotation::{Admin, Part};
+use aqueduct_actors::rotation::{Admin, Part, redis_servers};
 use aqueduct_topology::model::{KafkaConnection, RedisConnection, Sasl, TimescaleConnection, Topology};
 use aqueduct_topology::{Span, Spanned};
 use std::path::PathBuf;
 
 /// The address of the database as somebody who may create roles.
 const TIMESCALE_URL: &str = "AQUEDUCT_ROTATE_TIMESCALE_URL";
-/// The address of Redis as somebody who may change users.
+/// The address of Redis as somebody who may change users; of each of its servers, for they tell each other of no users.
 const REDIS_URL: &str = "AQUEDUCT_ROTATE_REDIS_URL";
 /// Where the brokers are for somebody who may alter users; the topology's own unless said.
 const KAFKA_BOOTSTRAP: &str = "AQUEDUCT_ROTATE_KAFKA_BOOTSTRAP";
@@ -44,7 +44,16 @@ pub(super) fn of(topology: &Topology, part: Part) -> Result<Admin> {
             let tls = connections.redis.as_ref().and_then(|it| it.tls.clone());
             let tls = tls.filter(|_| url.starts_with("rediss://"));
             let url = Spanned::new(url.into(), Span::default());
-            Ok(Admin::Redis(RedisConnection { url, user_file: None, password_file, pool: 1, tls }))
+            let admin = RedisConnection { url, user_file: None, password_file, pool: 1, tls };
+            let (named, wanted) =
+                (redis_servers(&admin), connections.redis.as_ref().map_or(0, redis_servers));
+            if named < wanted {
+                bail!(
+                    "{REDIS_URL} names {named} of the {wanted} servers of `connections.redis.url`, and users are not \
+                     replicated; name each, as redis://admin@first:6379,second:6379"
+                );
+            }
+            Ok(Admin::Redis(admin))
         }
         Part::Kafka => {
             let Some(own) = &connections.kafka else { bail!("the topology has no `connections.kafka`") };

@@ -13,15 +13,20 @@ mod state;
 use crate::exit::Exit;
 use crate::output::say;
 use crate::{file, stores};
-use anyhow::Result;
+use anyhow::{Context, Result};
 use aqueduct_actors::rotation::{self, Admin, Change, Part};
 use aqueduct_engine::Clock;
+use aqueduct_engine::clock::Instant;
 use aqueduct_topology::model::Topology;
 use nodes::Nodes;
+use secrecy::SecretString;
 use state::State;
 pub(crate) use state::random_password;
 use std::path::PathBuf;
 use std::time::Duration;
+
+/// How often servers are asked.
+const ASK_EVERY: Duration = Duration::from_millis(500);
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -126,17 +131,20 @@ async fn carry_out(
         "create:  {}",
         if part.alternates() { format!("user `{to}`") } else { format!("a second password of `{to}`") }
     );
-    stores::answered(admin.create(&change, &password, clock.clone()).await)?;
+    stores::answered(admin.create(&change, &password, clock.clone()).await)
+        .context("the new login could not be made everywhere, so nothing was switched and nothing revoked")?;
     let staged = rotation::with_login_files(topology, part, state.staged());
     verify(&staged, part, &clock).await?;
     say!("verify:  the server lets it in, and to where the topology has to go");
     let generation = rotation::generation(&staged, part)?;
     state.switch()?;
     say!("switch:  {}; generation {generation}", state.written());
+    let until = clock.now() + wait;
     let lagging = nodes.wait_for(part, &generation, wait, &clock).await;
     let strangers = nodes.strangers(topology, admin).await?;
-    if !lagging.is_empty() || !strangers.is_empty() {
-        for told in lagging.iter().chain(&strangers) {
+    let lacking = lacking(admin, &change, &password, until, &clock).await;
+    if !lagging.is_empty() || !strangers.is_empty() || !lacking.is_empty() {
+        for told in lagging.iter().chain(&strangers).chain(&lacking) {
             say!("wait:    {told}");
         }
         let whose = if part.alternates() {
@@ -145,13 +153,16 @@ async fn carry_out(
             "both passwords hold".to_owned()
         };
         say!(
-            "error: not every node has come over, so nothing is revoked: {whose}. Mend what is said above and run the same \
-             command again; it goes on from here"
+            "error: not every {} has come over, so nothing is revoked: {whose}. Mend what is said above and run the same \
+             command again; it goes on from here",
+            if lacking.is_empty() { "node" } else { "node and server" }
         );
         return Ok(Exit::Failed);
     }
     say!("wait:    every node has come over: {nodes}");
-    let note = stores::answered(admin.revoke(&change, clock).await)?;
+    let note = stores::answered(admin.revoke(&change, clock).await).context(
+        "the former login still holds somewhere; run the same command again, it goes on from here",
+    )?;
     say!(
         "revoke:  {}",
         if part.alternates() {
@@ -168,6 +179,23 @@ async fn carry_out(
     Ok(Exit::Ok)
 }
 
+/// What is to be said of servers that do not know the new login at `until`, which are waited for.
+async fn lacking(
+    admin: &Admin,
+    change: &Change,
+    password: &SecretString,
+    until: Instant,
+    clock: &Clock,
+) -> Vec<String> {
+    loop {
+        let lacking = admin.lacking(change, password, clock.clone()).await;
+        if lacking.is_empty() || clock.now() >= until {
+            return lacking;
+        }
+        clock.sleep(ASK_EVERY).await;
+    }
+}
+
 /// What was created may take a moment to be known to all of a cluster.
 async fn verify(staged: &Topology, part: Part, clock: &Clock) -> Result<()> {
     const PATIENCE: Duration = Duration::from_secs(10);
@@ -180,7 +208,7 @@ async fn verify(staged: &Topology, part: Part, clock: &Clock) -> Result<()> {
                 return Err(error
                     .context("the new login does not hold, so nothing was switched; the one in use stays"));
             }
-            Err(_) => clock.sleep(Duration::from_millis(500)).await,
+            Err(_) => clock.sleep(ASK_EVERY).await,
         }
     }
 }

@@ -108,7 +108,7 @@ impl Place {
     pub(super) fn variables(&self, stack: &Stack) -> Result<Vec<(String, String)>> {
         let text = |path: PathBuf| path.display().to_string();
         let hosts = [Part::Timescale, Part::Standby].map(|part| stack.encrypted(part)).join(",");
-        let redis = format!("rediss://{}@{}/0", self.user(Part::Redis)?, stack.redis_primary()?);
+        let redis = redis_url(stack, &self.user(Part::Redis)?);
         Ok([
             ("KAFKA_BOOTSTRAP", stack.encrypted_brokers()),
             ("KAFKA_USER_FILE", text(self.user_file(Part::Kafka))),
@@ -144,7 +144,7 @@ impl Place {
                 ("AQUEDUCT_ROTATE_TIMESCALE_PASSWORD_FILE", text(&stack.password_file(Part::Timescale))),
                 ("AQUEDUCT_ROTATE_KAFKA_USER", OWNER.to_owned()),
                 ("AQUEDUCT_ROTATE_KAFKA_PASSWORD_FILE", text(&stack.password_file(Part::Kafka))),
-                ("AQUEDUCT_ROTATE_REDIS_URL", format!("rediss://{REDIS_OWNER}@{}/0", stack.redis_primary()?)),
+                ("AQUEDUCT_ROTATE_REDIS_URL", redis_url(stack, REDIS_OWNER)),
                 ("AQUEDUCT_ROTATE_REDIS_PASSWORD_FILE", text(&stack.password_file(Part::Redis))),
             ]
             .map(|(name, value)| (name.to_owned(), value)),
@@ -173,6 +173,12 @@ const OWNER: &str = aqueduct_stack::secured::USER;
 const REDIS_OWNER: &str = aqueduct_stack::secured::REDIS_OWNER;
 const ENCRYPTED: &str = "sslmode=verify-full";
 const WRITABLE: &str = "target_session_attrs=read-write";
+
+/// Both servers: who leads is asked at each connect, and users are changed on each.
+fn redis_url(stack: &Stack, user: &str) -> String {
+    let hosts = [Part::Redis, Part::Replica].map(|part| stack.encrypted(part)).join(",");
+    format!("rediss://{user}@{hosts}/0")
+}
 
 /// The admin endpoints.
 pub(super) fn node_urls(stack: &Stack) -> Vec<String> {

@@ -110,11 +110,25 @@ impl Questions<'_> {
 
     fn redis(&self) -> Result<String> {
         let user = self.place.user(Part::Redis)?;
-        for forbidden in [&["FLUSHALL"][..], &["KEYS", "*"], &["CONFIG", "GET", "*"], &["ACL", "LIST"]] {
-            let words = [&["ACL", "DRYRUN", &user], forbidden].concat();
-            let answer = self.stack.ask_redis(Part::Redis, &words)?;
-            if !answer.contains("permissions") {
-                bail!("`{user}` may send {}: {answer}", forbidden.join(" "));
+        let mut leading = Vec::new();
+        // Both: whoever is promoted must know the user already.
+        for part in [Part::Redis, Part::Replica] {
+            let may = |words: &[&str]| {
+                let words = [&["ACL", "DRYRUN", &user], words].concat();
+                self.stack.ask_redis(part, &words)
+            };
+            let answer = may(&["HGET", "key", "field"])?;
+            if answer != "+OK" {
+                bail!("{part} does not let `{user}` read: {answer}");
+            }
+            for forbidden in [&["FLUSHALL"][..], &["KEYS", "*"], &["CONFIG", "GET", "*"], &["ACL", "LIST"]] {
+                let answer = may(forbidden)?;
+                if !answer.contains("permissions") {
+                    bail!("`{user}` may send {} to {part}: {answer}", forbidden.join(" "));
+                }
+            }
+            if self.stack.ask_redis(part, &["ROLE"])?.starts_with("master") {
+                leading.push(self.stack.encrypted(part));
             }
         }
         let primary = self.stack.redis_primary()?;
@@ -123,7 +137,12 @@ impl Questions<'_> {
         if !(watched.contains("status=ok") && watched.contains("slaves=1")) {
             bail!("sentinel sees `{watched}`");
         }
-        Ok(format!("sentinel knows the primary at {primary} and 1 replica; `{user}` may not empty it"))
+        if leading != [primary.as_str()] {
+            bail!("sentinel says that {primary} leads, and of themselves say so: {}", leading.join(", "));
+        }
+        Ok(format!(
+            "sentinel knows the primary at {primary} and 1 replica; both know `{user}`, who may not empty them"
+        ))
     }
 
     fn nodes(&self) -> Result<String> {

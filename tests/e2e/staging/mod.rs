@@ -4,7 +4,7 @@ mod outside;
 
 use crate::harness::world::Sql;
 use crate::harness::{node, wait};
-use outside::{BOUND, Named, Staging};
+use outside::{BOUND, Named, SYMBOLS, Staging};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::fs;
@@ -31,22 +31,24 @@ fn a_staging_is_what_it_says_heals_rotates_and_leaves_nothing() {
 
     named.send(0, ROWS);
     await_rows(&named, ROWS);
+    redis_is_lost_and_nodes_follow(&staging, &named);
     staging.kill("broker3");
     staging.kill("node2");
     assert_eq!(staging.run(&["status"]).status.code(), Some(1), "it is not well");
     let (_, said) = staging.well(&["up"]);
     assert!(said.contains("broker3 is healthy") && said.contains("node2 is healthy"), "{said}");
+    let [lost, promoted] = named.caches();
+    assert_eq!((named.leads(lost), named.leads(promoted)), (false, true), "one leads: {said}");
     assert!(!said.contains("timescale is healthy"), "what runs is left alone: {said}");
     assert!(staging.parts().iter().all(|part| part["healthy"] == true));
 
-    let (topology, nodes) = (named.get("STAGING_TOPOLOGY"), named.get("STAGING_NODES"));
-    let rotate = ["rotate", topology, "--what", "timescale", "--node", nodes];
-    let rotated = staging.command(&rotate).envs(named.all()).output().expect("the command runs");
-    let said = String::from_utf8_lossy(&rotated.stderr).into_owned();
-    assert_eq!(rotated.status.code(), Some(0), "{said}");
+    let (code, said) = rotate(&staging, &named, "timescale");
+    assert_eq!(code, Some(0), "{said}");
     assert_eq!(named.read("TIMESCALE_USER_FILE"), "staging_b", "{said}");
-    named.send(ROWS, 2 * ROWS);
-    await_rows(&named, 2 * ROWS);
+    both_redis_exchange_the_password(&staging, &named);
+    named.send(2 * ROWS, 3 * ROWS);
+    await_rows(&named, 3 * ROWS);
+    await_values(&named, promoted, 3 * ROWS);
 
     let (_, said) = staging.well(&["up"]);
     assert!(said.contains("was up already"), "{said}");
@@ -149,11 +151,12 @@ fn the_database_is_encrypted_and_followed(named: &Named) {
 }
 
 fn redis_knows_its_users(named: &Named, up: &Value) {
-    let place = named.place("REDIS_URL");
-    assert!(named.redis(place, &["PING"]).starts_with("-NOAUTH"));
     let login = format!("AUTH staging {}", named.read("REDIS_PASSWORD_FILE"));
-    let answer = named.redis(place, &[&login, "PING", "FLUSHALL"]);
-    assert!(answer.starts_with("+OK\r\n+PONG\r\n-NOPERM"), "{answer}");
+    for place in named.caches() {
+        assert!(named.redis(place, &["PING"]).starts_with("-NOAUTH"));
+        let answer = named.redis(place, &[&login, "PING", "FLUSHALL"]);
+        assert!(answer.starts_with("+OK\r\n+PONG\r\n-NOPERM"), "{answer}");
+    }
 
     let folder = Path::new(up["folder"].as_str().expect("a folder"));
     let password = fs::read_to_string(folder.join("sentinel.password")).expect("sentinel's password");
@@ -163,7 +166,7 @@ fn redis_knows_its_users(named: &Named, up: &Value) {
     assert!(named.redis(&sentinel, &["PING"]).starts_with("-NOAUTH"));
     let login = format!("AUTH {password}");
     let answer = named.redis(&sentinel, &[&login, "SENTINEL GET-MASTER-ADDR-BY-NAME aqueduct"]);
-    let (_, port) = place.rsplit_once(':').expect("a port");
+    let (_, port) = named.caches()[0].rsplit_once(':').expect("a port");
     assert!(answer.contains(&format!("\r\n{port}\r\n")), "{answer}");
     assert!(named.redis(&sentinel, &[&login, "INFO sentinel"]).contains("slaves=1"));
 }
@@ -184,6 +187,63 @@ fn prometheus_watches_both_nodes(named: &Named) {
     for url in named.get("STAGING_NODES").split(',') {
         let node = url.trim_start_matches("http://").parse().expect("an address");
         assert_eq!(node::get(node, "/readyz").map(|(status, _)| status), Some(200));
+    }
+}
+
+/// The primary dies: nobody rotates before it is back, and the nodes find by themselves whom Sentinel promotes.
+fn redis_is_lost_and_nodes_follow(staging: &Staging, named: &Named) {
+    let [lost, promoted] = named.caches();
+    assert_eq!((named.leads(lost), named.leads(promoted)), (true, false));
+    let before = named.read("REDIS_PASSWORD_FILE");
+    staging.kill("redis");
+    let (code, said) = rotate(staging, named, "redis");
+    assert_eq!(code, Some(69), "{said}");
+    assert!(said.contains(lost) && said.contains("nothing was switched"), "{said}");
+    assert_eq!(named.read("REDIS_PASSWORD_FILE"), before, "{said}");
+
+    wait::until("the replica leads", BOUND, || named.leads(promoted).then_some(()));
+    named.send(ROWS, 2 * ROWS);
+    await_rows(named, 2 * ROWS);
+    await_values(named, promoted, 2 * ROWS);
+    for url in named.get("STAGING_NODES").split(',') {
+        let node = url.trim_start_matches("http://").parse().expect("an address");
+        let ready = || (node::get(node, "/readyz").map(|(status, _)| status) == Some(200)).then_some(());
+        wait::until(&format!("{url} is ready"), BOUND, ready);
+    }
+}
+
+/// What was refused before is gone on with; each server knows the new password, and none the former.
+fn both_redis_exchange_the_password(staging: &Staging, named: &Named) {
+    let former = named.read("REDIS_PASSWORD_FILE");
+    let (code, said) = rotate(staging, named, "redis");
+    assert_eq!(code, Some(0), "{said}");
+    let now = named.read("REDIS_PASSWORD_FILE");
+    assert_ne!(now, former);
+    for place in named.caches() {
+        let answers =
+            [&now, &former].map(|password| named.redis(place, &[&format!("AUTH staging {password}")]));
+        assert!(
+            answers[0].starts_with("+OK") && answers[1].starts_with("-WRONGPASS"),
+            "{place}: {answers:?}"
+        );
+    }
+}
+
+fn rotate(staging: &Staging, named: &Named, what: &str) -> (Option<i32>, String) {
+    let (topology, nodes) = (named.get("STAGING_TOPOLOGY"), named.get("STAGING_NODES"));
+    let rotate = ["rotate", topology, "--what", what, "--node", nodes];
+    let rotated = staging.command(&rotate).envs(named.all()).output().expect("the command runs");
+    (rotated.status.code(), String::from_utf8_lossy(&rotated.stderr).into_owned())
+}
+
+/// The last trade of each symbol, of `sent`, is what that server holds.
+fn await_values(named: &Named, place: &str, sent: i64) {
+    for id in sent - SYMBOLS..sent {
+        let key = format!("last:S{:02}", id % SYMBOLS);
+        // With all digits of its column.
+        let value = format!("\r\n{id}.50");
+        let holds = || named.redis_owner(place, &format!("HGET {key} price")).contains(&value).then_some(());
+        wait::until(&format!("{key} of {id} at {place}"), BOUND, holds);
     }
 }
 

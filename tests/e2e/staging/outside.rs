@@ -3,6 +3,7 @@
 use crate::harness::secured::believing;
 use crate::harness::wait;
 use crate::harness::world::Sql;
+use aqueduct_stack::secured::REDIS_OWNER;
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
@@ -19,6 +20,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub(super) const BOUND: Duration = Duration::from_secs(90);
+/// Of how many symbols trades are.
+pub(super) const SYMBOLS: i64 = 20;
 const ANSWER_MAX: Duration = Duration::from_secs(5);
 
 /// A staging of its own, gone with its data when dropped.
@@ -142,11 +145,11 @@ impl Named {
         Ok(client.fetch_metadata(None, ANSWER_MAX).map_err(failed)?.brokers().len())
     }
 
-    /// Trades `from..to` of twenty symbols, acknowledged.
+    /// Trades `from..to` of [`SYMBOLS`] symbols, acknowledged.
     pub(super) fn send(&self, from: i64, to: i64) {
         let producer: BaseProducer = self.kafka().set("acks", "all").create().expect("a producer");
         for id in from..to {
-            let (key, time) = (format!("S{:02}", id % 20), 1_767_225_600_000 + id);
+            let (key, time) = (format!("S{:02}", id % SYMBOLS), 1_767_225_600_000 + id);
             let value = format!(r#"{{"T":{time},"s":"{key}","p":"{id}.5","q":"1"}}"#);
             let record = BaseRecord::to("md.trades").key(&key).payload(&value);
             producer.send(record).map_err(|(error, _)| error).expect("sent");
@@ -193,9 +196,22 @@ impl Named {
         answer
     }
 
-    /// `host:port` of a Redis address.
-    pub(super) fn place(&self, name: &str) -> &str {
-        let (_, place) = self.get(name).rsplit_once('@').expect("a user");
-        place.split('/').next().expect("a place")
+    /// `host:port` of both servers of Redis: the first, and what was its replica at first.
+    pub(super) fn caches(&self) -> [&str; 2] {
+        let (_, places) = self.get("REDIS_URL").rsplit_once('@').expect("a user");
+        let places = places.split('/').next().expect("places").split(',').collect::<Vec<_>>();
+        places.try_into().expect("two servers")
+    }
+
+    /// The same from one of them, as who may do everything there.
+    pub(super) fn redis_owner(&self, place: &str, line: &str) -> String {
+        let password = self.read("AQUEDUCT_ROTATE_REDIS_PASSWORD_FILE");
+        let answer = self.redis(place, &[&format!("AUTH {REDIS_OWNER} {password}"), line]);
+        answer.strip_prefix("+OK\r\n").unwrap_or_else(|| panic!("{place}: {answer}")).to_owned()
+    }
+
+    /// Whether it says of itself that it leads.
+    pub(super) fn leads(&self, place: &str) -> bool {
+        self.redis_owner(place, "INFO replication").contains("role:master")
     }
 }

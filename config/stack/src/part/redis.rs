@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
-use super::{Part, Server};
+use super::{Part, Server, sentinel};
 use crate::dir::{create, write_private};
 use crate::error::Error;
 use crate::launch::{Place, arguments};
@@ -40,8 +40,12 @@ pub(super) fn prepare(server: &Server) -> Result<(), Error> {
     let folder = &server.launch.folder;
     create(folder)?;
     let settings = folder.join("redis.conf");
-    if !is_told_by_sentinel(server, &fs::read_to_string(&settings).unwrap_or_default()) {
+    let before = fs::read_to_string(&settings).unwrap_or_default();
+    if !is_told_by_sentinel(server, &before) {
         write_private(&settings, &text(server))?;
+    } else if let Some(leader) = sentinel::leader(server) {
+        // One that was killed comes back as what its settings say: it must not lead beside the one that was promoted.
+        write_private(&settings, &following(&before, server.ports.port, leader))?;
     }
     let mut own = vec![folder.clone(), settings];
     if server.access == Access::Closed {
@@ -123,8 +127,18 @@ pub(super) fn is_told_by_sentinel(server: &Server, text: &str) -> bool {
 }
 
 /// The port of another server in a line such as `replicaof 127.0.0.1 6379`.
-fn leads_to(line: &str) -> Option<u16> {
+pub(super) fn leads_to(line: &str) -> Option<u16> {
     line.split_once("127.0.0.1 ")?.1.split_whitespace().next()?.parse().ok()
+}
+
+/// The settings of a server at `port` where `leader` is the port of who leads.
+fn following(settings: &str, port: u16, leader: u16) -> String {
+    let others = settings.lines().filter(|line| !line.starts_with("replicaof "));
+    let mut text: String = others.map(|line| format!("{line}\n")).collect();
+    if port != leader {
+        text += &format!("replicaof 127.0.0.1 {leader}\n");
+    }
+    text
 }
 
 pub(super) fn command() -> Vec<OsString> {
@@ -298,6 +312,15 @@ mod tests {
         assert_eq!(leads_to("replicaof 127.0.0.1 7000"), Some(7000));
         assert_eq!(leads_to("sentinel monitor aqueduct 127.0.0.1 7000 1"), Some(7000));
         assert_eq!(leads_to("bind 127.0.0.1"), None);
+    }
+
+    #[test]
+    fn a_server_that_comes_back_follows_whoever_leads_by_now() {
+        let led = "tls-port 7000\nreplicaof 127.0.0.1 7001\nuser a on\n";
+        assert_eq!(following(led, 7000, 7000), "tls-port 7000\nuser a on\n");
+        let leads = "tls-port 7000\nuser a on\n";
+        assert_eq!(following(leads, 7000, 7001), "tls-port 7000\nuser a on\nreplicaof 127.0.0.1 7001\n");
+        assert_eq!(following(led, 7000, 7002).matches("replicaof").count(), 1);
     }
 
     #[test]

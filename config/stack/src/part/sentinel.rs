@@ -18,6 +18,7 @@ use crate::tls::Trust;
 /// What it calls the Redis that it watches.
 pub(crate) const WATCHED: &str = "aqueduct";
 
+const SETTINGS_FILE: &str = "sentinel.conf";
 const SETTINGS: &str = "\
 bind 127.0.0.1
 daemonize no
@@ -32,12 +33,23 @@ const FAILOVER_MS: u32 = 20_000;
 pub(super) fn prepare(server: &Server) -> Result<(), Error> {
     let folder = &server.launch.folder;
     create(folder)?;
-    let settings = folder.join("sentinel.conf");
+    let settings = folder.join(SETTINGS_FILE);
     if !redis::is_told_by_sentinel(server, &fs::read_to_string(&settings).unwrap_or_default()) {
         write_private(&settings, &text(server))?;
     }
     let own = [folder.clone(), settings].into_iter().chain(server.certificates.clone());
     redis::give(server, own.collect())
+}
+
+/// The port of the Redis that leads, by what Sentinel has kept; `None` before its first start.
+pub(super) fn leader(server: &Server) -> Option<u16> {
+    let settings = server.launch.folder.with_file_name(Part::Sentinel.name()).join(SETTINGS_FILE);
+    watched(&fs::read_to_string(settings).ok()?)
+}
+
+fn watched(settings: &str) -> Option<u16> {
+    let monitor = format!("sentinel monitor {WATCHED} ");
+    settings.lines().find(|line| line.starts_with(&monitor)).and_then(redis::leads_to)
 }
 
 fn text(server: &Server) -> String {
