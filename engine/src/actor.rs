@@ -6,6 +6,7 @@ use crate::class::{Class, Error};
 use crate::clock::Clock;
 use crate::ledger::{Ledger, SinkIndex};
 use crate::letter::{DeadLetterPort, Letter};
+use crate::limits::STOPPED_ATTEMPT_MAX;
 use crate::link::Lease;
 use crate::planted::{Bug, planted};
 use crate::port::{Inputs, Outputs};
@@ -19,6 +20,9 @@ use std::time::Duration;
 
 /// What an attempt fails with when it is cut for new connections.
 const DISCARDED: &str = "nothing came of this for long; connecting anew";
+
+/// What an attempt fails with when its actor was told to stop.
+const OVERDUE: &str = "no answer in the time that is left to an actor that stops";
 
 /// A unit of work that runs on one arbiter under one supervisor.
 ///
@@ -207,8 +211,8 @@ impl Context {
 
     /// Runs `attempt` until it succeeds, with backoff. While it fails with [`Class::Transient`], [`Class::Capacity`] or
     /// [`Class::Config`] the actor's state is `waiting` with the message as its reason (not ready, no restart burnt).
-    /// Other classes come back at once. Each attempt is cut after `timeout`, or when the watchdog asks for new connections;
-    /// what it held must be discarded by its drop.
+    /// Other classes come back at once. Each attempt is cut after `timeout`, when the watchdog asks for new connections, or
+    /// soon after the actor was told to stop; what it held must be discarded by its drop.
     pub async fn until_ok<T>(
         &mut self,
         timeout: Duration,
@@ -228,11 +232,18 @@ impl Context {
     ) -> Result<T, Error> {
         let mut backoff = crate::backoff::Backoff::outage();
         let mut discard = self.status.discard_requested();
+        let (status, clock) = (&self.status, &self.clock);
+        // An answer that is on its way may still come; one that would take long must not keep the node from its end.
+        let overdue = async || {
+            status.stopped().await;
+            clock.sleep(STOPPED_ATTEMPT_MAX).await;
+        };
         loop {
             let answer = tokio::select! {
                 biased;
                 answer = self.clock.timeout(timeout, attempt()) => answer,
                 Ok(()) = discard.changed() => Ok(Err(Error::new(Class::Transient, DISCARDED))),
+                () = overdue() => return Err(Error::new(Class::Transient, OVERDUE)),
             };
             let error = match answer {
                 Ok(Ok(value)) => {
@@ -277,6 +288,23 @@ mod tests {
                 Ok(())
             })
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_attempt_without_an_answer_ends_soon_after_its_actor_is_told_to_stop() {
+        let mut harness = Harness::new("history");
+        let cx = harness.context();
+        let (status, clock) = (cx.status.clone(), cx.clock.clone());
+        let began = clock.now();
+        let silent = async || std::future::pending::<Result<(), Error>>().await;
+        let stop = async {
+            clock.sleep(Duration::from_secs(1)).await;
+            status.ask_stop();
+        };
+        let (answer, ()) = futures::join!(cx.until_ok(Duration::from_secs(300), silent), stop);
+        assert_eq!(answer.expect_err("nothing answered").class, Class::Transient);
+        let took = clock.now().duration_since(began);
+        assert!(took >= STOPPED_ATTEMPT_MAX && took < Duration::from_secs(5), "{took:?}");
     }
 
     #[tokio::test]

@@ -36,6 +36,9 @@ pub const COMMANDS_MAX: usize = 64;
 pub const RELOAD_DRAIN_MAX: Duration = Duration::from_secs(8);
 /// How long an actor that a reload stops may take to finish what it holds, before it is told to stop at once.
 pub const RELOAD_GRACE: Duration = Duration::from_secs(2);
+/// How long an attempt to reach something may go on once its actor was told to stop: an answer that is on its way may come,
+/// and a server that says nothing does not hold up the end.
+pub const STOPPED_ATTEMPT_MAX: Duration = Duration::from_secs(2);
 /// How long a reload waits for actors it does not touch to be up, and for those it started to begin.
 pub const RELOAD_CALM_MAX: Duration = Duration::from_secs(15);
 /// How long what a reload started must hold.
