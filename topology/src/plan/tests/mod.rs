@@ -18,6 +18,7 @@ fn form_with(text: &str, password: &str) -> Form {
         "KAFKA_BOOTSTRAP" => Some("127.0.0.1:19092".to_owned()),
         "TIMESCALE_URL" => Some(format!("postgres://aqueduct:{password}@127.0.0.1:15432/aqueduct")),
         "REDIS_URL" => Some(format!("redis://:{password}@127.0.0.1:16379/0")),
+        file if file.ends_with("_FILE") => Some(format!("/run/secrets/{file}")),
         _ => None,
     };
     let (topology, diagnostics) = load(&Source::new("topology.yaml", text), &env);
