@@ -109,10 +109,15 @@ impl Keeper {
     }
 
     /// Deletes what is too old and counts what waits, a step of each; says when the next one is due. What fails is tried
-    /// again then: no record waits for it.
+    /// again then: no record waits for it, nor does the end of the node.
     async fn tend(&self, cx: &Context) -> Duration {
         let Some(tending) = self.store.tend() else { return TEND_EVERY };
-        match cx.clock.timeout(limits::STATEMENT_WAIT_MAX * 2, tending).await {
+        let tending = pin!(cx.clock.timeout(limits::STATEMENT_WAIT_MAX * 2, tending));
+        let tended = match select(tending, pin!(cx.status.stopped())).await {
+            Either::Left((tended, _)) => tended,
+            Either::Right(_) => return TEND_EVERY,
+        };
+        match tended {
             Ok(Ok(tended)) => {
                 show(cx, &tended);
                 if tended.has_more() { TEND_AGAIN } else { TEND_EVERY }
