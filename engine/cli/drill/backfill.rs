@@ -3,9 +3,10 @@
 //! A node writes an hour that has passed; its rows' checksum is taken; they are deleted; while trades of now keep coming, the
 //! hour is backfilled. Proved: the hour is what it was, the live rows are all there once, and their latency kept its objective.
 
-use super::load::{Load, Record};
+use super::load::Load;
 use super::report::{Bound, Report};
 use super::stage::{Node, Stage, path, wait};
+use super::trades::{topology, trade};
 use super::{Common, Drill};
 use crate::environment::host_name;
 use crate::output::time;
@@ -39,26 +40,6 @@ pub(crate) struct Arguments {
     common: Common,
 }
 
-/// Trades with a number; without a business key, so that a row twice would show.
-const TOPOLOGY: &str = r#"
-topology: drill-backfill
-connections:
-  kafka:     { bootstrap: "${KAFKA_BOOTSTRAP}" }
-  timescale: { url: "${TIMESCALE_URL}" }
-actors:
-  ticks: { kind: kafka_source, topic: "{topic}" }
-  trades:
-    kind: normalizer
-    from: ticks
-    fields:
-      ts: { type: timestamp, path: /ts, unit: us }
-      id: { type: int64, path: /id }
-      k:  { type: text, path: /k, max_bytes: 32 }
-      p:  { type: "decimal(18,8)", path: /p }
-    event_time: ts
-  history: { kind: timescale_writer, from: trades, table: market.drill_trades }
-"#;
-
 impl Drill for Arguments {
     fn name(&self) -> &'static str {
         "backfill"
@@ -76,7 +57,7 @@ impl Drill for Arguments {
 }
 
 fn carry_out(arguments: &Arguments, stage: &Stage, report: &mut Report) -> Result<()> {
-    let file = stage.prepare(TOPOLOGY)?;
+    let file = stage.prepare(&topology(NAME))?;
     let now_us = Clock::system().wall_us();
     let from_us = (now_us - 3 * HOUR_US).div_euclid(HOUR_US) * HOUR_US;
     let node = stage.node(&file, "live")?;
@@ -126,12 +107,6 @@ fn drained(node: Node) -> Result<()> {
         Some(0) => Ok(()),
         code => bail!("the live node ended with {code:?} when it was told to drain"),
     }
-}
-
-fn trade(id: u64, time_us: i64) -> Record {
-    let key = format!("K{:02}", id % 50);
-    let value = format!(r#"{{"id":{id},"k":"{key}","ts":{time_us},"p":"{}.25"}}"#, id % 1000 + 1);
-    Record { key, value, time_ms: time_us / 1000 }
 }
 
 /// Trades 1 to `trades`, spread over the hour.

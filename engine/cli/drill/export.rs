@@ -3,9 +3,9 @@
 //! A node writes a day that has passed, from Kafka. Spark exports it; the export is killed with SIGKILL once some slices are
 //! done; the same command is given again; the files are held against the table. Proved: one copy of each row.
 
-use super::load::Record;
 use super::report::{Bound, Report};
 use super::stage::{Stage, path, wait};
+use super::trades::{topology, trade};
 use super::{Common, Drill};
 use crate::environment::host_name;
 use crate::output::time;
@@ -39,25 +39,6 @@ pub(crate) struct Arguments {
     common: Common,
 }
 
-const TOPOLOGY: &str = r#"
-topology: drill-export
-connections:
-  kafka:     { bootstrap: "${KAFKA_BOOTSTRAP}" }
-  timescale: { url: "${TIMESCALE_URL}" }
-actors:
-  ticks: { kind: kafka_source, topic: "{topic}" }
-  trades:
-    kind: normalizer
-    from: ticks
-    fields:
-      ts: { type: timestamp, path: /ts, unit: us }
-      id: { type: int64, path: /id }
-      k:  { type: text, path: /k, max_bytes: 32 }
-      p:  { type: "decimal(18,8)", path: /p }
-    event_time: ts
-  history: { kind: timescale_writer, from: trades, table: market.drill_trades }
-"#;
-
 impl Drill for Arguments {
     fn name(&self) -> &'static str {
         "export"
@@ -75,7 +56,7 @@ impl Drill for Arguments {
 }
 
 fn carry_out(arguments: &Arguments, stage: &Stage, report: &mut Report) -> Result<()> {
-    let file = stage.prepare(TOPOLOGY)?;
+    let file = stage.prepare(&topology(NAME))?;
     stage.ask(NAME, async |connection| {
         for grant in GRANTS {
             connection.hits("let exports read", grant, &[]).await?;
@@ -138,12 +119,6 @@ fn write_day(stage: &Stage, file: &Path, from_us: i64, rows: u64) -> Result<()> 
         Some(0) => Ok(()),
         code => bail!("the node ended with {code:?} when it was told to drain"),
     }
-}
-
-fn trade(id: u64, time_us: i64) -> Record {
-    let key = format!("K{:02}", id % 50);
-    let value = format!(r#"{{"id":{id},"k":"{key}","ts":{time_us},"p":"{}.25"}}"#, id % 1000 + 1);
-    Record { key, value, time_ms: time_us / 1000 }
 }
 
 /// Starts the export, and kills it once a slice is done.

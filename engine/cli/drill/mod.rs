@@ -22,6 +22,7 @@ mod report;
 mod restore;
 mod rotation;
 mod stage;
+mod trades;
 
 use crate::exit::Exit;
 use crate::{file, stores};

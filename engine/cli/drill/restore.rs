@@ -9,6 +9,7 @@
 use super::load::{Load, Record};
 use super::report::{Bound, Report};
 use super::stage::{Stage, wait};
+use super::trades::{self, topology};
 use super::{Common, Drill};
 use crate::environment::host_name;
 use anyhow::{Context, Result, bail};
@@ -45,26 +46,6 @@ pub(crate) struct Arguments {
     common: Common,
 }
 
-/// Trades with a number; without a business key, so that a row twice would show.
-const TOPOLOGY: &str = r#"
-topology: drill-restore
-connections:
-  kafka:     { bootstrap: "${KAFKA_BOOTSTRAP}" }
-  timescale: { url: "${TIMESCALE_URL}" }
-actors:
-  ticks: { kind: kafka_source, topic: "{topic}" }
-  trades:
-    kind: normalizer
-    from: ticks
-    fields:
-      ts: { type: timestamp, path: /ts, unit: us }
-      id: { type: int64, path: /id }
-      k:  { type: text, path: /k, max_bytes: 32 }
-      p:  { type: "decimal(18,8)", path: /p }
-    event_time: ts
-  history: { kind: timescale_writer, from: trades, table: market.drill_trades }
-"#;
-
 impl Drill for Arguments {
     fn name(&self) -> &'static str {
         "restore"
@@ -82,7 +63,7 @@ impl Drill for Arguments {
 }
 
 fn carry_out(arguments: &Arguments, stage: &Stage, report: &mut Report) -> Result<()> {
-    let file = stage.prepare(TOPOLOGY)?;
+    let file = stage.prepare(&topology(NAME))?;
     let node = stage.node(&file, "drill")?;
     send(stage, arguments.rows)?;
     await_rows(stage, arguments.rows)?;
@@ -142,10 +123,7 @@ fn carry_out(arguments: &Arguments, stage: &Stage, report: &mut Report) -> Resul
 }
 
 fn trade(id: u64) -> Record {
-    let key = format!("K{:02}", id % 50);
-    let time_us = START_US + id as i64 * 1_000;
-    let value = format!(r#"{{"id":{id},"k":"{key}","ts":{time_us},"p":"{}.25"}}"#, id % 1000 + 1);
-    Record { key, value, time_ms: time_us / 1000 }
+    trades::trade(id, START_US + id as i64 * 1_000)
 }
 
 /// Trades 1 to `rows`, as fast as they are taken.
