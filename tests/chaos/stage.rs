@@ -207,6 +207,17 @@ impl Stage {
         report::keep_logs(self.scenario, self.world.folder());
     }
 
+    /// Waits until the cache is given records again that are sent from now on.
+    pub fn await_cache_follows(&self, load: &Load) {
+        let sent = i64::try_from(load.sent()).expect("a count");
+        let mut redis = connect(&self.redis_url);
+        let first_key = format!("{}K00", self.world.prefix);
+        wait::until("a cache that follows", BOUND, || {
+            let id: Option<i64> = redis.hget(&first_key, "id").expect("a hash");
+            id.filter(|id| *id > sent).map(|_| ())
+        });
+    }
+
     /// Waits until every key holds the newest row of its.
     pub fn await_fresh_cache(&self) {
         let newest = oracle::newest(&self.world.sql());
