@@ -3,6 +3,7 @@
 use crate::exit::Exit;
 use crate::file;
 use crate::output::Format;
+use crate::settings::Config;
 use anyhow::Result;
 use aqueduct_topology::{Code, explain};
 use std::io::Write;
@@ -13,6 +14,8 @@ pub(crate) struct Arguments {
     /// A topology file, or a code such as `T012`.
     #[arg(value_name = "FILE|CODE")]
     what: String,
+    #[command(flatten)]
+    config: Config,
     /// The form of a topology's explanation.
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -22,7 +25,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit> {
     let what = &arguments.what;
     match is_code(what) {
         true => page(what),
-        false => topology(Path::new(what), arguments.format),
+        false => topology(Path::new(what), arguments),
     }
 }
 
@@ -43,8 +46,8 @@ fn page(written: &str) -> Result<Exit> {
     Ok(Exit::Ok)
 }
 
-fn topology(path: &Path, format: Format) -> Result<Exit> {
-    let explanation = explain::explain(&file::read(path)?.accepted()?);
+fn topology(path: &Path, Arguments { config, format, .. }: &Arguments) -> Result<Exit> {
+    let explanation = explain::explain(&file::read(path)?.accepted()?, config.arbiters()?);
     let text = match format {
         Format::Text => explain::to_text(&explanation),
         Format::Json => format!("{}\n", serde_json::to_string_pretty(&explanation)?),

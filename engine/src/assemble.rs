@@ -13,6 +13,7 @@ use crate::supervisor::spec::{
 };
 use crate::supervisor::tree::{ChildRef, Node};
 use aqueduct_topology::model::{self, Kind, Policy, Topology};
+use aqueduct_topology::placement;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,6 +41,8 @@ pub(crate) struct ActorPlan {
     pub(crate) behind_gate: bool,
     /// Steps from its sources.
     pub(crate) depth: usize,
+    /// What it needs of a core beside the others.
+    pub(crate) load: u32,
 }
 
 /// A topology, ready to be started.
@@ -191,7 +194,7 @@ impl<'a> Graph<'a> {
                 plans.push(ActorPlan {
                     identity: ActorIdentity {
                         topology: topology.clone(),
-                        name: clone_name(&actor.name.value, clone),
+                        name: placement::clone_name(&actor.name.value, clone as usize).into(),
                         id: id.clone(),
                         kind: actor.kind.name(),
                         clone,
@@ -208,6 +211,7 @@ impl<'a> Graph<'a> {
                     decides: self.decides(index),
                     behind_gate: self.is_behind_gate(index),
                     depth: self.depth(index, self.topology.actors.len()),
+                    load: placement::load_of(actor),
                 });
             }
         }
@@ -308,10 +312,6 @@ impl<'a> Graph<'a> {
 
 fn clones(actor: &model::Actor) -> u32 {
     actor.parallelism.value.max(1)
-}
-
-fn clone_name(name: &str, clone: u32) -> Arc<str> {
-    if clone == 0 { name.into() } else { format!("{name}#{}", clone + 1).into() }
 }
 
 fn role(kind: &Kind) -> Role {

@@ -20,6 +20,7 @@ use crate::supervisor::tree::{ChildRef, Node, Tree};
 use crate::tap::Taps;
 use crate::trace::{TracePoint, Tracer};
 use aqueduct_topology::model::Topology;
+use aqueduct_topology::placement::{self, Candidate};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -38,8 +39,10 @@ pub(crate) struct Shared {
 #[derive(Clone)]
 pub(crate) struct Place {
     pub(crate) blueprint: Arc<Blueprint>,
-    /// Steps from its sources; with its clone number they choose its arbiter.
+    /// Steps from its sources.
     pub(crate) depth: usize,
+    /// What it needs of a core beside the others.
+    pub(crate) load: u32,
     /// Whether a required sink depends on it.
     pub(crate) required: bool,
     /// Whether it lies behind a gate.
@@ -93,14 +96,15 @@ impl Graph {
         let mut places = BTreeMap::new();
         for (actor, &slot) in plan.actors.into_iter().zip(&slots) {
             let known = old.and_then(|old| old.places.get(&slot));
-            let (depth, required, behind_gate) = (actor.depth, actor.required, actor.behind_gate);
+            let (depth, load) = (actor.depth, actor.load);
+            let (required, behind_gate) = (actor.required, actor.behind_gate);
             let blueprint = match known {
                 Some(known) if !restart.contains(&*actor.actor) && is_wired_as(&known.blueprint, &actor) => {
                     known.blueprint.clone()
                 }
                 known => Arc::new(blueprint(slot, actor, shared, known.map(|known| &*known.blueprint))),
             };
-            places.insert(slot, Place { blueprint, depth, required, behind_gate });
+            places.insert(slot, Place { blueprint, depth, load, required, behind_gate });
         }
         let mut nodes = plan.nodes;
         for (child, _) in nodes.iter_mut().flat_map(|node| &mut node.children) {
@@ -210,6 +214,32 @@ impl Graph {
             (place.blueprint.role.is_apart(), place.depth)
         });
         slots
+    }
+
+    /// The arbiter of each slot, of so many; `kept` says where an actor is that stays.
+    pub(crate) fn seats(
+        &self,
+        arbiters: usize,
+        kept: impl Fn(usize) -> Option<usize>,
+    ) -> BTreeMap<usize, usize> {
+        let position: BTreeMap<&str, usize> = self
+            .places
+            .values()
+            .enumerate()
+            .map(|(at, place)| (&*place.blueprint.identity.name, at))
+            .collect();
+        let mut candidates: Vec<Candidate> = self
+            .places
+            .iter()
+            .map(|(slot, place)| Candidate { load: place.load, neighbours: Vec::new(), kept: kept(*slot) })
+            .collect();
+        for (at, place) in self.places.values().enumerate() {
+            for writer in place.blueprint.inputs.iter().filter_map(|input| position.get(&*input.from)) {
+                candidates[at].neighbours.push(*writer);
+                candidates[*writer].neighbours.push(at);
+            }
+        }
+        self.places.keys().copied().zip(placement::spread(&candidates, arbiters)).collect()
     }
 
     /// The links into `slot` that `other` does not have.

@@ -7,6 +7,7 @@ use crate::supervisor::guard::Polled;
 use crate::supervisor::host::{Blueprint, Host, HostEvent};
 use actix::{Actor, Addr};
 use actix_rt::{Arbiter, ArbiterHandle};
+use aqueduct_topology::placement::used;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -15,14 +16,14 @@ use tokio::sync::mpsc;
 /// Where actors live.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Placement {
-    /// On so many arbiters, each a thread. Needs an actix `System` on the calling thread.
+    /// On so many arbiters at most, each a thread. Needs an actix `System` on the calling thread.
     Arbiters(usize),
     /// On the calling thread: its `LocalSet` or actix `System`.
     CurrentThread,
 }
 
 impl Placement {
-    /// So many arbiters, at least one. Neighbours in the graph are put on different ones.
+    /// So many arbiters, at least one. Who shares one is decided by load: see [`aqueduct_topology::placement`].
     pub fn arbiters(count: usize) -> Self {
         Self::Arbiters(count.max(1))
     }
@@ -57,18 +58,28 @@ pub(crate) struct Seats {
 }
 
 impl Seats {
-    pub(crate) fn new(placement: Placement) -> std::io::Result<Self> {
-        let count = match placement {
-            Placement::Arbiters(count) => count,
-            Placement::CurrentThread => 1,
-        };
-        let seats = (0..count).map(|_| Seat::new(placement)).collect::<Result<_, _>>()?;
-        Ok(Self { placement, seats })
+    /// Seats for so many actors.
+    pub(crate) fn new(placement: Placement, actors: usize) -> std::io::Result<Self> {
+        let mut seats = Self { placement, seats: Vec::new() };
+        seats.grow(actors)?;
+        Ok(seats)
     }
 
-    /// The seat of the `clone`th clone of an actor `depth` steps from its sources.
-    pub(crate) fn seat_of(&self, depth: usize, clone: u32) -> usize {
-        (depth + clone as usize) % self.seats.len()
+    /// Starts arbiters until there are enough for so many actors. What could not be started is done without.
+    pub(crate) fn grow(&mut self, actors: usize) -> std::io::Result<()> {
+        let wanted = match self.placement {
+            Placement::Arbiters(most) => used(most, actors),
+            Placement::CurrentThread => 1,
+        };
+        while self.seats.len() < wanted {
+            self.seats.push(Seat::new(self.placement)?);
+        }
+        Ok(())
+    }
+
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.seats.len()
     }
 
     /// Puts a host on that seat.

@@ -23,6 +23,7 @@ mod load;
 mod lower;
 pub mod manifest;
 pub mod model;
+pub mod placement;
 pub mod plan;
 mod render;
 pub mod schema;

@@ -23,5 +23,7 @@ pub const DIAGNOSTICS_MAX: usize = 500;
 pub const LINKS_BYTES_USUAL: u64 = 1 << 30;
 /// Most clones of one actor.
 pub const PARALLELISM_MAX: i64 = 64;
+/// The most that a clone can be said to need of a core, in per cent.
+pub const LOAD_MAX: i64 = 1000;
 
 const _: () = assert!(ALIAS_NODES_MAX < NODES_MAX, "aliases alone cannot exhaust the tree");

@@ -133,6 +133,7 @@ fn plain(name: &str, template: Actor) -> Actor {
         from: Vec::new(),
         restart: Restart::Permanent,
         parallelism: Spanned::new(1, template.span),
+        load: None,
         policy: Policy::Required,
         ..template
     }

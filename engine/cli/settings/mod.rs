@@ -69,6 +69,11 @@ impl Flags {
 }
 
 impl Config {
+    /// How many threads may run actors on this node.
+    pub(crate) fn arbiters(&self) -> Result<usize> {
+        Ok(Here::read(self, Default::default())?.holds.arbiters())
+    }
+
     /// What a topology may hold in memory on this node.
     pub(crate) fn memory_budget_bytes(&self) -> Result<Option<u64>> {
         Ok(Here::read(self, Default::default())?.holds.memory_budget_bytes())

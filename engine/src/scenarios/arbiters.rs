@@ -2,6 +2,7 @@
 
 use super::support::*;
 use crate::{Handle, Outcome, Placement, Settings};
+use aqueduct_topology::placement::ARBITERS_USUAL;
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
@@ -60,6 +61,46 @@ fn a_handler_that_never_yields_is_abandoned_and_its_neighbours_move() {
         gate.1.notify_all();
         handle.drain().await;
     });
+    assert_eq!(outcome.exit_code, 0, "{:?}", outcome.reasons);
+}
+
+/// A sink that keeps its thread for itself for so long, once.
+fn hogs_once(lasting: Duration, journal: &Journal) -> Behaviour {
+    let (journal, first) = (journal.clone(), Arc::new(AtomicBool::new(true)));
+    behaviour(move |cx| {
+        let (journal, first) = (journal.clone(), first.clone());
+        Box::pin(async move {
+            while let Some(lease) = cx.lease().await {
+                if first.swap(false, Ordering::SeqCst) {
+                    journal.note("hogs");
+                    std::thread::sleep(lasting);
+                    journal.note("yields");
+                }
+                cx.settle_written(lease);
+            }
+            Ok(())
+        })
+    })
+}
+
+#[test]
+fn while_one_does_not_yield_orders_reach_all_others_at_once() {
+    let journal = Journal::default();
+    let world = World::line(source(3), pass(&journal), hogs_once(Duration::from_secs(5), &journal));
+    let settings = Settings { stuck_after: Duration::from_secs(60), ..Settings::default() };
+    let placement = Placement::arbiters(ARBITERS_USUAL as usize);
+    let application = world.builder().settings(settings).placement(placement).build().unwrap();
+    let outcome = actix_rt::System::new().block_on(perform(application, async |handle| {
+        until(&handle, "hogs", |_| journal.count("hogs") == 1).await;
+        let began = tokio::time::Instant::now();
+        handle.restart_actor("trades").await.unwrap();
+        until(&handle, "restarted", |handle| handle.observe("trades").unwrap().restarts == 1).await;
+        // 100 ms are promised; a busy machine is given more, but not as much as the one that hogs takes.
+        assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+        assert_eq!(journal.count("yields"), 0, "it still hogs");
+        until(&handle, "yields", |_| journal.count("yields") == 1).await;
+        handle.drain().await;
+    }));
     assert_eq!(outcome.exit_code, 0, "{:?}", outcome.reasons);
 }
 

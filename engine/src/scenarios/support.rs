@@ -189,6 +189,7 @@ impl World {
             restart: Restart::Permanent,
             shutdown: secs(5),
             parallelism: spanned(1),
+            load: None,
             link: LinkBounds { batches: 8, bytes: 1 << 20 },
             policy: Policy::Required,
             kind,

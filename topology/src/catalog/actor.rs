@@ -23,6 +23,12 @@ pub const COMMON: &[Key] = &[
         "1",
         "How many clones share its partitions.",
     ),
+    Key::default(
+        "load",
+        Shape::Integer(1, crate::limits::LOAD_MAX),
+        "usual for its kind",
+        "What a clone needs of a core beside the others, in per cent: it decides who shares a thread where there are fewer threads than actors.",
+    ),
     Key::optional("link", Shape::Part(LINK), "How much may wait before it."),
     Key::default(
         "policy",

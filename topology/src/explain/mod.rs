@@ -11,6 +11,7 @@ mod gate;
 mod memory;
 mod storage;
 mod text;
+mod threads;
 mod words;
 
 pub use crash::{Crash, Escalation, SupervisorNote};
@@ -20,6 +21,7 @@ pub use gate::{GateNote, OverrideNote};
 pub use memory::{Addend, Memory, memory, over_budget};
 pub use storage::TableNote;
 pub use text::to_text;
+pub use threads::{ActorLoad, ThreadNote};
 
 use crate::model::Topology;
 use serde::Serialize;
@@ -45,12 +47,14 @@ pub struct Explanation {
     pub tables: Vec<TableNote>,
     /// Where each source begins after a restart.
     pub restart_points: Vec<RestartPoint>,
+    /// Which actors share a thread.
+    pub threads: Vec<ThreadNote>,
     /// The worst case, addend by addend.
     pub memory: Memory,
 }
 
-/// Explains a topology.
-pub fn explain(topology: &Topology) -> Explanation {
+/// Explains a topology on a node with at most so many arbiters.
+pub fn explain(topology: &Topology, arbiters_max: usize) -> Explanation {
     Explanation {
         topology: topology.name.value.clone(),
         supervisors: crash::supervisors(topology),
@@ -61,6 +65,7 @@ pub fn explain(topology: &Topology) -> Explanation {
         sinks: delivery::sinks(topology),
         tables: storage::tables(topology),
         restart_points: delivery::restart_points(topology),
+        threads: threads::threads(topology, arbiters_max),
         memory: memory(topology),
     }
 }

@@ -47,6 +47,12 @@ pub fn to_text(explanation: &Explanation) -> String {
             point.without_offsets
         );
     }
+    text.push_str("\nwho shares a thread\n");
+    for thread in &explanation.threads {
+        let loads: Vec<String> =
+            thread.actors.iter().map(|one| format!("{} ({} %)", one.actor, one.load)).collect();
+        let _ = writeln!(text, "  arbiter {}: {}", thread.arbiter, loads.join(", "));
+    }
     memory(&explanation.memory, &mut text);
     text
 }

@@ -152,6 +152,7 @@ fn known(cx: &Context<'_>, name: &Spanned<String>, node: &Node, entry: &'static 
         restart: keys.get("restart").and_then(|node| cx.word(node, "a restart")).unwrap_or_default(),
         shutdown: keys.get("shutdown").and_then(|node| cx.duration(node)).unwrap_or(SHUTDOWN),
         parallelism: parallelism(cx, &keys, name.span, entry),
+        load: keys.get("load").and_then(|node| cx.count(node, 1..=crate::limits::LOAD_MAX)),
         link: keys.get("link").and_then(|node| link(cx, node)).unwrap_or(LINK_BOUNDS),
         policy: keys.get("policy").and_then(|node| cx.word(node, "a policy")).unwrap_or(usual_policy(entry)),
         kind: kind(cx, &keys, node, name, entry),

@@ -63,6 +63,7 @@ fn implicit_dead_letter() -> Actor {
         restart: Restart::Permanent,
         shutdown: SHUTDOWN,
         parallelism: Spanned::new(1, Span::default()),
+        load: None,
         link: LINK_BOUNDS,
         policy: Policy::Required,
         kind: Kind::DeadLetter(DeadLetter::default()),

@@ -107,6 +107,8 @@ pub struct Actor {
     pub shutdown: Duration,
     /// How many clones share its partitions.
     pub parallelism: Spanned<u32>,
+    /// What a clone needs of a core beside the others, if the file says so; see [`placement`](crate::placement).
+    pub load: Option<u32>,
     /// The bounds of each link into it.
     pub link: LinkBounds,
     /// Meaningful for sinks.

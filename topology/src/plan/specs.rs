@@ -53,6 +53,7 @@ fn common(keys: &mut Writer, actor: &Actor) {
     keys.put("restart", actor.restart.word());
     keys.time("shutdown", actor.shutdown);
     keys.put("parallelism", actor.parallelism.value);
+    keys.maybe("load", actor.load);
     keys.put("link.batches", actor.link.batches);
     keys.put("link.bytes", bytes(actor.link.bytes));
     keys.put("policy", actor.policy.word());

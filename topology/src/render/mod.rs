@@ -133,6 +133,9 @@ fn actor(actor: &Actor) -> Map {
     if !actor.kind.is_gate() {
         part.put("parallelism", actor.parallelism.value);
     }
+    if let Some(load) = actor.load {
+        part.put("load", load);
+    }
     part.part("link", link(actor.link));
     if actor.kind.is_sink() || actor.kind.is_gate() {
         part.text("policy", actor.policy.word());

@@ -68,7 +68,12 @@ pub const SETTINGS: &[Key] = &[
     ),
     Key::optional("admin", Shape::Part(ADMIN), "The HTTP side."),
     Key::optional("log", Shape::Part(LOG), "What is logged, and how."),
-    Key::default("arbiters", Shape::Integer(1, 1024), "one per core", "Threads that run actors."),
+    Key::default(
+        "arbiters",
+        Shape::Integer(1, 1024),
+        "16, or one per core if there are more",
+        "Most threads that run actors; there are never more than actors. Where there are fewer, who shares one follows from `load`.",
+    ),
     Key::default(
         "memory_budget",
         Shape::Size,

@@ -77,7 +77,7 @@ fn default(key: &str, machine: &Machine) -> Option<Value> {
         "admin.listen" => Value::Address(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9464)),
         "log.filter" => Value::Text("info".to_owned()),
         "log.format" => Value::Text("text".to_owned()),
-        "arbiters" => Value::Count(machine.cores),
+        "arbiters" => Value::Count(machine.cores.max(crate::placement::ARBITERS_USUAL)),
         "drain_deadline" => Value::Lasting(Duration::from_secs(30)),
         "watchdog.stalled_after" => Value::Lasting(Duration::from_secs(60)),
         "watchdog.stuck_after" => Value::Lasting(Duration::from_secs(30)),

@@ -107,7 +107,7 @@ fn an_empty_file_means_the_defaults() {
     for text in ["", "# nothing\n", "---\n"] {
         let settings = alone(&clean(text));
         assert_eq!(settings.admin_listen().to_string(), "127.0.0.1:9464");
-        assert_eq!((settings.node(), settings.arbiters()), ("host".to_owned(), 3));
+        assert_eq!((settings.node(), settings.arbiters()), ("host".to_owned(), 16));
         assert_eq!((settings.memory_budget_bytes(), settings.admin_token_file()), (None, None));
     }
 }
@@ -147,7 +147,7 @@ fn a_flag_beats_a_variable_beats_the_file_beats_the_default() {
     assert_eq!(holds(&said(9), &said(8), &file), (9, "flag"));
     assert_eq!(holds(&silent, &said(8), &file), (8, "environment"));
     assert_eq!(holds(&silent, &silent, &file), (7, "file"));
-    assert_eq!(holds(&silent, &silent, &silent), (3, "default"));
+    assert_eq!(holds(&silent, &silent, &silent), (16, "default"));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use crate::explain::{self, Explanation};
 
 fn explained(text: &str) -> Explanation {
     // A `temporary` actor is worth a warning, and is explained all the same.
-    explain::explain(&accepted(text))
+    explain::explain(&accepted(text), 16)
 }
 
 #[test]

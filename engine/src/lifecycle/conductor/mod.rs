@@ -100,18 +100,18 @@ pub(crate) struct Parts {
 impl Conductor {
     pub(crate) fn new(parts: Parts) -> Self {
         let places = parts.graph.places.clone();
+        let seats = parts.graph.seats(parts.seats.count(), |_| None);
         let mut conductor = Self::empty(parts);
-        for place in places.into_values() {
-            let hosted = conductor.host(&place);
+        for (slot, place) in places {
+            let hosted = conductor.host(&place, seats[&slot]);
             conductor.hosted.push(hosted);
         }
         conductor
     }
 
-    /// A host for that actor, on the arbiter that its place in the graph gives it.
-    fn host(&self, place: &Place) -> Hosted {
+    /// A host for that actor on that arbiter.
+    fn host(&self, place: &Place, seat: usize) -> Hosted {
         let blueprint = place.blueprint.clone();
-        let seat = self.seats.seat_of(place.depth, blueprint.identity.clone);
         let address = self.seats.host(seat, blueprint.clone(), self.events.0.clone());
         Hosted { blueprint, address, seat, on: false, waits: None }
     }

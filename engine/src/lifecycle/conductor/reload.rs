@@ -267,8 +267,13 @@ impl Conductor {
         for &slot in leaving.iter().filter(|slot| !to.places.contains_key(slot)) {
             self.hosted[slot].blueprint.record.run.fetch_add(1, Ordering::AcqRel);
         }
+        if let Err(error) = self.seats.grow(to.places.len()) {
+            tracing::warn!(event = event_ids::NO_ARBITER, %error, "cannot start more arbiters: actors share those there are");
+        }
+        let stays = |slot: usize| self.hosted.get(slot).filter(|_| !started.contains(&slot));
+        let seats = to.seats(self.seats.count(), |slot| stays(slot).map(|hosted| hosted.seat));
         for &slot in &started {
-            let hosted = self.host(&to.places[&slot]);
+            let hosted = self.host(&to.places[&slot], seats[&slot]);
             match slot < self.hosted.len() {
                 true => self.hosted[slot] = hosted,
                 false => self.hosted.push(hosted),
