@@ -26,28 +26,32 @@ impl Columns {
         Self { base: Base::new().await, next: 0 }
     }
 
+    /// What the server's own `format` makes of `template`.
+    async fn format(&self, template: &'static str, values: [&str; 2]) -> String {
+        let (url, values) = (self.base.world.database_url().to_owned(), values.map(str::to_owned));
+        blocking(move || Sql::connect(&url).format(template, &[&values[0], &values[1]])).await
+    }
+
     /// Writes `values` into the column when it is of type `kind`, and gives what is there then.
     async fn written(&mut self, (place, name): (usize, &str), kind: &str, values: ArrayRef) -> Vec<String> {
-        let alter = format!(
-            "TRUNCATE m.trades; ALTER TABLE m.trades ALTER COLUMN {name} TYPE {kind} USING NULL::{kind}"
-        );
+        const ALTER: &str =
+            "TRUNCATE m.trades; ALTER TABLE m.trades ALTER COLUMN %1$I TYPE %2$s USING NULL::%2$s";
+        let alter = self.format(ALTER, [name, kind]).await;
         self.base.sql_batch(&alter).await;
         let claim = claim(&offsets(&self.base, "a"), 0).await.expect("a claim");
         let count = values.len() as i64;
         let batch = with_column(self.next, place, values, claim.epoch);
         self.next += count;
         write(&self.base, "a", &[&claim], vec![batch]).await.1.expect("drained");
-        self.base.texts(&format!("SELECT {name}::text FROM m.trades ORDER BY ts")).await
+        let read = self.format("SELECT %1$I::text FROM m.trades ORDER BY ts", [name, kind]).await;
+        self.base.texts(&read).await
     }
 
     /// What PostgreSQL itself reads `texts` as.
     async fn expected(&self, kind: &str, texts: &[String]) -> Vec<String> {
-        let quoted = |text: &String| format!("'{}'", text.replace('\'', "''"));
-        let list = texts.iter().map(quoted).collect::<Vec<_>>().join(", ");
-        let query = format!(
-            "SELECT t.text::{kind}::text FROM unnest(ARRAY[{list}]) WITH ORDINALITY AS t(text, at) ORDER BY at"
-        );
-        self.base.texts(&query).await
+        const READ: &str = "SELECT t.text::%1$s::text FROM unnest(string_to_array(%2$L, '|')) WITH ORDINALITY AS t(text, at) ORDER BY at";
+        let read = self.format(READ, [kind, &texts.join("|")]).await;
+        self.base.texts(&read).await
     }
 }
 
