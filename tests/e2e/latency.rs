@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 const RATE: u64 = 1000;
 const SECONDS: u64 = 5;
 /// `flush.interval` unless said.
-const INTERVAL: Duration = Duration::from_millis(10);
+const INTERVAL: Duration = Duration::from_millis(5);
 /// However much else the machine does; what it is alone is printed.
 const SEEN_WITHIN: Duration = Duration::from_secs(5);
 

@@ -114,13 +114,14 @@ impl Writer {
                 let Some(lease) = cx.try_lease() else { break };
                 self.gather(cx, lease);
             }
+            let at_rest = self.flights.is_empty();
             self.take_off(cx).await?;
+            if at_rest {
+                // What was asked for until now was not asked of what is in flight since.
+                discard.mark_unchanged();
+            }
             if self.ended && self.gathered.is_empty() && self.flights.is_empty() {
                 return Ok(());
-            }
-            if self.flights.is_empty() {
-                // What was asked for until now was not asked of what will be in flight.
-                discard.mark_unchanged();
             }
             match self.next(cx, &mut discard).await {
                 Event::Leased(Some(lease)) => self.gather(cx, lease),

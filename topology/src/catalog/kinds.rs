@@ -335,7 +335,7 @@ pub const FLUSH: &[Key] = &[
     Key::default(
         "interval",
         Shape::Duration,
-        "10ms",
+        "5ms",
         "Or, with none in flight, so long after the last one began: what comes to a writer at rest leaves at once.",
     ),
 ];
