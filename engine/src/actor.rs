@@ -6,7 +6,6 @@ use crate::class::{Class, Error};
 use crate::clock::Clock;
 use crate::ledger::{Ledger, SinkIndex};
 use crate::letter::{DeadLetterPort, Letter};
-use crate::limits::STOPPED_ATTEMPT_MAX;
 use crate::link::Lease;
 use crate::planted::{Bug, planted};
 use crate::port::{Inputs, Outputs};
@@ -232,18 +231,12 @@ impl Context {
     ) -> Result<T, Error> {
         let mut backoff = crate::backoff::Backoff::outage();
         let mut discard = self.status.discard_requested();
-        let (status, clock) = (&self.status, &self.clock);
-        // An answer that is on its way may still come; one that would take long must not keep the node from its end.
-        let overdue = async || {
-            status.stopped().await;
-            clock.sleep(STOPPED_ATTEMPT_MAX).await;
-        };
         loop {
             let answer = tokio::select! {
                 biased;
                 answer = self.clock.timeout(timeout, attempt()) => answer,
                 Ok(()) = discard.changed() => Ok(Err(Error::new(Class::Transient, DISCARDED))),
-                () = overdue() => return Err(Error::new(Class::Transient, OVERDUE)),
+                () = self.status.overdue() => return Err(Error::new(Class::Transient, OVERDUE)),
             };
             let error = match answer {
                 Ok(Ok(value)) => {
@@ -268,6 +261,7 @@ impl Context {
 mod tests {
     use super::*;
     use crate::claim::{Claim, Owner};
+    use crate::limits::STOPPED_ATTEMPT_MAX;
     use crate::testing::{Harness, raw_batch};
 
     /// Rejects every record it is given.

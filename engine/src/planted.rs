@@ -33,6 +33,8 @@ pub enum Bug {
     CommitsBeforeWriting,
     /// The offset moves whoever owns the partition.
     RemovesTheFence,
+    /// Two transactions of one partition are in flight at once.
+    WritesAPartitionTwiceAtOnce,
     /// It is enough that one partition of a transaction hits.
     TakesAPartForTheWhole,
     /// Nothing is read again after an ambiguous commit.

@@ -6,6 +6,7 @@
 
 use crate::class::{Class, Error};
 use crate::clock::{Clock, Instant};
+use crate::limits::STOPPED_ATTEMPT_MAX;
 use crate::quality::QualityBoard;
 use crate::schedule::ScheduleBoard;
 use crate::telemetry::{Figures, LagBoard, cut};
@@ -412,6 +413,13 @@ impl Status {
     pub async fn stopped(&self) {
         let mut leave = self.signals.leave.subscribe();
         let _ = leave.wait_for(|leave| *leave == Leave::Now).await;
+    }
+
+    /// Completes a little after a stop is asked: an answer that is on its way may still come, and one that would take long
+    /// must not keep the node from its end.
+    pub async fn overdue(&self) {
+        self.stopped().await;
+        self.shared.clock.sleep(STOPPED_ATTEMPT_MAX).await;
     }
 
     /// Asks the actor to finish what it has on lease and go: it is leased nothing more, and waits on for what it waits

@@ -15,6 +15,7 @@ mod export;
 mod failover;
 mod kafka;
 mod lag;
+mod latency;
 mod logs;
 mod metrics;
 mod migrations;

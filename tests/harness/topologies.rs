@@ -20,7 +20,7 @@ actors:
       q:   { type: "decimal(18,8)", path: /q }
     require: { price_positive: p > 0 }
     event_time: ts
-  history: { kind: timescale_writer, from: trades, table: market.trades, flush: { rows: 4000, interval: 30ms } }
+  history: { kind: timescale_writer, from: trades, table: market.trades, flush: { rows: 4000, interval: 30ms }, transactions: 3 }
   cache:   { kind: redis_cache, from: trades, key: "{prefix}{k}", value: [ts, id, p], order_by: ts, policy: best_effort }
 "#;
 

@@ -246,6 +246,12 @@ pub const PLANTS: &[Plant] = &[
         "nothing is read again after a commit without an answer",
         &[Settles, Law, Doubled],
     ),
+    plant(
+        8,
+        Bug::WritesAPartitionTwiceAtOnce,
+        "two transactions of one partition are in flight at once",
+        &[Lost, Law],
+    ),
     plant(8, Bug::WritesAgain, "rows below the stored offset are written again", &[Law]),
     under(9, Bug::RewindsNothing, "a lost claim is not claimed anew", usurped, &[Settles]),
     under(

@@ -52,6 +52,7 @@ const RULES: &[Rule] = &[
         &[
             "tests/e2e/timescale/writes.rs::a_zombie_writes_nothing_and_its_source_is_told",
             "tests/e2e/timescale/writes.rs::a_commit_whose_answer_was_lost_is_not_repeated",
+            "tests/e2e/timescale/flights.rs::transactions_of_other_partitions_are_in_flight_at_once_and_of_one_never",
         ],
     ),
     rule(

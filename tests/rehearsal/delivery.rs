@@ -34,6 +34,11 @@ fn partitions_are_read_taken_and_given_back_each_alone() {
 }
 
 #[test]
+fn a_row_takes_the_place_of_another_of_its_key() {
+    passes("replaced");
+}
+
+#[test]
 fn refused_rows_are_found_among_their_neighbours() {
     passes("refused");
 }
@@ -83,6 +88,7 @@ fn every_file_is_run_and_every_fault_is_among_them() {
             "partitions",
             "probation",
             "refused",
+            "replaced",
             "supervision"
         ]
     );

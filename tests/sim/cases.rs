@@ -11,6 +11,7 @@ const SHAPE: Shape = Shape {
     strategy: "one_for_one",
     clones: 1,
     history: (1, 5),
+    transactions: 1,
     copy: None,
     cache_required: false,
     link: (4, 4000),

@@ -150,6 +150,8 @@ pub struct Shape {
     pub clones: u8,
     /// When `history` flushes: rows, milliseconds.
     pub history: (u8, u8),
+    /// The most transactions that a writer has in flight.
+    pub transactions: u8,
     /// When a second writer does, if there is one.
     pub copy: Option<(u8, u8)>,
     pub cache_required: bool,
@@ -167,12 +169,15 @@ impl Shape {
         let mut flush = || (rng.u8(1..=6), rng.u8(1..=40));
         let history = flush();
         let copy = copy.then(flush);
-        Self { strategy, clones, history, copy, cache_required, link }
+        let transactions = rng.u8(1..=3);
+        Self { strategy, clones, history, transactions, copy, cache_required, link }
     }
 
     fn topology(&self) -> String {
-        let Self { strategy, clones, history, copy, cache_required, link } = self;
-        let flush = |(rows, interval): &(u8, u8)| format!("{{ rows: {rows}, interval: {interval}ms }}");
+        let Self { strategy, clones, history, transactions, copy, cache_required, link } = self;
+        let flush = |(rows, interval): &(u8, u8)| {
+            format!("{{ rows: {rows}, interval: {interval}ms }}, transactions: {transactions}")
+        };
         let link = format!("link: {{ batches: {}, bytes: {} }}", link.0, link.1);
         let policy = if *cache_required { "required" } else { "best_effort" };
         let mut text = format!(

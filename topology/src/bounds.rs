@@ -13,6 +13,8 @@ pub const BATCH_BYTES_MAX: u64 = 4 << 20;
 pub const COPY_FRAME_BYTES: u64 = 256 << 10;
 /// Frames of COPY data at once: one is made, one waits for the connection, one is on the socket.
 pub const COPY_FRAMES_MAX: u64 = 3;
+/// Rows that a writer encodes while a transaction before theirs is in flight.
+pub const ENCODED_AHEAD_BYTES_MAX: u64 = 1 << 20;
 /// Most bytes of text in the rows of one message.
 pub const ROWS_TEXT_BYTES_MAX: u64 = 64 << 20;
 /// What the letters of one record hold together.

@@ -21,6 +21,8 @@ pub const EXPRESSION_BYTES_MAX: usize = 16 << 10;
 pub const DIAGNOSTICS_MAX: usize = 500;
 /// More bytes than this on all links together are worth a warning.
 pub const LINKS_BYTES_USUAL: u64 = 1 << 30;
+/// Most transactions that one writer has in flight.
+pub const TRANSACTIONS_MAX: i64 = 8;
 /// Most clones of one actor.
 pub const PARALLELISM_MAX: i64 = 64;
 /// The most that a clone can be said to need of a core, in per cent.

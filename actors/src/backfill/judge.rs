@@ -9,7 +9,7 @@ use super::Mode;
 use crate::timescale::{Advance, Identifier, Stored, Timescale};
 use crate::timescale_writer::session::{Judgement, Session};
 use crate::timescale_writer::store::{
-    Copying, Failure, First, Owed, Rejections, Step, Store, Target, Transact,
+    Conflict, Copying, Failure, First, Owed, Rejections, Step, Store, Target, Transact,
 };
 use crate::timescale_writer::table::Plan;
 use aqueduct_engine::{Error, Letter, PartitionKey};
@@ -54,7 +54,8 @@ impl Store for Judging {
     fn open<'a>(&'a self, target: &'a Target) -> LocalBoxFuture<'a, Result<Box<dyn Transact>, Error>> {
         async move {
             let looked_up_by = (self.mode == Mode::LookedUp).then(|| self.time_column.clone());
-            let own = Target { unique: self.key.clone(), looked_up_by, ..target.clone() };
+            let own =
+                Target { unique: self.key.clone(), looked_up_by, conflict: Conflict::Keep, ..target.clone() };
             // What is deleted first is in nobody's way.
             let judgement = if self.mode == Mode::Replace {
                 Judgement::AgainstItself

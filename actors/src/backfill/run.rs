@@ -15,7 +15,7 @@ use crate::stand_in::{CALM, Chance, Mishaps, StandIns};
 use crate::timescale::{Identifier, Timescale, TimescaleOffsets};
 use crate::{Services, catalog, timescale_writer};
 use aqueduct_engine::{Claims, Class, Error, Factory, OffsetStore};
-use aqueduct_topology::model::{Actor, Kind, Topology};
+use aqueduct_topology::model::{Actor, Kind, TimescaleWriter, Topology};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -117,6 +117,8 @@ impl Backfill {
                 Ok(rows::factory(self.time_column.as_str().into(), self.entry.range))
             }
             Kind::TimescaleWriter(options) => {
+                // What one transaction finds absent must not be another's on its way.
+                let options = &TimescaleWriter { transactions: 1, ..options.clone() };
                 let Some(timescale) = services.timescale.clone() else {
                     return Err(Error::bug("a backfill has a database"));
                 };

@@ -4,7 +4,7 @@ use super::Mode;
 use crate::timescale::{Advance, Identifier, Timescale};
 use crate::timescale_writer::noting::{Note, Noting};
 use crate::timescale_writer::session::Session;
-use crate::timescale_writer::store::{Copying, Failure, Store, Target, Transact};
+use crate::timescale_writer::store::{Conflict, Copying, Failure, Store, Target, Transact};
 use aqueduct_engine::Error;
 use futures::FutureExt;
 use futures::future::LocalBoxFuture;
@@ -26,7 +26,8 @@ impl Counting {
     /// The target as this backfill writes into it.
     fn target(&self, target: &Target) -> Target {
         let looked_up_by = (self.mode == Mode::LookedUp).then(|| self.time_column.clone());
-        Target { unique: self.key.clone(), looked_up_by, ..target.clone() }
+        // What is there stays, whatever the writer itself would do.
+        Target { unique: self.key.clone(), looked_up_by, conflict: Conflict::Keep, ..target.clone() }
     }
 }
 

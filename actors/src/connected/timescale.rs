@@ -7,9 +7,9 @@ use crate::timescale::migrate::{ENGINE, Error as MigrationError, Migrator, Plan}
 use crate::timescale::{Connection, Connector, Identifier, TableName, limits};
 use crate::timescale_writer::columns_of;
 use crate::timescale_writer::fault::Fault;
-use crate::timescale_writer::table;
+use crate::timescale_writer::table::{self, Key};
 use aqueduct_engine::Error;
-use aqueduct_topology::model::{Actor, Kind, TimescaleWriter, Topology};
+use aqueduct_topology::model::{Actor, Kind, OnConflict, TimescaleWriter, Topology};
 use aqueduct_topology::{Code, Diagnostic, Span};
 use tokio_postgres::types::ToSql;
 
@@ -137,7 +137,8 @@ async fn of_writer(
     let columns = columns_of(inquiry.topology, actor)?;
     let unique: Vec<Identifier> =
         writer.unique.iter().map(|column| Identifier::new(&column.value)).collect::<Result<_, _>>()?;
-    let (_, faults) = table::inspect(connection, &name, &columns, &unique).await?;
+    let key = Key { indexed: &unique, replaces: writer.on_conflict == OnConflict::Replace };
+    let (_, faults) = table::inspect(connection, &name, &columns, key).await?;
     let there = !faults.contains(&Fault::NoTable);
     let whose = Whose { topology: inquiry.topology, actor, writer };
     faults.iter().for_each(|fault| inquiry.report(whose.finding(fault)));
@@ -207,11 +208,11 @@ impl Whose<'_> {
                     .also(here, "the table")
                     .help("drop NOT NULL from the column, or give the field a `default`")
             }
-            Fault::Forbidden { user } => error(
+            Fault::Forbidden { user, needed } => error(
                 Code::NoPrivilege,
                 here,
                 format!("user `{user}` may not write into `{table}`"),
-                "grant it USAGE on the schema, and INSERT and SELECT on the table".to_owned(),
+                format!("grant it USAGE on the schema, and {needed} on the table"),
             ),
             Fault::NoUnique { columns } => {
                 let columns = columns.join(", ");

@@ -13,7 +13,7 @@ use crate::services::{Servers, sinks_by_source};
 use crate::timescale::{Connection, Timescale, TimescaleOffsets, exclusive};
 use crate::{Services, catalog, dead_letter, redis_cache, timescale_writer};
 use aqueduct_engine::{Claims, Clock, Error, Factory, OffsetStore};
-use aqueduct_topology::model::{Actor, Kind, Topology};
+use aqueduct_topology::model::{Actor, Kind, TimescaleWriter, Topology};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -93,7 +93,9 @@ impl Replay {
             Kind::Normalizer(_) if actor.name.value == ROWS => Ok(rows::factory(run.clone())),
             Kind::TimescaleWriter(options) => {
                 let store = Arc::new(Marking { run: run.clone() });
-                timescale_writer::over(actor, options, services, store)
+                // All letters are of one partition.
+                let options = TimescaleWriter { transactions: 1, ..options.clone() };
+                timescale_writer::over(actor, &options, services, store)
             }
             Kind::RedisCache(options) => {
                 let source = run.source_of_cache.get(&actor.name.value).copied().unwrap_or(0);

@@ -10,13 +10,17 @@ use super::{Place, Row};
 use crate::json::rows::Rows as Json;
 use crate::timescale::{Advance, Stored, limits};
 use crate::timescale_writer::store::{
-    Copying, Failure, First, Owed, Refused, Rejections, Step, Store, Target, Transact, all_there,
+    Conflict, Copying, Failure, First, Owed, Refused, Rejections, Step, Store, Target, Transact, all_there,
 };
 use crate::timescale_writer::table::{Plan, fit};
 use aqueduct_engine::{Batch, Class, Error, Letter, PartitionKey};
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Int64Type, TimestampMicrosecondType};
+use arrow_array::{Array, PrimitiveArray};
+use arrow_buffer::ScalarBuffer;
 use futures::future::{FutureExt, LocalBoxFuture};
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -35,17 +39,33 @@ pub(super) struct Table {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Content {
     pub(super) rows: Vec<Row>,
-    /// The key of every row, by the topology's and by the table's unique columns.
-    keys: HashSet<(Unique, Vec<u8>)>,
+    /// The key of every row, by the topology's and by the table's unique columns; and where the row is, with its order.
+    keys: HashMap<Key, (usize, Option<i64>)>,
+}
+
+impl Content {
+    fn append(&mut self, Staged { row, keys, order, replaces }: Staged) {
+        let there = keys.iter().find(|key| replaces && key.0 == Unique::Business);
+        let there = there.and_then(|key| self.keys.get(key).copied());
+        match there {
+            Some((_, newer)) if newer > order => {}
+            Some((place, _)) => {
+                self.rows[place] = row;
+                self.keys.extend(keys.into_iter().map(|key| (key, (place, order))));
+            }
+            None => {
+                let place = self.rows.len();
+                self.rows.push(row);
+                self.keys.extend(keys.into_iter().map(|key| (key, (place, order))));
+            }
+        }
+    }
 }
 
 impl Table {
     fn append(&self, rows: Vec<Staged>) {
         let mut content = self.content.lock().unwrap_or_else(PoisonError::into_inner);
-        for (row, keys) in rows {
-            content.rows.push(row);
-            content.keys.extend(keys);
-        }
+        rows.into_iter().for_each(|row| content.append(row));
     }
 }
 
@@ -58,8 +78,19 @@ enum Unique {
     Declared,
 }
 
-/// A row on its way, with its keys.
-type Staged = (Row, Vec<(Unique, Vec<u8>)>);
+/// Values of unique columns.
+type Key = (Unique, Vec<u8>);
+
+/// A row on its way.
+#[derive(Debug)]
+struct Staged {
+    row: Row,
+    keys: Vec<Key>,
+    /// By which it is newer or older than another of its key.
+    order: Option<i64>,
+    /// It takes the place of another.
+    replaces: bool,
+}
 
 /// A handle that sessions hold.
 #[derive(Clone)]
@@ -144,10 +175,10 @@ impl Session {
                 return Err(refused(why));
             }
             let place = Place::of(batch, row);
-            let staged = self.staged(target, json, place, row)?;
-            match staged.1.iter().find(|key| self.is_there(key)).map(|(unique, _)| unique) {
-                None => self.open.borrow_mut().rows.push(staged),
-                Some(Unique::Business) => {}
+            let staged = self.staged(target, (batch, json), place, row)?;
+            match staged.keys.iter().find(|key| self.is_there(key)).map(|(unique, _)| unique) {
+                Some(Unique::Business) if !staged.replaces => {}
+                None | Some(Unique::Business) => self.open.borrow_mut().rows.push(staged),
                 Some(Unique::Declared) => {
                     let message = "duplicate key value violates unique constraint".to_owned();
                     return Err(refused(self::refused("23505", message, None, Some(&self.unique.join("_")))));
@@ -157,7 +188,13 @@ impl Session {
         Ok(())
     }
 
-    fn staged(&self, target: &Target, json: &Json, place: Place, row: usize) -> Result<Staged, Error> {
+    fn staged(
+        &self,
+        target: &Target,
+        (batch, json): (&Batch, &Json),
+        place: Place,
+        row: usize,
+    ) -> Result<Staged, Error> {
         let business: Vec<&str> = target.unique.iter().map(|column| column.as_str()).collect();
         let declared: Vec<&str> = self.unique.iter().map(String::as_str).collect();
         let mut keys = Vec::new();
@@ -172,13 +209,19 @@ impl Session {
             }
             keys.push((unique, key));
         }
-        Ok((Row { place, json: super::sink::text(json, row)? }, keys))
+        let (replaces, order) = match &target.conflict {
+            Conflict::Keep => (false, None),
+            Conflict::Replace(order_by) => {
+                (true, order_by.as_ref().and_then(|column| order(batch, column.as_str(), row)))
+            }
+        };
+        Ok(Staged { row: Row { place, json: super::sink::text(json, row)? }, keys, order, replaces })
     }
 
     /// Whether a row of that key is committed, or in this transaction.
     fn is_there(&self, key: &(Unique, Vec<u8>)) -> bool {
         let content = self.table.content.lock().unwrap_or_else(PoisonError::into_inner);
-        content.keys.contains(key) || self.open.borrow().rows.iter().any(|(_, keys)| keys.contains(key))
+        content.keys.contains_key(key) || self.open.borrow().rows.iter().any(|row| row.keys.contains(key))
     }
 
     /// All of the transaction, or nothing.
@@ -201,6 +244,16 @@ impl Session {
         let apply = Box::new(move || table.append(rows));
         self.table.database.orphan(Orphan { due, sink: self.sink.clone(), advances, letters, apply });
     }
+}
+
+/// The value of an int64 or timestamp.
+fn order(batch: &Batch, column: &str, row: usize) -> Option<i64> {
+    let column = batch.rows.column_by_name(column)?;
+    let value = |values: &ScalarBuffer<i64>| (!column.is_null(row)).then(|| values[row]);
+    let int64 = column.as_primitive_opt::<Int64Type>().map(PrimitiveArray::values);
+    int64
+        .or_else(|| column.as_primitive_opt::<TimestampMicrosecondType>().map(PrimitiveArray::values))
+        .and_then(value)
 }
 
 impl Transact for Session {

@@ -10,7 +10,7 @@ use super::retention::{compress, interval};
 use super::types::sql_type;
 use super::{Identifier, TableName};
 use aqueduct_topology::model::{
-    Actor, Column, FieldType, Kind, Rollup, TablePolicy, TimescaleWriter, Topology,
+    Actor, Column, FieldType, Kind, OnConflict, Rollup, TablePolicy, TimescaleWriter, Topology,
 };
 use serde::Serialize;
 use std::collections::HashSet;
@@ -88,6 +88,11 @@ const BUSINESS_KEY: &str = "\
 -- The business key (`unique`): a row that is there already is not written again. TimescaleDB wants the time among
 -- its columns.
 ";
+/// .. with `on_conflict: replace`.
+const REPLACED_KEY: &str = "\
+-- The business key (`unique`): a row takes the place of the one that is there. TimescaleDB wants the time among its
+-- columns.
+";
 /// Of a roll-up.
 const BUCKET_AND_KEY: &str = "\
 -- The bucket and its key: a bucket that is made again replaces the one before.
@@ -132,6 +137,7 @@ fn need<'a>(topology: &Topology, actor: &'a Actor, writer: &'a TimescaleWriter) 
     let columns = topology.input_columns(&actor.name.value);
     let columns = columns.into_iter().map(|column| Ok((Identifier::new(&column.name)?, column)));
     let unique = writer.unique.iter().map(|name| Identifier::new(&name.value));
+    let replaces = writer.on_conflict == OnConflict::Replace;
     let event_time = event_time(topology, actor).map(Identifier::new).transpose()?;
     Ok(Need {
         actor: &actor.name.value,
@@ -140,8 +146,8 @@ fn need<'a>(topology: &Topology, actor: &'a Actor, writer: &'a TimescaleWriter) 
         event_time,
         unique: unique.collect::<Result<_, _>>()?,
         policy: writer.policy.clone(),
-        privileges: "SELECT, INSERT",
-        unique_is: BUSINESS_KEY,
+        privileges: if replaces { "SELECT, INSERT, UPDATE" } else { "SELECT, INSERT" },
+        unique_is: if replaces { REPLACED_KEY } else { BUSINESS_KEY },
     })
 }
 

@@ -39,6 +39,8 @@ pub const MIGRATION_WAIT_MAX: Duration = Duration::from_secs(24 * 3600);
 
 /// One message of COPY data.
 pub const COPY_FRAME_BYTES: usize = bounds::COPY_FRAME_BYTES as usize;
+/// Rows that a writer encodes while a transaction before theirs is in flight.
+pub const ENCODED_AHEAD_BYTES_MAX: usize = bounds::ENCODED_AHEAD_BYTES_MAX as usize;
 /// Letters that one transaction of the dead letter stores.
 pub const LETTERS_PER_TRANSACTION_MAX: usize = 8192;
 /// Their payload in one statement; a larger letter goes alone.

@@ -65,6 +65,64 @@ pub fn insert_staged(table: &TableName, columns: &[Identifier], unique: &[Identi
     ])
 }
 
+/// Numbers staged rows in the order in which they came.
+pub const NUMBER_STAGED: &str = "\
+    ALTER TABLE pg_temp.aqueduct_staging ADD COLUMN aqueduct_staged int8 GENERATED ALWAYS AS IDENTITY";
+
+/// Which row takes the place of another of its key.
+#[derive(Clone, Copy, Debug)]
+pub struct Replacement<'a> {
+    /// The business key.
+    pub key: &'a [Identifier],
+    /// Its columns that may be NULL: a key with one equals no other.
+    pub nullable: &'a [Identifier],
+    /// A row gives way only to one that is not lower by this.
+    pub order_by: Option<&'a Identifier>,
+}
+
+/// Moves what is staged into `table`: of each key the last row to come, or the highest in the order, in place of the one that
+/// is there. By the key, so that two writers take the index's locks in one order.
+pub fn replace_staged(table: &TableName, columns: &[Identifier], replacement: Replacement<'_>) -> String {
+    let Replacement { key, nullable, order_by } = replacement;
+    let alone: Vec<String> = nullable.iter().map(|name| join(&[&"s.", name, &" IS NULL"])).collect();
+    let mut keys = qualified_by("s", key);
+    if !alone.is_empty() {
+        keys.push_str(&join(&[&", CASE WHEN ", &alone.join(" OR "), &" THEN s.aqueduct_staged END"]));
+    }
+    let order = order_by.map_or(String::new(), |order| join(&[&"s.", order, &" DESC, "]));
+    let set: Vec<String> = columns
+        .iter()
+        .filter(|column| !key.contains(column))
+        .map(|column| join(&[column, &" = excluded.", column]))
+        .collect();
+    let action = match set.is_empty() {
+        true => "NOTHING".to_owned(),
+        false => join(&[&"UPDATE SET ", &set.join(", ")]),
+    };
+    let unless_newer = order_by.filter(|_| !set.is_empty()).map_or(String::new(), |order| {
+        join(&[&" WHERE t.", order, &" IS NULL OR excluded.", order, &" >= t.", order])
+    });
+    join(&[
+        &"INSERT INTO ",
+        table,
+        &" AS t (",
+        &list(columns),
+        &") SELECT DISTINCT ON (",
+        &keys,
+        &") ",
+        &qualified_by("s", columns),
+        &" FROM pg_temp.aqueduct_staging AS s ORDER BY ",
+        &keys,
+        &", ",
+        &order,
+        &"s.aqueduct_staged DESC ON CONFLICT (",
+        &list(key),
+        &") DO ",
+        &action,
+        &unless_newer,
+    ])
+}
+
 /// Moves what is staged into `table`, except rows whose `key`, of which `time` is a part, is there already: for a table that
 /// has no unique index over it. Of rows that are staged with one key, one is taken.
 pub fn insert_absent(
@@ -364,6 +422,7 @@ pub const UNIQUE_KEYS: &str = "\
 pub const TABLE_PRIVILEGES: &str = "\
     SELECT pg_catalog.has_schema_privilege(n.oid, 'USAGE'), \
            pg_catalog.has_table_privilege(c.oid, 'INSERT'), \
+           pg_catalog.has_table_privilege(c.oid, 'UPDATE'), \
            current_user::text \
     FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
     WHERE n.nspname = $1 AND c.relname = $2";
@@ -401,6 +460,30 @@ mod tests {
         let one = newest_rows(&table, &columns[1..], &[], (&name("seq"), None));
         let expected = r#"SELECT "p"::text AS "p" FROM "m"."t" AS t WHERE t."seq" IS NOT NULL ORDER BY t."seq" DESC LIMIT 1"#;
         assert_eq!(one, expected, "a key without a field is one key");
+    }
+
+    #[test]
+    fn a_row_replaces_another_of_its_key_unless_that_is_newer() {
+        let name = |name: &str| Identifier::new(name).unwrap();
+        let (table, columns) = (TableName::parse("m.t").unwrap(), ["k", "ts", "seq", "bid"].map(name));
+        let key = &columns[..2];
+        let last = Replacement { key, nullable: &[], order_by: None };
+        let expected =
+            r#"INSERT INTO "m"."t" AS t ("k", "ts", "seq", "bid") SELECT DISTINCT ON (s."k", s."ts") "#
+                .to_owned()
+                + r#"s."k", s."ts", s."seq", s."bid" FROM pg_temp.aqueduct_staging AS s ORDER BY s."k", s."ts", "#
+                + r#"s.aqueduct_staged DESC ON CONFLICT ("k", "ts") DO UPDATE SET "seq" = excluded."seq", "bid" = excluded."bid""#;
+        assert_eq!(replace_staged(&table, &columns, last), expected);
+        let newest = Replacement { nullable: &columns[..1], order_by: Some(&columns[2]), ..last };
+        let text = replace_staged(&table, &columns, newest);
+        for part in [
+            r#"ON (s."k", s."ts", CASE WHEN s."k" IS NULL THEN s.aqueduct_staged END)"#,
+            r#"END, s."seq" DESC, s.aqueduct_staged DESC"#,
+            r#"WHERE t."seq" IS NULL OR excluded."seq" >= t."seq""#,
+        ] {
+            assert!(text.contains(part), "{text} lacks {part}");
+        }
+        assert!(replace_staged(&table, key, last).ends_with("DO NOTHING"), "there is nothing to replace");
     }
 
     #[test]

@@ -1,9 +1,12 @@
 //! COPY BINARY from Arrow columns.
 //!
 //! Rows are written one after the other, as the format wants, each cell from its own typed column: no value passes
-//! through a boxed type, and nothing can panic on a value.
+//! through a boxed type, and nothing can panic on a value. A value that its column cannot hold exactly is told apart from
+//! its neighbours before the database sees it.
 
+use super::array::{self, Element};
 use super::numeric;
+use super::parsed::{self, Scalar};
 use aqueduct_engine::Error;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Decimal128Type, Float64Type, Int64Type, TimestampMicrosecondType};
@@ -18,6 +21,26 @@ pub const TRAILER: &[u8] = &(-1i16).to_be_bytes();
 /// From 1970-01-01 to PostgreSQL's 2000-01-01.
 const EPOCH_SHIFT_US: i64 = 946_684_800_000_000;
 
+/// Why a value has no place in its column.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unfit {
+    /// A stable word, as the database would say it.
+    pub reason: &'static str,
+    /// For people.
+    pub message: String,
+}
+
+/// A value that has no place in its column.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Misfit {
+    /// Its row.
+    pub row: usize,
+    /// Its column's place in the plan.
+    pub cell: usize,
+    /// What is wrong with it.
+    pub unfit: Unfit,
+}
+
 /// How one column becomes bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Encoding {
@@ -27,14 +50,20 @@ pub enum Encoding {
     Jsonb,
     /// Eight bytes.
     Int8,
+    /// An int64 for a column of fewer bytes.
+    Narrow(Scalar),
     /// An int64 for a numeric column.
     Int8AsNumeric,
     /// Eight bytes.
     Float8,
     /// One byte.
     Bool,
-    /// Microseconds since 2000.
+    /// Microseconds since 2000, UTC.
     Timestamptz,
+    /// A text that is read as another type.
+    Parsed(Scalar),
+    /// A JSON array.
+    Array(Element),
     /// A scaled integer.
     Numeric {
         /// Digits after the point.
@@ -54,7 +83,10 @@ enum Values<'a> {
     Text(&'a StringArray),
     Jsonb(&'a StringArray),
     Int8(&'a ScalarBuffer<i64>),
+    Narrow(&'a ScalarBuffer<i64>, Scalar),
     Int8AsNumeric(&'a ScalarBuffer<i64>),
+    Parsed(&'a StringArray, Scalar),
+    Array(&'a StringArray, Element),
     Float8(&'a ScalarBuffer<f64>),
     Bool(&'a arrow_array::BooleanArray),
     Timestamptz(&'a ScalarBuffer<i64>),
@@ -76,6 +108,9 @@ impl<'a> Cells<'a> {
             Encoding::Text => array.as_string_opt().map(Values::Text),
             Encoding::Jsonb => array.as_string_opt().map(Values::Jsonb),
             Encoding::Int8 => int64().map(Values::Int8),
+            Encoding::Narrow(scalar) => int64().map(|values| Values::Narrow(values, scalar)),
+            Encoding::Parsed(scalar) => array.as_string_opt().map(|array| Values::Parsed(array, scalar)),
+            Encoding::Array(element) => array.as_string_opt().map(|array| Values::Array(array, element)),
             Encoding::Int8AsNumeric => int64().map(Values::Int8AsNumeric),
             Encoding::Float8 => {
                 array.as_primitive_opt::<Float64Type>().map(|array| Values::Float8(array.values()))
@@ -101,10 +136,10 @@ impl<'a> Cells<'a> {
         Ok(Self { nulls: array.nulls().filter(|nulls| nulls.null_count() > 0), values })
     }
 
-    fn put(&self, row: usize, out: &mut Vec<u8>) {
+    fn put(&self, row: usize, out: &mut Vec<u8>) -> Result<(), Box<Unfit>> {
         if self.nulls.is_some_and(|nulls| nulls.is_null(row)) {
             out.extend_from_slice(&(-1i32).to_be_bytes());
-            return;
+            return Ok(());
         }
         match &self.values {
             Values::Text(array) => put_bytes(out, array.value(row).as_bytes()),
@@ -115,12 +150,16 @@ impl<'a> Cells<'a> {
                 out.extend_from_slice(text);
             }
             Values::Int8(values) => put_eight(out, values[row].to_be_bytes()),
+            Values::Narrow(values, scalar) => return parsed::put_int(out, values[row], *scalar),
+            Values::Parsed(array, scalar) => return parsed::put_text(out, array.value(row), *scalar),
+            Values::Array(array, element) => return array::put(out, array.value(row), *element),
             Values::Int8AsNumeric(values) => numeric::put(out, i128::from(values[row]), 0),
             Values::Float8(values) => put_eight(out, values[row].to_be_bytes()),
             Values::Bool(array) => out.extend_from_slice(&[0, 0, 0, 1, u8::from(array.value(row))]),
             Values::Timestamptz(values) => put_eight(out, postgres_time(values[row]).to_be_bytes()),
             Values::Numeric(values, scale) => numeric::put(out, values[row], *scale),
         }
+        Ok(())
     }
 }
 
@@ -141,19 +180,24 @@ fn put_eight(out: &mut Vec<u8>, bytes: [u8; 8]) {
     out.extend_from_slice(&cell);
 }
 
-/// Appends rows until `out` holds `bytes_max`; says how far it came.
-pub fn put_rows(cells: &[Cells<'_>], rows: Range<usize>, bytes_max: usize, out: &mut Vec<u8>) -> usize {
+/// Appends rows until `out` holds `bytes_max`; says how far it came. After a misfit the last row in `out` is not whole.
+pub fn put_rows(
+    cells: &[Cells<'_>],
+    rows: Range<usize>,
+    bytes_max: usize,
+    out: &mut Vec<u8>,
+) -> Result<usize, Misfit> {
     let columns = (cells.len() as i16).to_be_bytes();
     for row in rows.clone() {
         if out.len() >= bytes_max {
-            return row;
+            return Ok(row);
         }
         out.extend_from_slice(&columns);
-        for cell in cells {
-            cell.put(row, out);
+        for (cell, values) in cells.iter().enumerate() {
+            values.put(row, out).map_err(|unfit| Misfit { row, cell, unfit: *unfit })?;
         }
     }
-    rows.end
+    Ok(rows.end)
 }
 
 #[cfg(test)]
@@ -193,7 +237,7 @@ mod tests {
         let rows = every_type();
         let cells = Cells::of(&rows, &PLAN).unwrap();
         let mut out = Vec::new();
-        assert_eq!(put_rows(&cells, 0..1, usize::MAX, &mut out), 1);
+        assert_eq!(put_rows(&cells, 0..1, usize::MAX, &mut out), Ok(1));
         let expected: Vec<u8> = [
             &[0, 7][..],
             &[0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 1],
@@ -213,7 +257,7 @@ mod tests {
         let rows = every_type();
         let cells = Cells::of(&rows, &PLAN).unwrap();
         let mut out = Vec::new();
-        put_rows(&cells, 1..2, usize::MAX, &mut out);
+        put_rows(&cells, 1..2, usize::MAX, &mut out).unwrap();
         assert_eq!(out, [&[0u8, 7][..], &[255; 28]].concat());
     }
 
@@ -222,8 +266,8 @@ mod tests {
         let rows = every_type();
         let cells = Cells::of(&rows, &PLAN).unwrap();
         let mut out = Vec::new();
-        assert_eq!(put_rows(&cells, 0..2, 1, &mut out), 1);
-        assert_eq!(put_rows(&cells, 0..2, 0, &mut Vec::new()), 0);
+        assert_eq!(put_rows(&cells, 0..2, 1, &mut out), Ok(1));
+        assert_eq!(put_rows(&cells, 0..2, 0, &mut Vec::new()), Ok(0));
     }
 
     #[test]
@@ -233,6 +277,17 @@ mod tests {
         assert!(error.message.contains("column `symbol`"), "{error}");
         assert!(Cells::of(&rows, &[(5, Encoding::Numeric { scale: 8 })]).is_err());
         assert!(Cells::of(&rows, &[(9, Encoding::Text)]).is_err());
+    }
+
+    #[test]
+    fn a_value_without_a_place_in_its_column_is_named() {
+        let ids = Arc::new(Int64Array::from(vec![7, 40_000])) as Arc<dyn Array>;
+        let rows = RecordBatch::try_from_iter([("id", ids)]).unwrap();
+        let cells = Cells::of(&rows, &[(0, Encoding::Narrow(Scalar::Int2))]).unwrap();
+        let mut out = Vec::new();
+        let misfit = put_rows(&cells, 0..2, usize::MAX, &mut out).unwrap_err();
+        assert_eq!((misfit.row, misfit.cell, misfit.unfit.reason), (1, 0, "numeric_value_out_of_range"));
+        assert_eq!(out[..8], [0, 1, 0, 0, 0, 2, 0, 7]);
     }
 
     #[test]

@@ -19,7 +19,7 @@ pub(crate) enum Fault {
     /// The column refuses NULL, and its field may have none. Rows go on; those without it are rejected.
     RefusesNull { column: String },
     /// The user may not write.
-    Forbidden { user: String },
+    Forbidden { user: String, needed: &'static str },
     /// The business key has no unique index.
     NoUnique { columns: Vec<String> },
 }
@@ -38,8 +38,8 @@ impl Fault {
                 "table `{table}` does not exist; `aqueduct migrate new FILE` writes the migration that creates it, \
                  `aqueduct migrate up FILE` applies it"
             ),
-            Fault::Forbidden { user } => format!(
-                "user `{user}` may not write into `{table}`: grant it USAGE on the schema and INSERT, SELECT on the table"
+            Fault::Forbidden { user, needed } => format!(
+                "user `{user}` may not write into `{table}`: grant it USAGE on the schema and {needed} on the table"
             ),
             Fault::NoUnique { columns } => {
                 let columns = columns.join(", ");
@@ -77,7 +77,7 @@ impl Display for Fault {
             Fault::RefusesNull { column } => {
                 write!(out, "its column `{column}` refuses NULL, and the field may have none")
             }
-            Fault::Forbidden { user } => write!(out, "user `{user}` may not write into it"),
+            Fault::Forbidden { user, .. } => write!(out, "user `{user}` may not write into it"),
             Fault::NoUnique { columns } => {
                 write!(out, "it has no unique index over ({})", columns.join(", "))
             }

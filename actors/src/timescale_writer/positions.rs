@@ -3,6 +3,7 @@
 //! Invariant: an offset is moved only from a value that was read or written under our claim on this connection; after
 //! any doubt (a miss, a new connection) it is read again first.
 
+use super::ahead::Encoded;
 use super::rows::Piece;
 use crate::timescale::fence::{Verdict, judge};
 use crate::timescale::{Advance, Stored};
@@ -17,6 +18,28 @@ use std::sync::Arc;
 pub(super) struct Held {
     pub(super) lease: Lease,
     pub(super) claim: Arc<Claim>,
+    /// What of its rows is encoded already.
+    pub(super) encoded: Option<Encoded>,
+}
+
+/// What of some batches is to be written, and how the offsets move with it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Course {
+    /// The first row of each batch to write; `None` = nothing of it, its claim does not hold.
+    from: Vec<Option<usize>>,
+    pub(super) advances: Vec<Advance>,
+}
+
+impl Course {
+    /// The rows to write, of the batches it was planned for.
+    pub(super) fn pieces<'a>(&self, held: &'a [Held]) -> Vec<Piece<'a>> {
+        assert_eq!(held.len(), self.from.len(), "a course of other batches");
+        let piece = |(held, from): (&'a Held, &Option<usize>)| {
+            let (batch, start, encoded) = (&*held.lease, (*from)?, held.encoded.as_ref());
+            Some(Piece { batch, start, length: batch.row_offsets().len() - start, encoded })
+        };
+        held.iter().zip(&self.from).filter_map(piece).collect()
+    }
 }
 
 #[derive(Debug)]
@@ -50,6 +73,11 @@ impl Positions {
     /// Whether the claim is known not to hold.
     pub(super) fn is_lost(&self, claim: &Claim) -> bool {
         self.lost.get(&claim.key).is_some_and(|epoch| claim.epoch <= *epoch)
+    }
+
+    /// Whether an offset of these must be read before it is moved.
+    pub(super) fn doubts(&self, held: &[Held]) -> bool {
+        !self.doubtful(held).is_empty()
     }
 
     /// The first batch of each partition whose offset must be read before it is moved.
@@ -126,10 +154,14 @@ impl Positions {
     }
 
     /// What of `held` is still to be written, and how the offsets move with it.
-    pub(super) fn plan<'a>(&self, held: &'a [Held]) -> (Vec<Piece<'a>>, Vec<Advance>) {
-        let mut pieces = Vec::with_capacity(held.len());
+    pub(super) fn plan(&self, held: &[Held]) -> Course {
+        let mut from = Vec::with_capacity(held.len());
         let mut advances: BTreeMap<&PartitionKey, Advance> = BTreeMap::new();
-        for Held { lease, claim } in held.iter().filter(|batch| !self.is_lost(&batch.claim)) {
+        for Held { lease, claim, .. } in held {
+            if self.is_lost(claim) {
+                from.push(None);
+                continue;
+            }
             let durable = self.known.get(&claim.key).map_or(claim.start, |position| position.durable);
             let advance = advances.entry(&claim.key).or_insert_with(|| Advance {
                 key: claim.key.clone(),
@@ -140,18 +172,17 @@ impl Positions {
             });
             let offsets = lease.row_offsets();
             let reached = if planted(Bug::WritesAgain) { i64::MIN } else { advance.next };
-            let start = offsets.partition_point(|offset| *offset < reached);
-            pieces.push(Piece { batch: lease, start, length: offsets.len() - start });
+            from.push(Some(offsets.partition_point(|offset| *offset < reached)));
             advance.next = advance.next.max(lease.origin.next);
         }
-        for Piece { batch, start, length } in &pieces {
-            let (rows, advance) =
-                (&batch.row_offsets()[*start..*start + *length], &advances[&batch.origin.key]);
+        for (Held { lease, claim, .. }, from) in held.iter().zip(&from) {
+            let Some(from) = from else { continue };
+            let (rows, advance) = (&lease.row_offsets()[*from..], &advances[&claim.key]);
             let moves = (advance.previous, advance.next);
             assert!(invariants::rides_with(rows, moves), "rows outside of {advance:?}");
         }
-        let moved = advances.into_values().filter(|advance| advance.next > advance.previous).collect();
-        (pieces, moved)
+        let advances = advances.into_values().filter(|advance| advance.next > advance.previous).collect();
+        Course { from, advances }
     }
 
     /// Below which everything of that claim is durable, as far as we know.

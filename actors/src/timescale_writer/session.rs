@@ -1,13 +1,17 @@
 //! A writer's own connection, with everything prepared: the statements of its transactions.
 
-use super::encode::{HEADER, TRAILER};
+use super::encode::{HEADER, Misfit, TRAILER};
 use super::store::{
-    Copying, Failure, First, Owed, Refused, Rejections, Step, Store, Target, Transact, all_hit, all_there,
+    Conflict, Copying, Failure, First, Owed, Refused, Rejections, Step, Store, Target, Transact, all_hit,
+    all_there,
 };
 use super::table::{self, Plan};
 use crate::timescale::class::condition_name;
 use crate::timescale::connect::Refusal;
-use crate::timescale::{Advance, Connection, Stored, Timescale, advance, fence, letters, limits, sql};
+use crate::timescale::sql::Replacement;
+use crate::timescale::{
+    Advance, Connection, Identifier, Stored, Timescale, advance, fence, letters, limits, sql,
+};
 use aqueduct_engine::{Class, Error, Letter, PartitionKey};
 use bytes::Bytes;
 use futures::future::LocalBoxFuture;
@@ -155,13 +159,15 @@ impl Session {
         let connection = timescale.connect().await?;
         // Before the plan: altered in between, it shows.
         let shape = Shape::read(&connection, target).await?;
-        let indexed = if target.looked_up_by.is_some() { &[][..] } else { &target.unique };
-        let plan = table::check(&connection, &target.table, &target.columns, indexed).await?;
+        let plan = table::check(&connection, &target.table, &target.columns, target.key()).await?;
         let unique = !target.unique.is_empty();
         let copy = if unique || judgement.is_some() {
             let mut create = sql::create_staging(&target.table, &plan.columns);
             if unique && judgement.is_some() {
                 create = [create, sql::create_judged(&target.table, &target.unique)].join("; ");
+            }
+            if let Conflict::Replace(_) = target.conflict {
+                create = [&create, sql::NUMBER_STAGED].join("; ");
             }
             let created = connection.client().batch_execute(&create);
             connection.within("create the staging table", limits::STATEMENT_WAIT_MAX, created).await?;
@@ -175,7 +181,13 @@ impl Session {
                 (Some(Judgement::AgainstItself), _) => sql::judge(None, key, None),
                 (Some(Judgement::AgainstTheTable), time) => sql::judge(Some(table), key, time.as_ref()),
                 (None, Some(time)) => sql::insert_absent(table, columns, key, time),
-                (None, None) => sql::insert_staged(table, columns, key),
+                (None, None) => match &target.conflict {
+                    Conflict::Keep => sql::insert_staged(table, columns, key),
+                    Conflict::Replace(order_by) => {
+                        let (nullable, order_by) = (&nullable(target), order_by.as_ref());
+                        sql::replace_staged(table, columns, Replacement { key, nullable, order_by })
+                    }
+                },
             };
             Some(prepare(&connection, target, &insert).await?)
         } else {
@@ -237,16 +249,16 @@ impl Session {
         let mut sink = pin!(sink);
         let expected = range.len() as u64;
         let mut at = range.start;
-        let mut frame = HEADER.to_vec();
-        while at < range.end {
-            frame.reserve(limits::COPY_FRAME_BYTES + limits::COPY_FRAME_BYTES / 8);
-            at = rows.encode(at..range.end, limits::COPY_FRAME_BYTES, &mut frame);
+        let mut frame = Bytes::from_static(HEADER);
+        loop {
+            self.connection.within_raw(&doing, wait, sink.feed(frame)).await.map_err(failure)?;
             if at == range.end {
-                frame.extend_from_slice(TRAILER);
+                break;
             }
-            let full = Bytes::from(std::mem::take(&mut frame));
-            self.connection.within_raw(&doing, wait, sink.feed(full)).await.map_err(failure)?;
+            (frame, at) = rows.frame(at..range.end).map_err(|misfit| self.unfit(range.start, misfit))?;
         }
+        let trailer = Bytes::from_static(TRAILER);
+        self.connection.within_raw(&doing, wait, sink.feed(trailer)).await.map_err(failure)?;
         let copied = self.connection.within_raw(&doing, wait, sink.finish()).await.map_err(failure)?;
         if copied != expected {
             let message = format!("{doing}: the server took {copied} of {expected} rows");
@@ -254,6 +266,18 @@ impl Session {
         }
         self.inserted.set(self.merge(&doing).await?.unwrap_or(copied));
         Ok(())
+    }
+
+    /// Refused before it was sent.
+    fn unfit(&self, start: usize, misfit: Misfit) -> Failure {
+        let column = self.plan.columns.get(misfit.cell).map(|column| column.as_str().to_owned());
+        Failure::Refused(Refused {
+            row: Some(misfit.row - start),
+            reason: misfit.unfit.reason,
+            message: misfit.unfit.message,
+            column,
+            constraint: None,
+        })
     }
 
     /// Under `unique`: moves what was staged into the table; gives how many rows that was.
@@ -365,6 +389,14 @@ impl Transact for Session {
     ) -> LocalBoxFuture<'a, Result<Rejections, Error>> {
         fence::rejected_offsets(&self.connection, (&target.topology, &target.sink), key, range).boxed_local()
     }
+}
+
+/// Those of the key that a row may lack.
+fn nullable(target: &Target) -> Vec<Identifier> {
+    let may_lack = |key: &&Identifier| {
+        target.columns.iter().any(|column| column.nullable && column.name == key.as_str())
+    };
+    target.unique.iter().filter(may_lack).cloned().collect()
 }
 
 async fn prepare(connection: &Connection, target: &Target, statement: &str) -> Result<Statement, Error> {

@@ -4,7 +4,7 @@
 //! the same over either. Deliberately absent: SQL.
 
 use super::rows::Rows;
-use super::table::Plan;
+use super::table::{Key, Plan};
 use crate::timescale::{Advance, Identifier, Stored, TableName};
 use aqueduct_engine::planted::{Bug, planted};
 use aqueduct_engine::{Class, Error, Letter, PartitionKey};
@@ -24,10 +24,30 @@ pub(crate) struct Target {
     pub(crate) columns: Vec<Column>,
     /// The business key; empty = rows are appended.
     pub(crate) unique: Vec<Identifier>,
+    /// What becomes of a row whose key is there.
+    pub(crate) conflict: Conflict,
     /// That key has no unique index: rows that are there are looked for by this column, the time among them.
     pub(crate) looked_up_by: Option<Identifier>,
     /// For letters.
     pub(crate) node: Arc<str>,
+}
+
+/// What becomes of a row whose business key is there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Conflict {
+    /// The one that is there stays.
+    #[default]
+    Keep,
+    /// It takes the other's place, unless that one is higher by this column.
+    Replace(Option<Identifier>),
+}
+
+impl Target {
+    /// The business key as it is to be found in the table.
+    pub(crate) fn key(&self) -> Key<'_> {
+        let indexed = if self.looked_up_by.is_some() { &[][..] } else { &self.unique };
+        Key { indexed, replaces: matches!(self.conflict, Conflict::Replace(_)) }
+    }
 }
 
 /// Why a transaction did not happen.

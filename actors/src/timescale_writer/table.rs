@@ -3,13 +3,15 @@
 //! Invariant: what passes here can be encoded and exactly stored; a value the database still refuses is that record's
 //! fault, not the table's.
 
+use super::array::Element;
 use super::encode::Encoding;
 use super::fault::Fault;
+use super::parsed::Scalar;
 use crate::timescale::types::sql_type;
 use crate::timescale::{Connection, Identifier, TableName, limits, sql};
 use aqueduct_engine::{Class, Error};
 use aqueduct_topology::model::{Column, FieldType};
-use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::types::{Kind, ToSql, Type};
 
 /// How rows of the topology's columns are written into the table.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -34,14 +36,23 @@ struct Live {
     is_enum: bool,
 }
 
+/// What a business key asks of a table.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Key<'a> {
+    /// Columns with a unique index; empty = none is asked for.
+    pub(crate) indexed: &'a [Identifier],
+    /// Rows are replaced.
+    pub(crate) replaces: bool,
+}
+
 /// How `columns` are written into the live `table`; an error if they cannot be.
 pub(super) async fn check(
     connection: &Connection,
     table: &TableName,
     columns: &[Column],
-    unique: &[Identifier],
+    key: Key<'_>,
 ) -> Result<Plan, Error> {
-    let (plan, faults) = inspect(connection, table, columns, unique).await?;
+    let (plan, faults) = inspect(connection, table, columns, key).await?;
     refused(table, &faults).map_or(Ok(plan), Err)
 }
 
@@ -50,16 +61,16 @@ pub(crate) async fn inspect(
     connection: &Connection,
     table: &TableName,
     columns: &[Column],
-    unique: &[Identifier],
+    key: Key<'_>,
 ) -> Result<(Plan, Vec<Fault>), Error> {
     let live = read(connection, table).await?;
     if live.is_empty() {
         return Ok((Plan::default(), vec![Fault::NoTable]));
     }
     let (plan, mut faults) = compare(columns, &live)?;
-    faults.extend(privileges(connection, table).await?);
-    if !unique.is_empty() {
-        faults.extend(unique_index(connection, table, unique).await?);
+    faults.extend(privileges(connection, table, key.replaces).await?);
+    if !key.indexed.is_empty() {
+        faults.extend(unique_index(connection, table, key.indexed).await?);
     }
     Ok((plan, faults))
 }
@@ -178,16 +189,67 @@ fn encoding(field: FieldType, live: &Live) -> Option<Encoding> {
         FieldType::Text if textual => Encoding::Text,
         FieldType::Json if *base == Type::JSONB => Encoding::Jsonb,
         FieldType::Json if *base == Type::JSON || *base == Type::TEXT => Encoding::Text,
+        FieldType::Text => Encoding::Parsed(read_from_text(base)?),
+        FieldType::Json if matches!(base.kind(), Kind::Array(_)) => Encoding::Array(element(live)?),
         FieldType::Int64 if *base == Type::INT8 => Encoding::Int8,
+        FieldType::Int64 if *base == Type::INT4 => Encoding::Narrow(Scalar::Int4),
+        FieldType::Int64 if *base == Type::INT2 => Encoding::Narrow(Scalar::Int2),
         FieldType::Int64 if *base == Type::NUMERIC && holds(live.modifier, 19, 0) => Encoding::Int8AsNumeric,
         FieldType::Float64 if *base == Type::FLOAT8 => Encoding::Float8,
         FieldType::Bool if *base == Type::BOOL => Encoding::Bool,
-        FieldType::Timestamp if *base == Type::TIMESTAMPTZ => Encoding::Timestamptz,
+        FieldType::Timestamp if *base == Type::TIMESTAMPTZ || *base == Type::TIMESTAMP => {
+            Encoding::Timestamptz
+        }
         FieldType::Decimal { scale, .. } if *base == Type::NUMERIC && holds(live.modifier, 0, scale) => {
             Encoding::Numeric { scale }
         }
         _ => return None,
     })
+}
+
+/// A type whose values a text carries as people write them.
+fn read_from_text(base: &Type) -> Option<Scalar> {
+    Some(match *base {
+        Type::UUID => Scalar::Uuid,
+        Type::DATE => Scalar::Date,
+        Type::TIME => Scalar::Time,
+        Type::TIMESTAMP => Scalar::Timestamp,
+        Type::INTERVAL => Scalar::Interval,
+        Type::INET => Scalar::Inet,
+        Type::CIDR => Scalar::Cidr,
+        Type::BYTEA => Scalar::Bytea,
+        _ => return None,
+    })
+}
+
+/// The elements of an array column, as far as a JSON array can be written into it.
+fn element(live: &Live) -> Option<Element> {
+    let Kind::Array(of) = live.base.kind() else { return None };
+    let scalar = match *of {
+        Type::BOOL => Scalar::Bool,
+        Type::INT2 => Scalar::Int2,
+        Type::INT4 => Scalar::Int4,
+        Type::INT8 => Scalar::Int8,
+        Type::FLOAT8 => Scalar::Float8,
+        Type::NUMERIC => Scalar::Numeric(digits_kept(live.modifier)?),
+        Type::TEXT | Type::VARCHAR => Scalar::Text,
+        _ => read_from_text(of)?,
+    };
+    Some(Element { scalar, oid: of.oid() })
+}
+
+/// How many digits after the point `numeric` with this type modifier keeps, the inner `None` = any; the outer: it rounds
+/// before the point.
+fn digits_kept(modifier: i32) -> Option<Option<u8>> {
+    if modifier < 4 {
+        return Some(None);
+    }
+    u8::try_from(scale_of(modifier)).ok().map(Some)
+}
+
+/// Eleven bits, signed: PostgreSQL knows negative scales.
+fn scale_of(modifier: i32) -> i32 {
+    (((modifier - 4) & 0x7ff) ^ 1024) - 1024
 }
 
 /// Whether `numeric` with this type modifier keeps `scale` digits after the point (PostgreSQL would round in silence)
@@ -198,20 +260,25 @@ fn holds(modifier: i32, integer: i32, scale: u8) -> bool {
         return true;
     }
     let precision = (modifier - 4) >> 16 & 0xffff;
-    // Eleven bits, signed: PostgreSQL knows negative scales.
-    let kept = (((modifier - 4) & 0x7ff) ^ 1024) - 1024;
+    let kept = scale_of(modifier);
     kept >= i32::from(scale) && precision - kept >= integer
 }
 
-async fn privileges(connection: &Connection, table: &TableName) -> Result<Option<Fault>, Error> {
+async fn privileges(
+    connection: &Connection,
+    table: &TableName,
+    replaces: bool,
+) -> Result<Option<Fault>, Error> {
     let (schema, name) = (table.schema.as_str(), table.table.as_str());
     let doing = format!("read the privileges on `{}`", table.plain());
     let params: [&(dyn ToSql + Sync); 2] = [&schema, &name];
     let answer = connection.client().query_opt(sql::TABLE_PRIVILEGES, &params);
     let row = connection.within(&doing, limits::STATEMENT_WAIT_MAX, answer).await?;
     let Some(row) = row else { return Ok(None) };
-    let (usage, insert, user): (bool, bool, String) = (row.get(0), row.get(1), row.get(2));
-    Ok((!usage || !insert).then_some(Fault::Forbidden { user }))
+    let (usage, insert, update): (bool, bool, bool) = (row.get(0), row.get(1), row.get(2));
+    let may = usage && insert && (update || !replaces);
+    let needed = if replaces { "INSERT, SELECT, UPDATE" } else { "INSERT, SELECT" };
+    Ok((!may).then(|| Fault::Forbidden { user: row.get(3), needed }))
 }
 
 async fn unique_index(
@@ -319,14 +386,17 @@ mod tests {
     #[test]
     fn narrower_and_vaguer_types_are_refused() {
         for (field, base) in [
-            (FieldType::Int64, Type::INT4),
+            (FieldType::Int64, Type::FLOAT8),
             (FieldType::Float64, Type::FLOAT4),
-            (FieldType::Timestamp, Type::TIMESTAMP),
+            (FieldType::Timestamp, Type::DATE),
+            (FieldType::Json, Type::JSON_ARRAY),
             (FieldType::Text, Type::JSONB),
             (FieldType::Bool, Type::INT8),
         ] {
             assert_eq!(encoding(field, &live("x", base.clone(), -1)), None, "{field:?} into {base}");
         }
         assert_eq!(encoding(FieldType::Json, &live("x", Type::JSONB, -1)), Some(Encoding::Jsonb));
+        let rounds = live("x", Type::NUMERIC_ARRAY, modifier(5, -2));
+        assert_eq!(encoding(FieldType::Json, &rounds), None, "tens would be rounded away in silence");
     }
 }

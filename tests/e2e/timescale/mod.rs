@@ -2,10 +2,13 @@
 
 mod beginning;
 mod claims;
+mod flights;
 mod hosts;
 mod letters;
 mod refusals;
+mod replaces;
 mod succession;
+mod types;
 mod writes;
 
 use crate::harness::world::{Sql, World};
@@ -45,7 +48,7 @@ actors:
       id:     { type: int64, path: /i }
       buy:    { type: bool, path: /b, optional: true }
       extra:  { type: json, path: /e, optional: true }
-  history: { kind: timescale_writer, from: trades, table: m.trades, flush: { rows: 10000, interval: 20ms }{writer} }
+  history: { kind: timescale_writer, from: trades, table: m.trades{writer} }
 "#;
 
 /// A database of the test's own with the engine's schema, and the topology that writes to it.

@@ -2,7 +2,8 @@
 
 use super::gate::QUALITY_GATE;
 use super::{Key, KindEntry, Port, Shape};
-use crate::model::{GroupProtocol, MatchMode, Membership, ReplayFormat, TimeUnit, Word, Work};
+use crate::limits::TRANSACTIONS_MAX;
+use crate::model::{GroupProtocol, MatchMode, Membership, OnConflict, ReplayFormat, TimeUnit, Word, Work};
 
 /// Every kind, built and planned.
 pub const KINDS: &[KindEntry] = &[
@@ -215,8 +216,25 @@ pub const EVENT_TIME: &[Key] = &[
 
 const TIMESCALE_WRITER: &[Key] = &[
     Key::required("table", Shape::Text, "`schema.table`."),
-    Key::optional("flush", Shape::Part(FLUSH), "When a transaction is sent."),
+    Key::optional("flush", Shape::Part(FLUSH), "When a transaction begins."),
+    Key::default(
+        "transactions",
+        Shape::Integer(1, TRANSACTIONS_MAX),
+        "1",
+        "The most that are in flight at once, on a connection each; of one partition there is never more than one.",
+    ),
     Key::optional("unique", Shape::ListOf(&Shape::Field), "The business key; must contain the event time."),
+    Key::default(
+        "on_conflict",
+        Shape::Word(OnConflict::WORDS),
+        "keep",
+        "What becomes of a row whose business key is there: nothing, or it replaces the other.",
+    ),
+    Key::optional(
+        "order_by",
+        Shape::Field,
+        "With `on_conflict: replace`: an int64 or timestamp; a row never gives way to one with a lower value. Without it the last to come wins.",
+    ),
     Key::optional(
         "retention",
         Shape::Duration,
@@ -314,7 +332,12 @@ pub const EXPORT: &[Key] = &[
 pub const FLUSH: &[Key] = &[
     Key::default("rows", Shape::Integer(1, 1_000_000), "16384", "At so many rows."),
     Key::default("bytes", Shape::Size, "8MiB", "Or so many bytes."),
-    Key::default("interval", Shape::Duration, "50ms", "Or when the oldest has waited so long."),
+    Key::default(
+        "interval",
+        Shape::Duration,
+        "5ms",
+        "Or, with none in flight, so long after the last one began: what comes to a writer at rest leaves at once.",
+    ),
 ];
 
 const REDIS_CACHE: &[Key] = &[

@@ -5,7 +5,7 @@ use super::row::field_span;
 use crate::Spanned;
 use crate::diagnostic::{Code, Diagnostic, nearest};
 use crate::lower::{Context, Draft};
-use crate::model::{FieldType, Kind, Normalizer, RedisCache, TemplatePart, TimescaleWriter};
+use crate::model::{FieldType, Kind, Normalizer, OnConflict, RedisCache, TemplatePart, TimescaleWriter};
 use crate::syntax::shortened;
 use std::collections::HashMap;
 
@@ -30,6 +30,7 @@ fn check_writer(cx: &Context<'_>, input: &Draft, rows: &Normalizer, writer: &Tim
         unknown_field(cx, input, rows, name);
     }
     twice(cx, &writer.unique, "`unique`");
+    check_replacement(cx, input, rows, writer);
     for name in &writer.unique {
         may_lack(
             cx,
@@ -62,6 +63,28 @@ fn check_writer(cx: &Context<'_>, input: &Draft, rows: &Normalizer, writer: &Tim
     }
 }
 
+/// What says how rows replace each other.
+fn check_replacement(cx: &Context<'_>, input: &Draft, rows: &Normalizer, writer: &TimescaleWriter) {
+    let replaces = writer.on_conflict == OnConflict::Replace;
+    if replaces && writer.unique.is_empty() {
+        let message = "a row replaces another of its business key, and there is none";
+        let finding = Diagnostic::error(Code::WithoutKey, writer.table.span, message);
+        return cx.report(finding.help("say `unique: [..]`, or leave `on_conflict` out"));
+    }
+    if let Some(after) = writer.policy.compress_after.as_ref().filter(|_| replaces) {
+        let message = "rows that may be replaced cannot be in compressed chunks";
+        let finding = Diagnostic::error(Code::UnfitPolicy, after.span, message);
+        cx.report(finding.help("leave `compress_after` out, or keep rows as they are: `on_conflict: keep`"));
+    }
+    let Some(order_by) = &writer.order_by else { return };
+    if !replaces {
+        let message = "`order_by` says which row replaces which, and none is replaced";
+        let finding = Diagnostic::error(Code::WithoutKey, order_by.span, message);
+        return cx.report(finding.help("say `on_conflict: replace`, or leave `order_by` out"));
+    }
+    check_order(cx, input, rows, order_by);
+}
+
 fn check_cache(cx: &Context<'_>, input: &Draft, rows: &Normalizer, cache: &RedisCache) {
     check_template(cx, input, rows, &cache.key);
     for name in cache.value.iter().filter(|name| !has(rows, &name.value)) {
@@ -73,11 +96,15 @@ fn check_cache(cx: &Context<'_>, input: &Draft, rows: &Normalizer, cache: &Redis
             may_lack(cx, rows, name, "a row without its key goes to the dead letter");
         }
     }
-    if cache.order_by.value.is_empty() {
-        return;
+    if !cache.order_by.value.is_empty() {
+        check_order(cx, input, rows, &cache.order_by);
     }
-    let Some(column) = rows.columns.iter().find(|column| column.name == cache.order_by.value) else {
-        return unknown_field(cx, input, rows, &cache.order_by);
+}
+
+/// A field by which rows have an order.
+fn check_order(cx: &Context<'_>, input: &Draft, rows: &Normalizer, order_by: &Spanned<String>) {
+    let Some(column) = rows.columns.iter().find(|column| column.name == order_by.value) else {
+        return unknown_field(cx, input, rows, order_by);
     };
     let place = field_span(rows, &column.name);
     if place.is_some_and(|span| cx.is_doubtful(span)) {
@@ -94,7 +121,7 @@ fn check_cache(cx: &Context<'_>, input: &Draft, rows: &Normalizer, cache: &Redis
             "order by a sequence number or a time of the venue",
         ),
     };
-    let finding = Diagnostic::error(Code::UnfitOrder, cache.order_by.span, message);
+    let finding = Diagnostic::error(Code::UnfitOrder, order_by.span, message);
     let finding = place.map_or(finding.clone(), |span| finding.also(span, "the field"));
     cx.report(finding.help(help));
 }

@@ -2,7 +2,7 @@
 
 use crate::bounds::HEAL_RECORDS_MAX;
 use crate::drawing::place;
-use crate::model::{Actor, Kind, Policy, Start, Topology};
+use crate::model::{Actor, Kind, OnConflict, Policy, Start, Topology};
 use serde::Serialize;
 
 /// A sink's promise.
@@ -45,6 +45,17 @@ pub(super) fn sinks(topology: &Topology) -> Vec<Delivery> {
 fn delivery(topology: &Topology, sink: &Actor) -> Delivery {
     let behind_gate = topology.sources_of(&sink.name.value).iter().any(|source| source.kind.is_gate());
     let (guarantee, why) = match &sink.kind {
+        Kind::TimescaleWriter(writer) if writer.on_conflict == OnConflict::Replace => (
+            "exactly once",
+            match writer.order_by {
+                Some(_) => {
+                    "its offsets move in the transaction of its rows; a row gives way only to one of the same business key that is not older"
+                }
+                None => {
+                    "its offsets move in the transaction of its rows; of one business key the last row to come stays"
+                }
+            },
+        ),
         Kind::TimescaleWriter(writer) if !writer.unique.is_empty() => (
             "exactly once",
             "its offsets move in the transaction of its rows; a business key that is there already is not written again",

@@ -5,8 +5,9 @@
 
 use super::words::size;
 use crate::bounds::{
-    BATCH_BYTES_MAX, CACHE_KEYS_MAX, COPY_FRAME_BYTES, COPY_FRAMES_MAX, KAFKA_PRODUCE_BYTES_MAX,
-    KAFKA_QUEUE_BYTES_MAX, KAFKA_RESPONSE_BYTES_MAX, LETTER_STATEMENT_BYTES_MAX, LETTERS_BYTES_MAX,
+    BATCH_BYTES_MAX, CACHE_KEYS_MAX, COPY_FRAME_BYTES, COPY_FRAMES_MAX, ENCODED_AHEAD_BYTES_MAX,
+    KAFKA_PRODUCE_BYTES_MAX, KAFKA_QUEUE_BYTES_MAX, KAFKA_RESPONSE_BYTES_MAX, LETTER_STATEMENT_BYTES_MAX,
+    LETTERS_BYTES_MAX,
 };
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::{
@@ -82,8 +83,12 @@ fn of_actor(topology: &Topology, actor: &Actor) -> Vec<Addend> {
             let keys = u64::from(gate.keys_max);
             vec![(format!("{keys} keys judged, {key} B each"), keys.saturating_mul(key))]
         }
-        Kind::TimescaleWriter(_) => {
-            vec![(format!("{COPY_FRAMES_MAX} frames of COPY"), COPY_FRAME_BYTES * COPY_FRAMES_MAX)]
+        Kind::TimescaleWriter(writer) => {
+            let frames = COPY_FRAMES_MAX * u64::from(writer.transactions);
+            vec![
+                (format!("{frames} frames of COPY"), COPY_FRAME_BYTES * frames),
+                ("rows encoded ahead".to_owned(), ENCODED_AHEAD_BYTES_MAX),
+            ]
         }
         Kind::RedisCache(cache) => {
             let key = cache_key_bytes(cache, rows(topology, actor));

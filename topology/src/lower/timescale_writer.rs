@@ -6,18 +6,28 @@ use super::{Context, Keys};
 use crate::Spanned;
 use crate::catalog::{FLUSH, Place};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::limits::IDENTIFIER_BYTES_MAX;
+use crate::limits::{IDENTIFIER_BYTES_MAX, TRANSACTIONS_MAX};
 use crate::model::{Flush, Kind, TimescaleWriter};
 use crate::syntax::Node;
 use std::time::Duration;
 
-const FLUSH_DEFAULT: Flush = Flush { rows: 16_384, bytes: 8 << 20, interval: Duration::from_millis(50) };
+const FLUSH_DEFAULT: Flush = Flush { rows: 16_384, bytes: 8 << 20, interval: Duration::from_millis(5) };
+const TRANSACTIONS_DEFAULT: u32 = 1;
 
 pub(super) fn lower(cx: &Context<'_>, keys: &Keys<'_>) -> Kind {
     Kind::TimescaleWriter(TimescaleWriter {
         table: keys.get("table").and_then(|node| table(cx, node)).unwrap_or_default(),
         flush: keys.get("flush").and_then(|node| flush(cx, node)).unwrap_or(FLUSH_DEFAULT),
+        transactions: keys
+            .get("transactions")
+            .and_then(|node| cx.count(node, 1..=TRANSACTIONS_MAX))
+            .unwrap_or(TRANSACTIONS_DEFAULT),
         unique: keys.get("unique").map_or_else(Vec::new, |node| cx.references(node)),
+        on_conflict: keys
+            .get("on_conflict")
+            .and_then(|node| cx.word(node, "what becomes of a row whose key is there"))
+            .unwrap_or_default(),
+        order_by: keys.get("order_by").and_then(|node| cx.nonempty(node)),
         policy: storage::lower(cx, keys),
     })
 }

@@ -166,15 +166,25 @@ pub struct Normalizer {
     pub event_time: Option<EventTime>,
 }
 
-/// When a transaction is sent.
+/// When a transaction begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Flush {
     /// At so many rows.
     pub rows: u32,
     /// Or so many bytes.
     pub bytes: u64,
-    /// Or when the oldest has waited so long.
+    /// Or, with none in flight, so long after the last one began.
     pub interval: Duration,
+}
+
+/// What becomes of a row whose business key is there already.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnConflict {
+    /// The one that is there stays.
+    #[default]
+    Keep,
+    /// It takes the other's place.
+    Replace,
 }
 
 /// Options of `timescale_writer`.
@@ -182,10 +192,16 @@ pub struct Flush {
 pub struct TimescaleWriter {
     /// `schema.table`.
     pub table: Spanned<String>,
-    /// When a transaction is sent.
+    /// When a transaction begins.
     pub flush: Flush,
+    /// The most that are in flight at once, each of other partitions.
+    pub transactions: u32,
     /// The business key; empty = rows are appended as they come.
     pub unique: Vec<Spanned<String>>,
+    /// What becomes of a row whose key is there.
+    pub on_conflict: OnConflict,
+    /// A row is replaced only by one whose value of this field is not lower.
+    pub order_by: Option<Spanned<String>>,
     /// How the table is kept.
     pub policy: TablePolicy,
 }

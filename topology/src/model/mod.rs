@@ -24,8 +24,8 @@ pub use gate::{
 };
 pub use job::{Aggregate, Export, Rollup, RollupColumn};
 pub use kind::{
-    DeadLetter, Flush, GroupProtocol, KafkaSink, KafkaSource, Kind, Membership, Normalizer, RedisCache,
-    ReplayFormat, ReplaySource, Start, TemplatePart, TimescaleWriter,
+    DeadLetter, Flush, GroupProtocol, KafkaSink, KafkaSource, Kind, Membership, Normalizer, OnConflict,
+    RedisCache, ReplayFormat, ReplaySource, Start, TemplatePart, TimescaleWriter,
 };
 pub use schedule::{Beat, Cron, Schedule, Work};
 pub use storage::{Growth, KeptTable, TablePolicy};

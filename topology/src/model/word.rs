@@ -33,6 +33,7 @@ words! {
     super::TimeUnit { Seconds = "s", Millis = "ms", Micros = "us", Nanos = "ns", Iso = "iso" }
     super::GroupProtocol { Classic = "classic", Consumer = "consumer" }
     super::Membership { Static = "static", Dynamic = "dynamic" }
+    super::OnConflict { Keep = "keep", Replace = "replace" }
     super::ReplayFormat { Jsonl = "jsonl", Envelope = "envelope", Csv = "csv" }
     super::GateMode { Enforce = "enforce", Shadow = "shadow" }
     super::Work { Retention = "retention", Rollup = "rollup", Export = "export" }

@@ -148,7 +148,12 @@ fn timescale_writer(keys: &mut Writer, writer: &TimescaleWriter) {
     keys.put("flush.rows", writer.flush.rows);
     keys.put("flush.bytes", bytes(writer.flush.bytes));
     keys.time("flush.interval", writer.flush.interval);
+    keys.put("transactions", writer.transactions);
     keys.some_texts("unique", writer.unique.iter().map(|column| column.value.clone()));
+    if !writer.unique.is_empty() {
+        keys.put("on_conflict", writer.on_conflict.word());
+    }
+    keys.maybe("order_by", writer.order_by.as_ref().map(|field| field.value.clone()));
     let policy = &writer.policy;
     let lasting =
         |said: &Option<Spanned<Duration>>| said.as_ref().map(|said| super::write::duration(said.value));

@@ -210,7 +210,12 @@ fn timescale_writer(part: &mut Map, writer: &TimescaleWriter) {
     flush.text("bytes", &bytes(writer.flush.bytes));
     flush.text("interval", &duration(writer.flush.interval));
     part.part("flush", flush);
+    part.put("transactions", writer.transactions);
     part.texts("unique", writer.unique.iter().map(|name| name.value.as_str()));
+    if !writer.unique.is_empty() {
+        part.text("on_conflict", writer.on_conflict.word());
+    }
+    part.maybe("order_by", writer.order_by.as_ref().map(|field| field.value.as_str()));
     let policy = &writer.policy;
     let lasting = |said: &Option<Spanned<Duration>>| said.as_ref().map(|said| duration(said.value));
     part.maybe("retention", lasting(&policy.retention).as_deref());

@@ -106,6 +106,20 @@ actors:
 }
 
 #[test]
+fn who_replaces_rows_may_update_them() {
+    let keyed = |options: &str| {
+        let text = TRADES
+            .replace("table: market.trades", &format!("table: market.trades, unique: [ts, symbol]{options}"));
+        assert_ne!(text, TRADES);
+        draft(&topology(&text), &none()).unwrap().unwrap().sql
+    };
+    let (kept, replaced) = (keyed(""), keyed(", on_conflict: replace"));
+    let grants = |sql: &str| sql.contains("GRANT SELECT, INSERT, UPDATE ON \"market\".\"trades\"");
+    assert!(grants(&replaced) && !grants(&kept), "{replaced}");
+    assert!(kept.contains("is not written again") && replaced.contains("takes the place"), "{replaced}");
+}
+
+#[test]
 fn rows_without_a_time_go_into_a_plain_table() {
     let mut topology = topology(TRADES);
     for actor in &mut topology.actors {

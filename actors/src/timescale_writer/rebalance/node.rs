@@ -3,9 +3,11 @@
 use super::outside::{Database, Outside, SINK};
 use crate::kafka::records::{Gathering, Record};
 use crate::timescale::TableName;
+use crate::timescale_writer::Spec;
+use crate::timescale_writer::alone::Beside;
 use crate::timescale_writer::positions::Held;
-use crate::timescale_writer::store::Target;
-use crate::timescale_writer::{Beside, Spec, Writer};
+use crate::timescale_writer::store::{Conflict, Target};
+use crate::timescale_writer::writer::Writer;
 use aqueduct_engine::batch::{hidden_columns, with_hidden_columns};
 use aqueduct_engine::link::{Bounds, Link, Sender};
 use aqueduct_engine::port::Inputs;
@@ -103,7 +105,9 @@ impl Node {
     pub(super) fn lease(&mut self) {
         let Some(lease) = self.inputs.try_lease(&self.claims) else { return };
         match self.claims.get(&lease.origin.key).filter(|claim| claim.epoch == lease.origin.epoch) {
-            Some(claim) if !self.writer.positions.is_lost(&claim) => self.held.push(Held { lease, claim }),
+            Some(claim) if !self.writer.positions.is_lost(&claim) => {
+                self.held.push(Held { lease, claim, encoded: None })
+            }
             _ => lease.settle(),
         }
     }
@@ -119,7 +123,7 @@ impl Node {
         if attempt.expect("nothing here is waited for").is_err() {
             return;
         }
-        for Held { lease, claim } in std::mem::take(&mut self.held) {
+        for Held { lease, claim, .. } in std::mem::take(&mut self.held) {
             if !self.writer.positions.is_lost(&claim) {
                 self.ledger.settled(SinkIndex(0), &lease.origin, lease.row_offsets());
             }
@@ -162,15 +166,16 @@ impl Node {
 }
 
 fn writer(outside: &Arc<Outside>) -> Writer {
-    let target = Target {
+    let target = Arc::new(Target {
         topology: "model".into(),
         sink: SINK.into(),
         table: TableName::parse("rows").expect("a name"),
         columns: Vec::new(),
         unique: Vec::new(),
+        conflict: Conflict::Keep,
         looked_up_by: None,
         node: "node".into(),
-    };
+    });
     let flush = Flush { rows: 1, bytes: 1, interval: Duration::ZERO };
     let (name, said) = (SINK.into(), "rows".into());
     Writer::new(Spec {
@@ -178,6 +183,7 @@ fn writer(outside: &Arc<Outside>) -> Writer {
         name,
         said,
         flush,
+        transactions: 1,
         required: true,
         store: Arc::new(Database(outside.clone())),
     })

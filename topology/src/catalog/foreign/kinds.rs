@@ -45,7 +45,8 @@ const KINDS: &[(&[&str], &str)] = &[
         "`normalizer`, with `cases`",
     ),
     (&["unarchive", "split", "unnest", "explode", "flatten"], "`normalizer`, with `explode`"),
-    (&["dedupe", "dedup", "upsert"], "`timescale_writer`, with `unique`"),
+    (&["dedupe", "dedup"], "`timescale_writer`, with `unique`"),
+    (&["upsert"], "`timescale_writer`, with `unique` and `on_conflict: replace`"),
     (
         &["reduce", "aggregate", "log_to_metric", "basicstats", "merge", "final", "minmax", "windowing"],
         "`normalizer` and aggregate in the database; `window` is planned",
