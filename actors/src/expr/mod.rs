@@ -11,6 +11,7 @@
 //! condition not true.
 //! Deliberately absent: an interpreter beside this one, so that no expression is a hundred times slower than another.
 
+mod columnar;
 mod compile;
 pub mod decimal;
 mod eval;
@@ -24,6 +25,7 @@ mod tests;
 pub mod time;
 mod value;
 
+pub use columnar::Computed;
 pub use compile::{CompileError, compile};
 pub use eval::{Fault, Scope};
 pub(crate) use functions::finite;
