@@ -62,6 +62,13 @@ impl RowCondition {
         Compiled::new(text, schema).map(Self)
     }
 
+    /// `program`, whose slots are the columns of `schema` at `columns`; it reads no slot that is none.
+    pub(crate) fn of(program: Program, schema: &Schema, columns: &[Option<usize>]) -> Self {
+        let columns: Vec<usize> = columns.iter().map(|column| column.unwrap_or(usize::MAX)).collect();
+        let columnar = Columnar::new(&program, schema, columns.clone());
+        Self(Compiled { program, columnar, columns })
+    }
+
     /// Whether it is true of the `row`th of `rows`: for a row alone. All are asked together with [`Self::holds`].
     pub fn is_true(&self, rows: &RecordBatch, row: usize) -> bool {
         self.0.program.is_true(&self.0.cells(rows, row))

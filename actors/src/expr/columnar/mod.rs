@@ -56,7 +56,8 @@ pub struct Computed {
 impl Columnar {
     /// `program`, whose slots are `columns` of `schema`.
     pub(super) fn new(program: &Program, schema: &Schema, columns: Vec<usize>) -> Self {
-        let kinds = columns.iter().map(|&column| Kind::of_column(schema.field(column).data_type()));
+        let kind = |column: &usize| Kind::of_column(schema.fields().get(*column)?.data_type());
+        let kinds = columns.iter().map(kind);
         let kinds: Vec<Option<Kind>> = kinds.collect();
         let planner = Planner { kinds: &kinds };
         Self { condition: planner.condition(&program.root), value: planner.value(&program.root), columns }
