@@ -223,7 +223,10 @@ impl Grammar {
 
     /// An expression of any type.
     pub(super) fn expression(self) -> BoxedStrategy<String> {
+        // Where evaluators go apart is what a side of a condition does when the other one decides.
         let mut any = vec![
+            self.condition(3),
+            self.condition(3),
             self.condition(3),
             self.int(2),
             self.double(2),
@@ -257,6 +260,8 @@ impl Grammar {
             same(self.duration(below)),
             joined(self.condition(below), &["&&", "||"], self.condition(below)),
             joined(self.condition(below), &["&&", "||"], self.condition(below)),
+            joined(self.condition(below), &["&&", "||"], self.may_fail(below)),
+            joined(self.may_fail(below), &["&&", "||"], self.condition(below)),
             self.condition(below).prop_map(|of| format!("!({of})")).boxed(),
             (self.int(below), prop::collection::vec(-3i64..6, 0..4))
                 .prop_map(|(of, list)| format!("({of} in {list:?})"))
@@ -273,6 +278,11 @@ impl Grammar {
             any.push(self.of_ours_alone(below));
         }
         prop::strategy::Union::new(any).boxed()
+    }
+
+    /// A comparison that is a fault of some rows.
+    fn may_fail(self, depth: u32) -> BoxedStrategy<String> {
+        joined(joined(self.int(depth), &["/", "%", "*"], self.int(depth)), ORDERS, self.int(0))
     }
 
     /// Conditions on null and on numbers of two types.
