@@ -3,7 +3,7 @@
 //! Cases whose messages give one row each are judged so: which of their rows are rejected or filtered matters to no other
 //! row. An exploded message has limits on its rows and letters, and is judged as it is decoded.
 
-use super::case::Case;
+use super::case::{Case, Rule};
 use super::reject::{Problem, Reject};
 use crate::expr::rows::{RowCondition, cell};
 use aqueduct_engine::{Class, Extent};
@@ -57,7 +57,7 @@ impl Judge {
     }
 
     fn places(&mut self, case: &Case, schema: &Schema) -> Vec<usize> {
-        let mut place = |rule: &super::case::Rule| {
+        let mut place = |rule: &Rule| {
             if let Some(known) = self.conditions.iter().position(|asked| asked.key == rule.key) {
                 return known;
             }

@@ -13,7 +13,6 @@ mod kind;
 mod logic;
 mod plan;
 mod run;
-
 mod text;
 mod vector;
 mod walk;

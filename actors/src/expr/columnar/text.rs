@@ -15,7 +15,7 @@ pub(super) enum TextKernel {
     IsNot(Box<str>),
     StartsWith(Box<str>),
     EndsWith(Box<str>),
-    Contains(Finder<'static>),
+    Contains(Box<Finder<'static>>),
     Order(Comparison, Box<str>),
     Among(Vec<Box<str>>),
     AmongMany(AHashSet<Box<str>>),
@@ -33,7 +33,7 @@ impl TextKernel {
             TextTest::IsNot => TextKernel::IsNot(text()),
             TextTest::StartsWith => TextKernel::StartsWith(text()),
             TextTest::EndsWith => TextKernel::EndsWith(text()),
-            TextTest::Contains => TextKernel::Contains(Finder::new(literal).into_owned()),
+            TextTest::Contains => TextKernel::Contains(Box::new(Finder::new(literal).into_owned())),
         }
     }
 
