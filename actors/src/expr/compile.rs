@@ -196,7 +196,7 @@ fn operator(call: &CallExpr, names: &mut dyn Names) -> Result<Option<Node>, Stri
         op::ADD => Node::Arithmetic(Arithmetic::Add, pair()?),
         op::SUBSTRACT => Node::Arithmetic(Arithmetic::Subtract, pair()?),
         op::MULTIPLY => Node::Arithmetic(Arithmetic::Multiply, pair()?),
-        op::DIVIDE => Node::Arithmetic(Arithmetic::Divide, pair()?),
+        op::DIVIDE => Node::Arithmetic(Arithmetic::Divide, Box::new(pair()?.map(with_fraction))),
         op::MODULO => Node::Arithmetic(Arithmetic::Remainder, pair()?),
         op::LOGICAL_NOT | op::NEGATE | op::NOT_STRICTLY_FALSE => {
             let [of]: [Node; 1] =
@@ -226,6 +226,17 @@ fn operator(call: &CallExpr, names: &mut dyn Names) -> Result<Option<Node>, Stri
         }
         _ => return Ok(None),
     }))
+}
+
+/// A number written with a point asks for a quotient with one, though it is kept as a whole number elsewhere: 9 / 2.0 is
+/// not 4, but inexact.
+fn with_fraction(side: Node) -> Node {
+    match side {
+        Node::Constant(Constant::Number(text)) if text.parse::<i64>().is_ok() => {
+            Node::Constant(Constant::Number(format!("{text}.0").into()))
+        }
+        other => other,
+    }
 }
 
 /// A comparison, in its cheapest form.

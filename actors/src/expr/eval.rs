@@ -2,7 +2,8 @@
 
 use super::decimal::Decimal;
 use super::loops;
-use super::program::{Arithmetic, Comparison, Node, Program};
+use super::program::{Arithmetic, Node, Program};
+use super::time;
 use super::value::Value;
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -82,7 +83,7 @@ pub(super) fn truth<'a, S: Scope<'a>>(node: &'a Node, scope: &S) -> Result<bool,
         Node::Present { of, negated } => Ok(value(of, scope)?.is_null() == *negated),
         Node::Compare(comparison, sides) => {
             let order = value(&sides[0], scope)?.compare(&value(&sides[1], scope)?);
-            Ok(order.is_some_and(|order| holds(*comparison, order)))
+            Ok(order.is_some_and(|order| comparison.holds(order)))
         }
         Node::In(sides) => contains(&value(&sides[0], scope)?, &sides[1], scope),
         Node::Matches(of, regex) => match value(of, scope)? {
@@ -121,17 +122,6 @@ pub(super) fn value<'a, S: Scope<'a>>(node: &'a Node, scope: &S) -> Evaluated<'a
         Node::Loop(each) => return loops::run(each, scope),
         condition => Value::Bool(truth(condition, scope)?),
     })
-}
-
-fn holds(comparison: Comparison, order: Ordering) -> bool {
-    match comparison {
-        Comparison::Equal => order.is_eq(),
-        Comparison::NotEqual => order.is_ne(),
-        Comparison::Less => order.is_lt(),
-        Comparison::LessOrEqual => order.is_le(),
-        Comparison::Greater => order.is_gt(),
-        Comparison::GreaterOrEqual => order.is_ge(),
-    }
 }
 
 fn step<'a>(of: &Value<'a>, step: &Value<'_>) -> Value<'a> {
@@ -177,12 +167,16 @@ fn arithmetic<'a>(operation: Arithmetic, left: Value<'a>, right: Value<'a>) -> E
         (Add, Value::Text(first), Value::Text(second)) => {
             Ok(Value::Text(Cow::Owned(format!("{first}{second}"))))
         }
-        (Add, Value::Time(at), Value::Duration(by)) | (Add, Value::Duration(by), Value::Time(at)) => {
-            at.checked_add(*by).map(Value::Time).ok_or_else(|| overflow(operation, &left, &right))
-        }
-        (Subtract, Value::Time(at), Value::Duration(by)) => {
-            at.checked_sub(*by).map(Value::Time).ok_or_else(|| overflow(operation, &left, &right))
-        }
+        (Add, Value::Time(at), Value::Duration(by)) | (Add, Value::Duration(by), Value::Time(at)) => at
+            .checked_add(*by)
+            .and_then(time::known)
+            .map(Value::Time)
+            .ok_or_else(|| overflow(operation, &left, &right)),
+        (Subtract, Value::Time(at), Value::Duration(by)) => at
+            .checked_sub(*by)
+            .and_then(time::known)
+            .map(Value::Time)
+            .ok_or_else(|| overflow(operation, &left, &right)),
         (Subtract, Value::Time(at), Value::Time(from)) => {
             at.checked_sub(*from).map(Value::Duration).ok_or_else(|| overflow(operation, &left, &right))
         }

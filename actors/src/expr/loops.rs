@@ -47,6 +47,11 @@ pub(super) enum LoopKind {
 }
 
 impl Loop {
+    /// Whether it makes a list, as `map` and `filter` do.
+    pub(super) fn collects(&self) -> bool {
+        matches!(self.kind, LoopKind::Collect { .. })
+    }
+
     /// The condition of a `filter` or a `map` of three parts.
     pub(super) fn filter(&self) -> Option<&Node> {
         match &self.kind {

@@ -2,6 +2,7 @@
 
 use super::eval::{Evaluated, Fault};
 use super::functions::unable;
+use super::time;
 use super::value::Value;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -38,16 +39,16 @@ impl Part {
     }
 
     fn of_time<'a>(self, micros: i64, zone: Option<&Value<'a>>) -> Evaluated<'a> {
-        let zone = match zone {
-            None => TimeZone::UTC,
+        let at = match zone {
+            None => time::civil(micros),
             Some(Value::Text(name)) => {
-                time_zone(name).ok_or_else(|| Fault::new(format!("there is no time zone {name:?}")))?
+                let zone = time_zone(name);
+                let zone = zone.ok_or_else(|| Fault::new(format!("there is no time zone {name:?}")))?;
+                Timestamp::from_microsecond(micros).ok().map(|at| zone.to_datetime(at))
             }
             Some(other) => return Err(unable("the name of a time zone", other)),
         };
-        let at = Timestamp::from_microsecond(micros)
-            .map_err(|_| Fault::new("a time of the years 1 to 9999 has parts"))?;
-        let at = zone.to_datetime(at);
+        let at = at.ok_or_else(|| Fault::new("a time of the years 1 to 9999 has parts"))?;
         Ok(Value::Int(match self {
             Part::FullYear => i64::from(at.year()),
             Part::Month => i64::from(at.month()) - 1,

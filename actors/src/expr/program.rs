@@ -5,6 +5,7 @@ use super::loops::{self, Loop};
 use super::value::Value;
 use crate::json::Step;
 use regex::Regex;
+use std::cmp::Ordering;
 
 /// An expression whose names are slots of a [`super::Scope`].
 #[derive(Clone, Debug)]
@@ -147,6 +148,31 @@ pub(super) enum Comparison {
     GreaterOrEqual,
 }
 
+impl Comparison {
+    /// The one that says the same with its sides exchanged.
+    pub(super) fn turned(self) -> Self {
+        match self {
+            Comparison::Equal | Comparison::NotEqual => self,
+            Comparison::Less => Comparison::Greater,
+            Comparison::LessOrEqual => Comparison::GreaterOrEqual,
+            Comparison::Greater => Comparison::Less,
+            Comparison::GreaterOrEqual => Comparison::LessOrEqual,
+        }
+    }
+
+    /// Whether it holds of two values in this order.
+    pub(super) fn holds(self, order: Ordering) -> bool {
+        match self {
+            Comparison::Equal => order.is_eq(),
+            Comparison::NotEqual => order.is_ne(),
+            Comparison::Less => order.is_lt(),
+            Comparison::LessOrEqual => order.is_le(),
+            Comparison::Greater => order.is_gt(),
+            Comparison::GreaterOrEqual => order.is_ge(),
+        }
+    }
+}
+
 /// What is asked of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TextTest {
@@ -189,6 +215,11 @@ impl Arithmetic {
             Arithmetic::Divide => "/",
             Arithmetic::Remainder => "%",
         }
+    }
+
+    /// Whether decimals have an exact result.
+    pub(super) fn is_sum(self) -> bool {
+        matches!(self, Arithmetic::Add | Arithmetic::Subtract)
     }
 }
 

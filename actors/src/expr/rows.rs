@@ -1,5 +1,6 @@
-//! Conditions over finished rows, for the kinds behind a normalizer.
+//! Expressions over finished rows, for the kinds behind a normalizer.
 
+use super::columnar::{Columnar, Computed};
 use super::program::{Name, Names, Program};
 use super::{Scope, Value};
 use crate::expr::decimal::Decimal;
@@ -7,12 +8,21 @@ use crate::json::Step;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Decimal128Type, Float64Type, Int32Type, Int64Type, TimestampMicrosecondType};
 use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_buffer::BooleanBuffer;
 use arrow_schema::{DataType, Schema};
 
 /// A condition on the columns of one schema, such as `qty == 0`.
 #[derive(Clone, Debug)]
-pub struct RowCondition {
+pub struct RowCondition(Compiled);
+
+/// A value computed from the columns of one schema, such as `price * qty`.
+#[derive(Clone, Debug)]
+pub struct RowValue(Compiled);
+
+#[derive(Clone, Debug)]
+struct Compiled {
     program: Program,
+    columnar: Columnar,
     columns: Vec<usize>,
 }
 
@@ -33,24 +43,65 @@ impl Names for ColumnNames<'_> {
     }
 }
 
-impl RowCondition {
-    /// Compiles `text` for rows of `schema`.
-    pub fn compile(text: &str, schema: &Schema) -> Result<Self, super::CompileError> {
+impl Compiled {
+    fn new(text: &str, schema: &Schema) -> Result<Self, super::CompileError> {
         let mut names = ColumnNames { schema, columns: Vec::new() };
         let program = super::compile(text, &mut names)?;
-        Ok(Self { program, columns: names.columns })
+        let columnar = Columnar::new(&program, schema, names.columns.clone());
+        Ok(Self { program, columnar, columns: names.columns })
     }
 
-    /// Whether it is true of the `row`th of `rows`.
-    pub fn is_true(&self, rows: &RecordBatch, row: usize) -> bool {
-        self.program.is_true(&Cells { rows, row, columns: &self.columns })
+    fn cells<'a>(&'a self, rows: &'a RecordBatch, row: usize) -> Cells<'a> {
+        Cells { rows, row, columns: &self.columns }
     }
 }
 
-struct Cells<'a> {
-    rows: &'a RecordBatch,
-    row: usize,
-    columns: &'a [usize],
+impl RowCondition {
+    /// Compiles `text` for rows of `schema`.
+    pub fn compile(text: &str, schema: &Schema) -> Result<Self, super::CompileError> {
+        Compiled::new(text, schema).map(Self)
+    }
+
+    /// `program`, whose slots are the columns of `schema` at `columns`; it reads no slot that is none.
+    pub(crate) fn of(program: Program, schema: &Schema, columns: &[Option<usize>]) -> Self {
+        let columns: Vec<usize> = columns.iter().map(|column| column.unwrap_or(usize::MAX)).collect();
+        let columnar = Columnar::new(&program, schema, columns.clone());
+        Self(Compiled { program, columnar, columns })
+    }
+
+    /// Whether it is true of the `row`th of `rows`: for a row alone. All are asked together with [`Self::holds`].
+    pub fn is_true(&self, rows: &RecordBatch, row: usize) -> bool {
+        self.0.program.is_true(&self.0.cells(rows, row))
+    }
+
+    /// The rows it is true of, which are of the schema it was compiled for.
+    pub fn holds(&self, rows: &RecordBatch) -> BooleanBuffer {
+        self.0.columnar.holds(rows)
+    }
+}
+
+impl RowValue {
+    /// Compiles `text` for rows of `schema`.
+    pub fn compile(text: &str, schema: &Schema) -> Result<Self, super::CompileError> {
+        Compiled::new(text, schema).map(Self)
+    }
+
+    /// Its value for the `row`th of `rows`.
+    pub fn value<'a>(&'a self, rows: &'a RecordBatch, row: usize) -> Result<Value<'a>, super::Fault> {
+        self.0.program.value(&self.0.cells(rows, row))
+    }
+
+    /// Its values for all rows, which are of the schema it was compiled for; `None` if they have not one type.
+    pub fn values(&self, rows: &RecordBatch) -> Option<Computed> {
+        self.0.columnar.values(&self.0.program, rows)
+    }
+}
+
+/// The row at hand, by slot.
+pub(super) struct Cells<'a> {
+    pub(super) rows: &'a RecordBatch,
+    pub(super) row: usize,
+    pub(super) columns: &'a [usize],
 }
 
 impl<'a> Scope<'a> for Cells<'a> {

@@ -3,6 +3,8 @@
 //! Finer digits are cut, never rounded: a rounded time may lie in the future of its own event.
 
 use super::decimal::Decimal;
+use jiff::SignedDuration;
+use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
 /// Microseconds of a second.
@@ -182,11 +184,23 @@ fn in_range(micros: i128) -> Result<i64, TimeFault> {
     }
 }
 
+/// `micros`, if it is a time of the years 1 to 9999.
+#[inline]
+pub fn known(micros: i64) -> Option<i64> {
+    (MIN_US..END_US).contains(&micros).then_some(micros)
+}
+
+/// The date and time of day in UTC. Unlike an instant of the library, it goes to the end of the year 9999.
+pub(super) fn civil(micros: i64) -> Option<DateTime> {
+    let epoch = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
+    epoch.checked_add(SignedDuration::from_micros(micros)).ok()
+}
+
 /// RFC 3339 in UTC with six digits.
 pub fn format_iso(micros: i64) -> String {
-    match jiff::Timestamp::from_microsecond(micros) {
-        Ok(time) => format!("{time:.6}"),
-        Err(_) => format!("{micros} us"),
+    match civil(micros) {
+        Some(time) => format!("{time:.6}Z"),
+        None => format!("{micros} us"),
     }
 }
 
@@ -266,6 +280,8 @@ mod tests {
     #[test]
     fn formats_what_it_reads() {
         assert_eq!(format_iso(T + 123_456), "2023-11-14T22:13:20.123456Z");
-        assert_eq!(parse_iso(&format_iso(T), None), Ok(T));
+        for time in [T, -1, MIN_US, END_US - 1] {
+            assert_eq!(parse_iso(&format_iso(time), None), Ok(time));
+        }
     }
 }

@@ -27,8 +27,22 @@ pub(super) struct Case {
     pub(super) item_select: Vec<Program>,
     /// In the row's order; a field is computed from those before it.
     pub(super) fields: Vec<Field>,
-    pub(super) row_select: Vec<Program>,
-    pub(super) row_require: Vec<(Arc<str>, Program)>,
+    /// What is asked of a finished row, in this order.
+    pub(super) rules: Vec<Rule>,
+    /// Whether its rows are asked together, once the batch is decoded; see [`super::judge`].
+    pub(super) judged_together: bool,
+    /// Its place among the cases.
+    pub(super) number: u16,
+}
+
+/// A condition that names fields.
+#[derive(Clone, Debug)]
+pub(super) struct Rule {
+    /// The same in two cases if the rules are.
+    pub(super) key: String,
+    /// Of a `require`; a `select` has none, and filters.
+    pub(super) reason: Option<Arc<str>>,
+    pub(super) program: Program,
 }
 
 impl Case {
@@ -51,23 +65,28 @@ impl Case {
         };
         let fields = fields(case, &mut place)?;
 
-        let (mut message_select, mut item_select, mut row_select) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut message_select, mut item_select, mut rules) = (Vec::new(), Vec::new(), Vec::new());
         for select in &case.select {
-            for (stage, program) in conditions(&select.text, &mut place)? {
+            for (part, (stage, program)) in conditions(&select.text, &mut place)?.into_iter().enumerate() {
                 match stage {
                     Stage::Message => message_select.push(program),
                     Stage::Item => item_select.push(program),
-                    Stage::Row => row_select.push(program),
+                    Stage::Row => {
+                        rules.push(Rule { key: key(name, None, &select.text, part), reason: None, program })
+                    }
                 }
             }
         }
-        let (mut message_require, mut row_require) = (Vec::new(), Vec::new());
+        let mut message_require = Vec::new();
         for (reason, require) in &case.require {
             let reason: Arc<str> = reason.as_str().into();
-            for (stage, program) in conditions(&require.text, &mut place)? {
+            for (part, (stage, program)) in conditions(&require.text, &mut place)?.into_iter().enumerate() {
                 match stage {
                     Stage::Message => message_require.push((reason.clone(), program)),
-                    Stage::Item | Stage::Row => row_require.push((reason.clone(), program)),
+                    Stage::Item | Stage::Row => {
+                        let key = key(name, Some(&reason), &require.text, part);
+                        rules.push(Rule { key, reason: Some(reason.clone()), program });
+                    }
                 }
             }
         }
@@ -80,10 +99,17 @@ impl Case {
             explode,
             item_select,
             fields,
-            row_select,
-            row_require,
+            rules,
+            judged_together: false,
+            number: 0,
         })
     }
+}
+
+/// What names the part of a condition. The name of its case is part of what it means where it is asked for.
+fn key(case: &str, reason: Option<&str>, text: &str, part: usize) -> String {
+    let case = if text.contains("case") { case } else { "" };
+    format!("{case}\n{}\n{text}\n{part}", reason.unwrap_or_default())
 }
 
 /// When a condition can be judged.

@@ -4,10 +4,11 @@
 //! of day or on other messages. Invariant: a rejected or filtered row leaves nothing in any column.
 //! Deliberately absent: anything asynchronous.
 
-use super::case::Case;
+use super::case::{Case, Rule};
 use super::column::{Column, arrow_field};
 use super::event_time::EventTime;
 use super::field::Source;
+use super::judge::Judge;
 use super::names::{self, Place, Record, Row};
 use super::reject::{self, Problem, Reject, quoted};
 use crate::expr::Value;
@@ -51,6 +52,7 @@ struct Plan {
     cases: Vec<Case>,
     mode: MatchMode,
     event_time: Option<EventTime>,
+    judge: Judge,
 }
 
 /// Where paths lead, refilled for every message and element.
@@ -69,6 +71,8 @@ struct Output {
     columns: Vec<Column>,
     offsets: Vec<i64>,
     indices: Vec<i32>,
+    /// The case of each row.
+    cases: Vec<u16>,
     rejects: Vec<Reject>,
 }
 
@@ -93,8 +97,9 @@ impl Decoder {
             Some(bounds) => Some(EventTime::new(bounds, &normalizer.columns).map_err(config)?),
             None => None,
         };
-        let plan = Arc::new(Plan { shared, cases, mode: normalizer.match_mode, event_time });
         let output = Output::new(normalizer.columns.clone());
+        let judge = Judge::new(&mut cases, normalizer.match_mode, &output.schema);
+        let plan = Arc::new(Plan { shared, cases, mode: normalizer.match_mode, event_time, judge });
         Ok(Self { plan, tape: Tape::default(), found: Found::default(), output })
     }
 
@@ -124,7 +129,9 @@ impl Decoder {
             filtered += u64::from(before == (self.output.offsets.len(), self.output.rejects.len()));
         }
         let (rows, rejects) = self.output.finish();
-        Decoded { rows, rejects, filtered }
+        let judged = self.plan.judge.judge(rows, rejects, &self.output.cases);
+        self.output.cases.clear();
+        Decoded { rows: judged.rows, rejects: judged.rejects, filtered: filtered + judged.filtered }
     }
 
     fn message(&mut self, text: &str, record: Record<'_>) {
@@ -292,6 +299,7 @@ impl<'d> Message<'d, '_> {
             Ok(true) => {
                 self.output.offsets.push(self.record.offset);
                 self.output.indices.push(self.next_row);
+                self.output.cases.push(case.number);
             }
             Ok(false) => self.output.truncate(at),
             Err(problem) => {
@@ -335,19 +343,23 @@ impl<'d> Message<'d, '_> {
             }
         }
         let row = Row { columns: &self.output.columns, ..row };
-        if !case.row_select.iter().all(|select| select.is_true(&row)) {
-            return Ok(false);
+        let in_time = match &self.plan.event_time {
+            Some(bounds) => bounds.check(row.columns[bounds.column].time(at), self.record.time_ms),
+            None => Ok(()),
+        };
+        if case.judged_together && in_time.is_ok() {
+            return Ok(true);
         }
         // What the author requires says more than a bound that holds for every topology.
-        if let Some((reason, _)) = case.row_require.iter().find(|(_, require)| !require.is_true(&row)) {
-            let row = describe(&self.output.model, row.columns, at);
-            let detail = format!("`require` {reason} is not true of {row}");
-            return Err(Problem { reason: reason.clone(), detail });
+        match case.rules.iter().find(|rule| !rule.program.is_true(&row)) {
+            Some(Rule { reason: Some(reason), .. }) => {
+                let names = self.output.model.iter().map(|column| column.name.as_str());
+                let values = row.columns.iter().map(|column| column.value(at));
+                Err(Problem::not_required(reason, names.zip(values)))
+            }
+            Some(_) => Ok(false),
+            None => in_time.map(|()| true),
         }
-        if let Some(bounds) = &self.plan.event_time {
-            bounds.check(row.columns[bounds.column].time(at), self.record.time_ms)?;
-        }
-        Ok(true)
     }
 
     /// What goes with a case that rejects the message before its rows are looked at.
@@ -377,25 +389,26 @@ impl<'d> Message<'d, '_> {
     }
 }
 
-fn describe(model: &[model::Column], columns: &[Column], row: usize) -> String {
-    let cells = model
-        .iter()
-        .zip(columns)
-        .map(|(column, values)| format!("{}: {}", column.name, quoted(&values.value(row).describe())));
-    cells.collect::<Vec<_>>().join(", ")
-}
-
 impl Output {
     fn new(model: Vec<model::Column>) -> Self {
         let schema = batch::with_hidden_columns(model.iter().map(arrow_field));
         let columns = model.iter().map(|column| Column::new(column, 0)).collect();
-        Self { model, schema, columns, offsets: Vec::new(), indices: Vec::new(), rejects: Vec::new() }
+        Self {
+            model,
+            schema,
+            columns,
+            offsets: Vec::new(),
+            indices: Vec::new(),
+            cases: Vec::new(),
+            rejects: Vec::new(),
+        }
     }
 
     fn truncate(&mut self, rows: usize) {
         self.columns.iter_mut().for_each(|column| column.truncate(rows));
         self.offsets.truncate(rows);
         self.indices.truncate(rows);
+        self.cases.truncate(rows);
     }
 
     fn text_bytes(&self) -> usize {

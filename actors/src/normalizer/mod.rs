@@ -9,6 +9,7 @@ mod column;
 mod decoder;
 mod event_time;
 mod field;
+mod judge;
 mod names;
 pub mod reject;
 #[cfg(test)]

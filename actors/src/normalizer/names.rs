@@ -58,6 +58,20 @@ impl Place {
         program.slots().into_iter().map(|slot| &self.sources[slot as usize]).collect()
     }
 
+    /// Whether `program`, which was compiled here, reads fields and nothing else.
+    pub(super) fn of_fields(&self, program: &Program) -> bool {
+        self.sources_of(program).into_iter().all(|source| matches!(source, Source::Field(_)))
+    }
+
+    /// The column of each slot that is a field; of no other slot is there one.
+    pub(super) fn columns(&self) -> Vec<Option<usize>> {
+        let column = |source: &Source| match source {
+            Source::Field(column) => Some(*column),
+            _ => None,
+        };
+        self.sources.iter().map(column).collect()
+    }
+
     /// The paths of the element, which may be the message's.
     pub(super) fn element_paths(&mut self) -> &mut Paths {
         self.element.as_mut().unwrap_or(&mut self.message)

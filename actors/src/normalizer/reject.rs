@@ -1,5 +1,6 @@
 //! What is wrong with a record or row, in a word for machines and a sentence for people.
 
+use crate::expr::Value;
 use aqueduct_engine::{Class, Extent};
 use std::sync::Arc;
 
@@ -70,6 +71,16 @@ pub(super) struct Problem {
 impl Problem {
     pub(super) fn new(reason: &str, detail: impl Into<String>) -> Self {
         Self { reason: reason.into(), detail: detail.into() }
+    }
+
+    /// What `require` wants is not true of a row with these values.
+    pub(super) fn not_required<'v>(
+        reason: &Arc<str>,
+        row: impl Iterator<Item = (&'v str, Value<'v>)>,
+    ) -> Self {
+        let cells = row.map(|(name, value)| format!("{name}: {}", quoted(&value.describe())));
+        let detail = format!("`require` {reason} is not true of {}", cells.collect::<Vec<_>>().join(", "));
+        Self { reason: reason.clone(), detail }
     }
 }
 

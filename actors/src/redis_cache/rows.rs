@@ -80,8 +80,8 @@ impl Layout {
             return Ok(winners);
         }
         let columns = Columns::of(&batch.rows, &self.options)?;
-        let deletion = match &self.deletion {
-            Some(deletion) => Some(deletion.of(&batch.rows)?),
+        let deletions = match &self.deletion {
+            Some(deletion) => Some(deletion.of(&batch.rows)?.holds(&batch.rows)),
             None => None,
         };
         let (offsets, indices) = (batch.row_offsets(), batch.row_indices());
@@ -94,7 +94,7 @@ impl Layout {
                 winners.unplaced.push(Unplaced { at, reason, detail });
                 continue;
             }
-            let deleted = deletion.as_ref().is_some_and(|condition| condition.is_true(&batch.rows, row));
+            let deleted = deletions.as_ref().is_some_and(|deletions| deletions.value(row));
             let order = Order {
                 by: columns.order[row],
                 partition: batch.origin.key.partition,

@@ -5,6 +5,7 @@ mod agreement;
 mod arbitrary;
 mod bad_input;
 mod cases;
+mod judge;
 mod library;
 
 use super::{Decoder, reject::Reject};

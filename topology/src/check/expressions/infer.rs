@@ -167,7 +167,15 @@ impl<'a> Inference<'a> {
     }
 
     fn arithmetic(&mut self, sign: &str, sides: &[Term; 2], span: Span) -> Types {
-        let (left, right) = (self.of(&sides[0]).of, self.of(&sides[1]).of);
+        let (mut left, mut right) = (self.of(&sides[0]).of, self.of(&sides[1]).of);
+        if sign == "/" {
+            // Written with a point, a number asks for a quotient with one: 9 / 2.0 is not 4.
+            let fraction = |term: &Term, types| match term.kind {
+                TermKind::Number(_) => Types::FRACTION,
+                _ => types,
+            };
+            (left, right) = (fraction(&sides[0], left), fraction(&sides[1], right));
+        }
         let nothing = |types: Types| types.present().is_empty();
         let result = arithmetic::result(sign, left, right);
         let zero = matches!(sides[1].kind, TermKind::Int(0))

@@ -1,6 +1,6 @@
 //! Expressions as data: text, and what it gives for one message.
 
-use super::{Constant, Name, Names, Scope, Value, compile};
+use crate::expr::{Constant, Name, Names, Scope, Value, compile};
 use crate::json::{Document, NONE, Paths, Step, Tape};
 
 const MESSAGE: &str = r#"{
@@ -39,7 +39,7 @@ struct Row<'a> {
 impl<'a> Scope<'a> for Row<'a> {
     fn value(&self, slot: u32) -> Value<'a> {
         match self.slots[slot as usize] {
-            None => Value::Decimal(super::decimal::Decimal { units: 10, scale: 2 }),
+            None => Value::Decimal(crate::expr::decimal::Decimal { units: 10, scale: 2 }),
             Some(path) => match self.found[path as usize] {
                 NONE => Value::Null,
                 index => Value::of(self.document.node(index)),
@@ -163,6 +163,10 @@ fn values_and_faults() {
         ("msg.n * 2 - 1", "9"),
         ("7 / 2", "3"),
         ("-7 % 3", "-1"),
+        ("9.0 / 2.0", "fault"),
+        ("msg.n / 2.0", "fault"),
+        ("double(msg.n) / 2.0", "2.5"),
+        ("msg.n * 2.0", "10"),
         ("msg.n + msg.absent", "null"),
         ("msg.e + msg.e", "\"tradetrade\""),
         ("msg.e + 1", "fault"),
@@ -214,6 +218,10 @@ fn values_and_faults() {
         ("timestamp(1700000000)", "2023-11-14T22:13:20.000000Z"),
         ("timestamp(msg.bad)", "fault"),
         (r#"timestamp(msg.at) + duration("1h30m")"#, "2023-11-14T23:43:20.500000Z"),
+        (r#"timestamp("9999-12-31T23:59:59Z") + duration("1s")"#, "fault"),
+        (r#"timestamp("0001-01-01T00:00:00Z") - duration("1us")"#, "fault"),
+        (r#"timestamp("9999-12-31T23:59:59Z")"#, "9999-12-31T23:59:59.000000Z"),
+        (r#"timestamp("9999-12-31T23:59:59Z").getHours()"#, "23"),
         (r#"duration("1.5s")"#, "1.500000s"),
         (r#"duration(msg.e)"#, "fault"),
         (r#"double(msg.neg) < 0 ? "sell" : "buy""#, "\"sell\""),
