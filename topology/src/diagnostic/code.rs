@@ -96,6 +96,7 @@ codes! {
     UnfitDefault "T056" "a default that the field's type does not accept",
     MayLack "T057" "a field that is needed in every row and may be absent",
     FieldTwice "T058" "a field that is named twice",
+    NoSuchPath "T059" "a path that no message of the format has",
     // Expressions.
     NotAnExpression "T060" "an expression that does not parse",
     UnknownIdentifier "T061" "an expression names something unknown",

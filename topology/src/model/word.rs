@@ -34,6 +34,7 @@ words! {
     super::GroupProtocol { Classic = "classic", Consumer = "consumer" }
     super::Membership { Static = "static", Dynamic = "dynamic" }
     super::ReplayFormat { Jsonl = "jsonl", Envelope = "envelope", Csv = "csv" }
+    super::Format { Json = "json", Csv = "csv", Avro = "avro", Protobuf = "protobuf" }
     super::GateMode { Enforce = "enforce", Shadow = "shadow" }
     super::Work { Retention = "retention", Rollup = "rollup", Export = "export" }
     super::Aggregate {
