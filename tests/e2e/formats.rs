@@ -2,7 +2,7 @@
 //! goes away and comes back.
 
 use crate::harness::node::Node;
-use crate::harness::registry::{AVRO, PROTOBUF, RegistryServer};
+use crate::harness::registry::{AVRO, PROTOBUF, RegistryServer, UNAUTHORIZED};
 use crate::harness::topologies::START_MS;
 use crate::harness::wait;
 use crate::harness::world::World;
@@ -138,8 +138,12 @@ fn every_format_reaches_its_table_and_known_schemas_outlive_the_registry() {
     let node = Node::start(&world, &file, "formats", &[]);
     let sql = world.sql();
     let counts = || {
-        ["csv_rows", "avro_rows", "protobuf_rows"]
-            .map(|table| sql.integer(&format!("SELECT count(*) FROM market.{table}")))
+        const COUNTS: [&str; 3] = [
+            "SELECT count(*) FROM market.csv_rows",
+            "SELECT count(*) FROM market.avro_rows",
+            "SELECT count(*) FROM market.protobuf_rows",
+        ];
+        COUNTS.map(|count| sql.integer(count))
     };
     let decided = |rows: [i64; 3], letters: i64| {
         wait::until("every message decided", BOUND, || {
@@ -188,5 +192,37 @@ fn every_format_reaches_its_table_and_known_schemas_outlive_the_registry() {
     assert_eq!(node.exit_code(BOUND), 0);
     for topic in &topics[1..] {
         world.stack().delete_topic(topic).expect("delete the topic");
+    }
+}
+
+#[test]
+fn check_asks_the_registry_too_and_shows_no_password() {
+    let world = World::shared();
+    for topic in [format!("{}-avro", world.topic), format!("{}-protobuf", world.topic)] {
+        world.stack().create_topic(&topic, 1, &[]).expect("a topic");
+    }
+    let check = |url: &str| {
+        let file = world.write_topology(&FORMATS.replace("{registry}", url));
+        let output = world.run(&["check", "--connect", file.to_str().expect("a plain path")]);
+        let said = [output.stdout, output.stderr].concat();
+        let said = String::from_utf8(said).expect("text");
+        assert!(!said.contains("hunter2"), "{said}");
+        said
+    };
+    let refusing = RegistryServer::start(&[UNAUTHORIZED]);
+    let refused = check(&refusing.url().replace("http://", "http://ann:hunter2@"));
+    assert!(
+        refused.contains("T101") && refused.contains("check user and password in `connections.registry`"),
+        "{refused}"
+    );
+    let address = refusing.address();
+    drop(refusing);
+    let away = check(&format!("http://{address}"));
+    assert!(away.contains("T100") && away.contains("SCHEMA_REGISTRY_URL"), "{away}");
+    let answering = RegistryServer::start(&[AVRO]);
+    let fine = check(&answering.url());
+    assert!(!fine.contains("registry at"), "{fine}");
+    for topic in [format!("{}-avro", world.topic), format!("{}-protobuf", world.topic)] {
+        world.stack().delete_topic(&topic).expect("delete the topic");
     }
 }

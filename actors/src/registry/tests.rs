@@ -1,8 +1,12 @@
 //! Recorded exchanges, and what each is to us.
 
 use super::*;
-use aqueduct_topology::Span;
-use aqueduct_topology::Spanned;
+use aqueduct_topology::model::Tls;
+use aqueduct_topology::{Span, Spanned};
+use rustls::ServerConfig;
+use rustls::crypto::ring;
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use secrecy::SecretString;
 use server::{AVRO, FAILING, MOVED, PROTOBUF, RegistryServer, UNAUTHORIZED};
 
@@ -143,5 +147,52 @@ async fn a_path_before_the_api_is_kept() {
             Registry::new(&connection, "t", Clock::system()).expect_err("no address").class,
             Class::Config
         );
+    }
+}
+
+/// An authority, and a server that it vouches for under the name `localhost`.
+fn certificates(folder: &std::path::Path) -> ServerConfig {
+    let openssl = |arguments: &str| {
+        let mut command = std::process::Command::new("openssl");
+        let output =
+            command.args(arguments.split(' ')).current_dir(folder).output().expect("openssl is installed");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    };
+    let key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2";
+    openssl(&format!("req -x509 {key} -subj /CN=authority -keyout authority.key -out authority.pem"));
+    openssl(&format!(
+        "req -new {key} -subj /CN=localhost -addext subjectAltName=DNS:localhost -keyout server.key -out server.csr"
+    ));
+    openssl(
+        "x509 -req -in server.csr -CA authority.pem -CAkey authority.key -CAcreateserial -days 2 -copy_extensions copy \
+         -out server.pem",
+    );
+    let certificate = CertificateDer::from_pem_file(folder.join("server.pem")).expect("a certificate");
+    let key = PrivateKeyDer::from_pem_file(folder.join("server.key")).expect("a key");
+    ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], key)
+        .expect("they belong together")
+}
+
+#[tokio::test]
+async fn an_encrypted_registry_has_to_prove_who_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = RegistryServer::start_encrypted(certificates(folder.path()), &[AVRO]);
+    let port = server.address().rsplit(':').next().expect("a port").to_owned();
+    let registry = |host: &str, ca_file: Option<std::path::PathBuf>| {
+        let url = Spanned::new(SecretString::from(format!("https://{host}:{port}")), Span::default());
+        let tls = ca_file.map(|ca_file| Tls { ca_file: Some(ca_file), ..Tls::default() });
+        let connection = RegistryConnection { url, user_file: None, password_file: None, tls };
+        Registry::new(&connection, "t", Clock::system()).expect("an address")
+    };
+    let authority = folder.path().join("authority.pem");
+    schema(&registry("localhost", Some(authority.clone())), 1).await;
+    for (host, ca_file) in [("localhost", None), ("127.0.0.1", Some(authority))] {
+        let error = registry(host, ca_file).ask(1).await.expect_err("nobody vouches for it");
+        assert_eq!(error.class, Class::Config, "{error}");
+        assert!(error.message.contains("tls"), "{error}");
     }
 }

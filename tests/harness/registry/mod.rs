@@ -2,8 +2,9 @@
 //!
 //! Also a module of the actors' own tests.
 
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::Value;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -45,6 +46,15 @@ impl RegistryServer {
 
     /// The same at that address.
     pub(crate) fn start_at(address: &str, exchanges: &[&str]) -> Self {
+        Self::serve(address, None, exchanges)
+    }
+
+    /// The same, encrypted.
+    pub(crate) fn start_encrypted(tls: ServerConfig, exchanges: &[&str]) -> Self {
+        Self::serve("127.0.0.1:0", Some(Arc::new(tls)), exchanges)
+    }
+
+    fn serve(address: &str, tls: Option<Arc<ServerConfig>>, exchanges: &[&str]) -> Self {
         let listener = TcpListener::bind(address).expect("a port");
         let address = listener.local_addr().expect("an address");
         let parsed = |text: &&str| serde_json::from_str::<Vec<Value>>(text).expect("recorded exchanges");
@@ -58,7 +68,12 @@ impl RegistryServer {
                         break;
                     }
                     // Who goes away in the middle is no matter of the registry's.
-                    let _ = answer(&stream, &exchanges, &asked);
+                    let _ = match &tls {
+                        None => answer(&mut &stream, &exchanges, &asked),
+                        Some(tls) => ServerConnection::new(tls.clone())
+                            .map_err(std::io::Error::other)
+                            .and_then(|tls| answer(&mut StreamOwned::new(tls, &stream), &exchanges, &asked)),
+                    };
                     let _ = stream.shutdown(Shutdown::Both);
                 }
             })
@@ -91,12 +106,16 @@ impl Drop for RegistryServer {
     }
 }
 
-fn answer(mut stream: &TcpStream, exchanges: &[Value], asked: &Mutex<Vec<Asked>>) -> std::io::Result<()> {
-    let mut lines = BufReader::new(stream).lines();
+fn answer(
+    stream: &mut (impl Read + Write),
+    exchanges: &[Value],
+    asked: &Mutex<Vec<Asked>>,
+) -> std::io::Result<()> {
+    let mut lines = BufReader::new(&mut *stream).lines();
     let first = lines.next().transpose()?.unwrap_or_default();
     let line = first.trim_end_matches(" HTTP/1.1").to_owned();
     let mut authorization = None;
-    for header in lines {
+    for header in lines.by_ref() {
         let header = header?;
         if header.is_empty() {
             break;
@@ -123,5 +142,6 @@ fn answer(mut stream: &TcpStream, exchanges: &[Value], asked: &Mutex<Vec<Asked>>
         "HTTP/1.1 {} Recorded\r\ncontent-type: application/vnd.schemaregistry.v1+json\r\n{location}content-length: {}\r\n\r\n{body}",
         found["status"],
         body.len(),
-    )
+    )?;
+    stream.flush()
 }

@@ -107,7 +107,7 @@ fn a_batch_names_the_schemas_it_lacks_and_unknown_ones_again_each_time() {
     let mut decoder = Decoder::new(&normalizer(EXPLODED)).unwrap();
     let batch = [3, 1, 3, 2]
         .iter()
-        .fold(RecordsBuilder::new(0, 0), |records, id| records.value(&with_schema_id(*id, b"x")));
+        .fold(RecordsBuilder::new(0, 0), |records, id| records.value(with_schema_id(*id, b"x")));
     let batch = batch.value("no schema").tombstone().build();
     let schemas = decoder.schemas().expect("it is read by schemas");
     assert_eq!(schemas.unknown(&batch).into_iter().collect::<Vec<_>>(), [1, 2, 3]);
