@@ -25,6 +25,7 @@ pub(crate) mod lane;
 pub mod normalizer;
 pub mod quality_gate;
 pub mod redis_cache;
+pub mod registry;
 pub mod replay_source;
 pub mod rotation;
 pub mod schedule;
@@ -33,5 +34,6 @@ pub mod stand_in;
 pub mod timescale;
 pub mod timescale_writer;
 mod tls;
+pub mod wire;
 
 pub use services::{Connected, Services};

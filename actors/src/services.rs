@@ -4,6 +4,7 @@ use crate::kafka::cluster::Cluster;
 use crate::kafka::inquirer::Inquirer;
 use crate::kafka::offsets::KafkaOffsets;
 use crate::redis_cache::server::Server;
+use crate::registry::Registry;
 use crate::timescale::Timescale;
 use crate::timescale::offsets::TimescaleOffsets;
 use aqueduct_engine::{Claims, Class, Clock, Error, Keeper, Logs, OffsetStore, Secrets, SinkIdentity};
@@ -35,6 +36,9 @@ pub struct Services {
 pub struct Servers {
     pub(crate) kafka: Option<Cluster>,
     pub(crate) redis: Option<Server>,
+    pub(crate) registry: Option<Registry>,
+    /// Whether all of them are stood in for: then nobody is asked, and what is encoded may come as JSON.
+    pub(crate) rehearsal: bool,
 }
 
 impl Servers {
@@ -51,7 +55,13 @@ impl Servers {
             Some(redis) if old.and_then(|old| old.redis.as_ref()) == Some(redis) => kept.redis,
             redis => redis.as_ref().map(|redis| Server::new(redis, name, clock.clone())).transpose()?,
         };
-        Ok(Self { kafka, redis })
+        let registry = match &topology.connections.registry {
+            Some(registry) if old.and_then(|old| old.registry.as_ref()) == Some(registry) => kept.registry,
+            registry => {
+                registry.as_ref().map(|registry| Registry::new(registry, name, clock.clone())).transpose()?
+            }
+        };
+        Ok(Self { kafka, redis, registry, rehearsal: false })
     }
 }
 
@@ -99,6 +109,7 @@ impl Connected {
         }
         keepers.extend(servers.kafka.iter().map(|kafka| kafka.keeper(topology)));
         keepers.extend(servers.redis.iter().map(Server::keeper));
+        keepers.extend(servers.registry.iter().map(Registry::keeper));
         self.secrets.keep(keepers);
     }
 

@@ -31,7 +31,7 @@ enum Format {
 pub(crate) struct Arguments {
     /// The topology file.
     file: PathBuf,
-    /// Ask Kafka, TimescaleDB and Redis too whether topics, tables, privileges and settings fit; changes nothing there.
+    /// Ask Kafka, TimescaleDB, Redis and the schema registry too whether topics, tables, privileges and settings fit; changes nothing there.
     /// A server that is away is an error like any other: exit 1.
     #[arg(long)]
     connect: bool,
@@ -84,6 +84,7 @@ fn asked(topology: &Topology) -> String {
         ("kafka", connections.kafka.is_some()),
         ("timescale", connections.timescale.is_some()),
         ("redis", connections.redis.is_some()),
+        ("registry", connections.registry.is_some()),
     ];
     let names: Vec<&str> = servers.iter().filter(|(_, named)| *named).map(|(name, _)| *name).collect();
     match names.split_last() {

@@ -7,9 +7,10 @@ use aqueduct_topology::{Source, load_unconnected};
 use std::cell::RefCell;
 
 /// Topologies that between them have every way to read a field.
-const LIBRARY: [&str; 8] = [
+const LIBRARY: [&str; 9] = [
     include_str!("../../config/topologies/audit-log/topology.yaml"),
     include_str!("../../config/topologies/books/topology.yaml"),
+    include_str!("../../config/topologies/fills/topology.yaml"),
     include_str!("../../config/topologies/kraken/topology.yaml"),
     include_str!("../../config/topologies/md-trades/topology.yaml"),
     include_str!("../../config/topologies/minimal/topology.yaml"),

@@ -13,6 +13,7 @@ mod dlq;
 mod drills;
 mod export;
 mod failover;
+mod formats;
 mod kafka;
 mod lag;
 mod latency;

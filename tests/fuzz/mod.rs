@@ -62,6 +62,21 @@ fn any_message_has_its_fate_and_leaves_its_neighbours_theirs() {
 }
 
 #[test]
+fn any_message_of_another_format_is_refused_or_read() {
+    let seeds = [
+        // Avro: one of everything, with an array of one null, and a map of nothing.
+        vec![2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, b's', 2, 7, 1, 2, 3, 0, 2, 5, 2, 2, 0, 0, 2, 0, 0],
+        // Protobuf: numbers, a text, a message in a list, packed numbers, an entry of a map, a time.
+        vec![
+            8, 1, 16, 3, 29, 1, 0, 0, 0, 40, 1, 50, 1, b's', 74, 2, 8, 1, 82, 2, 1, 2, 90, 7, 10, 1, b'k',
+            18, 2, 8, 1, 114, 2, 8, 1,
+        ],
+        b"1,\"a \"\"b\"\"\"\r\n2,\n".to_vec(),
+    ];
+    play("wire", targets::wire, &seeds, 4_000);
+}
+
+#[test]
 fn any_topology_file_is_understood_or_refused_with_a_reason() {
     let library =
         std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/config/topologies")).expect("the library");

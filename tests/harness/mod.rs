@@ -7,6 +7,7 @@
 pub mod console;
 pub mod node;
 pub mod oracle;
+pub(crate) mod registry;
 pub mod rules;
 pub mod secured;
 pub mod tools;

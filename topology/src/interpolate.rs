@@ -8,8 +8,14 @@ use crate::syntax::{Node, Value};
 use crate::{Env, Span};
 
 /// Variables of the contract; others are the author's own.
-const KNOWN: &[&str] =
-    &["KAFKA_BOOTSTRAP", "TIMESCALE_URL", "REDIS_URL", "AQUEDUCT_NODE", "AQUEDUCT_ADMIN_TOKEN"];
+const KNOWN: &[&str] = &[
+    "KAFKA_BOOTSTRAP",
+    "TIMESCALE_URL",
+    "REDIS_URL",
+    "SCHEMA_REGISTRY_URL",
+    "AQUEDUCT_NODE",
+    "AQUEDUCT_ADMIN_TOKEN",
+];
 
 /// Replaces the variables in every scalar below `node`.
 pub(crate) fn interpolate(node: &mut Node, env: &Env<'_>, diagnostics: &mut Vec<Diagnostic>) {

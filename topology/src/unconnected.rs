@@ -9,6 +9,7 @@ use crate::syntax::{Node, Value};
 const BOOTSTRAP: &str = "127.0.0.1:9092";
 const TIMESCALE: &str = "postgres://unconnected@127.0.0.1/unconnected";
 const REDIS: &str = "redis://127.0.0.1";
+const REGISTRY: &str = "http://127.0.0.1";
 
 /// The variables that say where the parts are, if nobody set them.
 pub(crate) fn variable(name: &str) -> Option<String> {
@@ -16,6 +17,7 @@ pub(crate) fn variable(name: &str) -> Option<String> {
         "KAFKA_BOOTSTRAP" => BOOTSTRAP,
         "TIMESCALE_URL" => TIMESCALE,
         "REDIS_URL" => REDIS,
+        "SCHEMA_REGISTRY_URL" => REGISTRY,
         _ => return None,
     };
     Some(address.to_owned())
@@ -30,6 +32,7 @@ pub(crate) fn fill(root: &mut Node, env: &Env<'_>) {
         let address = match part.key.value.as_str() {
             "kafka" => BOOTSTRAP,
             "timescale" => TIMESCALE,
+            "registry" => REGISTRY,
             _ => REDIS,
         };
         fill_part(&mut part.value, address, env);

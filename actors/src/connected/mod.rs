@@ -7,6 +7,7 @@
 
 mod kafka;
 mod redis;
+mod registry;
 mod retention;
 mod timescale;
 
@@ -38,7 +39,12 @@ pub async fn check(
     migrations: Result<Vec<MigrationSet>, MigrationError>,
 ) -> Vec<Diagnostic> {
     let inquiry = Inquiry { topology, node, clock, migrations, found: RefCell::default() };
-    futures::join!(kafka::ask(&inquiry), timescale::ask(&inquiry), redis::ask(&inquiry));
+    futures::join!(
+        kafka::ask(&inquiry),
+        timescale::ask(&inquiry),
+        redis::ask(&inquiry),
+        registry::ask(&inquiry)
+    );
     inquiry.found.into_inner()
 }
 

@@ -7,7 +7,9 @@
 use super::file;
 use super::generation;
 use aqueduct_engine::{Class, Error};
-use aqueduct_topology::model::{KafkaConnection, RedisConnection, Sasl, TimescaleConnection, Tls};
+use aqueduct_topology::model::{
+    KafkaConnection, RedisConnection, RegistryConnection, Sasl, TimescaleConnection, Tls,
+};
 use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
@@ -53,6 +55,13 @@ impl From<&TimescaleConnection> for Files {
 
 impl From<&RedisConnection> for Files {
     fn from(connection: &RedisConnection) -> Self {
+        let login = [connection.user_file.as_ref(), connection.password_file.as_ref()];
+        Self::new(login, connection.tls.as_ref())
+    }
+}
+
+impl From<&RegistryConnection> for Files {
+    fn from(connection: &RegistryConnection) -> Self {
         let login = [connection.user_file.as_ref(), connection.password_file.as_ref()];
         Self::new(login, connection.tls.as_ref())
     }

@@ -3,16 +3,19 @@
 //! The tape ([`scan`]) is reused from message to message. [`Document`] reads it, [`Paths`] finds many pointers in one
 //! walk. Numbers keep their text (decimals stay exact), subtrees keep their bytes, nesting is bounded and never costs
 //! stack, and of duplicate members the last one counts.
+//! A message of another format is written as a [`Draft`], and read like one that came as JSON.
 //! The other way, [`rows`] writes typed rows as JSON.
 //! Deliberately absent: a tree of values, and repair of what is not JSON.
 
 mod document;
+mod draft;
 mod paths;
 pub mod rows;
 mod scan;
 mod unescape;
 
 pub use document::{Document, Kind, NodeRef};
+pub use draft::{Draft, Name};
 pub use paths::{Paths, Step};
 pub use scan::{Fault, FaultKind, Tape};
 

@@ -97,6 +97,23 @@ impl Paths {
         child
     }
 
+    /// The steps to `slot`.
+    pub fn steps(&self, slot: u32) -> Vec<Step> {
+        let parent = |child: u32| {
+            let of = |branch: &Branch| branch.steps.iter().find(|(_, to)| *to == child).cloned();
+            let mut parents = self.nodes.iter().enumerate();
+            parents.find_map(|(parent, branch)| Some((parent as u32, of(branch)?.0)))
+        };
+        let mut steps: Vec<Step> = Vec::new();
+        let mut at = slot;
+        while let Some((above, step)) = parent(at) {
+            steps.push(step);
+            at = above;
+        }
+        steps.reverse();
+        steps
+    }
+
     /// How many slots.
     pub fn len(&self) -> usize {
         self.nodes.len()

@@ -42,11 +42,18 @@ pub struct Fault {
     pub kind: FaultKind,
 }
 
+impl Fault {
+    /// The same in a text before which there are `bytes` more.
+    pub(crate) fn behind(self, bytes: usize) -> Self {
+        Self { at: self.at + bytes, ..self }
+    }
+}
+
 /// The positions of one message's values; cleared and filled by every [`Tape::scan`].
 #[derive(Debug, Default)]
 pub struct Tape {
     pub(super) nodes: Vec<Node>,
-    open: Vec<u32>,
+    pub(super) open: Vec<u32>,
 }
 
 impl Tape {
@@ -55,11 +62,7 @@ impl Tape {
         if text.len() > MESSAGE_BYTES_MAX {
             return Err(Fault { at: MESSAGE_BYTES_MAX, kind: FaultKind::TooLarge });
         }
-        if self.nodes.capacity() > NODES_KEPT_MAX {
-            self.nodes = Vec::new();
-        }
-        self.nodes.clear();
-        self.open.clear();
+        self.clear();
         let bytes = text.as_bytes();
         let end = self.document(bytes)?;
         let end = skip_space(bytes, end);
@@ -67,6 +70,15 @@ impl Tape {
             return Err(syntax(end, "something follows the value"));
         }
         Ok(())
+    }
+
+    /// Forgets the message before.
+    pub(super) fn clear(&mut self) {
+        if self.nodes.capacity() > NODES_KEPT_MAX {
+            self.nodes = Vec::new();
+        }
+        self.nodes.clear();
+        self.open.clear();
     }
 
     /// Scans one value and returns the position after it.
@@ -216,6 +228,12 @@ fn skip_plain(bytes: &[u8], mut at: usize) -> usize {
         at += 1;
     }
     at
+}
+
+/// Whether a string of these bytes stands in JSON as it is.
+#[inline]
+pub(super) fn is_plain(bytes: &[u8]) -> bool {
+    skip_plain(bytes, 0) == bytes.len()
 }
 
 /// Checks the escape at `at`; returns the position after it. Surrogates are judged where text is wanted.

@@ -5,14 +5,17 @@
 //! Deliberately absent: anything asynchronous.
 
 use super::case::{Case, Rule};
+use super::coding::{Coding, Read};
 use super::column::{Column, arrow_field};
 use super::event_time::EventTime;
 use super::field::Source;
 use super::judge::Judge;
 use super::names::{self, Place, Record, Row};
 use super::reject::{self, Problem, Reject, quoted};
+use super::schemas::Schemas;
+use super::wanted;
 use crate::expr::Value;
-use crate::json::{Document, FaultKind, Kind, NONE, NodeRef, Tape};
+use crate::json::{Document, Kind, NONE, NodeRef};
 use aqueduct_engine::{Batch, Class, Error, Extent, batch};
 use aqueduct_topology::model::{self, MatchMode};
 use arrow_array::{RecordBatch, RecordBatchOptions};
@@ -39,17 +42,17 @@ pub struct Decoded {
 #[derive(Debug)]
 pub struct Decoder {
     plan: Arc<Plan>,
-    tape: Tape,
+    coding: Coding,
     found: Found,
     output: Output,
 }
 
 /// The compiled topology entry.
 #[derive(Debug)]
-struct Plan {
+pub(super) struct Plan {
     /// The names of all conditions on messages.
-    shared: Place,
-    cases: Vec<Case>,
+    pub(super) shared: Place,
+    pub(super) cases: Vec<Case>,
     mode: MatchMode,
     event_time: Option<EventTime>,
     judge: Judge,
@@ -76,8 +79,21 @@ struct Output {
     rejects: Vec<Reject>,
 }
 
+/// The rows and rejects of one message so far.
+#[derive(Debug, Default)]
+struct Tally {
+    /// Rows are numbered within their message whether they are kept or not.
+    next_row: i32,
+    rejected: usize,
+    letters_max: usize,
+    /// Which line of several is at hand, for people.
+    line: Option<usize>,
+    /// Bytes of text that the rows of other messages hold.
+    text_before: usize,
+}
+
 /// The whole message is at fault: its rows are taken back.
-struct WholeMessage(Problem);
+pub(super) struct WholeMessage(pub(super) Problem);
 
 impl Decoder {
     /// Compiles `normalizer`. An error names the expression or field and what to write instead.
@@ -100,13 +116,26 @@ impl Decoder {
         let output = Output::new(normalizer.columns.clone());
         let judge = Judge::new(&mut cases, normalizer.match_mode, &output.schema);
         let plan = Arc::new(Plan { shared, cases, mode: normalizer.match_mode, event_time, judge });
-        Ok(Self { plan, tape: Tape::default(), found: Found::default(), output })
+        let coding = Coding::new(&normalizer.coding, wanted::of(&plan));
+        Ok(Self { plan, coding, found: Found::default(), output })
     }
 
     /// Another decoder of the same plan, with nothing in its buffers.
     pub fn fresh(&self) -> Self {
         let output = Output::new(self.output.model.clone());
-        Self { plan: self.plan.clone(), tape: Tape::default(), found: Found::default(), output }
+        Self { plan: self.plan.clone(), coding: self.coding.fresh(), found: Found::default(), output }
+    }
+
+    /// From now on a message of a schema may be JSON, as authors of examples write it.
+    pub(crate) fn rehearse(&mut self) {
+        if let Some(schemas) = self.coding.schemas() {
+            schemas.rehearse();
+        }
+    }
+
+    /// The schemas that messages are read by, if they are read by some.
+    pub(super) fn schemas(&mut self) -> Option<&mut Schemas> {
+        self.coding.schemas()
     }
 
     /// The schema of the rows.
@@ -117,68 +146,94 @@ impl Decoder {
     /// Decodes every message of `batch`.
     pub fn decode(&mut self, batch: &Batch) -> Decoded {
         let mut filtered = 0;
-        let texts = Texts::of(batch);
+        let Self { plan, coding, found, output } = self;
+        let mut reading = coding.begin(batch);
         for index in 0..batch.raw.len() {
+            let Some(bytes) = batch.raw.value(index) else {
+                // A tombstone.
+                filtered += 1;
+                continue;
+            };
             let record = Record::of(batch, index);
-            let before = (self.output.offsets.len(), self.output.rejects.len());
-            match texts.get(batch, index) {
-                Ok(Some(text)) => self.message(text, record),
-                Ok(None) => {}
-                Err(problem) => self.output.reject(record.offset, (0, Extent::Record), problem),
+            let before = (output.offsets.len(), output.rejects.len());
+            let mut work = Work { plan, record, found, output, tally: Tally::default() };
+            work.tally.letters_max = reject::letters_max(bytes.len());
+            work.tally.text_before = work.output.text_bytes();
+            match reading.read(index, &mut work) {
+                Ok(()) => work.finish(),
+                Err(WholeMessage(problem)) => {
+                    output.rejects.truncate(before.1);
+                    output.truncate(before.0);
+                    output.reject(record.offset, (0, Extent::Record), problem);
+                }
             }
-            filtered += u64::from(before == (self.output.offsets.len(), self.output.rejects.len()));
+            filtered += u64::from(before == (output.offsets.len(), output.rejects.len()));
         }
-        let (rows, rejects) = self.output.finish();
-        let judged = self.plan.judge.judge(rows, rejects, &self.output.cases);
-        self.output.cases.clear();
+        let (rows, rejects) = output.finish();
+        let judged = plan.judge.judge(rows, rejects, &output.cases);
+        output.cases.clear();
         Decoded { rows: judged.rows, rejects: judged.rejects, filtered: filtered + judged.filtered }
     }
+}
 
-    fn message(&mut self, text: &str, record: Record<'_>) {
-        let Self { plan, tape, found, output } = self;
-        let problem = match tape.scan(text) {
-            Ok(()) => {
-                let document = Document::new(text, tape);
-                let rejects = output.rejects.len();
-                let rows = output.offsets.len();
-                let letters_max = reject::letters_max(text.len());
-                let mut message = Message {
-                    plan,
-                    document: &document,
-                    record,
-                    found,
-                    output,
-                    next_row: 0,
-                    rejected: 0,
-                    letters_max,
-                };
-                match message.decode() {
-                    Ok(()) => return message.finish(),
-                    Err(WholeMessage(problem)) => {
-                        output.rejects.truncate(rejects);
-                        output.truncate(rows);
-                        problem
-                    }
-                }
-            }
-            Err(fault) => match fault.kind {
-                FaultKind::Syntax(_) if text.is_empty() => {
-                    Problem::new(reject::EMPTY, "the message is empty")
-                }
-                FaultKind::Syntax(rule) => {
-                    Problem::new(reject::NOT_JSON, format!("at byte {}: {rule}", fault.at))
-                }
-                FaultKind::TooDeep => Problem::new(
-                    reject::TOO_DEEP,
-                    format!("at byte {}: more than {} levels", fault.at, crate::json::DEPTH_MAX),
-                ),
-                FaultKind::TooLarge => Problem::new(
-                    reject::TOO_LARGE,
-                    format!("{} bytes; at most {}", text.len(), crate::json::MESSAGE_BYTES_MAX),
-                ),
-            },
+/// What is made of one message, whatever it is written in.
+struct Work<'d, 'o> {
+    plan: &'d Plan,
+    record: Record<'d>,
+    found: &'o mut Found,
+    output: &'o mut Output,
+    tally: Tally,
+}
+
+impl Read for Work<'_, '_> {
+    fn document(&mut self, document: &Document<'_>) -> Result<(), WholeMessage> {
+        let Work { plan, record, found, output, tally } = self;
+        Message { plan, document, record: *record, found, output, tally }.decode()
+    }
+
+    fn line(&mut self, number: usize) -> Result<(), WholeMessage> {
+        if self.tally.next_row as usize >= ROWS_MAX {
+            let detail = format!("it has more than {ROWS_MAX} lines");
+            return Err(WholeMessage(Problem::new(reject::TOO_LARGE, detail)));
+        }
+        if self.output.text_bytes() - self.tally.text_before > ROWS_TEXT_BYTES_MAX {
+            let detail = format!("its rows hold more than {ROWS_TEXT_BYTES_MAX} bytes of text");
+            return Err(WholeMessage(Problem::new(reject::TOO_LARGE, detail)));
+        }
+        self.tally.line = Some(number);
+        Ok(())
+    }
+
+    fn refuse_line(&mut self, extent: Extent, problem: Problem) {
+        self.tally.reject(self.record.offset, extent, problem, self.output);
+        self.tally.next_row += 1;
+    }
+}
+
+impl Work<'_, '_> {
+    /// One letter for all the rejected rows that have none of their own.
+    fn finish(self) {
+        let Tally { next_row, rejected, letters_max, .. } = self.tally;
+        if rejected > letters_max {
+            let detail = format!("{} more rows of this record are rejected", rejected - letters_max);
+            let problem = Problem::new(reject::MORE_ROWS, detail);
+            self.output.reject(self.record.offset, (next_row, Extent::Several), problem);
+        }
+    }
+}
+
+impl Tally {
+    #[cold]
+    fn reject(&mut self, offset: i64, extent: Extent, problem: Problem, output: &mut Output) {
+        self.rejected += 1;
+        if self.rejected > self.letters_max {
+            return;
+        }
+        let detail = match self.line {
+            Some(line) => format!("line {line}: {}", problem.detail),
+            None => problem.detail,
         };
-        output.reject(record.offset, (0, Extent::Record), problem);
+        output.reject(offset, (self.next_row, extent), Problem { detail, ..problem });
     }
 }
 
@@ -189,10 +244,7 @@ struct Message<'d, 'o> {
     record: Record<'d>,
     found: &'o mut Found,
     output: &'o mut Output,
-    /// Rows are numbered within their message whether they are kept or not.
-    next_row: i32,
-    rejected: usize,
-    letters_max: usize,
+    tally: &'o mut Tally,
 }
 
 impl<'d> Message<'d, '_> {
@@ -251,7 +303,7 @@ impl<'d> Message<'d, '_> {
         if let Some((reason, _)) = case.message_require.iter().find(|(_, require)| !require.is_true(&row)) {
             let detail = format!("`require` {reason} is not true of the message");
             self.reject_row(self.extent_of(case), Problem { reason: reason.clone(), detail });
-            self.next_row += 1;
+            self.tally.next_row += 1;
             return Ok(());
         }
         let Some(explode) = case.explode else {
@@ -277,7 +329,7 @@ impl<'d> Message<'d, '_> {
             case.place.element.as_ref().expect("invariant: an exploded case has paths of its element");
         let text_before = self.output.text_bytes();
         for (index, (name, element)) in exploded.children().enumerate() {
-            if self.next_row as usize >= ROWS_MAX {
+            if self.tally.next_row as usize >= ROWS_MAX {
                 let detail = format!("`explode` gives more than {ROWS_MAX} rows");
                 return Err(WholeMessage(Problem::new(reject::TOO_LARGE, detail)));
             }
@@ -298,7 +350,7 @@ impl<'d> Message<'d, '_> {
         match kept {
             Ok(true) => {
                 self.output.offsets.push(self.record.offset);
-                self.output.indices.push(self.next_row);
+                self.output.indices.push(self.tally.next_row);
                 self.output.cases.push(case.number);
             }
             Ok(false) => self.output.truncate(at),
@@ -307,7 +359,7 @@ impl<'d> Message<'d, '_> {
                 self.reject_row(Extent::Row, problem);
             }
         }
-        self.next_row += 1;
+        self.tally.next_row += 1;
     }
 
     /// Writes the row; `false` = it is filtered.
@@ -372,20 +424,7 @@ impl<'d> Message<'d, '_> {
     }
 
     fn reject_row(&mut self, extent: Extent, problem: Problem) {
-        self.rejected += 1;
-        if self.rejected <= self.letters_max {
-            self.output.reject(self.record.offset, (self.next_row, extent), problem);
-        }
-    }
-
-    /// One letter for all the rejected rows that have none of their own.
-    fn finish(self) {
-        if self.rejected > self.letters_max {
-            let detail =
-                format!("{} more rows of this record are rejected", self.rejected - self.letters_max);
-            let problem = Problem::new(reject::MORE_ROWS, detail);
-            self.output.reject(self.record.offset, (self.next_row, Extent::Several), problem);
-        }
+        self.tally.reject(self.record.offset, extent, problem, self.output);
     }
 }
 
@@ -434,36 +473,5 @@ impl Output {
         let rows = RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)
             .expect("invariant: the columns are of the schema, and equally long");
         (rows, std::mem::take(&mut self.rejects))
-    }
-}
-
-/// The messages of a batch as text. UTF-8 is checked once for all of them if all of them are.
-struct Texts<'b> {
-    whole: Option<&'b str>,
-    start: usize,
-}
-
-impl<'b> Texts<'b> {
-    fn of(batch: &'b Batch) -> Self {
-        let values = &batch.raw.values;
-        let ends = values.value_offsets();
-        let (start, end) = (ends[0] as usize, ends[ends.len() - 1] as usize);
-        Self { whole: simdutf8::basic::from_utf8(&values.values()[start..end]).ok(), start }
-    }
-
-    /// The `index`th message without its byte order mark; `None` = a tombstone.
-    fn get(&self, batch: &'b Batch, index: usize) -> Result<Option<&'b str>, Problem> {
-        let Some(bytes) = batch.raw.value(index) else { return Ok(None) };
-        let ends = batch.raw.values.value_offsets();
-        let range = ends[index] as usize - self.start..ends[index + 1] as usize - self.start;
-        // Cutting text is refused within a character: then this message is not UTF-8 though all together are.
-        let text = match self.whole.and_then(|whole| whole.get(range)) {
-            Some(text) => text,
-            None => std::str::from_utf8(bytes).map_err(|error| {
-                let detail = format!("at byte {}: not UTF-8", error.valid_up_to());
-                Problem::new(reject::NOT_UTF8, detail)
-            })?,
-        };
-        Ok(Some(text.strip_prefix('\u{feff}').unwrap_or(text)))
     }
 }

@@ -8,6 +8,16 @@ use std::sync::Arc;
 pub const NOT_UTF8: &str = "not_utf8";
 /// The message is not JSON.
 pub const NOT_JSON: &str = "not_json";
+/// The message, or a line of it, is not CSV, or not of the columns.
+pub const NOT_CSV: &str = "not_csv";
+/// The message is not Avro, or not of its schema.
+pub const NOT_AVRO: &str = "not_avro";
+/// The message is not Protobuf, or not of its schema.
+pub const NOT_PROTOBUF: &str = "not_protobuf";
+/// The registry does not have the schema whose id the message begins with.
+pub const UNKNOWN_SCHEMA: &str = "unknown_schema";
+/// The schema cannot be read, or is of another format.
+pub const UNFIT_SCHEMA: &str = "unfit_schema";
 /// The message is empty (a tombstone, which has no value at all, is filtered instead).
 pub const EMPTY: &str = "empty";
 /// Its arrays and objects nest too deeply.

@@ -10,7 +10,6 @@
 mod counterpart;
 mod deletion;
 pub(crate) mod guard;
-pub(crate) mod hosts;
 mod meter;
 pub(crate) mod order;
 pub(crate) mod pending;

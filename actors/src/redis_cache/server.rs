@@ -5,11 +5,10 @@
 //! dropped future) leaves the doubt, and the pool discards it. The name is resolved at each connect; of several hosts it is
 //! the first that says it leads.
 
-use super::hosts;
 use super::reply::{self, Role, error_of, error_of_failure, role_of};
 use crate::credentials::keeper::{Door, Kept};
 use crate::credentials::{Credentials, Files, Login};
-use crate::hosts::refused;
+use crate::hosts::{self, refused};
 use crate::tls::{self, Check};
 use aqueduct_engine::telemetry::event_ids;
 use aqueduct_engine::{Class, Clock, Error, Keeper};

@@ -13,8 +13,8 @@ mod timescale;
 
 use crate::credentials::keeper::Door;
 use crate::credentials::{Files, Material};
+use crate::hosts;
 use crate::kafka::cluster::Cluster;
-use crate::redis_cache::hosts;
 use crate::timescale::Timescale;
 use aqueduct_engine::{Class, Clock, Error};
 use aqueduct_topology::model::{KafkaConnection, RedisConnection, TimescaleConnection, Topology};

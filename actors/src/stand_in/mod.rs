@@ -145,7 +145,7 @@ impl StandIns {
             claims,
             offsets: Arc::new(database.clone()),
             timescale: None,
-            servers: Servers::default(),
+            servers: Servers { rehearsal: true, ..Servers::default() },
             topology,
         };
         let switches = switches(&services.topology);

@@ -3,7 +3,7 @@
 //! A record is decoded as the normalizers behind its source would decode it; the newest event time of its rows is its
 //! own. So the bounds of `event_time`, which judge by the record's time, never refuse what was merely recorded long ago.
 
-use crate::normalizer::Decoder;
+use crate::normalizer::{self, Decoder};
 use crate::replay_source::Message;
 use aqueduct_engine::testing::RecordsBuilder;
 use aqueduct_engine::{Error, PartitionKey};
@@ -27,7 +27,9 @@ impl RecordTimes {
             if let Kind::Normalizer(options) = &reader.kind
                 && let Some(event_time) = &options.event_time
             {
-                decoders.push((Decoder::new(options)?, event_time.field.value.clone()));
+                let mut decoder = normalizer::decoder(options)?;
+                decoder.rehearse();
+                decoders.push((decoder, event_time.field.value.clone()));
             }
         }
         let topic = topology.actor(source).map_or("", |actor| match &actor.kind {

@@ -5,7 +5,8 @@
 
 use aqueduct_topology::Spanned;
 use aqueduct_topology::model::{
-    Actor, Case, Column, Field, FieldSource, Kind, MatchMode, Normalizer, Pointer, Policy, Restart, Topology,
+    Actor, Case, Coding, Column, Field, FieldSource, Kind, MatchMode, Normalizer, Pointer, Policy, Restart,
+    Topology,
 };
 use std::collections::BTreeMap;
 
@@ -99,6 +100,7 @@ impl Doors {
         };
         let columns = columns.into_iter().map(|column| Column { nullable: true, ..column }).collect();
         let kind = Kind::Normalizer(Normalizer {
+            coding: Coding::Json,
             columns,
             cases: vec![case],
             match_mode: MatchMode::First,

@@ -5,8 +5,8 @@ use crate::{
     Actor, Builder, Catalog, Clock, Context, Error, Factory, Handle, Next, Outcome, RuntimeApplication,
 };
 use aqueduct_topology::model::{
-    self, Backoff, Connections, DeadLetter, KafkaSink, Kind, LinkBounds, MatchMode, Normalizer, Policy,
-    ReplayFormat, ReplaySource, Restart, Strategy, Supervisor, TimeUnit, Topology,
+    self, Backoff, Coding, Connections, DeadLetter, KafkaSink, Kind, LinkBounds, MatchMode, Normalizer,
+    Policy, ReplayFormat, ReplaySource, Restart, Strategy, Supervisor, TimeUnit, Topology,
 };
 use aqueduct_topology::{Span, Spanned};
 use arrow_array::{BinaryArray, Int64Array};
@@ -215,8 +215,13 @@ impl World {
     }
 
     pub(super) fn transform(self, name: &str, from: &str, run: Behaviour) -> Self {
-        let normalizer =
-            Normalizer { columns: vec![], cases: vec![], match_mode: MatchMode::First, event_time: None };
+        let normalizer = Normalizer {
+            coding: Coding::Json,
+            columns: vec![],
+            cases: vec![],
+            match_mode: MatchMode::First,
+            event_time: None,
+        };
         self.actor(name, &[from], Kind::Normalizer(normalizer), run)
     }
 

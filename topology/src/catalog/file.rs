@@ -34,6 +34,7 @@ pub const CONNECTIONS: &[Key] = &[
     Key::optional("kafka", Shape::Part(KAFKA), "The Kafka cluster."),
     Key::optional("timescale", Shape::Part(TIMESCALE), "The TimescaleDB server."),
     Key::optional("redis", Shape::Part(REDIS), "The Redis server."),
+    Key::optional("registry", Shape::Part(REGISTRY), "The registry of Avro and Protobuf schemas."),
 ];
 
 /// `connections.kafka`.
@@ -81,6 +82,23 @@ pub const REDIS: &[Key] = &[
     ),
     Key::optional("password_file", Shape::File, "Where the password is. Followed as it changes."),
     Key::default("pool", Shape::Integer(1, 256), "2", "Connections kept."),
+    Key::optional("tls", Shape::Part(TLS), "Encryption."),
+];
+
+/// `connections.registry`.
+pub const REGISTRY: &[Key] = &[
+    Key::default(
+        "url",
+        Shape::Secret,
+        "${SCHEMA_REGISTRY_URL}",
+        "`http://host:port/path`, `https://` encrypts; of several `host:port`, with commas, the first that answers.",
+    ),
+    Key::optional(
+        "user_file",
+        Shape::File,
+        "Where the user is; wins over the one in `url`. Followed as it changes.",
+    ),
+    Key::optional("password_file", Shape::File, "Where the password is. Followed as it changes."),
     Key::optional("tls", Shape::Part(TLS), "Encryption."),
 ];
 

@@ -3,7 +3,9 @@
 use super::gate::QUALITY_GATE;
 use super::{Key, KindEntry, Port, Shape};
 use crate::limits::TRANSACTIONS_MAX;
-use crate::model::{GroupProtocol, MatchMode, Membership, OnConflict, ReplayFormat, TimeUnit, Word, Work};
+use crate::model::{
+    Format, GroupProtocol, MatchMode, Membership, OnConflict, ReplayFormat, TimeUnit, Word, Work,
+};
 
 /// Every kind, built and planned.
 pub const KINDS: &[KindEntry] = &[
@@ -23,7 +25,7 @@ pub const KINDS: &[KindEntry] = &[
     },
     KindEntry {
         name: "normalizer",
-        doc: "Makes typed rows of JSON messages.",
+        doc: "Makes typed rows of messages.",
         port: Port::Transform,
         keys: NORMALIZER,
         built: true,
@@ -140,6 +142,19 @@ const NORMALIZER: &[Key] = &[
         Shape::MapOf(&Shape::Either(&Shape::Pointer, &Shape::Part(FIELD))),
         "The row, in order: names, types, and where each is found.",
     ),
+    Key::default(
+        "format",
+        Shape::Word(Format::WORDS),
+        "json",
+        "What messages are written in. `avro` and `protobuf` are read by the schema whose id each message begins with, from \
+         `connections.registry`.",
+    ),
+    Key::optional("csv", Shape::Part(CSV), "With `format: csv`: its columns and signs."),
+    Key::optional(
+        "avro",
+        Shape::Part(AVRO),
+        "With `format: avro`: one schema for all messages, without a registry.",
+    ),
     Key::optional("cases", Shape::ListOf(&Shape::Part(CASE)), "Ways in which the row is found in a message."),
     Key::default(
         "match",
@@ -161,6 +176,24 @@ const NORMALIZER: &[Key] = &[
         "The row's own time, and its bounds.",
     ),
 ];
+
+/// `csv`. Each line of a message is a row.
+pub const CSV: &[Key] = &[
+    Key::optional(
+        "columns",
+        Shape::ListOf(&Shape::Text),
+        "Their names, in order: `/price` finds one by name. Without them a line is a list: `/0`, `/1`, ..",
+    ),
+    Key::default("delimiter", Shape::Text, ",", "One character, or `tab`."),
+    Key::default("quote", Shape::Text, "\"", "One character, doubled within quotes, or `none`."),
+];
+
+/// `avro`.
+pub const AVRO: &[Key] = &[Key::required(
+    "schema",
+    Shape::File,
+    "The file of the schema; messages are bare, without the id of one before them.",
+)];
 
 /// A field of the row.
 pub const FIELD: &[Key] = &[

@@ -12,11 +12,11 @@ mod test;
 
 pub use actor::COMMON;
 pub use actor::LINK;
-pub use file::{BACKOFF, CONNECTIONS, FILE, KAFKA, REDIS, SASL, SUPERVISOR, TIMESCALE, TLS};
+pub use file::{BACKOFF, CONNECTIONS, FILE, KAFKA, REDIS, REGISTRY, SASL, SUPERVISOR, TIMESCALE, TLS};
 pub use foreign::{FOREIGN, Foreign, Place};
 pub(crate) use foreign::{our_kind, our_word, ours};
 pub use gate::{BAND, CROSSED, FROZEN, GAP, LATE, OVERRIDE, OVERRIDE_RULES, QUALITY_GATE, REPEAT, RULES};
-pub use kinds::{CASE, CASE_FIELD, EVENT_TIME, EXPORT, FIELD, FLUSH, KINDS, ROLLUP};
+pub use kinds::{AVRO, CASE, CASE_FIELD, CSV, EVENT_TIME, EXPORT, FIELD, FLUSH, KINDS, ROLLUP};
 pub use test::{EXPECT, FAULT, LEDGER, LETTER, RECORD, ROW, SEND, SINK_EXPECT, TABLE, TEST};
 
 /// Where a kind stands in the graph.

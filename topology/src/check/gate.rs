@@ -7,7 +7,7 @@ use crate::catalog::Port;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::lower::{Context, Draft, PRICE};
 use crate::model::{
-    Case, EventTime, Field, FieldSource, FieldType, GATE_AT, GATE_FIELDS, GateRules, Kind, MatchMode,
+    Case, Coding, EventTime, Field, FieldSource, FieldType, GATE_AT, GATE_FIELDS, GateRules, Kind, MatchMode,
     Normalizer, Pointer, QualityGate,
 };
 use crate::{Span, Spanned};
@@ -53,6 +53,7 @@ pub(super) fn verdicts(gate: &QualityGate, judged: &Normalizer) -> Normalizer {
     };
     let at = Spanned::new(GATE_AT.to_owned(), Span::default());
     Normalizer {
+        coding: Coding::Json,
         columns,
         cases: vec![case],
         match_mode: MatchMode::First,

@@ -119,6 +119,7 @@ codes! {
     // More on expressions.
     KnownOutcome "T077" "a comparison whose outcome is always the same",
     NotAvailable "T078" "something of CEL that expressions do not have",
+    NoSuchPath "T079" "a path that no message of the format has",
     // Connections.
     NoConnection "T080" "a connection is said nowhere",
     NotAnAddress "T081" "an address that does not parse",

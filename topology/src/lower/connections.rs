@@ -3,9 +3,11 @@
 use super::{Context, Draft, Keys};
 use crate::Span;
 use crate::Spanned;
-use crate::catalog::{CONNECTIONS, KAFKA, Place, REDIS, SASL, TIMESCALE, TLS};
+use crate::catalog::{CONNECTIONS, KAFKA, Place, REDIS, REGISTRY, SASL, TIMESCALE, TLS};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::model::{Connections, KafkaConnection, Kind, RedisConnection, Sasl, TimescaleConnection, Tls};
+use crate::model::{
+    Connections, KafkaConnection, Kind, RedisConnection, RegistryConnection, Sasl, TimescaleConnection, Tls,
+};
 use crate::syntax::Node;
 use secrecy::SecretString;
 use std::path::PathBuf;
@@ -25,6 +27,7 @@ pub(super) fn lower(cx: &Context<'_>, node: Option<&Node>) -> Connections {
         kafka: keys.get("kafka").and_then(|node| kafka(cx, node)),
         timescale: keys.get("timescale").and_then(|node| timescale(cx, node)),
         redis: keys.get("redis").and_then(|node| redis(cx, node)),
+        registry: keys.get("registry").and_then(|node| registry(cx, node)),
     };
     keys.close();
     connections
@@ -96,6 +99,22 @@ fn redis(cx: &Context<'_>, node: &Node) -> Option<RedisConnection> {
         user_file: file(cx, keys.get("user_file")),
         password_file: file(cx, keys.get("password_file")),
         pool: keys.get("pool").and_then(|node| cx.count(node, 1..=256)).unwrap_or(REDIS_POOL),
+        tls: keys.get("tls").and_then(|node| tls(cx, node)),
+    };
+    keys.close();
+    Some(connection)
+}
+
+fn registry(cx: &Context<'_>, node: &Node) -> Option<RegistryConnection> {
+    let keys = Keys::open(cx, node, Place::Connection, "`registry`", &[REGISTRY])?;
+    let url = keys.get("url").map_or_else(
+        || from_environment(cx, "SCHEMA_REGISTRY_URL", Some(node.span)),
+        |node| address(cx, node, &["http://", "https://"]),
+    );
+    let connection = RegistryConnection {
+        url: url.unwrap_or_else(nowhere),
+        user_file: file(cx, keys.get("user_file")),
+        password_file: file(cx, keys.get("password_file")),
         tls: keys.get("tls").and_then(|node| tls(cx, node)),
     };
     keys.close();
@@ -183,13 +202,20 @@ pub(crate) fn complete(cx: &Context<'_>, connections: &mut Connections, actors: 
             tls: None,
         });
     }
+    let by_schema =
+        first(|kind| matches!(kind, Kind::Normalizer(normalizer) if normalizer.coding.needs_registry()));
+    if let (None, Some(span)) = (&connections.registry, by_schema) {
+        connections.registry = from_environment(cx, "SCHEMA_REGISTRY_URL", Some(span))
+            .map(|url| RegistryConnection { url, user_file: None, password_file: None, tls: None });
+    }
 }
 
 /// The variable of the contract; its absence is a finding at `needed`.
 fn from_environment(cx: &Context<'_>, variable: &str, needed: Option<Span>) -> Option<Spanned<SecretString>> {
     let (part, scheme, key) = match variable {
         "TIMESCALE_URL" => ("TimescaleDB", ["postgres://", "postgresql://"], "connections.timescale.url"),
-        _ => ("Redis", ["redis://", "rediss://"], "connections.redis.url"),
+        "REDIS_URL" => ("Redis", ["redis://", "rediss://"], "connections.redis.url"),
+        _ => ("the schema registry", ["http://", "https://"], "connections.registry.url"),
     };
     let span = needed.unwrap_or_default();
     match (cx.env)(variable).filter(|value| !value.is_empty()) {

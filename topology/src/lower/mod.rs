@@ -11,6 +11,7 @@ mod context;
 mod dead_letter;
 mod expression;
 mod field;
+mod format;
 mod job;
 mod kafka_sink;
 mod kafka_source;

@@ -1,7 +1,7 @@
 //! `normalizer`.
 
 use super::case::{self, Row};
-use super::{Context, Keys, field};
+use super::{Context, Keys, field, format};
 use crate::Spanned;
 use crate::catalog::{EVENT_TIME, Place};
 use crate::model::{EventTime, FieldType, Kind, Normalizer};
@@ -12,6 +12,7 @@ use std::time::Duration;
 const FUTURE_MAX: Duration = Duration::from_secs(86_400);
 
 pub(super) fn lower(cx: &Context<'_>, keys: &Keys<'_>, node: &Node) -> Kind {
+    let coding = format::lower(cx, keys);
     let row = Row {
         fields: keys.get("fields").map_or_else(Vec::new, |node| field::lower_row(cx, node)),
         explode: keys.get("explode").and_then(|node| cx.pointer(node)),
@@ -27,6 +28,7 @@ pub(super) fn lower(cx: &Context<'_>, keys: &Keys<'_>, node: &Node) -> Kind {
     let first = || row.fields.iter().find(|field| field.typed && field.kind == FieldType::Timestamp);
     let event_time = said.or_else(|| first().map(|field| bounds(field.name.clone())));
     Kind::Normalizer(Normalizer {
+        coding,
         columns: row.fields.iter().map(field::RowField::column).collect(),
         cases,
         match_mode,

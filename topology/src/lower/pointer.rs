@@ -25,7 +25,7 @@ impl Context<'_> {
     }
 }
 
-fn parse(text: &str) -> Result<Pointer, String> {
+pub(super) fn parse(text: &str) -> Result<Pointer, String> {
     if text.is_empty() {
         return Ok(Pointer::default());
     }

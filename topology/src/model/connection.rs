@@ -4,7 +4,8 @@ use crate::Spanned;
 use secrecy::{ExposeSecret, SecretString};
 use std::path::PathBuf;
 
-/// At most one cluster of each part. What a file leaves out comes from `KAFKA_BOOTSTRAP`, `TIMESCALE_URL`, `REDIS_URL`.
+/// At most one cluster of each part. What a file leaves out comes from `KAFKA_BOOTSTRAP`, `TIMESCALE_URL`, `REDIS_URL`,
+/// `SCHEMA_REGISTRY_URL`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Connections {
     /// The Kafka cluster.
@@ -13,6 +14,8 @@ pub struct Connections {
     pub timescale: Option<TimescaleConnection>,
     /// The Redis server.
     pub redis: Option<RedisConnection>,
+    /// The registry of schemas.
+    pub registry: Option<RegistryConnection>,
 }
 
 /// A Kafka cluster.
@@ -72,6 +75,28 @@ impl PartialEq for RedisConnection {
             && self.user_file == other.user_file
             && self.password_file == other.password_file
             && self.pool == other.pool
+            && self.tls == other.tls
+    }
+}
+
+/// A registry of schemas that speaks Confluent's REST API.
+#[derive(Clone, Debug)]
+pub struct RegistryConnection {
+    /// `http[s]://[user:password@]host[:port][,host[:port]..][/path]`; may hold a password, so it never prints.
+    pub url: Spanned<SecretString>,
+    /// Where the user is, in place of the one in `url`.
+    pub user_file: Option<PathBuf>,
+    /// Where the password is. What changes there is proven against the server, then used.
+    pub password_file: Option<PathBuf>,
+    /// Encryption; without it `https://` checks the server by the system's authorities.
+    pub tls: Option<Tls>,
+}
+
+impl PartialEq for RegistryConnection {
+    fn eq(&self, other: &Self) -> bool {
+        self.url.expose_secret() == other.url.expose_secret()
+            && self.user_file == other.user_file
+            && self.password_file == other.password_file
             && self.tls == other.tls
     }
 }

@@ -1,6 +1,7 @@
 //! What each kind of actor is told by its entry in the file.
 
 use super::field::{Case, Column, EventTime, Expr, MatchMode, Pointer, TimeUnit};
+use super::format::Coding;
 use super::gate::QualityGate;
 use super::schedule::Schedule;
 use super::storage::TablePolicy;
@@ -156,6 +157,8 @@ pub struct ReplaySource {
 /// Options of `normalizer`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Normalizer {
+    /// What messages are written in.
+    pub coding: Coding,
     /// The row, in order: what every case gives.
     pub columns: Vec<Column>,
     /// In order; at least one.

@@ -5,6 +5,7 @@
 
 mod connection;
 mod field;
+mod format;
 mod gate;
 mod job;
 mod kind;
@@ -14,10 +15,13 @@ mod supervisor;
 mod test;
 mod word;
 
-pub use connection::{Connections, KafkaConnection, RedisConnection, Sasl, TimescaleConnection, Tls};
+pub use connection::{
+    Connections, KafkaConnection, RedisConnection, RegistryConnection, Sasl, TimescaleConnection, Tls,
+};
 pub use field::{
     Case, Column, EventTime, Expr, Field, FieldSource, FieldType, Literal, MatchMode, Pointer, TimeUnit,
 };
+pub use format::{Coding, Csv, Format};
 pub use gate::{
     BandRule, CountRule, CrossedRule, FrozenRule, GATE_AT, GATE_FIELDS, GATE_REASON, GATE_SCORE, GATE_SINCE,
     GATE_VERDICT, GATE_WOULD, GateMode, GateOverride, GateRules, LateRule, QualityGate,

@@ -35,6 +35,7 @@ words! {
     super::Membership { Static = "static", Dynamic = "dynamic" }
     super::OnConflict { Keep = "keep", Replace = "replace" }
     super::ReplayFormat { Jsonl = "jsonl", Envelope = "envelope", Csv = "csv" }
+    super::Format { Json = "json", Csv = "csv", Avro = "avro", Protobuf = "protobuf" }
     super::GateMode { Enforce = "enforce", Shadow = "shadow" }
     super::Work { Retention = "retention", Rollup = "rollup", Export = "export" }
     super::Aggregate {

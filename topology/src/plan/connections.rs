@@ -6,14 +6,14 @@
 
 use super::write::Writer;
 use super::{Files, Keys};
-use crate::model::{Connections, KafkaConnection, RedisConnection, Tls};
+use crate::model::{Connections, KafkaConnection, RedisConnection, RegistryConnection, Tls};
 use secrecy::ExposeSecret;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::path::Path;
 
 pub(super) fn keys(connections: &Connections) -> BTreeMap<String, Keys> {
-    let Connections { kafka: broker, timescale, redis: cache } = connections;
+    let Connections { kafka: broker, timescale, redis: cache, registry: schemas } = connections;
     let mut parts = BTreeMap::new();
     if let Some(connection) = broker {
         parts.insert("kafka".to_owned(), kafka(connection));
@@ -29,6 +29,9 @@ pub(super) fn keys(connections: &Connections) -> BTreeMap<String, Keys> {
     }
     if let Some(connection) = cache {
         parts.insert("redis".to_owned(), redis(connection));
+    }
+    if let Some(connection) = schemas {
+        parts.insert("registry".to_owned(), registry(connection));
     }
     parts
 }
@@ -52,6 +55,15 @@ fn redis(connection: &RedisConnection) -> Keys {
     keys.maybe("user_file", connection.user_file.as_deref().map(path_text));
     keys.maybe("password_file", connection.password_file.as_deref().map(path_text));
     keys.put("pool", connection.pool);
+    tls(&mut keys, connection.tls.as_ref());
+    keys.done()
+}
+
+fn registry(connection: &RegistryConnection) -> Keys {
+    let mut keys = Writer::default();
+    address(&mut keys, connection.url.value.expose_secret());
+    keys.maybe("user_file", connection.user_file.as_deref().map(path_text));
+    keys.maybe("password_file", connection.password_file.as_deref().map(path_text));
     tls(&mut keys, connection.tls.as_ref());
     keys.done()
 }

@@ -25,7 +25,7 @@ pub struct Form {
     pub version: u32,
     /// The topology's name.
     pub topology: String,
-    /// By part: `kafka`, `timescale`, `redis`.
+    /// By part: `kafka`, `timescale`, `redis`, `registry`.
     pub connections: BTreeMap<String, Keys>,
     /// By name.
     pub supervisors: BTreeMap<String, Keys>,

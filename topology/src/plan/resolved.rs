@@ -93,7 +93,10 @@ impl<'a> Graph<'a> {
     fn connections(&self, kind: &Kind) -> Vec<String> {
         let mut uses = BTreeSet::new();
         match kind {
-            Kind::Normalizer(_) => return Vec::new(),
+            Kind::Normalizer(normalizer) => {
+                let asks = normalizer.coding.needs_registry().then_some("registry");
+                return asks.into_iter().map(str::to_owned).collect();
+            }
             // How far a table is closed, the log says.
             Kind::Schedule(schedule) => {
                 let asks = (schedule.run.value != Work::Retention).then_some("kafka");

@@ -5,8 +5,9 @@ use super::write::{Writer, bytes, column, template};
 use super::{Files, Keys, connections};
 use crate::Spanned;
 use crate::model::{
-    Actor, Case, EventTime, Export, Field, FieldSource, GateRules, KafkaSource, Kind, MatchMode, Normalizer,
-    Pointer, QualityGate, RedisCache, ReplaySource, Rollup, RollupColumn, Start, TimeUnit, TimescaleWriter,
+    Actor, Case, Coding, Csv, EventTime, Export, Field, FieldSource, GateRules, KafkaSource, Kind, MatchMode,
+    Normalizer, Pointer, QualityGate, RedisCache, ReplaySource, Rollup, RollupColumn, Start, TimeUnit,
+    TimescaleWriter,
 };
 use serde_json::{Map, Value};
 use std::time::Duration;
@@ -17,7 +18,10 @@ pub(super) fn keys(graph: &Graph<'_>, actor: &Actor, files: &Files<'_>) -> Keys 
     match &actor.kind {
         Kind::KafkaSource(source) => kafka_source(&mut keys, source),
         Kind::ReplaySource(source) => replay_source(&mut keys, source, files),
-        Kind::Normalizer(normalizer) => row(&mut keys, normalizer),
+        Kind::Normalizer(normalizer) => {
+            coding(&mut keys, &normalizer.coding, files);
+            row(&mut keys, normalizer);
+        }
         Kind::QualityGate(gate) => quality_gate(&mut keys, gate),
         Kind::TimescaleWriter(writer) => timescale_writer(&mut keys, writer),
         Kind::RedisCache(cache) => redis_cache(&mut keys, cache),
@@ -189,6 +193,25 @@ fn redis_cache(keys: &mut Writer, cache: &RedisCache) {
     keys.maybe("ttl", cache.ttl.map(super::write::duration));
     keys.expr("delete_when", cache.delete_when.as_ref());
     keys.time("ttl_deleted", cache.ttl_deleted);
+}
+
+fn coding(keys: &mut Writer, coding: &Coding, files: &Files<'_>) {
+    // A form without the word is of an earlier version, which knew JSON alone.
+    if *coding != Coding::Json {
+        keys.put("format", coding.format().word());
+    }
+    match coding {
+        Coding::Csv(Csv { columns, delimiter, quote }) => {
+            keys.some_texts("csv.columns", columns.iter().map(|column| column.value.clone()));
+            keys.put("csv.delimiter", char::from(*delimiter).to_string());
+            keys.put(
+                "csv.quote",
+                quote.map_or_else(|| "none".to_owned(), |quote| char::from(quote).to_string()),
+            );
+        }
+        Coding::Avro { schema: Some(schema) } => connections::file(keys, "avro.schema", &schema.value, files),
+        Coding::Json | Coding::Avro { schema: None } | Coding::Protobuf => {}
+    }
 }
 
 fn row(keys: &mut Writer, normalizer: &Normalizer) {

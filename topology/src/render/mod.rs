@@ -2,7 +2,7 @@
 //! dead letter among the rest.
 //!
 //! Invariant: read again where the addresses are the same, it is the same topology.
-//! Addresses are not written, as they may hold a password: they come from `TIMESCALE_URL` and `REDIS_URL`. Deliberately
+//! Addresses are not written, as they may hold a password: they come from `TIMESCALE_URL` and its like. Deliberately
 //! absent: comments, anchors, variables and tests, which are no part of the model.
 
 mod gate;
@@ -64,6 +64,14 @@ fn connections(connections: &Connections) -> Map {
         part.put("pool", redis.pool);
         part.some("tls", redis.tls.as_ref().map(tls));
         parts.part("redis", part);
+    }
+    if let Some(registry) = &connections.registry {
+        let mut part = Map::default();
+        part.variable("url", "SCHEMA_REGISTRY_URL");
+        part.file("user_file", registry.user_file.as_deref());
+        part.file("password_file", registry.password_file.as_deref());
+        part.some("tls", registry.tls.as_ref().map(tls));
+        parts.part("registry", part);
     }
     parts
 }

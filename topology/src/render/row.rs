@@ -1,10 +1,11 @@
 //! The normalizer: the row's types above, and in each case where the values are.
 
 use super::yaml::Map;
-use crate::model::{Case, Expr, Field, FieldSource, MatchMode, Normalizer, TimeUnit};
+use crate::model::{Case, Coding, Csv, Expr, Field, FieldSource, Format, MatchMode, Normalizer, TimeUnit};
 use crate::plan::write::duration;
 
 pub(super) fn normalizer(part: &mut Map, normalizer: &Normalizer) {
+    coding(part, &normalizer.coding);
     let cases = normalizer.cases.as_slice();
     match cases {
         [alone] if alone.name.value.is_empty() => {
@@ -27,6 +28,29 @@ pub(super) fn normalizer(part: &mut Map, normalizer: &Normalizer) {
         bounds.maybe("past_max", time.past_max.map(duration).as_deref());
         bounds.text("future_max", &duration(time.future_max));
         part.part("event_time", bounds);
+    }
+}
+
+fn coding(part: &mut Map, coding: &Coding) {
+    if coding.format() != Format::Json {
+        part.text("format", coding.format().word());
+    }
+    let mut own = Map::default();
+    match coding {
+        Coding::Csv(Csv { columns, delimiter, quote }) => {
+            own.texts("columns", columns.iter().map(|column| column.value.as_str()));
+            own.text("delimiter", &char::from(*delimiter).to_string());
+            own.text(
+                "quote",
+                &quote.map_or_else(|| "none".to_owned(), |quote| char::from(quote).to_string()),
+            );
+            part.part("csv", own);
+        }
+        Coding::Avro { schema: Some(schema) } => {
+            own.file("schema", Some(&schema.value));
+            part.part("avro", own);
+        }
+        Coding::Json | Coding::Avro { schema: None } | Coding::Protobuf => {}
     }
 }
 

@@ -64,7 +64,13 @@ fn what_was_written_is_what_is_meant() {
             "verdicts",
             "keeper",
             "bars",
-            "files"
+            "files",
+            "fills",
+            "bare",
+            "known",
+            "fills_copy",
+            "bare_copy",
+            "known_copy"
         ]
     );
     assert!((topology.supervisors[1].backoff.jitter - 0.1).abs() < 1e-9);

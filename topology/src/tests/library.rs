@@ -14,14 +14,31 @@ const MARKET_DATA: &str = include_str!("../../tests/library/market-data.yaml");
 const QUOTES: &str = include_str!("../../../config/topologies/quotes/topology.yaml");
 
 const RISK_GATE: &str = include_str!("../../../config/topologies/risk-gate/topology.yaml");
+const FILLS: &str = include_str!("../../../config/topologies/fills/topology.yaml");
+const ORDERS: &str = include_str!("../../../config/topologies/orders/topology.yaml");
+const EXECUTIONS: &str = include_str!("../../../config/topologies/executions/topology.yaml");
 const STAGING: &str = include_str!("../../../config/topologies/staging/topology.yaml");
 
 /// What `aqueduct new` writes.
 pub(super) const NEW: &str = include_str!("../../../config/new.yaml");
 
 /// Every file of the library.
-pub(crate) const ALL: &[&str] =
-    &[MD_TRADES, MARKET_DATA, KRAKEN, BOOKS, PLANT, QUOTES, AUDIT_LOG, MINIMAL, PHEMEX, RISK_GATE, STAGING];
+pub(crate) const ALL: &[&str] = &[
+    MD_TRADES,
+    MARKET_DATA,
+    KRAKEN,
+    BOOKS,
+    PLANT,
+    QUOTES,
+    AUDIT_LOG,
+    MINIMAL,
+    PHEMEX,
+    RISK_GATE,
+    STAGING,
+    FILLS,
+    ORDERS,
+    EXECUTIONS,
+];
 
 fn normalizer<'a>(topology: &'a Topology, name: &str) -> &'a Normalizer {
     match &topology.actor(name).expect("the actor").kind {

@@ -21,6 +21,7 @@ fn env(name: &str) -> Option<String> {
     match name {
         "KAFKA_BOOTSTRAP" => Some("127.0.0.1:19092".to_owned()),
         "TIMESCALE_URL" => Some("postgres://aqueduct:hidden@127.0.0.1:15432/aqueduct".to_owned()),
+        "SCHEMA_REGISTRY_URL" => Some("http://reader:hidden@127.0.0.1:18081".to_owned()),
         "REDIS_URL" => Some("redis://:hidden@127.0.0.1:16379/0".to_owned()),
         file if file.ends_with("_FILE") => Some(format!("/run/secrets/{file}")),
         _ => None,

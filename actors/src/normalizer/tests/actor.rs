@@ -14,7 +14,7 @@ async fn every_batch_goes_out_once_with_its_range_and_rejects_go_first() {
     harness.send(RecordsBuilder::new(0, 6).gap(4).build());
     harness.close_inputs();
     let decoder = Decoder::new(&normalizer(FIELDS)).unwrap();
-    harness.run(Normalizer { decoder }).await.unwrap();
+    harness.run(Normalizer { decoder, registry: None }).await.unwrap();
 
     let received = harness.received();
     let ranges: Vec<_> = received.iter().map(|batch| (batch.origin.first, batch.origin.next)).collect();

@@ -5,8 +5,10 @@ mod agreement;
 mod arbitrary;
 mod bad_input;
 mod cases;
+mod csv;
 mod judge;
 mod library;
+mod schemas;
 
 use super::{Decoder, reject::Reject};
 use crate::expr::rows::cell;
@@ -22,6 +24,7 @@ fn environment(name: &str) -> Option<String> {
     match name {
         "TIMESCALE_URL" => Some("postgres://127.0.0.1:1/x".to_owned()),
         "REDIS_URL" => Some("redis://127.0.0.1:1".to_owned()),
+        "SCHEMA_REGISTRY_URL" => Some("http://127.0.0.1:1".to_owned()),
         _ => Some("127.0.0.1:1".to_owned()),
     }
 }

@@ -10,6 +10,7 @@ fn env(name: &str) -> Option<String> {
         "KAFKA_BOOTSTRAP" => Some("127.0.0.1:9092".into()),
         "TIMESCALE_URL" => Some("postgres://u@127.0.0.1/d".into()),
         "REDIS_URL" => Some("redis://127.0.0.1".into()),
+        "SCHEMA_REGISTRY_URL" => Some("http://127.0.0.1".into()),
         file if file.ends_with("_FILE") => Some(format!("/run/secrets/{file}")),
         _ => None,
     }
@@ -77,7 +78,20 @@ fn the_migrations_of_the_examples_are_what_is_drafted_for_them() {
     with_tables.sort();
     assert_eq!(
         with_tables,
-        ["audit-log", "kraken", "md-trades", "minimal", "phemex", "plant", "quotes", "risk-gate", "staging"]
+        [
+            "audit-log",
+            "executions",
+            "fills",
+            "kraken",
+            "md-trades",
+            "minimal",
+            "orders",
+            "phemex",
+            "plant",
+            "quotes",
+            "risk-gate",
+            "staging"
+        ]
     );
 }
 

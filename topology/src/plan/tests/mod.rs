@@ -18,6 +18,7 @@ fn form_with(text: &str, password: &str) -> Form {
         "KAFKA_BOOTSTRAP" => Some("127.0.0.1:19092".to_owned()),
         "TIMESCALE_URL" => Some(format!("postgres://aqueduct:{password}@127.0.0.1:15432/aqueduct")),
         "REDIS_URL" => Some(format!("redis://:{password}@127.0.0.1:16379/0")),
+        "SCHEMA_REGISTRY_URL" => Some(format!("http://reader:{password}@127.0.0.1:18081")),
         file if file.ends_with("_FILE") => Some(format!("/run/secrets/{file}")),
         _ => None,
     };
