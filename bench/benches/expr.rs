@@ -1,7 +1,7 @@
 //! What an expression costs: over whole columns, beside the same one row by row, the `cel` crate's interpreter, and a loop
 //! written by hand, on the same rows in one run.
 //!
-//! `cargo bench --profile dist -p aqueduct-bench --bench expr` prints a table; `-- --json FILE` also keeps the figures.
+//! `cargo bench --workspace --bench expr` prints a table; `-- --json FILE` also keeps the figures.
 //! Rows a second of the thread's CPU time, the median of the rounds. Every one must give the same answers. The
 //! interpreter is spared what it can be: its program is compiled once, its values are made before, and a row costs it a
 //! scope with the names that the expression uses.
