@@ -277,7 +277,7 @@ async fn privileges(
     let Some(row) = row else { return Ok(None) };
     let (usage, insert, update): (bool, bool, bool) = (row.get(0), row.get(1), row.get(2));
     let may = usage && insert && (update || !replaces);
-    let needed = if replaces { "INSERT, SELECT, UPDATE" } else { "INSERT, SELECT" };
+    let needed = if replaces { "INSERT, SELECT and UPDATE" } else { "INSERT and SELECT" };
     Ok((!may).then(|| Fault::Forbidden { user: row.get(3), needed }))
 }
 
