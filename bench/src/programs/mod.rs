@@ -86,11 +86,6 @@ impl Program {
         }
     }
 
-    /// Whether it goes on where it was after a `kill -9`.
-    pub fn remembers(self) -> bool {
-        self != Program::ByHand
-    }
-
     fn recipe(self) -> Option<Recipe<'static>> {
         match self {
             Program::Aqueduct | Program::ByHand => None,
@@ -140,14 +135,20 @@ impl Program {
 
     /// Starts it on the task, or starts it anew.
     pub fn start(self, stage: &Stage, task: &Task) -> Result<Running> {
-        Running::start(self.command(stage, task)?, &task.folder.join("log"))
+        self.run(self.command(stage, task)?, task)
+    }
+
+    fn run(self, command: Command, task: &Task) -> Result<Running> {
+        let mut running = Running::start(command, &task.folder.join("log"))?;
+        running.pays_for_its_start = !Self::PEERS.contains(&self);
+        Ok(running)
     }
 
     /// The same; the engine serves its page at an address that somebody asks meanwhile.
     pub fn start_at(self, stage: &Stage, task: &Task, admin: SocketAddr) -> Result<Running> {
         let mut command = self.command(stage, task)?;
         command.env("AQUEDUCT_ADMIN_LISTEN", admin.to_string());
-        Running::start(command, &task.folder.join("log"))
+        self.run(command, task)
     }
 }
 
@@ -155,6 +156,8 @@ impl Program {
 pub struct Running {
     child: Child,
     log: PathBuf,
+    /// Whether its CPU is counted from its start, or from its first row.
+    pub pays_for_its_start: bool,
 }
 
 impl Running {
@@ -163,7 +166,7 @@ impl Running {
         let out = File::options().create(true).append(true).open(log).context("open a log")?;
         command.stdin(Stdio::null()).stdout(out.try_clone()?).stderr(out);
         let child = command.spawn().with_context(|| format!("start {:?}", command.get_program()))?;
-        Ok(Self { child, log: log.to_owned() })
+        Ok(Self { child, log: log.to_owned(), pays_for_its_start: true })
     }
 
     /// Its process.

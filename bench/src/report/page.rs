@@ -215,7 +215,8 @@ fn goals(goals: &[Goal]) -> String {
 const DRAINS: &str = "## Draining a full topic
 
 From the first row that the table shows to the last, seen from outside, the same way for all; median (least - most). CPU is
-for each row, in microseconds.
+for each row, in microseconds; the engine and the program by hand pay for their start and for what they read ahead of the first
+row, peers from that row on.
 
 ";
 

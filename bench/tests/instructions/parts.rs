@@ -25,7 +25,8 @@ const CONDITIONS: &str = "    select: msg.side in [\"buy\", \"sell\"] && msg.tra
 ";
 
 /// One part with its input.
-pub enum Part {
+#[allow(clippy::large_enum_variant, reason = "there is one of them in a process")]
+pub(super) enum Part {
     /// Messages to typed columns.
     Decode { decoder: Decoder, batch: Batch },
     /// Columns to COPY BINARY.
@@ -38,10 +39,11 @@ pub enum Part {
 
 impl Part {
     /// All of them.
-    pub const NAMES: [&str; 6] = ["coalesce", "conditions", "decode_flat", "decode_venues", "encode", "hop"];
+    pub(super) const NAMES: [&str; 6] =
+        ["coalesce", "conditions", "decode_flat", "decode_venues", "encode", "hop"];
 
     /// The part of this name, ready to run.
-    pub fn named(name: &str) -> Option<Self> {
+    pub(super) fn named(name: &str) -> Option<Self> {
         let flat = Work::Ticks;
         match name {
             "decode_flat" => Some(decode(&text_of(flat), flat)),
@@ -80,7 +82,7 @@ impl Part {
     }
 
     /// Does it once; how many rows (or hops) that was.
-    pub fn run(&mut self) -> u64 {
+    pub(super) fn run(&mut self) -> u64 {
         match self {
             Part::Decode { decoder, batch } => {
                 let decoded = decoder.decode(batch);
