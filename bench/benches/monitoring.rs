@@ -5,16 +5,14 @@
 //!
 //! Which of a pair is first changes from pair to pair, so that a machine that grows slower favours neither.
 
-use anyhow::{Context, Result};
-use aqueduct_bench::ceiling::{Measured, Target};
-use aqueduct_bench::engine;
+use anyhow::Result;
+use aqueduct_bench::parts::watch::{self, Arrival};
+use aqueduct_bench::programs::Program;
+use aqueduct_bench::stage::Stage;
 use aqueduct_bench::watcher::{self, Watcher};
-use aqueduct_bench::workload::{self, PARTITIONS, Work};
-use aqueduct_stack::{Lifetime, Options, Stack, progress};
+use aqueduct_bench::workload::{self, Load, Sinks, Work};
 use clap::Parser;
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use tokio_postgres::Client;
+use std::path::PathBuf;
 
 #[derive(Parser)]
 struct Arguments {
@@ -39,36 +37,13 @@ fn main() -> Result<()> {
     let arguments = Arguments::parse();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let local = tokio::task::LocalSet::new();
-    let options = Options::from_env("bench", Lifetime::Private)?;
-    let stack = Stack::up(&options, &*progress::on_stderr())?;
-    runtime.block_on(local.run_until(compare(&arguments, &stack)))
+    runtime.block_on(local.run_until(compare(&arguments)))
 }
 
-async fn compare(arguments: &Arguments, stack: &Stack) -> Result<()> {
-    let work = Work::Ticks;
-    let binary = match &arguments.binary {
-        Some(binary) => binary.clone(),
-        None => engine::binary()?,
-    };
-    let topic = stack.fresh_topic(PARTITIONS as u32)?;
-    eprintln!("filling {topic} with {} trades", arguments.rows);
-    let sent = workload::fill(work, &stack.kafka_bootstrap(), &topic, arguments.rows)?;
-    let target = Target {
-        kafka: stack.kafka_bootstrap(),
-        timescale: stack.timescale_url(),
-        redis: stack.redis_url(),
-        topic,
-        rows: sent.rows,
-        work,
-    };
-    let client = workload::connect(&target.timescale).await?;
-    let migrated = Command::new(&binary)
-        .args(["migrate", "up"])
-        .env("TIMESCALE_URL", &target.timescale)
-        .status()
-        .context("run the engine's migrations")?;
-    anyhow::ensure!(migrated.success(), "the engine's migrations failed");
-    let bench = Bench { binary: &binary, client: &client, messages: sent.messages, target: &target };
+async fn compare(arguments: &Arguments) -> Result<()> {
+    let stage = Stage::up(arguments.binary.clone()).await?;
+    eprintln!("filling a topic with {} trades", arguments.rows);
+    let bench = Bench { load: stage.fill_usual(Work::Ticks, arguments.rows)?, stage: &stage };
     let mut shares = Vec::new();
     println!("| pair | unwatched, CPU us/row | watched, CPU us/row | difference |\n|---|---|---|---|");
     for pair in 0..arguments.pairs {
@@ -80,7 +55,7 @@ async fn compare(arguments: &Arguments, stack: &Stack) -> Result<()> {
         println!("| {} | {alone:.3} | {watched:.3} | {:+.2} % |", pair + 1, share * 100.0);
         shares.push(share);
     }
-    stack.delete_topic(&target.topic)?;
+    stage.stack.delete_topic(&bench.load.topic)?;
     shares.sort_by(f64::total_cmp);
     let median = shares[shares.len() / 2];
     println!(
@@ -95,27 +70,23 @@ async fn compare(arguments: &Arguments, stack: &Stack) -> Result<()> {
 }
 
 struct Bench<'a> {
-    binary: &'a Path,
-    client: &'a Client,
-    messages: u64,
-    target: &'a Target,
+    stage: &'a Stage,
+    load: Load,
 }
 
 impl Bench<'_> {
     /// CPU per row, in microseconds.
     async fn run(&self, pair: usize, is_watched: bool) -> Result<f64> {
-        workload::empty_table(self.client, self.target.work).await?;
+        workload::empty_table(&self.stage.client, self.load.work).await?;
+        let task = self.stage.task("monitoring", &self.load, Sinks::Both)?;
         let address = watcher::free_address()?;
         let watcher = is_watched.then(|| Watcher::new(address));
-        let name = format!("monitoring-{pair}-{is_watched}-{}", std::process::id());
-        let admin = address.to_string();
-        let run = engine::run_at(&admin, self.binary, self.client, &name, self.messages, self.target);
-        let measured: Measured = run.await?;
-        let found = workload::count_rows(self.client, self.target.work).await?;
-        anyhow::ensure!(found == self.target.rows, "{found} rows in the table, {} sent", self.target.rows);
+        let mut running = [Program::Aqueduct.start_at(self.stage, &task, address)?];
+        let arrival = Arrival::Last(&self.load.last);
+        let drained = watch::drain(self.stage, &mut running, &arrival, self.load.rows).await?;
         let seen = watcher.map(|watcher| (watcher.scrapes(), watcher.streamed_bytes()));
-        eprintln!("pair {pair}: {measured:?}, scrapes and bytes of the stream: {seen:?}");
+        eprintln!("pair {pair}: {drained:?}, scrapes and bytes of the stream: {seen:?}");
         anyhow::ensure!(seen.is_none_or(|(scrapes, _)| scrapes > 0), "nobody could scrape: take more rows");
-        Ok(measured.cpu_seconds * 1e6 / measured.rows as f64)
+        Ok(drained.program_us)
     }
 }

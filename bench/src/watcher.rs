@@ -39,7 +39,7 @@ impl Watcher {
                 (Arc::clone(&over), Arc::clone(&scrapes));
             std::thread::spawn(move || {
                 while !over.load(Ordering::Acquire) {
-                    if scrape(node).is_ok() {
+                    if metrics(node).is_ok() {
                         scrapes.fetch_add(1, Ordering::Relaxed);
                         pause(SCRAPE_EVERY, &over);
                     }
@@ -97,10 +97,11 @@ fn ask(node: SocketAddr, path: &str, wait: Duration) -> std::io::Result<TcpStrea
     Ok(connection)
 }
 
-fn scrape(node: SocketAddr) -> std::io::Result<()> {
+/// What a node says of itself at this moment.
+pub fn metrics(node: SocketAddr) -> std::io::Result<String> {
     let mut answer = String::new();
     ask(node, "/metrics", Duration::from_secs(5))?.read_to_string(&mut answer)?;
-    if answer.starts_with("HTTP/1.1 200") { Ok(()) } else { Err(std::io::ErrorKind::InvalidData.into()) }
+    if answer.starts_with("HTTP/1.1 200") { Ok(answer) } else { Err(std::io::ErrorKind::InvalidData.into()) }
 }
 
 /// Reads the stream until its end or ours; `false` = there is no such stream.

@@ -17,7 +17,7 @@ mod positions;
 pub mod probe;
 pub mod rebuild;
 mod reply;
-mod rows;
+pub mod rows;
 pub(crate) mod server;
 mod settle;
 pub(crate) mod store;

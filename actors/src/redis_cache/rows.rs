@@ -20,7 +20,7 @@ use std::time::Duration;
 pub(crate) const ORDER_FIELD: &str = "_at";
 
 /// How rows become entries.
-pub(crate) struct Layout {
+pub struct Layout {
     options: RedisCache,
     /// The identities of the sources upstream, sorted: the last part of the order.
     sources: Vec<Arc<str>>,
@@ -40,13 +40,13 @@ pub(crate) struct Unplaced {
 
 /// What a batch gives.
 #[derive(Debug, Default)]
-pub(crate) struct Winners {
+pub struct Winners {
     /// The newest row of each key.
     pub(crate) entries: Vec<(String, Entry)>,
     /// Rows that have no place.
     pub(crate) unplaced: Vec<Unplaced>,
     /// Rows that gave way to a newer one of the batch.
-    pub(crate) coalesced: u64,
+    pub coalesced: u64,
     /// Rows whose time to live had passed.
     pub(crate) expired: u64,
 }
@@ -62,7 +62,7 @@ struct Candidate {
 
 impl Layout {
     /// For caches with these options, of rows from `sources`.
-    pub(crate) fn new(options: &RedisCache, mut sources: Vec<Arc<str>>) -> Self {
+    pub fn new(options: &RedisCache, mut sources: Vec<Arc<str>>) -> Self {
         sources.sort();
         let deletion = options.delete_when.as_ref().map(|condition| Deletion::new(&condition.text));
         Self { options: options.clone(), sources, deletion }
@@ -74,7 +74,7 @@ impl Layout {
     }
 
     /// The newest entry of each key of `batch`.
-    pub(crate) fn winners(&self, batch: &Batch, now_ms: i64) -> Result<Winners, Error> {
+    pub fn winners(&self, batch: &Batch, now_ms: i64) -> Result<Winners, Error> {
         let mut winners = Winners::default();
         if batch.rows.num_rows() == 0 {
             return Ok(winners);

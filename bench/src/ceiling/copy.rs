@@ -13,37 +13,59 @@ const EPOCH_2000_US: i64 = 946_684_800_000_000;
 const FRAME_BYTES: usize = 256 * 1024;
 
 #[derive(Default)]
-pub(super) struct CopyBuffer {
+pub(crate) struct CopyBuffer {
     bytes: BytesMut,
 }
 
+impl CopyBuffer {
+    /// The frames of one COPY.
+    pub(crate) fn frames(&mut self, work: Work, rows: &[Row]) -> Vec<Bytes> {
+        let out = &mut self.bytes;
+        let mut frames = Vec::new();
+        out.put_slice(b"PGCOPY\n\xff\r\n\0");
+        out.put_slice(&[0; 8]);
+        for row in rows {
+            match work {
+                Work::Ticks => tick(out, row),
+                Work::Venues | Work::Conditions => trade(out, row),
+            }
+            if out.len() >= FRAME_BYTES {
+                frames.push(out.split().freeze());
+            }
+        }
+        out.put_i16(-1);
+        frames.push(out.split().freeze());
+        frames
+    }
+}
+
 /// One COPY, committed.
-pub(super) async fn copy_in(
+pub(crate) async fn copy_in(
     client: &Client,
     work: Work,
     rows: &[Row],
     buffer: &mut CopyBuffer,
 ) -> Result<()> {
+    copy_frames(client, work, buffer.frames(work, rows)).await
+}
+
+/// The same of frames that are there already.
+pub(crate) async fn copy_frames(
+    client: &Client,
+    work: Work,
+    frames: impl IntoIterator<Item = Bytes>,
+) -> Result<()> {
     let statement = match work {
-        Work::Ticks => "COPY bench.ticks (ts, symbol, venue, price, size, side, trade_id) FROM STDIN BINARY",
-        Work::Venues => "COPY bench.trades (venue, ts, symbol, price, qty, side, trade_id) FROM STDIN BINARY",
+        Work::Ticks => "COPY bench.trades (ts, symbol, venue, price, size, side, trade_id) FROM STDIN BINARY",
+        Work::Venues | Work::Conditions => {
+            "COPY bench.trades (venue, ts, symbol, price, qty, side, trade_id) FROM STDIN BINARY"
+        }
     };
     let sink = client.copy_in::<_, Bytes>(statement).await.context("COPY")?;
     let mut sink = std::pin::pin!(sink);
-    let out = &mut buffer.bytes;
-    out.put_slice(b"PGCOPY\n\xff\r\n\0");
-    out.put_slice(&[0; 8]);
-    for row in rows {
-        match work {
-            Work::Ticks => tick(out, row),
-            Work::Venues => trade(out, row),
-        }
-        if out.len() >= FRAME_BYTES {
-            sink.feed(out.split().freeze()).await?;
-        }
+    for frame in frames {
+        sink.feed(frame).await?;
     }
-    out.put_i16(-1);
-    sink.feed(out.split().freeze()).await?;
     sink.finish().await.context("finish COPY")?;
     Ok(())
 }

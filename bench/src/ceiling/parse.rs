@@ -7,16 +7,16 @@ use std::borrow::Cow;
 
 /// One trade. Numbers stay text where the table wants exact decimals.
 #[derive(Debug)]
-pub(super) struct Row {
-    pub(super) ts_us: i64,
-    pub(super) symbol: String,
-    pub(super) venue: &'static str,
-    pub(super) price: String,
-    pub(super) qty: String,
-    pub(super) price_f64: f64,
-    pub(super) qty_f64: f64,
-    pub(super) side: &'static str,
-    pub(super) trade_id: u64,
+pub(crate) struct Row {
+    pub(crate) ts_us: i64,
+    pub(crate) symbol: String,
+    pub(crate) venue: &'static str,
+    pub(crate) price: String,
+    pub(crate) qty: String,
+    pub(crate) price_f64: f64,
+    pub(crate) qty_f64: f64,
+    pub(crate) side: &'static str,
+    pub(crate) trade_id: u64,
 }
 
 #[derive(Deserialize)]
@@ -116,16 +116,16 @@ struct Kraken<'a> {
     price: serde_json::Number,
 }
 
-pub(super) struct Parser {
+pub(crate) struct Parser {
     work: Work,
 }
 
 impl Parser {
-    pub(super) fn new(work: Work) -> Self {
+    pub(crate) fn new(work: Work) -> Self {
         Self { work }
     }
 
-    pub(super) fn rows(&self, payload: &[u8], out: &mut Vec<Row>) -> Result<()> {
+    pub(crate) fn rows(&self, payload: &[u8], out: &mut Vec<Row>) -> Result<()> {
         match self.work {
             Work::Ticks => {
                 let tick: Tick<'_> = sonic_rs::from_slice(payload)?;
@@ -143,6 +143,11 @@ impl Parser {
                 Ok(())
             }
             Work::Venues => venues(payload, out),
+            Work::Conditions => {
+                let before = out.len();
+                venues(payload, out)?;
+                out[before..].iter().try_for_each(hold)
+            }
         }
     }
 }
@@ -216,6 +221,15 @@ fn venues(payload: &[u8], out: &mut Vec<Row>) -> Result<()> {
         }
         other => bail!("unknown message {:?}", String::from_utf8_lossy(other)),
     }
+    Ok(())
+}
+
+/// The five conditions of the topology, by hand.
+fn hold(row: &Row) -> Result<()> {
+    let (price, qty): (f64, f64) = (row.price.parse()?, row.qty.parse()?);
+    let is_known = matches!(row.side, "buy" | "sell");
+    let is_synthetic = row.symbol.starts_with("SYN") && row.symbol.ends_with("-USD");
+    anyhow::ensure!(price > 0.0 && qty > 0.0 && is_known && is_synthetic && price * qty < 1e9, "{row:?}");
     Ok(())
 }
 

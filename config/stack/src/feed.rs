@@ -23,12 +23,17 @@ pub struct FeedError {
 }
 
 impl Feed {
-    /// A feed to `topic` of the cluster at `bootstrap`.
+    /// A feed to `topic` of the cluster at `bootstrap`, which gathers for large batches.
     pub fn new(bootstrap: &str, topic: &str) -> Result<Self, FeedError> {
+        Self::lingering(bootstrap, topic, Duration::from_millis(20))
+    }
+
+    /// A feed that holds a record back for at most `linger` so that others can go with it.
+    pub fn lingering(bootstrap: &str, topic: &str, linger: Duration) -> Result<Self, FeedError> {
         let producer = ClientConfig::new()
             .set("bootstrap.servers", bootstrap)
             .set("enable.idempotence", "true")
-            .set("linger.ms", "20")
+            .set("linger.ms", linger.as_millis().to_string())
             .set("batch.size", "262144")
             .set("message.max.bytes", "16777216")
             .set("compression.type", "lz4")
@@ -70,6 +75,11 @@ impl Feed {
             }
         }
         Ok(())
+    }
+
+    /// Hears what the broker has acknowledged, without waiting: to be called now and then by whoever sends for long.
+    pub fn tend(&self) {
+        self.producer.poll(Duration::ZERO);
     }
 
     /// Returns once the broker has acknowledged everything sent.

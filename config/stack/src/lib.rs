@@ -11,6 +11,7 @@
 //!                            toxiproxy-2.12.0-1/     built by Go, each module checked against go.sum
 //!                            prometheus-1/           unpacked from two packages, signed by Debian
 //!                            spark-4.1.4-1/          unpacked from PyPI, each file checked by its hash; see [`spark`]
+//!                            ..                      what callers keep there; see [`software`]
 //!                      instances/<name>/             state.json, logs/, and a folder of data for each part
 //! ```
 //! Software is shared, data are not: any number of instances run side by side. Nothing outside of the folder is
@@ -67,6 +68,7 @@ pub mod progress;
 pub mod prometheus;
 mod provision;
 pub mod secured;
+pub mod software;
 pub mod spark;
 mod sql;
 mod stack;

@@ -63,6 +63,11 @@ impl Market {
         self.trades
     }
 
+    /// When the last trade happened, microseconds since 1970 UTC; before the first one, a step before that.
+    pub fn last_us(&self) -> i64 {
+        self.start_us + (self.trades as i64 - 1) * self.step_us
+    }
+
     fn trade(&mut self, symbol: usize) -> Trade {
         let price = &mut self.prices[symbol];
         *price = (*price * (1.0 + (self.random.f64() - 0.5) * 2e-4)).max(0.01);

@@ -171,7 +171,7 @@ fn announce(dir: &StackDir, missing: &BTreeSet<Piece>, progress: &dyn Progress) 
 }
 
 /// Removes what interrupted runs have left. The lock is held, and their tools died with them.
-fn discard_partial(parts: &Path) -> Result<(), Error> {
+pub(crate) fn discard_partial(parts: &Path) -> Result<(), Error> {
     for entry in fs::read_dir(parts).map_err(Error::io("read", parts))? {
         let path = entry.map_err(Error::io("read", parts))?.path();
         if path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(".partial-")) {
@@ -182,21 +182,21 @@ fn discard_partial(parts: &Path) -> Result<(), Error> {
 }
 
 /// A new folder for one piece of software, beside the place it will be renamed to.
-fn partial(dir: &StackDir, name: &str) -> Result<PathBuf, Error> {
+pub(crate) fn partial(dir: &StackDir, name: &str) -> Result<PathBuf, Error> {
     let path = dir.parts().join(format!(".partial-{name}"));
     create(&path)?;
     Ok(path)
 }
 
 /// A tool that dies with this process, even if that is killed.
-fn tool(name: &str) -> Command {
+pub(crate) fn tool(name: &str) -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "KILL", "--"]).arg(name).env("PATH", launch::path());
     command
 }
 
 /// Runs a tool to its end; `line` sees each line of its output. A failure carries the output's tail.
-fn run(what: &str, mut command: Command, mut line: impl FnMut(&str)) -> Result<String, Error> {
+pub(crate) fn run(what: &str, mut command: Command, mut line: impl FnMut(&str)) -> Result<String, Error> {
     let failed = |why: String| Error::Provision { what: what.to_owned(), why };
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().map_err(|error| failed(format!("{command:?}: {error}")))?;
@@ -228,7 +228,7 @@ fn run(what: &str, mut command: Command, mut line: impl FnMut(&str)) -> Result<S
 }
 
 /// Puts a complete folder in its place, once all of it is on the disk.
-fn publish(partial: &Path, folder: &Path) -> Result<(), Error> {
+pub(crate) fn publish(partial: &Path, folder: &Path) -> Result<(), Error> {
     let disk = File::open(partial).map_err(Error::io("open", partial))?;
     rustix::fs::syncfs(&disk).map_err(|error| Error::io("write", partial)(error.into()))?;
     fs::rename(partial, folder).map_err(Error::io("create", folder))
