@@ -114,7 +114,8 @@ impl Decoder {
             None => None,
         };
         let output = Output::new(normalizer.columns.clone());
-        let judge = Judge::new(&mut cases, normalizer.match_mode, &output.schema);
+        let lines = matches!(normalizer.coding, model::Coding::Csv(_));
+        let judge = Judge::new(&mut cases, normalizer.match_mode, lines, &output.schema);
         let plan = Arc::new(Plan { shared, cases, mode: normalizer.match_mode, event_time, judge });
         let coding = Coding::new(&normalizer.coding, wanted::of(&plan));
         Ok(Self { plan, coding, found: Found::default(), output })

@@ -1,7 +1,7 @@
 //! Conditions on fields alone, asked of all rows of a batch together once they are decoded.
 //!
 //! Cases whose messages give one row each are judged so: which of their rows are rejected or filtered matters to no other
-//! row. An exploded message has limits on its rows and letters, and is judged as it is decoded.
+//! row. An exploded message, or one of several lines, has limits on its rows and letters, and is judged as it is decoded.
 
 use super::case::{Case, Rule};
 use super::reject::{Problem, Reject};
@@ -41,13 +41,15 @@ pub(super) struct Judged {
 }
 
 impl Judge {
-    /// For rows of `schema`; numbers the cases, and marks those that it takes over.
-    pub(super) fn new(cases: &mut [Case], mode: MatchMode, schema: &Schema) -> Self {
+    /// For rows of `schema`, of messages with `lines` if each line is a row; numbers the cases, and marks those that it
+    /// takes over.
+    pub(super) fn new(cases: &mut [Case], mode: MatchMode, lines: bool, schema: &Schema) -> Self {
         let mut judge = Self::default();
         for (number, case) in cases.iter_mut().enumerate() {
             case.number = u16::try_from(number).unwrap_or(u16::MAX);
             case.judged_together = case.number < u16::MAX
                 && mode == MatchMode::First
+                && !lines
                 && case.explode.is_none()
                 && case.rules.iter().all(|rule| case.place.of_fields(&rule.program));
             let places = if case.judged_together { judge.places(case, schema) } else { Vec::new() };

@@ -93,7 +93,8 @@ impl Part {
                 out.clear();
                 let rows = batch.rows.num_rows();
                 let cells = Cells::of(&batch.rows, plan).expect("the columns' types");
-                black_box(put_rows(&cells, 0..rows, usize::MAX, out));
+                black_box(put_rows(&cells, 0..rows, usize::MAX, out))
+                    .expect("rows that have a place in their columns");
                 rows as u64
             }
             Part::Hop { sender, receiver, batch } => {
