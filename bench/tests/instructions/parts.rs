@@ -82,6 +82,7 @@ impl Part {
     }
 
     /// Does it once; how many rows (or hops) that was.
+    #[inline(never)]
     pub(super) fn run(&mut self) -> u64 {
         match self {
             Part::Decode { decoder, batch } => {

@@ -103,7 +103,9 @@ mod tests {
 
         let fill = |fetching: &Fetching<'_>| {
             assert!(!fetching.folder.join("half").exists(), "what was left behind is gone");
-            fetching.run("touch", |touch| drop(touch.arg("whole")))
+            fetching.run("touch", |touch| {
+                touch.arg("whole");
+            })
         };
         let place = fetch(&dir, &RECIPE, &Silent, fill).unwrap();
         assert!(place.join("whole").exists());
