@@ -292,7 +292,48 @@ fn double<'a>(of: &Value<'a>) -> Evaluated<'a> {
 }
 
 /// A finite double of a text of digits: `inf`, `nan` and words are none.
+#[inline]
 pub(crate) fn finite(text: &str) -> Option<f64> {
+    short(text.as_bytes()).or_else(|| finite_at_length(text))
+}
+
+/// The double of up to 15 digits, a point among them or not. Their number and the power of ten are doubles exactly, so one
+/// division rounds once, and rightly (Clinger, "How to read floating point numbers accurately", 1990).
+#[inline]
+fn short(text: &[u8]) -> Option<f64> {
+    const DIGITS_MAX: usize = 15;
+    const POWERS: [f64; DIGITS_MAX + 1] =
+        [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
+    let (negative, digits) = match text {
+        [b'-', rest @ ..] => (true, rest),
+        _ => (false, text),
+    };
+    // One more is the point.
+    if digits.len() > DIGITS_MAX + 1 {
+        return None;
+    }
+    let (mut number, mut point) = (0_u64, None);
+    for (at, &byte) in digits.iter().enumerate() {
+        let digit = byte.wrapping_sub(b'0');
+        if digit <= 9 {
+            number = number.wrapping_mul(10).wrapping_add(u64::from(digit));
+        } else if byte == b'.' && point.is_none() {
+            point = Some(at);
+        } else {
+            return None;
+        }
+    }
+    let decimals = match point {
+        None if digits.is_empty() || digits.len() > DIGITS_MAX => return None,
+        None => 0,
+        Some(at) if at == 0 || at + 1 == digits.len() => return None,
+        Some(at) => digits.len() - at - 1,
+    };
+    let size = number as f64 / POWERS[decimals];
+    Some(if negative { -size } else { size })
+}
+
+fn finite_at_length(text: &str) -> Option<f64> {
     let digits = text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'.' | b'-' | b'+' | b'e' | b'E'));
     text.parse().ok().filter(|number: &f64| digits && number.is_finite())
 }
@@ -374,5 +415,29 @@ fn whole(value: &Value<'_>) -> Result<i64, Fault> {
     match int(value)? {
         Value::Int(number) => Ok(number),
         _ => Err(unable("a position", value)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// To the last bit, whichever way it takes.
+        #[test]
+        fn a_double_is_what_the_standard_library_reads(text in r"-?[0-9]{0,18}(\.[0-9]{0,18})?([eE][+-]?[0-9]{1,3})?") {
+            let expected = text.parse::<f64>().ok().filter(|number| number.is_finite());
+            prop_assert_eq!(finite(&text).map(f64::to_bits), expected.map(f64::to_bits), "{}", text);
+        }
+    }
+
+    #[test]
+    fn what_is_no_number_of_digits_is_none() {
+        for text in ["", "-", ".", "-.", "1..2", "1.2.3", "--1", "inf", "NaN", "1e999", "0x10", " 1", "1_000"]
+        {
+            assert_eq!(finite(text), None, "{text}");
+        }
+        assert_eq!(finite("-0").map(f64::to_bits), Some((-0.0_f64).to_bits()));
     }
 }

@@ -52,14 +52,21 @@ const fn days_of_month(year: i64, month: i64) -> i64 {
 #[inline]
 pub fn parse_iso(text: &str, zone: Option<&TimeZone>) -> Result<i64, TimeFault> {
     let bytes = text.as_bytes();
-    let fixed = bytes.get(..19).ok_or(TimeFault::Malformed)?;
+    let (fixed, after) = bytes.split_first_chunk::<19>().ok_or(TimeFault::Malformed)?;
     let separated = fixed[4] == b'-' && fixed[7] == b'-' && fixed[13] == b':' && fixed[16] == b':';
     if !separated || !matches!(fixed[10], b'T' | b't' | b' ') {
         return Err(TimeFault::Malformed);
     }
-    let year = two(fixed, 0)? * 100 + two(fixed, 2)?;
-    let (month, day) = (two(fixed, 5)?, two(fixed, 8)?);
-    let (hour, minute, second) = (two(fixed, 11)?, two(fixed, 14)?, two(fixed, 17)?);
+    // All digits at once: one branch in place of fourteen.
+    let digit = |at: usize| u32::from(fixed[at].wrapping_sub(b'0'));
+    let places = [0, 1, 2, 3, 5, 6, 8, 9, 11, 12, 14, 15, 17, 18];
+    if places.iter().fold(0, |most, &at| most.max(digit(at))) > 9 {
+        return Err(TimeFault::Malformed);
+    }
+    let two = |at: usize| i64::from(digit(at) * 10 + digit(at + 1));
+    let year = two(0) * 100 + two(2);
+    let (month, day) = (two(5), two(8));
+    let (hour, minute, second) = (two(11), two(14), two(17));
     if !(1..=12).contains(&month) || day < 1 || day > days_of_month(year, month) {
         return Err(TimeFault::Malformed);
     }
@@ -69,7 +76,7 @@ pub fn parse_iso(text: &str, zone: Option<&TimeZone>) -> Result<i64, TimeFault> 
     if year == 0 {
         return Err(TimeFault::OutOfRange);
     }
-    let (micros, rest) = fraction(&bytes[19..])?;
+    let (micros, rest) = fraction(after)?;
     let seconds = days_from_civil(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second.min(59);
     let local = seconds * SECOND_US + micros;
     let time = match rest {
@@ -81,7 +88,7 @@ pub fn parse_iso(text: &str, zone: Option<&TimeZone>) -> Result<i64, TimeFault> 
         }
         _ => return Err(TimeFault::Malformed),
     };
-    in_range(i128::from(time))
+    known(time).ok_or(TimeFault::OutOfRange)
 }
 
 #[inline]

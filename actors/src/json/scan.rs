@@ -145,6 +145,7 @@ impl Tape {
     }
 
     /// A member's name and its colon; returns the position of the value.
+    #[inline(always)]
     fn name(&mut self, bytes: &[u8], at: usize) -> Result<usize, Fault> {
         if byte(bytes, at) != b'"' {
             return Err(unexpected(bytes, at, "expected a member's name in quotes"));
@@ -171,6 +172,7 @@ impl Tape {
     }
 
     /// A string whose opening quote stands at `start`; returns the position after its closing quote.
+    #[inline(always)]
     fn string(&mut self, bytes: &[u8], start: usize) -> Result<usize, Fault> {
         let mut at = start + 1;
         let mut meta = 0;

@@ -73,9 +73,24 @@ impl Field {
                     self.read_json(node, column)
                 }
             }
-            Some(node) => self.read(&Value::of(node), column),
+            Some(node) => match node.plain_text() {
+                Some(text) if self.reader.kind == FieldType::Text && self.map.is_empty() => {
+                    self.read_plain(text, node, column)
+                }
+                _ => self.read(&Value::of(node), column),
+            },
             None => self.read_absent(column),
         }
+    }
+
+    /// Writes a text that stood in the message as it is: U+0000 would have been escaped there.
+    #[inline]
+    fn read_plain(&self, text: &str, node: NodeRef<'_>, column: &mut Column) -> Result<(), Problem> {
+        if text.len() > self.reader.max_bytes {
+            return Err(self.locate(self.reader.too_long(text.len()), &Value::of(node)));
+        }
+        column.push_text(text);
+        Ok(())
     }
 
     /// Writes `value` to `column`.

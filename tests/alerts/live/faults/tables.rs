@@ -46,9 +46,9 @@ fn grow(sql: &Sql) {
 
 /// Trades whose table has a retention, and the schedule that carries it out.
 pub fn kept_in_order() -> String {
-    let history = "interval: 30ms } }";
+    let history = "interval: 30ms }";
     assert!(TRADES.contains(history));
-    let kept = TRADES.replace(history, "interval: 30ms }, retention: 90d }");
+    let kept = TRADES.replace(history, "interval: 30ms }, retention: 90d");
     format!("{kept}  keeper: {{ kind: schedule, every: 2s, run: retention }}\n")
 }
 
