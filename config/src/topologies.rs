@@ -51,9 +51,12 @@ mod tests {
             [
                 "audit-log",
                 "books",
+                "executions",
+                "fills",
                 "kraken",
                 "md-trades",
                 "minimal",
+                "orders",
                 "phemex",
                 "plant",
                 "quotes",

@@ -311,7 +311,7 @@ impl RuntimeApplication {
             side_tasks.extend(probe::start(store, registry.clone(), claims));
         }
         drop(self.reload_requests.take());
-        let seats = Seats::new(self.placement, self.graph.places.len())
+        let seats = Seats::of(&self.graph, self.placement)
             .map_err(|error| Error::new(Class::Capacity, format!("cannot start an arbiter: {error}")))?;
         let conductor = Conductor::new(Parts {
             registry,

@@ -216,6 +216,11 @@ impl Graph {
         slots
     }
 
+    /// How many arbiters its actors need, at most so many.
+    pub(crate) fn arbiters(&self, most: usize) -> usize {
+        placement::used(most, self.places.len())
+    }
+
     /// The arbiter of each slot, of so many; `kept` says where an actor is that stays.
     pub(crate) fn seats(
         &self,

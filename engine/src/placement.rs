@@ -3,11 +3,11 @@
 //! Placement is injected because virtual time exists within one runtime only: tests and simulation put every actor on
 //! one paused current-thread runtime, `run` spreads them over threads.
 
+use crate::graph::Graph;
 use crate::supervisor::guard::Polled;
 use crate::supervisor::host::{Blueprint, Host, HostEvent};
 use actix::{Actor, Addr};
 use actix_rt::{Arbiter, ArbiterHandle};
-use aqueduct_topology::placement::used;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -23,9 +23,17 @@ pub enum Placement {
 }
 
 impl Placement {
-    /// So many arbiters, at least one. Who shares one is decided by load: see [`aqueduct_topology::placement`].
+    /// So many arbiters, at least one. Who shares one is decided by load, which the graph knows.
     pub fn arbiters(count: usize) -> Self {
         Self::Arbiters(count.max(1))
+    }
+
+    /// How many there are at most; the calling thread counts for one.
+    pub(crate) fn arbiters_max(self) -> usize {
+        match self {
+            Self::Arbiters(most) => most,
+            Self::CurrentThread => 1,
+        }
     }
 }
 
@@ -58,20 +66,16 @@ pub(crate) struct Seats {
 }
 
 impl Seats {
-    /// Seats for so many actors.
-    pub(crate) fn new(placement: Placement, actors: usize) -> std::io::Result<Self> {
+    /// The arbiters of `graph`.
+    pub(crate) fn of(graph: &Graph, placement: Placement) -> std::io::Result<Self> {
         let mut seats = Self { placement, seats: Vec::new() };
-        seats.grow(actors)?;
+        seats.grow_for(graph)?;
         Ok(seats)
     }
 
-    /// Starts arbiters until there are enough for so many actors. What could not be started is done without.
-    pub(crate) fn grow(&mut self, actors: usize) -> std::io::Result<()> {
-        let wanted = match self.placement {
-            Placement::Arbiters(most) => used(most, actors),
-            Placement::CurrentThread => 1,
-        };
-        while self.seats.len() < wanted {
+    /// Starts arbiters until there are enough for `graph`. What could not be started is done without.
+    pub(crate) fn grow_for(&mut self, graph: &Graph) -> std::io::Result<()> {
+        while self.seats.len() < graph.arbiters(self.placement.arbiters_max()) {
             self.seats.push(Seat::new(self.placement)?);
         }
         Ok(())

@@ -267,7 +267,7 @@ impl Conductor {
         for &slot in leaving.iter().filter(|slot| !to.places.contains_key(slot)) {
             self.hosted[slot].blueprint.record.run.fetch_add(1, Ordering::AcqRel);
         }
-        if let Err(error) = self.seats.grow(to.places.len()) {
+        if let Err(error) = self.seats.grow_for(&to) {
             tracing::warn!(event = event_ids::NO_ARBITER, %error, "cannot start more arbiters: actors share those there are");
         }
         let stays = |slot: usize| self.hosted.get(slot).filter(|_| !started.contains(&slot));
