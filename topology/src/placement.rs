@@ -62,9 +62,19 @@ pub fn load_of(actor: &Actor) -> u32 {
     })
 }
 
-/// Every clone of every actor of `topology`, in the file's order, by name, with its arbiter; no more arbiters than clones
-/// are used.
-pub fn of(topology: &Topology, arbiters_max: usize) -> Vec<(String, usize)> {
+/// A clone and where it is placed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Placed {
+    /// Its name.
+    pub name: String,
+    /// What it needs of a core beside the others, in per cent.
+    pub load: u32,
+    /// Its arbiter, from 0.
+    pub arbiter: usize,
+}
+
+/// Every clone of every actor of `topology`, in the file's order; no more arbiters than clones are used.
+pub fn of(topology: &Topology, arbiters_max: usize) -> Vec<Placed> {
     let clones_of = |actor: &Actor| actor.parallelism.value.max(1) as usize;
     let mut first = Vec::with_capacity(topology.actors.len());
     let mut count = 0;
@@ -91,7 +101,8 @@ pub fn of(topology: &Topology, arbiters_max: usize) -> Vec<(String, usize)> {
         }
     }
     let places = spread(&candidates, used(arbiters_max, count));
-    names.into_iter().zip(places).collect()
+    let placed = names.into_iter().zip(candidates).zip(places);
+    placed.map(|((name, Candidate { load, .. }), arbiter)| Placed { name, load, arbiter }).collect()
 }
 
 /// How many arbiters are started for so many clones.

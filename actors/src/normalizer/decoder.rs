@@ -88,7 +88,7 @@ struct Tally {
     letters_max: usize,
     /// Which line of several is at hand, for people.
     line: Option<usize>,
-    /// Bytes of text that the rows of other messages hold.
+    /// Bytes of text that the rows of other messages hold; known once there is a line.
     text_before: usize,
 }
 
@@ -159,7 +159,6 @@ impl Decoder {
             let before = (output.offsets.len(), output.rejects.len());
             let mut work = Work { plan, record, found, output, tally: Tally::default() };
             work.tally.letters_max = reject::letters_max(bytes.len());
-            work.tally.text_before = work.output.text_bytes();
             match reading.read(index, &mut work) {
                 Ok(()) => work.finish(),
                 Err(WholeMessage(problem)) => {
@@ -193,6 +192,9 @@ impl Read for Work<'_, '_> {
     }
 
     fn line(&mut self, number: usize) -> Result<(), WholeMessage> {
+        if self.tally.line.is_none() {
+            self.tally.text_before = self.output.text_bytes();
+        }
         if self.tally.next_row as usize >= ROWS_MAX {
             let detail = format!("it has more than {ROWS_MAX} lines");
             return Err(WholeMessage(Problem::new(reject::TOO_LARGE, detail)));

@@ -1,7 +1,7 @@
 //! Which actors share a thread.
 
 use crate::model::Topology;
-use crate::placement;
+use crate::placement::{self, Placed};
 use serde::Serialize;
 
 /// An arbiter: a thread that runs actors.
@@ -24,11 +24,8 @@ pub struct ActorLoad {
 
 pub(super) fn threads(topology: &Topology, arbiters_max: usize) -> Vec<ThreadNote> {
     let mut notes: Vec<ThreadNote> = Vec::new();
-    let loads = topology.actors.iter().flat_map(|actor| {
-        std::iter::repeat_n(placement::load_of(actor), actor.parallelism.value.max(1) as usize)
-    });
-    for ((actor, arbiter), load) in placement::of(topology, arbiters_max).into_iter().zip(loads) {
-        let note = ActorLoad { actor, load };
+    for Placed { name, load, arbiter } in placement::of(topology, arbiters_max) {
+        let note = ActorLoad { actor: name, load };
         match notes.iter_mut().find(|thread| thread.arbiter == arbiter + 1) {
             Some(thread) => thread.actors.push(note),
             None => notes.push(ThreadNote { arbiter: arbiter + 1, actors: vec![note] }),
