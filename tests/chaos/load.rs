@@ -87,7 +87,9 @@ impl Load {
             .set("enable.idempotence", "true")
             .set("linger.ms", "5")
             .set("delivery.timeout.ms", DELIVERY_MAX)
-            .set("topic.metadata.refresh.interval.ms", "1000");
+            .set("topic.metadata.refresh.interval.ms", "1000")
+            // Not thrice that, its default: see the engine's own clients.
+            .set("metadata.max.age.ms", "86400000");
         let producer: ThreadedProducer<Deliveries> =
             config.create_with_context(Deliveries(counts.clone())).expect("a producer");
         let (shared, topic) = (counts.clone(), topic.to_owned());

@@ -51,6 +51,21 @@ impl Log {
         }
         log
     }
+
+    /// Where the log has each id; what has no id that can be read is together under `None`.
+    pub fn by_id(&self) -> BTreeMap<Option<i64>, Vec<(i32, i64)>> {
+        let mut places: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for (place, id) in &self.ids {
+            places.entry(*id).or_default().push(*place);
+        }
+        places
+    }
+
+    /// How many records have an id that the log had before.
+    pub fn repeated(&self) -> u64 {
+        let places = self.by_id().into_iter().filter(|(id, _)| id.is_some());
+        places.map(|(_, places)| places.len() as u64 - 1).sum()
+    }
 }
 
 /// The number after `"id":`.

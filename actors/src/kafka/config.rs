@@ -23,6 +23,8 @@ pub const FETCH_BYTES_MAX: u32 = bounds::KAFKA_RESPONSE_BYTES_MAX as u32;
 pub const RECEIVE_BYTES_MAX: u32 = 100_000_000;
 /// Most kilobytes that wait in a producer's queue.
 pub const PRODUCE_KBYTES_MAX: u32 = (bounds::KAFKA_PRODUCE_BYTES_MAX / 1024) as u32;
+/// A day: how long a client without a broker still knows which topics there are.
+const METADATA_AGE_MS_MAX: &str = "86400000";
 
 const _: () = assert!(RECEIVE_BYTES_MAX > FETCH_BYTES_MAX + 512, "librdkafka refuses it otherwise");
 
@@ -58,6 +60,10 @@ pub(crate) fn client(
         .set("reconnect.backoff.ms", "50")
         .set("reconnect.backoff.max.ms", "2000")
         .set("topic.metadata.refresh.interval.ms", "30000")
+        // By default thrice the interval above. In an outage longer than that a client forgets its topics, and on the way
+        // back an idempotent producer may take records for written that are not, write them twice, or keep them for ever
+        // (librdkafka 1985). This is the most it allows.
+        .set("metadata.max.age.ms", METADATA_AGE_MS_MAX)
         .set("statistics.interval.ms", "0")
         .set_log_level(RDKafkaLogLevel::Warning);
     let protocol = match (&connection.tls, &connection.sasl) {

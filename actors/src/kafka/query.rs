@@ -9,6 +9,9 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+/// How long a broker may take to say whether a topic is there that the client does not know.
+const TRUTH_WAIT_MAX: Duration = Duration::from_secs(1);
+
 /// Where each of `partitions` stands: log start, end (the last stable offset), and what `start` means there.
 pub fn ranges<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
@@ -75,10 +78,11 @@ fn offsets<C: ConsumerContext>(
     for partition in partitions {
         asked.add_partition_offset(topic, *partition, at)?;
     }
-    let answered = consumer.offsets_for_times(asked, patience)?;
+    let truth = |error| truly(consumer, topic, error);
+    let answered = consumer.offsets_for_times(asked, patience).map_err(truth)?;
     let mut found = BTreeMap::new();
     for element in answered.elements() {
-        element.error()?;
+        element.error().map_err(truth)?;
         let offset = match element.offset() {
             Offset::Offset(offset) => offset,
             Offset::End => -1,
@@ -90,6 +94,19 @@ fn offsets<C: ConsumerContext>(
         Ok(found)
     } else {
         Err(KafkaError::OffsetFetch(RDKafkaErrorCode::Partial))
+    }
+}
+
+/// A client that lost sight of a partition's leader says that it knows no such partition, or topic. Whether that is so
+/// is a broker's to say: with the broker away, nothing is missing.
+fn truly<C: ConsumerContext>(consumer: &BaseConsumer<C>, topic: &str, error: KafkaError) -> KafkaError {
+    let local = [Some(RDKafkaErrorCode::UnknownTopic), Some(RDKafkaErrorCode::UnknownPartition)];
+    if !local.contains(&error.rdkafka_error_code()) {
+        return error;
+    }
+    match topic_is_there(consumer.client(), topic, TRUTH_WAIT_MAX) {
+        Err(truth) => truth,
+        Ok(()) => KafkaError::OffsetFetch(RDKafkaErrorCode::LeaderNotAvailable),
     }
 }
 

@@ -76,6 +76,8 @@ pub(super) struct Session<'a> {
     /// Partitions somebody else has claimed while the group gives them to us.
     fenced: BTreeSet<i32>,
     trouble: Option<Error>,
+    /// Why the last question for the logs had no answer; the next answer ends it, whether messages flow or not.
+    unanswered: Option<Error>,
     member: bool,
     /// What the client was made with.
     login: Login,
@@ -112,6 +114,7 @@ impl<'a> Session<'a> {
             jobs: FuturesUnordered::new(),
             fenced: BTreeSet::new(),
             trouble: None,
+            unanswered: None,
             member: false,
             login,
             quiet_until: succeeds.then(|| now + QUIET_MAX),
@@ -365,7 +368,7 @@ impl<'a> Session<'a> {
                 }
                 self.note_trouble(error);
             }
-            Report::Flowing => self.trouble = None,
+            Report::Flowing => (self.trouble, self.unanswered) = (None, None),
             Report::OutOfRange => self.ask_ranges(),
             Report::Gone { partition, epoch, from, to } => self.await_decision(partition, epoch, from, to),
             Report::BeyondEnd { partition, next, end } => {
@@ -415,7 +418,15 @@ impl<'a> Session<'a> {
                 self.asking_logs = false;
                 match logs {
                     Ok(logs) => self.note_logs(&logs),
-                    Err(error) => self.note_trouble(error),
+                    Err(error) => {
+                        // A refusal is an answer too: the broker is there.
+                        let outage =
+                            self.trouble.as_ref().is_some_and(|trouble| trouble.class == Class::Transient);
+                        if error.class == Class::Config && outage {
+                            self.trouble = None;
+                        }
+                        self.unanswered = Some(error);
+                    }
                 }
                 Ok(())
             }
@@ -569,6 +580,7 @@ impl<'a> Session<'a> {
 
     fn note_logs(&mut self, logs: &BTreeMap<i32, LogRange>) {
         self.status.contacted();
+        self.unanswered = None;
         // The broker answers, and the topic is there: an outage is over. A refusal is over when messages flow.
         if self.trouble.as_ref().is_some_and(|trouble| trouble.class == Class::Transient || logs.is_empty()) {
             self.trouble = None;
@@ -592,7 +604,7 @@ impl<'a> Session<'a> {
                 self.fenced
             );
             self.status.set(State::Fenced { reason });
-        } else if let Some(error) = &self.trouble {
+        } else if let Some(error) = self.trouble.as_ref().or(self.unanswered.as_ref()) {
             self.status.waiting(error);
         } else if self.member || self.quiet_until.is_some_and(|until| self.clock.now() < until) {
             self.status.running();
