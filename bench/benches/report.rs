@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use aqueduct_bench::ceiling::{self, Target};
 use aqueduct_bench::limits;
 use aqueduct_bench::parts::scale::Axis;
-use aqueduct_bench::parts::{Outcome, drain, kill, nodes, scale, steady};
+use aqueduct_bench::parts::{Outcome, drain, kill, nodes, outage, scale, steady};
 use aqueduct_bench::profile;
 use aqueduct_bench::programs::Program;
 use aqueduct_bench::progress::{self, say};
@@ -22,6 +22,10 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Ticks a second at which latency is taken, beside half of what a program sustains.
 const SLOW_PER_SECOND: u64 = 1_000;
+
+/// How long TimescaleDB is stopped.
+const OUTAGE: Duration = Duration::from_secs(600);
+const OUTAGE_QUICK: Duration = Duration::from_secs(10);
 
 #[derive(Parser)]
 struct Arguments {
@@ -79,6 +83,8 @@ enum Part {
     Steady,
     /// `kill -9`.
     Kill,
+    /// TimescaleDB is stopped for ten minutes.
+    Outage,
     /// What a row costs as things grow.
     Scale,
     /// Two and three nodes share a topic.
@@ -243,6 +249,7 @@ impl<'a> Run<'a> {
             Part::Drain => self.drain().await,
             Part::Steady => self.steady().await,
             Part::Kill => self.kill().await,
+            Part::Outage => self.outage().await,
             Part::Scale => self.scale().await,
             Part::Nodes => self.nodes().await,
         };
@@ -335,6 +342,15 @@ impl<'a> Run<'a> {
             self.report.kills.push((program, killed));
             self.keep()?;
         }
+        Ok(self.stage.stack.delete_topic(&load.topic)?)
+    }
+
+    async fn outage(&mut self) -> Result<()> {
+        let load = self.fill(Work::Ticks)?;
+        let lasting = if self.arguments.quick { OUTAGE_QUICK } else { OUTAGE };
+        let outage = outage::run(&mut self.stage, &load, lasting).await;
+        self.report.outage = Some(outage.into());
+        self.stage.know_anew().await?;
         Ok(self.stage.stack.delete_topic(&load.topic)?)
     }
 

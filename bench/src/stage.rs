@@ -29,6 +29,14 @@ struct Servers {
     cache: Option<u32>,
 }
 
+impl Servers {
+    fn of(stack: &Stack) -> Self {
+        let status = stack.status();
+        let pid = |part: Part| status.iter().find(|one| one.part == part)?.pid;
+        Self { database: pid(Part::Timescale), broker: pid(Part::Kafka), cache: pid(Part::Redis) }
+    }
+}
+
 /// What the servers have used so far.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ServersUsage {
@@ -70,11 +78,15 @@ impl Stage {
             .status()
             .context("run the engine's migrations")?;
         anyhow::ensure!(migrated.success(), "the engine's migrations failed");
-        let status = stack.status();
-        let pid = |part: Part| status.iter().find(|one| one.part == part)?.pid;
-        let servers =
-            Servers { database: pid(Part::Timescale), broker: pid(Part::Kafka), cache: pid(Part::Redis) };
+        let servers = Servers::of(&stack);
         Ok(Self { stack, client, binary, dir: options.dir, servers })
+    }
+
+    /// Begins to know the servers anew, after one of them was stopped and started.
+    pub async fn know_anew(&mut self) -> Result<()> {
+        self.client = workload::connect(&self.stack.timescale_url()).await?;
+        self.servers = Servers::of(&self.stack);
+        Ok(())
     }
 
     /// What the servers have used so far.

@@ -15,6 +15,9 @@ use secrecy::ExposeSecret;
 
 /// Most kilobytes that wait in a consumer's queue, over all partitions.
 pub const QUEUE_KBYTES_MAX: u32 = (bounds::KAFKA_QUEUE_BYTES_MAX / 1024) as u32;
+/// A partition of which so many messages wait is not asked for more. The bound above counts payloads alone; the client
+/// spends some 400 bytes beside each, which of short messages is several times as much.
+pub const QUEUE_MESSAGES_MIN: &str = "10000";
 /// Most bytes of one partition in one response.
 pub const FETCH_PARTITION_BYTES_MAX: u32 = 256 * 1024;
 /// Most bytes of one response, over all partitions.
@@ -114,6 +117,7 @@ pub(crate) fn consumer(
         .set("fetch.max.bytes", FETCH_BYTES_MAX.to_string())
         .set("receive.message.max.bytes", RECEIVE_BYTES_MAX.to_string())
         .set("queued.max.messages.kbytes", QUEUE_KBYTES_MAX.to_string())
+        .set("queued.min.messages", QUEUE_MESSAGES_MIN)
         .set("fetch.queue.backoff.ms", "5")
         .set("fetch.error.backoff.ms", "100")
         .set("fetch.wait.max.ms", "250")

@@ -88,13 +88,14 @@ pub async fn run(stage: &Stage, load: &Load, program: Program) -> Result<Killed>
     Ok(killed)
 }
 
-async fn count(stage: &Stage) -> Result<u64> {
+/// Rows of the table.
+pub(super) async fn count(stage: &Stage) -> Result<u64> {
     let row = stage.client.query_one("SELECT count(*) FROM bench.trades", &[]).await?;
     Ok(row.get::<_, i64>(0) as u64)
 }
 
 /// What the table holds once nothing comes any more.
-async fn at_rest(stage: &Stage, rows: u64) -> Result<workload::Found> {
+pub(super) async fn at_rest(stage: &Stage, rows: u64) -> Result<workload::Found> {
     let mut found = workload::count(&stage.client).await?;
     let mut changed = now();
     loop {

@@ -3,6 +3,7 @@
 pub mod drain;
 pub mod kill;
 pub mod nodes;
+pub mod outage;
 pub mod scale;
 pub mod steady;
 pub mod watch;

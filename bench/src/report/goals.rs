@@ -1,6 +1,7 @@
 //! What is promised of the figures, held against them. A goal whose figures were not taken says so.
 
 use super::Report;
+use crate::parts::Outcome;
 use crate::parts::drain::{Comparison, Figures};
 use crate::parts::scale::{Axis, Series};
 use crate::programs::Program;
@@ -90,6 +91,11 @@ impl Report {
         };
         goal("p99 at 1,000 ticks/s, ms".to_owned(), Wanted::AtMost(20.0), p99(true));
         goal("p99 at half of the sustainable rate, ms".to_owned(), Wanted::AtMost(100.0), p99(false));
+        goal(
+            "peak RSS with the database stopped, MiB".to_owned(),
+            Wanted::AtMost(200.0),
+            self.outage.as_ref().and_then(Outcome::figures).map(|outage| outage.rss_peak_mib),
+        );
         for axis in Axis::ALL {
             let series = self.scale.iter().find(|series| series.axis == axis);
             goal(

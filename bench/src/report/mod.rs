@@ -11,6 +11,7 @@ use crate::parts::Outcome;
 use crate::parts::drain::Comparison;
 use crate::parts::kill::Killed;
 use crate::parts::nodes::Shared;
+use crate::parts::outage::Outage;
 use crate::parts::scale::Series;
 use crate::parts::steady::Steady;
 use crate::profile::Folded;
@@ -32,6 +33,8 @@ pub struct Report {
     pub steady: Vec<(Program, u64, Outcome<Steady>)>,
     /// `kill -9`.
     pub kills: Vec<(Program, Outcome<Killed>)>,
+    /// The database is stopped for long.
+    pub outage: Option<Outcome<Outage>>,
     /// What a row costs as things grow.
     pub scale: Vec<Series>,
     /// Several nodes.
@@ -86,6 +89,7 @@ impl Report {
             drains: Vec::new(),
             steady: Vec::new(),
             kills: Vec::new(),
+            outage: None,
             scale: Vec::new(),
             nodes: Vec::new(),
             profile: None,

@@ -149,6 +149,7 @@ pub(super) fn whole(report: &Report, charts: &[Chart]) -> String {
     }
     out += &steady(report);
     out += &kills(report);
+    out += &outage(report);
     out += &scale(report);
     out += &nodes(report);
     match &report.profile {
@@ -179,6 +180,7 @@ pub(super) fn short(report: &Report) -> String {
     report.drains.iter().for_each(|one| out += &drain(one));
     out += &steady(report);
     out += &kills(report);
+    out += &outage(report);
     out
 }
 
@@ -330,6 +332,23 @@ fn kills(report: &Report) -> String {
         };
     }
     out + "\n"
+}
+
+fn outage(report: &Report) -> String {
+    let told = match &report.outage {
+        None => return String::new(),
+        Some(Outcome::NotRun { not_run_here }) => format!("not run here: {not_run_here}"),
+        Some(Outcome::Measured(one)) => format!(
+            "stopped for {:.0} s, the topic full: the engine held at most {:.0} MiB, went on {:.1} s after the database \
+             answered, and {} rows were lost, {} doubled",
+            one.seconds,
+            one.rss_peak_mib,
+            one.seconds_to_go_on,
+            grouped(one.lost as f64, 0),
+            grouped(one.doubled as f64, 0)
+        ),
+    };
+    format!("**The database is stopped:** {told}.\n\n")
 }
 
 fn scale(report: &Report) -> String {
