@@ -184,8 +184,13 @@ fn short_scaled(bytes: &[u8], scale: u32) -> Option<i128> {
     if digits == 0 || digits > 18 || fraction > scale {
         return None;
     }
-    let units = if negative { -units } else { units };
-    let power = power_of_ten(scale - fraction)?;
+    scaled(if negative { -units } else { units }, fraction, scale)
+}
+
+/// `units / 10^fraction` as units of `10^-scale`, if `scale` is no smaller.
+#[inline]
+pub(crate) fn scaled(units: i64, fraction: u32, scale: u32) -> Option<i128> {
+    let power = power_of_ten(scale.checked_sub(fraction)?)?;
     match i64::try_from(power) {
         // A product of two 64-bit numbers always fits.
         Ok(power) => Some(i128::from(units).wrapping_mul(i128::from(power))),

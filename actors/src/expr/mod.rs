@@ -16,6 +16,7 @@
 mod columnar;
 mod compile;
 pub mod decimal;
+pub(crate) mod digits;
 mod eval;
 mod functions;
 mod loops;

@@ -3,6 +3,7 @@
 //! Finer digits are cut, never rounded: a rounded time may lie in the future of its own event.
 
 use super::decimal::Decimal;
+use super::digits::leading;
 use jiff::SignedDuration;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
@@ -15,6 +16,10 @@ pub const DAY_US: i64 = 86_400 * SECOND_US;
 pub const MIN_US: i64 = days_from_civil(1, 1, 1) * DAY_US;
 /// Past the last microsecond of the year 9999.
 pub const END_US: i64 = days_from_civil(10_000, 1, 1) * DAY_US;
+
+/// Powers of ten.
+const POWERS: [u64; 11] =
+    [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000, 1_000_000_000, 10_000_000_000];
 
 /// Why a text is no time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,6 +94,68 @@ pub fn parse_iso(text: &str, zone: Option<&TimeZone>) -> Result<i64, TimeFault> 
         _ => return Err(TimeFault::Malformed),
     };
     known(time).ok_or(TimeFault::OutOfRange)
+}
+
+/// The time that the first `length` bytes of `text` are, if they are `YYYY-MM-DDTHH:MM:SS`, a point and digits or not, `Z`,
+/// of a year that is in range. All else is for [`parse_iso`].
+#[inline]
+pub(crate) fn parse_utc(text: &[u8], length: usize) -> Option<i64> {
+    /// Zeros in place of digits.
+    const DATE: u64 = u64::from_le_bytes(*b"0000-00-");
+    const DAY_AND_TIME: u64 = u64::from_le_bytes(*b"00T00:00");
+    /// The bytes that are no digits.
+    const DATE_SIGNS: u64 = 0xff00_00ff_0000_0000;
+    const TIME_SIGNS: u64 = 0x0000_ff00_00ff_0000;
+    const ABOVE_NINE: u64 = u64::from_le_bytes([0x76; 8]);
+    const HIGHS: u64 = u64::from_le_bytes([0x80; 8]);
+    let (fixed, rest) = text.split_first_chunk::<20>()?;
+    let word = |at: usize| fixed[at..].first_chunk::<8>().map(|word| u64::from_le_bytes(*word));
+    let (date, time) = (word(0)? ^ DATE, word(8)? ^ DAY_AND_TIME);
+    let not_digits = |word: u64| (word & !HIGHS).wrapping_add(ABOVE_NINE) | word;
+    if (not_digits(date) | not_digits(time)) & HIGHS != 0 || date & DATE_SIGNS | time & TIME_SIGNS != 0 {
+        return None;
+    }
+    // Each byte and the next as one number, which fits the byte: it is 99 at most.
+    let pairs = |word: u64| word.wrapping_mul(10).wrapping_add(word >> 8);
+    let (date, time) = (pairs(date), pairs(time));
+    let two = |pairs: u64, at: u32| (pairs >> (8 * at) & 0xff) as u32;
+    let (year, month, day) = (two(date, 0) * 100 + two(date, 2), two(date, 5), two(time, 0));
+    let (hour, minute) = (two(time, 3), two(time, 6));
+    let (tens, ones) = (fixed[17].wrapping_sub(b'0'), fixed[18].wrapping_sub(b'0'));
+    if fixed[16] != b':' || tens > 5 || ones > 9 || hour > 23 || minute > 59 {
+        return None;
+    }
+    let is_date = year > 0 && (1..=12).contains(&month) && day > 0;
+    if !is_date || (day > 28 && i64::from(day) > days_of_month(year.into(), month.into())) {
+        return None;
+    }
+    let micros = match fixed[19] {
+        b'Z' if length == 20 => 0,
+        b'.' => {
+            let digits = leading(rest);
+            let ends = rest.get(digits.count) == Some(&b'Z') && length == 21 + digits.count;
+            if !ends || digits.count == 0 {
+                return None;
+            }
+            match digits.count {
+                count @ ..=6 => digits.value * POWERS[6 - count],
+                count => digits.value / POWERS[count - 6],
+            }
+        }
+        _ => return None,
+    };
+    let seconds = hour * 3600 + minute * 60 + u32::from(tens * 10 + ones);
+    // Years 1 to 9999: far from the ends of 64 bits.
+    let days = days_of(year, month, day);
+    Some(days.wrapping_mul(DAY_US).wrapping_add(i64::from(seconds) * SECOND_US).wrapping_add(micros as i64))
+}
+
+/// [`days_from_civil`] of a date that has been checked, without signs.
+#[inline(always)]
+fn days_of(year: u32, month: u32, day: u32) -> i64 {
+    let (year, month) = if month <= 2 { (year - 1, month + 9) } else { (year, month - 3) };
+    let days = year * 365 + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day;
+    i64::from(days) - 719_469
 }
 
 #[inline]
@@ -174,6 +241,12 @@ fn whole(bytes: &[u8], power: u32) -> Option<i64> {
         }
         value = value.checked_mul(10)?.checked_add(i64::from(digit))?;
     }
+    micros(value, power)
+}
+
+/// `value` units of which a second has `10^power`, as microseconds.
+#[inline]
+pub(crate) fn micros(value: i64, power: u32) -> Option<i64> {
     match power {
         0 => value.checked_mul(1_000_000),
         3 => value.checked_mul(1_000),
@@ -250,6 +323,56 @@ mod tests {
             ("", Err(Malformed)),
         ] {
             assert_eq!(parse_iso(text, None), time, "{text}");
+        }
+    }
+
+    /// What [`parse_utc`] takes of `text`, wherever that ends.
+    fn utc(text: &str) -> Option<i64> {
+        let alone = parse_utc(text.as_bytes(), text.len());
+        for after in ["\"", "\",\"next\":12345678", "0"] {
+            let longer = format!("{text}{after}");
+            let found = parse_utc(longer.as_bytes(), text.len());
+            assert!(found == alone || (alone.is_none() && found == parse_iso(text, None).ok()), "{longer}");
+        }
+        alone
+    }
+
+    #[test]
+    fn the_short_way_to_a_time_gives_the_same_or_nothing() {
+        let mut random = fastrand::Rng::with_seed(9);
+        for _ in 0..100_000 {
+            let time = random.i64(MIN_US..END_US);
+            let text = format_iso(time);
+            assert_eq!(utc(&text), Some(time), "{text}");
+            let (seconds, digits) = text.split_at(20);
+            for text in
+                [format!("{}Z", &seconds[..19]), format!("{seconds}{}Z", &digits[..random.usize(1..7)])]
+            {
+                assert_eq!(utc(&text), parse_iso(&text, None).ok(), "{text}");
+            }
+            let mut changed = text.into_bytes();
+            for _ in 0..random.usize(1..3) {
+                let at = random.usize(..changed.len());
+                changed[at] = b"0123456789-:.TZtz +,\"\0"[random.usize(..22)];
+            }
+            changed.truncate(random.usize(18..30));
+            let changed = String::from_utf8(changed).expect("ASCII");
+            let found = utc(&changed);
+            assert!(found.is_none() || found == parse_iso(&changed, None).ok(), "{changed}");
+        }
+        for (text, taken) in [
+            ("2024-02-29T23:59:59Z", true),
+            ("2023-02-29T00:00:00Z", false),
+            ("2023-04-31T00:00:00Z", false),
+            ("2000-02-29T00:00:00.000000000Z", true),
+            ("1900-02-29T00:00:00Z", false),
+            ("2016-12-31T23:59:60Z", false),
+            ("0000-01-01T00:00:00Z", false),
+            ("2023-11-14T22:13:20.1234567890123456Z", true),
+            ("2023-11-14T22:13:20.12345678901234567Z", false),
+        ] {
+            assert_eq!(utc(text).is_some(), taken, "{text}");
+            assert!(!taken || utc(text) == parse_iso(text, None).ok(), "{text}");
         }
     }
 

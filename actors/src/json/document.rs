@@ -1,6 +1,7 @@
 //! Reads a scanned message.
 
 use super::scan::{ESCAPED, Node, Tape};
+use super::shape::Shape;
 use super::unescape::unescape;
 use std::borrow::Cow;
 
@@ -21,22 +22,76 @@ pub enum Kind {
     Null,
 }
 
+/// A value that is one piece of text.
+#[derive(Clone, Copy, Debug)]
+pub struct Scalar<'a> {
+    /// What it is.
+    pub kind: ScalarKind,
+    /// The message from the value on; of a string, from behind its quote on. So more than one byte can be looked at together.
+    pub rest: &'a [u8],
+    /// How many bytes of it are the value.
+    pub length: usize,
+}
+
+/// What a [`Scalar`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ScalarKind {
+    /// A string that needs no unescaping.
+    Plain,
+    /// A number.
+    Number,
+    /// `true` or `false`.
+    Bool,
+}
+
+impl<'a> Scalar<'a> {
+    /// Its bytes.
+    #[inline(always)]
+    pub fn bytes(self) -> &'a [u8] {
+        &self.rest[..self.length]
+    }
+}
+
 /// A message and its tape.
 #[derive(Clone, Copy, Debug)]
 pub struct Document<'a> {
     text: &'a str,
     nodes: &'a [Node],
+    pub(super) shape: Option<Shape>,
 }
 
 impl<'a> Document<'a> {
     /// `text` as `tape` has just scanned it.
     pub fn new(text: &'a str, tape: &'a Tape) -> Self {
-        Self { text, nodes: &tape.nodes }
+        Self { text, nodes: &tape.nodes, shape: tape.shape }
     }
 
     /// The value of index `index`; 0 is the whole message.
     pub fn node(&'a self, index: u32) -> NodeRef<'a> {
         NodeRef { document: self, index }
+    }
+
+    /// The value of index `index`, if it is one piece of text.
+    #[inline(always)]
+    pub fn scalar(&self, index: u32) -> Option<Scalar<'a>> {
+        let node = self.nodes.get(index as usize)?;
+        let rest = self.text.as_bytes().get(node.start as usize..)?;
+        // A node ends after it starts, a string two bytes after it at least.
+        let length = node.end.wrapping_sub(node.start) as usize;
+        let kind = match *rest.first()? {
+            b'"' if node.meta == ESCAPED => return None,
+            b'"' => {
+                return Some(Scalar {
+                    kind: ScalarKind::Plain,
+                    rest: &rest[1..],
+                    length: length.wrapping_sub(2),
+                });
+            }
+            b'-' | b'0'..=b'9' => ScalarKind::Number,
+            b't' | b'f' => ScalarKind::Bool,
+            _ => return None,
+        };
+        Some(Scalar { kind, rest, length })
     }
 
     pub(super) fn raw(&self, index: u32) -> &Node {

@@ -1,7 +1,7 @@
 //! JSON as it came: one pass over a message makes a flat tape of positions; nothing is copied, no number is rounded.
 //!
 //! The tape ([`scan`]) is reused from message to message. [`Document`] reads it, [`Paths`] finds many pointers in one
-//! walk. Numbers keep their text (decimals stay exact), subtrees keep their bytes, nesting is bounded and never costs
+//! walk. Of a message that has the [`shape`] of an earlier one only the scalars are scanned, and nobody walks ([`Known`]). Numbers keep their text (decimals stay exact), subtrees keep their bytes, nesting is bounded and never costs
 //! stack, and of duplicate members the last one counts.
 //! A message of another format is written as a [`Draft`], and read like one that came as JSON.
 //! The other way, [`rows`] writes typed rows as JSON.
@@ -9,13 +9,17 @@
 
 mod document;
 mod draft;
+mod known;
+mod lanes;
 mod paths;
 pub mod rows;
 mod scan;
+mod shape;
 mod unescape;
 
-pub use document::{Document, Kind, NodeRef};
+pub use document::{Document, Kind, NodeRef, Scalar, ScalarKind};
 pub use draft::{Draft, Name};
+pub use known::{Known, KnownEach};
 pub use paths::{Paths, Step};
 pub use scan::{Fault, FaultKind, Tape};
 

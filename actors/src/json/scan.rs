@@ -3,7 +3,8 @@
 //! Invariant: after `Ok`, every node's range lies on character boundaries within the text, and containers nest at most
 //! [`DEPTH_MAX`] deep. The scanner keeps its own stack of open containers, so depth never becomes call depth.
 
-use super::{DEPTH_MAX, MESSAGE_BYTES_MAX};
+use super::shape::{Followed, Shape, Shapes};
+use super::{DEPTH_MAX, MESSAGE_BYTES_MAX, lanes::skip_digits, lanes::skip_plain};
 
 /// One value, or the name of a member.
 #[derive(Clone, Copy, Debug)]
@@ -54,6 +55,9 @@ impl Fault {
 pub struct Tape {
     pub(super) nodes: Vec<Node>,
     pub(super) open: Vec<u32>,
+    pub(super) shapes: Shapes,
+    /// Of the message at hand, if it is one that messages have had before.
+    pub(super) shape: Option<Shape>,
 }
 
 impl Tape {
@@ -64,7 +68,19 @@ impl Tape {
         }
         self.clear();
         let bytes = text.as_bytes();
-        let end = self.document(bytes)?;
+        match self.shapes.follow(bytes, &mut self.nodes) {
+            Followed::Whole(shape) => self.shape = Some(shape),
+            Followed::Until(at) => {
+                self.scan_from(bytes, at)?;
+                self.shapes.learn(bytes, &self.nodes);
+            }
+        }
+        Ok(())
+    }
+
+    /// Scans the rest of a message, of which all before `known` is on the tape.
+    fn scan_from(&mut self, bytes: &[u8], known: usize) -> Result<(), Fault> {
+        let end = self.document(bytes, known)?;
         let end = skip_space(bytes, end);
         if end < bytes.len() {
             return Err(syntax(end, "something follows the value"));
@@ -79,27 +95,32 @@ impl Tape {
         }
         self.nodes.clear();
         self.open.clear();
+        self.shape = None;
     }
 
-    /// Scans one value and returns the position after it.
-    fn document(&mut self, bytes: &[u8]) -> Result<usize, Fault> {
-        let mut in_object = false;
-        let mut at = skip_space(bytes, 0);
+    /// Scans one value and returns the position after it. What is on the tape already ends at `known`, with a scalar.
+    fn document(&mut self, bytes: &[u8], known: usize) -> Result<usize, Fault> {
+        let mut in_object = self.reopen(bytes);
+        let mut value_follows = self.nodes.is_empty();
+        let mut at = if value_follows { skip_space(bytes, 0) } else { known };
         loop {
-            at = match byte(bytes, at) {
-                open @ (b'{' | b'[') => {
-                    in_object = open == b'{';
-                    let inner = self.open(bytes, at)?;
-                    if byte(bytes, inner) == open + 2 {
-                        in_object = self.close(bytes, inner);
-                        inner + 1
-                    } else {
-                        at = if in_object { self.name(bytes, inner)? } else { inner };
-                        continue;
+            if value_follows {
+                at = match byte(bytes, at) {
+                    open @ (b'{' | b'[') => {
+                        in_object = open == b'{';
+                        let inner = self.open(bytes, at)?;
+                        if byte(bytes, inner) == open + 2 {
+                            in_object = self.close(bytes, inner);
+                            inner + 1
+                        } else {
+                            at = if in_object { self.name(bytes, inner)? } else { inner };
+                            continue;
+                        }
                     }
-                }
-                _ => self.scalar(bytes, at)?,
-            };
+                    _ => self.value(bytes, at)?,
+                };
+            }
+            value_follows = true;
             // A value has just ended: close what it ends, or go on to the next one.
             loop {
                 if self.open.is_empty() {
@@ -150,46 +171,65 @@ impl Tape {
         if byte(bytes, at) != b'"' {
             return Err(unexpected(bytes, at, "expected a member's name in quotes"));
         }
-        let end = self.string(bytes, at)?;
-        let colon = skip_space(bytes, end);
+        let name = string(bytes, at)?;
+        self.nodes.push(name);
+        let colon = skip_space(bytes, name.end as usize);
         if byte(bytes, colon) != b':' {
             return Err(unexpected(bytes, colon, "expected `:` after a member's name"));
         }
         Ok(skip_space(bytes, colon + 1))
     }
 
-    fn scalar(&mut self, bytes: &[u8], at: usize) -> Result<usize, Fault> {
-        let end = match byte(bytes, at) {
-            b'"' => return self.string(bytes, at),
-            b'-' | b'0'..=b'9' => number(bytes, at)?,
-            b't' => word(bytes, at, b"true")?,
-            b'f' => word(bytes, at, b"false")?,
-            b'n' => word(bytes, at, b"null")?,
-            _ => return Err(unexpected(bytes, at, "expected a value")),
-        };
-        self.nodes.push(Node { start: at as u32, end: end as u32, meta: 0 });
-        Ok(end)
+    /// A scalar; returns the position after it.
+    #[inline]
+    fn value(&mut self, bytes: &[u8], at: usize) -> Result<usize, Fault> {
+        let node = scalar(bytes, at)?;
+        self.nodes.push(node);
+        Ok(node.end as usize)
     }
 
-    /// A string whose opening quote stands at `start`; returns the position after its closing quote.
-    #[inline(always)]
-    fn string(&mut self, bytes: &[u8], start: usize) -> Result<usize, Fault> {
-        let mut at = start + 1;
-        let mut meta = 0;
-        loop {
-            at = skip_plain(bytes, at);
-            match byte(bytes, at) {
-                b'"' => break,
-                b'\\' => {
-                    meta = ESCAPED;
-                    at = escape(bytes, at)?;
-                }
-                _ if at >= bytes.len() => return Err(syntax(at, "the message ends within a string")),
-                _ => return Err(syntax(at, "a control character stands unescaped in a string")),
+    /// Finds the containers that have not ended yet; says whether the innermost is an object.
+    fn reopen(&mut self, bytes: &[u8]) -> bool {
+        let first = |node: &Node| bytes[node.start as usize];
+        let unended = self.nodes.iter().zip(0..).filter(|(node, _)| {
+            // What is after a container is known once it has ended, and is never the root.
+            node.meta == 0 && matches!(first(node), b'{' | b'[')
+        });
+        self.open.extend(unended.map(|(_, index)| index));
+        self.open.last().is_some_and(|&innermost| first(&self.nodes[innermost as usize]) == b'{')
+    }
+}
+
+/// The scalar at `at`.
+#[inline(always)]
+pub(super) fn scalar(bytes: &[u8], at: usize) -> Result<Node, Fault> {
+    let end = match byte(bytes, at) {
+        b'"' => return string(bytes, at),
+        b'-' | b'0'..=b'9' => number(bytes, at)?,
+        b't' => word(bytes, at, b"true")?,
+        b'f' => word(bytes, at, b"false")?,
+        b'n' => word(bytes, at, b"null")?,
+        _ => return Err(unexpected(bytes, at, "expected a value")),
+    };
+    Ok(Node { start: at as u32, end: end as u32, meta: 0 })
+}
+
+/// The string whose opening quote stands at `start`.
+#[inline(always)]
+fn string(bytes: &[u8], start: usize) -> Result<Node, Fault> {
+    let mut at = start + 1;
+    let mut meta = 0;
+    loop {
+        at = skip_plain(bytes, at);
+        match byte(bytes, at) {
+            b'"' => return Ok(Node { start: start as u32, end: at as u32 + 1, meta }),
+            b'\\' => {
+                meta = ESCAPED;
+                at = escape(bytes, at)?;
             }
+            _ if at >= bytes.len() => return Err(syntax(at, "the message ends within a string")),
+            _ => return Err(syntax(at, "a control character stands unescaped in a string")),
         }
-        self.nodes.push(Node { start: start as u32, end: at as u32 + 1, meta });
-        Ok(at + 1)
     }
 }
 
@@ -200,33 +240,8 @@ fn byte(bytes: &[u8], at: usize) -> u8 {
 }
 
 #[inline(always)]
-fn skip_space(bytes: &[u8], mut at: usize) -> usize {
+pub(super) fn skip_space(bytes: &[u8], mut at: usize) -> usize {
     while matches!(byte(bytes, at), b' ' | b'\n' | b'\r' | b'\t') {
-        at += 1;
-    }
-    at
-}
-
-/// The position of the next quote, backslash or control character; eight bytes at a time.
-#[inline(always)]
-fn skip_plain(bytes: &[u8], mut at: usize) -> usize {
-    const ONES: u64 = u64::from_le_bytes([1; 8]);
-    const HIGHS: u64 = ONES << 7;
-    while let Some(chunk) = bytes.get(at..at + 8) {
-        let chunk = u64::from_le_bytes(chunk.try_into().expect("invariant: a slice of eight bytes"));
-        let quote = chunk ^ (ONES * u64::from(b'"'));
-        let backslash = chunk ^ (ONES * u64::from(b'\\'));
-        // A byte's high bit is set where it is zero (or below 0x20); false marks arise only above a true one.
-        let hits = (quote.wrapping_sub(ONES) & !quote)
-            | (backslash.wrapping_sub(ONES) & !backslash)
-            | (chunk.wrapping_sub(ONES * 0x20) & !chunk);
-        let hits = hits & HIGHS;
-        if hits != 0 {
-            return at + (hits.trailing_zeros() / 8) as usize;
-        }
-        at += 8;
-    }
-    while at < bytes.len() && !matches!(bytes[at], b'"' | b'\\' | 0..=0x1f) {
         at += 1;
     }
     at
@@ -250,23 +265,15 @@ fn escape(bytes: &[u8], at: usize) -> Result<usize, Fault> {
 }
 
 #[inline(always)]
-fn digits(bytes: &[u8], mut at: usize) -> usize {
-    while byte(bytes, at).is_ascii_digit() {
-        at += 1;
-    }
-    at
-}
-
-#[inline]
 fn number(bytes: &[u8], start: usize) -> Result<usize, Fault> {
     let first = if bytes[start] == b'-' { start + 1 } else { start };
-    let mut at = digits(bytes, first);
+    let mut at = skip_digits(bytes, first);
     if at == first || (byte(bytes, first) == b'0' && at > first + 1) {
         return Err(syntax(start, "a number needs digits, and no leading zero"));
     }
     if byte(bytes, at) == b'.' {
         let fraction = at + 1;
-        at = digits(bytes, fraction);
+        at = skip_digits(bytes, fraction);
         if at == fraction {
             return Err(syntax(start, "a number needs a digit after its point"));
         }
@@ -277,7 +284,7 @@ fn number(bytes: &[u8], start: usize) -> Result<usize, Fault> {
             at += 1;
         }
         let exponent = at;
-        at = digits(bytes, exponent);
+        at = skip_digits(bytes, exponent);
         if at == exponent {
             return Err(syntax(start, "a number needs a digit in its exponent"));
         }

@@ -4,21 +4,20 @@
 //! of day or on other messages. Invariant: a rejected or filtered row leaves nothing in any column.
 //! Deliberately absent: anything asynchronous.
 
-use super::case::{Case, Rule};
+use super::case::Case;
 use super::coding::{Coding, Read};
-use super::column::{Column, arrow_field};
 use super::event_time::EventTime;
-use super::field::Source;
 use super::judge::Judge;
-use super::names::{self, Place, Record, Row};
-use super::reject::{self, Problem, Reject, quoted};
+use super::message::{Found, Message};
+use super::names::{Place, Record};
+use super::output::{Output, Tally};
+use super::reject::{self, Problem, Reject};
 use super::schemas::Schemas;
 use super::wanted;
-use crate::expr::Value;
-use crate::json::{Document, Kind, NONE, NodeRef};
-use aqueduct_engine::{Batch, Class, Error, Extent, batch};
+use crate::json::Document;
+use aqueduct_engine::{Batch, Class, Error, Extent};
 use aqueduct_topology::model::{self, MatchMode};
-use arrow_array::{RecordBatch, RecordBatchOptions};
+use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use std::sync::Arc;
 
@@ -53,43 +52,9 @@ pub(super) struct Plan {
     /// The names of all conditions on messages.
     pub(super) shared: Place,
     pub(super) cases: Vec<Case>,
-    mode: MatchMode,
-    event_time: Option<EventTime>,
+    pub(super) mode: MatchMode,
+    pub(super) event_time: Option<EventTime>,
     judge: Judge,
-}
-
-/// Where paths lead, refilled for every message and element.
-#[derive(Debug, Default)]
-struct Found {
-    shared: Vec<u32>,
-    message: Vec<u32>,
-    element: Vec<u32>,
-}
-
-/// Rows and rejects of the batch so far.
-#[derive(Debug)]
-struct Output {
-    model: Vec<model::Column>,
-    schema: SchemaRef,
-    columns: Vec<Column>,
-    offsets: Vec<i64>,
-    indices: Vec<i32>,
-    /// The case of each row.
-    cases: Vec<u16>,
-    rejects: Vec<Reject>,
-}
-
-/// The rows and rejects of one message so far.
-#[derive(Debug, Default)]
-struct Tally {
-    /// Rows are numbered within their message whether they are kept or not.
-    next_row: i32,
-    rejected: usize,
-    letters_max: usize,
-    /// Which line of several is at hand, for people.
-    line: Option<usize>,
-    /// Bytes of text that the rows of other messages hold; known once there is a line.
-    text_before: usize,
 }
 
 /// The whole message is at fault: its rows are taken back.
@@ -118,13 +83,15 @@ impl Decoder {
         let judge = Judge::new(&mut cases, normalizer.match_mode, lines, &output.schema);
         let plan = Arc::new(Plan { shared, cases, mode: normalizer.match_mode, event_time, judge });
         let coding = Coding::new(&normalizer.coding, wanted::of(&plan));
-        Ok(Self { plan, coding, found: Found::default(), output })
+        let found = Found::of(&plan);
+        Ok(Self { plan, coding, found, output })
     }
 
     /// Another decoder of the same plan, with nothing in its buffers.
     pub fn fresh(&self) -> Self {
         let output = Output::new(self.output.model.clone());
-        Self { plan: self.plan.clone(), coding: self.coding.fresh(), found: Found::default(), output }
+        let found = Found::of(&self.plan);
+        Self { plan: self.plan.clone(), coding: self.coding.fresh(), found, output }
     }
 
     /// From now on a message of a schema may be JSON, as authors of examples write it.
@@ -222,259 +189,5 @@ impl Work<'_, '_> {
             let problem = Problem::new(reject::MORE_ROWS, detail);
             self.output.reject(self.record.offset, (next_row, Extent::Several), problem);
         }
-    }
-}
-
-impl Tally {
-    #[cold]
-    fn reject(&mut self, offset: i64, extent: Extent, problem: Problem, output: &mut Output) {
-        self.rejected += 1;
-        if self.rejected > self.letters_max {
-            return;
-        }
-        let detail = match self.line {
-            Some(line) => format!("line {line}: {}", problem.detail),
-            None => problem.detail,
-        };
-        output.reject(offset, (self.next_row, extent), Problem { detail, ..problem });
-    }
-}
-
-/// One message on its way.
-struct Message<'d, 'o> {
-    plan: &'d Plan,
-    document: &'d Document<'d>,
-    record: Record<'d>,
-    found: &'o mut Found,
-    output: &'o mut Output,
-    tally: &'o mut Tally,
-}
-
-impl<'d> Message<'d, '_> {
-    fn decode(&mut self) -> Result<(), WholeMessage> {
-        let root = self.document.node(0);
-        self.plan.shared.message.resolve(root, self.document, &mut self.found.shared);
-        let mut tried = 0;
-        while let Some(case) = self.next_case(&mut tried) {
-            self.case(case)?;
-            if self.plan.mode == MatchMode::First {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    /// The first case that applies after the first `tried` ones.
-    fn next_case(&self, tried: &mut usize) -> Option<&'d Case> {
-        let plan = self.plan;
-        let row = self.scope(&plan.shared.sources, &self.found.shared);
-        let shared = self.found.shared.as_slice();
-        let applies = |case: &Case| {
-            case.needs.iter().all(|&path| shared[path as usize] != NONE)
-                && case.when.as_ref().is_none_or(|when| when.is_true(&row))
-        };
-        let found = plan.cases[*tried..].iter().position(applies)?;
-        *tried += found + 1;
-        Some(&plan.cases[*tried - 1])
-    }
-
-    /// What expressions see before there is an element.
-    fn scope<'s>(&self, sources: &'s [names::Source], message: &'s [u32]) -> Row<'s>
-    where
-        'd: 's,
-    {
-        Row {
-            sources,
-            document: self.document,
-            message,
-            element: message,
-            item_key: Value::Null,
-            record: self.record,
-            columns: &[],
-            row: 0,
-        }
-    }
-
-    /// The rows of a case that applies.
-    fn case(&mut self, case: &'d Case) -> Result<(), WholeMessage> {
-        let root = self.document.node(0);
-        case.place.message.resolve(root, self.document, &mut self.found.message);
-        let row = self.scope(&case.place.sources, &self.found.message);
-        if !case.message_select.iter().all(|select| select.is_true(&row)) {
-            return Ok(());
-        }
-        if let Some((reason, _)) = case.message_require.iter().find(|(_, require)| !require.is_true(&row)) {
-            let detail = format!("`require` {reason} is not true of the message");
-            self.reject_row(self.extent_of(case), Problem { reason: reason.clone(), detail });
-            self.tally.next_row += 1;
-            return Ok(());
-        }
-        let Some(explode) = case.explode else {
-            self.row(case, Value::Null);
-            return Ok(());
-        };
-        let exploded = match self.found.message[explode as usize] {
-            NONE => return Ok(()),
-            index => self.document.node(index),
-        };
-        match exploded.kind() {
-            Kind::Null => Ok(()),
-            Kind::Array | Kind::Object => self.elements(case, exploded),
-            _ => Err(WholeMessage(Problem::new(
-                reject::WRONG_TYPE,
-                format!("`explode` expects an array or object, found {}", quoted(exploded.source())),
-            ))),
-        }
-    }
-
-    fn elements(&mut self, case: &'d Case, exploded: NodeRef<'d>) -> Result<(), WholeMessage> {
-        let paths =
-            case.place.element.as_ref().expect("invariant: an exploded case has paths of its element");
-        let text_before = self.output.text_bytes();
-        for (index, (name, element)) in exploded.children().enumerate() {
-            if self.tally.next_row as usize >= ROWS_MAX {
-                let detail = format!("`explode` gives more than {ROWS_MAX} rows");
-                return Err(WholeMessage(Problem::new(reject::TOO_LARGE, detail)));
-            }
-            paths.resolve(element, self.document, &mut self.found.element);
-            self.row(case, name.map_or(Value::Int(index as i64), Value::of));
-            if self.output.text_bytes() - text_before > ROWS_TEXT_BYTES_MAX {
-                let detail = format!("its rows hold more than {ROWS_TEXT_BYTES_MAX} bytes of text");
-                return Err(WholeMessage(Problem::new(reject::TOO_LARGE, detail)));
-            }
-        }
-        Ok(())
-    }
-
-    /// One row, whose element's paths have been found.
-    fn row(&mut self, case: &'d Case, item_key: Value<'d>) {
-        let at = self.output.offsets.len();
-        let kept = self.try_row(case, item_key, at);
-        match kept {
-            Ok(true) => {
-                self.output.offsets.push(self.record.offset);
-                self.output.indices.push(self.tally.next_row);
-                self.output.cases.push(case.number);
-            }
-            Ok(false) => self.output.truncate(at),
-            Err(problem) => {
-                self.output.truncate(at);
-                self.reject_row(Extent::Row, problem);
-            }
-        }
-        self.tally.next_row += 1;
-    }
-
-    /// Writes the row; `false` = it is filtered.
-    fn try_row(&mut self, case: &'d Case, item_key: Value<'d>, at: usize) -> Result<bool, Problem> {
-        let message = &self.found.message;
-        let element = if case.place.element.is_some() { &self.found.element } else { message };
-        let row = Row { element, item_key, row: at, ..self.scope(&case.place.sources, message) };
-        if !case.item_select.iter().all(|select| select.is_true(&row)) {
-            return Ok(false);
-        }
-        for field in &case.fields {
-            let columns = &mut self.output.columns;
-            let node = |paths: &[u32], slot: u32| match paths[slot as usize] {
-                NONE => None,
-                index => Some(self.document.node(index)),
-            };
-            match &field.source {
-                Source::Element(slot) => field.read_node(node(element, *slot), &mut columns[field.column])?,
-                Source::Message(slot) => field.read_node(node(message, *slot), &mut columns[field.column])?,
-                Source::Constant(cell) => columns[field.column].push_cell(cell),
-                Source::Program(program, of_fields) => {
-                    let mut column = std::mem::take(&mut columns[field.column]);
-                    let row = if *of_fields { Row { columns, ..row.clone() } } else { row.clone() };
-                    let read = match program.value(&row) {
-                        Ok(value) => field.read(&value, &mut column),
-                        Err(fault) => {
-                            Err(Problem::new(reject::EXPRESSION, format!("field `{}`: {fault}", field.name)))
-                        }
-                    };
-                    columns[field.column] = column;
-                    read?;
-                }
-            }
-        }
-        let row = Row { columns: &self.output.columns, ..row };
-        let in_time = match &self.plan.event_time {
-            Some(bounds) => bounds.check(row.columns[bounds.column].time(at), self.record.time_ms),
-            None => Ok(()),
-        };
-        if case.judged_together && in_time.is_ok() {
-            return Ok(true);
-        }
-        // What the author requires says more than a bound that holds for every topology.
-        match case.rules.iter().find(|rule| !rule.program.is_true(&row)) {
-            Some(Rule { reason: Some(reason), .. }) => {
-                let names = self.output.model.iter().map(|column| column.name.as_str());
-                let values = row.columns.iter().map(|column| column.value(at));
-                Err(Problem::not_required(reason, names.zip(values)))
-            }
-            Some(_) => Ok(false),
-            None => in_time.map(|()| true),
-        }
-    }
-
-    /// What goes with a case that rejects the message before its rows are looked at.
-    fn extent_of(&self, case: &Case) -> Extent {
-        match (case.explode, self.plan.mode) {
-            (None, _) => Extent::Row,
-            (Some(_), MatchMode::First) => Extent::Record,
-            (Some(_), MatchMode::All) => Extent::Several,
-        }
-    }
-
-    fn reject_row(&mut self, extent: Extent, problem: Problem) {
-        self.tally.reject(self.record.offset, extent, problem, self.output);
-    }
-}
-
-impl Output {
-    fn new(model: Vec<model::Column>) -> Self {
-        let schema = batch::with_hidden_columns(model.iter().map(arrow_field));
-        let columns = model.iter().map(|column| Column::new(column, 0)).collect();
-        Self {
-            model,
-            schema,
-            columns,
-            offsets: Vec::new(),
-            indices: Vec::new(),
-            cases: Vec::new(),
-            rejects: Vec::new(),
-        }
-    }
-
-    fn truncate(&mut self, rows: usize) {
-        self.columns.iter_mut().for_each(|column| column.truncate(rows));
-        self.offsets.truncate(rows);
-        self.indices.truncate(rows);
-        self.cases.truncate(rows);
-    }
-
-    fn text_bytes(&self) -> usize {
-        self.columns.iter().map(Column::text_bytes).sum()
-    }
-
-    #[cold]
-    fn reject(&mut self, offset: i64, (row, extent): (i32, Extent), Problem { reason, detail }: Problem) {
-        self.rejects.push(Reject { offset, row, extent, class: Class::Data, reason, detail });
-    }
-
-    fn finish(&mut self) -> (RecordBatch, Vec<Reject>) {
-        let count = self.offsets.len();
-        let next = (Vec::with_capacity(count), Vec::with_capacity(count));
-        let offsets = std::mem::replace(&mut self.offsets, next.0);
-        let indices = std::mem::replace(&mut self.indices, next.1);
-        let mut columns = Vec::with_capacity(self.columns.len() + 2);
-        for (column, model) in self.columns.iter_mut().zip(&self.model) {
-            columns.push(column.finish(model).expect("invariant: a column holds what its type allows"));
-        }
-        columns.extend(batch::hidden_columns(offsets, indices));
-        let options = RecordBatchOptions::new().with_row_count(Some(count));
-        let rows = RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)
-            .expect("invariant: the columns are of the schema, and equally long");
-        (rows, std::mem::take(&mut self.rejects))
     }
 }

@@ -2,10 +2,11 @@
 
 use super::column::{Cell, Column};
 use super::reject::{self, Problem, quoted};
+use super::short::Short;
 use crate::expr::decimal::{NumberFault, parse_scaled, power_of_ten};
 use crate::expr::time::{self, TimeFault};
 use crate::expr::{Program, Value};
-use crate::json::{Kind, NodeRef, Tape};
+use crate::json::{Document, Kind, NONE, NodeRef, Tape};
 use aqueduct_topology::model::{self, FieldType, TimeUnit};
 use jiff::tz::TimeZone;
 use std::borrow::Cow;
@@ -29,7 +30,8 @@ pub(super) struct Field {
     pub(super) column: usize,
     pub(super) name: Box<str>,
     pub(super) source: Source,
-    pub(super) reader: Reader,
+    pub(super) short: Short,
+    reader: Reader,
     map: Vec<(Box<str>, Cell)>,
     /// What absent and null become; `None` = a rejection.
     absent: Option<Cell>,
@@ -59,12 +61,34 @@ impl Field {
             Some(literal) => Some(cell(&literal.text)?),
             None => field.optional.then_some(Cell::Null),
         };
-        Ok(Self { column, name: field.name.value.as_str().into(), source, reader, map, absent })
+        let short = if map.is_empty() { reader.short() } else { Short::None };
+        Ok(Self { column, name: field.name.value.as_str().into(), source, short, reader, map, absent })
     }
 
-    /// Writes the value at `node` to `column`.
-    #[inline]
-    pub(super) fn read_node(&self, node: Option<NodeRef<'_>>, column: &mut Column) -> Result<(), Problem> {
+    /// Writes the value of `document` at `index`, which may be [`NONE`], to `column`.
+    #[inline(always)]
+    pub(super) fn read_at(
+        &self,
+        document: &Document<'_>,
+        index: u32,
+        column: &mut Column,
+    ) -> Result<(), Problem> {
+        if let Some(scalar) = document.scalar(index) {
+            if self.short.read(scalar, column) {
+                return Ok(());
+            }
+            if !self.map.is_empty()
+                && let Some((_, cell)) = self.map.iter().find(|(from, _)| *from.as_bytes() == *scalar.bytes())
+            {
+                column.push_cell(cell);
+                return Ok(());
+            }
+        }
+        self.read_node((index != NONE).then(|| document.node(index)), column)
+    }
+
+    #[inline(never)]
+    fn read_node(&self, node: Option<NodeRef<'_>>, column: &mut Column) -> Result<(), Problem> {
         match node {
             Some(node) if self.reader.kind == FieldType::Json && self.map.is_empty() => {
                 if node.kind() == Kind::Null {
@@ -73,24 +97,9 @@ impl Field {
                     self.read_json(node, column)
                 }
             }
-            Some(node) => match node.plain_text() {
-                Some(text) if self.reader.kind == FieldType::Text && self.map.is_empty() => {
-                    self.read_plain(text, node, column)
-                }
-                _ => self.read(&Value::of(node), column),
-            },
+            Some(node) => self.read(&Value::of(node), column),
             None => self.read_absent(column),
         }
-    }
-
-    /// Writes a text that stood in the message as it is: U+0000 would have been escaped there.
-    #[inline]
-    fn read_plain(&self, text: &str, node: NodeRef<'_>, column: &mut Column) -> Result<(), Problem> {
-        if text.len() > self.reader.max_bytes {
-            return Err(self.locate(self.reader.too_long(text.len()), &Value::of(node)));
-        }
-        column.push_text(text);
-        Ok(())
     }
 
     /// Writes `value` to `column`.
@@ -182,6 +191,13 @@ impl Reader {
             _ => i128::MAX,
         };
         Ok(Self { kind: field.kind, max_bytes, unit: field.unit, zone, divided: field.scale, units_end })
+    }
+
+    fn short(&self) -> Short {
+        match self.divided {
+            None => Short::new(self.kind, self.unit, self.max_bytes, self.units_end),
+            Some(_) => Short::None,
+        }
     }
 
     /// The cell that a text in the topology file stands for; an error names the field.

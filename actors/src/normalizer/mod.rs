@@ -11,9 +11,12 @@ mod decoder;
 mod event_time;
 mod field;
 mod judge;
+mod message;
 mod names;
+mod output;
 pub mod reject;
 mod schemas;
+mod short;
 #[cfg(test)]
 mod tests;
 mod texts;

@@ -6,7 +6,7 @@
 use super::column::Column;
 use crate::expr::{Constant, Name, Names, Program, Scope, Value};
 use crate::json::{Document, NONE, Paths, Step};
-use aqueduct_engine::{Batch, Headers};
+use aqueduct_engine::Batch;
 use std::borrow::Cow;
 
 /// What a slot stands for.
@@ -125,33 +125,25 @@ impl Names for Place {
     }
 }
 
-/// What is known of a record besides its value.
+/// What is known of a record besides its value; found in its batch where it is asked for.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Record<'a> {
     pub(super) offset: i64,
     pub(super) time_ms: Option<i64>,
-    key: Option<&'a [u8]>,
-    headers: Option<&'a Headers>,
-    topic: &'a str,
-    partition: i32,
+    batch: &'a Batch,
+    index: usize,
 }
 
 impl<'a> Record<'a> {
     /// The `index`th of `batch`.
     pub(super) fn of(batch: &'a Batch, index: usize) -> Self {
-        Self {
-            offset: batch.raw.offsets.value(index),
-            time_ms: batch.raw.time_ms(index),
-            key: batch.raw.key(index),
-            headers: batch.raw.headers.as_ref().map(|headers| &headers[index]),
-            topic: &batch.origin.key.topic,
-            partition: batch.origin.key.partition,
-        }
+        Self { offset: batch.raw.offsets.value(index), time_ms: batch.raw.time_ms(index), batch, index }
     }
 
     /// The last header of that name, as text; none that is not UTF-8.
     fn header(&self, name: &str) -> Value<'a> {
-        let found = self.headers.and_then(|headers| headers.iter().rfind(|(known, _)| **known == *name));
+        let headers = self.batch.raw.headers.as_ref().map(|headers| &headers[self.index]);
+        let found = headers.and_then(|headers| headers.iter().rfind(|(known, _)| **known == *name));
         text(found.and_then(|(_, value)| value.as_deref()))
     }
 }
@@ -186,9 +178,9 @@ impl<'a> Scope<'a> for Row<'a> {
             Source::Message(path) => at(self.document, self.message[*path as usize]),
             Source::Element(path) => at(self.document, self.element[*path as usize]),
             Source::ItemKey => self.item_key.clone(),
-            Source::Key => text(self.record.key),
-            Source::Topic => Value::Text(self.record.topic.into()),
-            Source::Partition => Value::Int(i64::from(self.record.partition)),
+            Source::Key => text(self.record.batch.raw.key(self.record.index)),
+            Source::Topic => Value::Text((*self.record.batch.origin.key.topic).into()),
+            Source::Partition => Value::Int(i64::from(self.record.batch.origin.key.partition)),
             Source::RecordTime => match self.record.time_ms.and_then(|time| time.checked_mul(1000)) {
                 Some(time) => Value::Time(time),
                 None => Value::Null,

@@ -20,18 +20,22 @@ impl<'b> Texts<'b> {
 
     /// The `index`th message without its byte order mark; of a tombstone, nothing.
     pub(super) fn get(&self, index: usize) -> Result<&'b str, Problem> {
-        let batch = self.batch;
-        let bytes = batch.raw.value(index).unwrap_or_default();
-        let ends = batch.raw.values.value_offsets();
+        let ends = self.batch.raw.values.value_offsets();
         let range = ends[index] as usize - self.start..ends[index + 1] as usize - self.start;
         // Cutting text is refused within a character: then this message is not UTF-8 though all together are.
         let text = match self.whole.and_then(|whole| whole.get(range)) {
             Some(text) => text,
-            None => std::str::from_utf8(bytes).map_err(|error| {
-                let detail = format!("at byte {}: not UTF-8", error.valid_up_to());
-                Problem::new(reject::NOT_UTF8, detail)
-            })?,
+            None => self.alone(index)?,
         };
         Ok(text.strip_prefix('\u{feff}').unwrap_or(text))
+    }
+
+    #[cold]
+    fn alone(&self, index: usize) -> Result<&'b str, Problem> {
+        let bytes = self.batch.raw.value(index).unwrap_or_default();
+        std::str::from_utf8(bytes).map_err(|error| {
+            let detail = format!("at byte {}: not UTF-8", error.valid_up_to());
+            Problem::new(reject::NOT_UTF8, detail)
+        })
     }
 }

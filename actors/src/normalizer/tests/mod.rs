@@ -9,6 +9,7 @@ mod csv;
 mod judge;
 mod library;
 mod schemas;
+mod short;
 
 use super::{Decoder, reject::Reject};
 use crate::expr::rows::cell;
