@@ -7,9 +7,10 @@
 use super::case::{Case, Rule};
 use super::coding::{Coding, Read};
 use super::column::{Column, arrow_field};
+use super::computed::Computation;
 use super::event_time::EventTime;
 use super::field::Source;
-use super::judge::Judge;
+use super::judge::{Judge, Several, Unjudged};
 use super::names::{self, Place, Record, Row};
 use super::reject::{self, Problem, Reject, quoted};
 use super::schemas::Schemas;
@@ -76,6 +77,8 @@ struct Output {
     indices: Vec<i32>,
     /// The case of each row.
     cases: Vec<u16>,
+    /// The messages that may have given several rows.
+    several: Vec<Several>,
     rejects: Vec<Reject>,
 }
 
@@ -90,6 +93,10 @@ struct Tally {
     line: Option<usize>,
     /// Bytes of text that the rows of other messages hold; known once there is a line.
     text_before: usize,
+    /// Whether a row has left something to the end of the batch.
+    left: bool,
+    /// Whether no row may.
+    alone: bool,
 }
 
 /// The whole message is at fault: its rows are taken back.
@@ -114,11 +121,28 @@ impl Decoder {
             None => None,
         };
         let output = Output::new(normalizer.columns.clone());
-        let lines = matches!(normalizer.coding, model::Coding::Csv(_));
-        let judge = Judge::new(&mut cases, normalizer.match_mode, lines, &output.schema);
+        let time = event_time.as_ref().map(|bounds| bounds.column);
+        let judge = Judge::new(&mut cases, &output.model, &output.schema, time);
         let plan = Arc::new(Plan { shared, cases, mode: normalizer.match_mode, event_time, judge });
         let coding = Coding::new(&normalizer.coding, wanted::of(&plan));
         Ok(Self { plan, coding, found: Found::default(), output })
+    }
+
+    /// One whose rows leave nothing to the end of the batch; and the fields that the other one computes then, by case.
+    #[cfg(test)]
+    pub(super) fn one_by_one(normalizer: &model::Normalizer) -> Result<(Self, Vec<String>), Error> {
+        let mut decoder = Self::new(normalizer)?;
+        let plan = Arc::get_mut(&mut decoder.plan).expect("invariant: nobody else has the plan yet");
+        plan.judge = Judge::default();
+        let mut left = Vec::new();
+        for case in &mut plan.cases {
+            case.leaves = false;
+            let computed = case.fields.iter().filter(
+                |field| matches!(&field.source, Source::Program(computation) if computation.together),
+            );
+            left.extend(computed.map(|field| format!("{}.{}", case.number, field.name)));
+        }
+        Ok((decoder, left))
     }
 
     /// Another decoder of the same plan, with nothing in its buffers.
@@ -157,21 +181,33 @@ impl Decoder {
             };
             let record = Record::of(batch, index);
             let before = (output.offsets.len(), output.rejects.len());
-            let mut work = Work { plan, record, found, output, tally: Tally::default() };
-            work.tally.letters_max = reject::letters_max(bytes.len());
-            match reading.read(index, &mut work) {
-                Ok(()) => work.finish(),
-                Err(WholeMessage(problem)) => {
-                    output.rejects.truncate(before.1);
-                    output.truncate(before.0);
-                    output.reject(record.offset, (0, Extent::Record), problem);
+            let letters_max = reject::letters_max(bytes.len());
+            let mut alone = false;
+            loop {
+                let tally = Tally { letters_max, alone, ..Tally::default() };
+                let mut work = Work { plan, record, found, output, tally };
+                match reading.read(index, &mut work) {
+                    Ok(()) => work.finish(),
+                    Err(WholeMessage(problem)) => {
+                        // Rows that are rejected in the end do not count for the limits of a message.
+                        alone = work.tally.left;
+                        output.rejects.truncate(before.1);
+                        output.truncate(before.0);
+                        if alone {
+                            continue;
+                        }
+                        output.reject(record.offset, (0, Extent::Record), problem);
+                    }
                 }
+                break;
             }
             filtered += u64::from(before == (output.offsets.len(), output.rejects.len()));
         }
         let (rows, rejects) = output.finish();
-        let judged = plan.judge.judge(rows, rejects, &output.cases);
+        let several = &output.several;
+        let judged = plan.judge.judge(Unjudged { rows, rejects, case_of: &output.cases, several });
         output.cases.clear();
+        output.several.clear();
         Decoded { rows: judged.rows, rejects: judged.rejects, filtered: filtered + judged.filtered }
     }
 }
@@ -217,10 +253,13 @@ impl Work<'_, '_> {
     /// One letter for all the rejected rows that have none of their own.
     fn finish(self) {
         let Tally { next_row, rejected, letters_max, .. } = self.tally;
+        let offset = self.record.offset;
+        if next_row > 1 {
+            self.output.several.push(Several { offset, next_row, rejected, letters_max });
+        }
         if rejected > letters_max {
-            let detail = format!("{} more rows of this record are rejected", rejected - letters_max);
-            let problem = Problem::new(reject::MORE_ROWS, detail);
-            self.output.reject(self.record.offset, (next_row, Extent::Several), problem);
+            let problem = Problem::more_rows(rejected - letters_max);
+            self.output.reject(offset, (next_row, Extent::Several), problem);
         }
     }
 }
@@ -349,9 +388,15 @@ impl<'d> Message<'d, '_> {
     /// One row, whose element's paths have been found.
     fn row(&mut self, case: &'d Case, item_key: Value<'d>) {
         let at = self.output.offsets.len();
-        let kept = self.try_row(case, item_key, at);
+        // What is wrong with a line is said with its number, which a batch has not.
+        let leave = case.leaves && !self.tally.alone && self.tally.line.is_none();
+        let mut kept = self.try_row(case, item_key.clone(), at, leave);
+        if leave && kept.is_err() {
+            kept = self.try_row_again(case, item_key, at);
+        }
         match kept {
             Ok(true) => {
+                self.tally.left |= leave;
                 self.output.offsets.push(self.record.offset);
                 self.output.indices.push(self.tally.next_row);
                 self.output.cases.push(case.number);
@@ -365,8 +410,23 @@ impl<'d> Message<'d, '_> {
         self.tally.next_row += 1;
     }
 
-    /// Writes the row; `false` = it is filtered.
-    fn try_row(&mut self, case: &'d Case, item_key: Value<'d>, at: usize) -> Result<bool, Problem> {
+    /// What the row has left to the batch may be what is wrong with it first.
+    #[cold]
+    #[inline(never)]
+    fn try_row_again(&mut self, case: &'d Case, item_key: Value<'d>, at: usize) -> Result<bool, Problem> {
+        self.output.truncate(at);
+        self.try_row(case, item_key, at, false)
+    }
+
+    /// Writes the row; `false` = it is filtered. What may be left to the end of the batch is done now unless `leave`.
+    #[inline(always)]
+    fn try_row(
+        &mut self,
+        case: &'d Case,
+        item_key: Value<'d>,
+        at: usize,
+        leave: bool,
+    ) -> Result<bool, Problem> {
         let message = &self.found.message;
         let element = if case.place.element.is_some() { &self.found.element } else { message };
         let row = Row { element, item_key, row: at, ..self.scope(&case.place.sources, message) };
@@ -383,14 +443,15 @@ impl<'d> Message<'d, '_> {
                 Source::Element(slot) => field.read_node(node(element, *slot), &mut columns[field.column])?,
                 Source::Message(slot) => field.read_node(node(message, *slot), &mut columns[field.column])?,
                 Source::Constant(cell) => columns[field.column].push_cell(cell),
-                Source::Program(program, of_fields) => {
+                Source::Program(computation) if leave && computation.together => {
+                    columns[field.column].push_blank();
+                }
+                Source::Program(Computation { program, of_fields, .. }) => {
                     let mut column = std::mem::take(&mut columns[field.column]);
                     let row = if *of_fields { Row { columns, ..row.clone() } } else { row.clone() };
                     let read = match program.value(&row) {
                         Ok(value) => field.read(&value, &mut column),
-                        Err(fault) => {
-                            Err(Problem::new(reject::EXPRESSION, format!("field `{}`: {fault}", field.name)))
-                        }
+                        Err(fault) => Err(field.fault(&fault)),
                     };
                     columns[field.column] = column;
                     read?;
@@ -402,8 +463,13 @@ impl<'d> Message<'d, '_> {
             Some(bounds) => bounds.check(row.columns[bounds.column].time(at), self.record.time_ms),
             None => Ok(()),
         };
-        if case.judged_together && in_time.is_ok() {
-            return Ok(true);
+        if leave {
+            let mut asked = case.rules.iter().filter(|rule| !rule.together);
+            return match in_time {
+                // Which rule says why is found when all are asked.
+                Ok(()) if asked.any(|rule| !rule.program.is_true(&row)) => Err(Problem::new("", "")),
+                in_time => in_time.map(|()| true),
+            };
         }
         // What the author requires says more than a bound that holds for every topology.
         match case.rules.iter().find(|rule| !rule.program.is_true(&row)) {
@@ -442,6 +508,7 @@ impl Output {
             offsets: Vec::new(),
             indices: Vec::new(),
             cases: Vec::new(),
+            several: Vec::new(),
             rejects: Vec::new(),
         }
     }
