@@ -390,10 +390,10 @@ impl<'d> Message<'d, '_> {
         let at = self.output.offsets.len();
         // What is wrong with a line is said with its number, which a batch has not.
         let leave = case.leaves && !self.tally.alone && self.tally.line.is_none();
-        let mut kept = self.try_row(case, item_key.clone(), at, leave);
-        if leave && kept.is_err() {
-            kept = self.try_row_again(case, item_key, at);
-        }
+        let kept = match leave {
+            true => self.leave_row(case, item_key, at),
+            false => self.try_row(case, item_key, at, false),
+        };
         match kept {
             Ok(true) => {
                 self.tally.left |= leave;
@@ -410,7 +410,13 @@ impl<'d> Message<'d, '_> {
         self.tally.next_row += 1;
     }
 
-    /// What the row has left to the batch may be what is wrong with it first.
+    /// Writes the row, but for what it leaves to the batch. That may be what is wrong with it first: then nothing is left.
+    #[inline(never)]
+    fn leave_row(&mut self, case: &'d Case, item_key: Value<'d>, at: usize) -> Result<bool, Problem> {
+        let kept = self.try_row(case, item_key.clone(), at, true);
+        if kept.is_err() { self.try_row_again(case, item_key, at) } else { kept }
+    }
+
     #[cold]
     #[inline(never)]
     fn try_row_again(&mut self, case: &'d Case, item_key: Value<'d>, at: usize) -> Result<bool, Problem> {

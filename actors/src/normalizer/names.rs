@@ -147,6 +147,7 @@ pub(super) struct Record<'a> {
 
 impl<'a> Record<'a> {
     /// The `index`th of `batch`.
+    #[inline(always)]
     pub(super) fn of(batch: &'a Batch, index: usize) -> Self {
         Self {
             offset: batch.raw.offsets.value(index),

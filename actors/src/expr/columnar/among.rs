@@ -90,8 +90,13 @@ pub(super) trait Ask {
 
 #[inline(always)]
 fn one_length<const N: usize>(rows: impl Ask, length: usize, heads: &[u64; N]) -> BooleanBuffer {
+    let mask = MASKS[length.min(8)];
     rows.ask(|bytes, start, end| {
-        let head = head_at(bytes, start, start + length.min(end - start));
+        // What is longer or shorter is none of them, whatever stands behind it.
+        let head = match eight_at(bytes, start) {
+            Some(eight) => eight & mask,
+            None => near_the_end(&bytes[start..end]),
+        };
         let found = heads.iter().fold(false, |found, &known| found | (known == head));
         found & (end - start == length)
     })
@@ -152,20 +157,28 @@ impl Table {
     }
 }
 
-/// The first eight of `bytes[start..end]`, with zeros behind a text that has fewer; by one load where eight are there.
+/// The bits of the first so many bytes.
+const MASKS: [u64; 9] = {
+    let mut masks = [0; 9];
+    let mut length = 1;
+    while length <= 8 {
+        masks[length] = u64::MAX >> (64 - 8 * length);
+        length += 1;
+    }
+    masks
+};
+
+/// Eight bytes from `start` on, by one load; `None` where there are fewer.
+#[inline(always)]
+fn eight_at(bytes: &[u8], start: usize) -> Option<u64> {
+    bytes.get(start..)?.first_chunk::<8>().map(|chunk| u64::from_le_bytes(*chunk))
+}
+
+/// The first eight of `bytes[start..end]`, with zeros behind a text that has fewer.
 #[inline(always)]
 fn head_at(bytes: &[u8], start: usize, end: usize) -> u64 {
-    const MASKS: [u64; 9] = {
-        let mut masks = [0; 9];
-        let mut length = 1;
-        while length <= 8 {
-            masks[length] = u64::MAX >> (64 - 8 * length);
-            length += 1;
-        }
-        masks
-    };
-    match bytes.get(start..).and_then(<[u8]>::first_chunk::<8>) {
-        Some(chunk) => u64::from_le_bytes(*chunk) & MASKS[(end - start).min(8)],
+    match eight_at(bytes, start) {
+        Some(eight) => eight & MASKS[(end - start).min(8)],
         None => near_the_end(&bytes[start..end]),
     }
 }

@@ -1,7 +1,7 @@
 //! What is asked of each row of a column of text.
 
 use super::among::{Among, Ask};
-use super::vector::{Values, Vector};
+use super::vector::{Values, Vector, tested_ends};
 use crate::expr::program::{Comparison, TextTest};
 use arrow_array::{Array, StringArray};
 use arrow_buffer::BooleanBuffer;
@@ -93,8 +93,10 @@ impl Rows<'_> {
     fn test_range(&self, test: impl Fn(&[u8], usize, usize) -> bool) -> BooleanBuffer {
         let bytes = self.texts.value_data();
         let ends = self.texts.value_offsets();
-        let at = |row: usize| test(bytes, ends[row] as usize, ends[row + 1] as usize);
-        self.rows(at)
+        match self.wanted {
+            None => tested_ends(ends, |start, end| test(bytes, start, end)),
+            Some(_) => self.rows(|row| test(bytes, ends[row] as usize, ends[row + 1] as usize)),
+        }
     }
 
     #[inline(always)]
