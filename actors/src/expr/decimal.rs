@@ -336,9 +336,11 @@ mod tests {
         for _ in 0..20_000 {
             let scale = random.u32(0..=SCALE_MAX);
             let units = match random.u32(0..4) {
-                // In the middle between two doubles.
-                0 => i128::from(random.i64(1 << 53..1 << 54) | 1)
-                    .saturating_mul(POWERS[scale.min(21) as usize]),
+                // In the middle between two doubles, or next to it.
+                0 => {
+                    let middle = i128::from(random.i64(1 << 53..1 << 54) | 1);
+                    middle.saturating_mul(POWERS[scale.min(21) as usize]) + random.i128(-1..=1)
+                }
                 1 => i128::from(random.i64(..)).saturating_mul(POWERS[random.usize(0..20)]),
                 _ => random.i128(..) >> random.u32(0..127),
             };
