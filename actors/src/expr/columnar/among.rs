@@ -219,6 +219,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
         #[test]
         fn a_text_is_found_exactly_if_it_is_in_the_list(
             list in prop_oneof![prop::collection::vec(text(), 0..40), prop::collection::vec("[ab]{2}", 0..9)],
