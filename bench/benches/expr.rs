@@ -386,7 +386,7 @@ fn cases() -> Vec<Case> {
             let pairs = times(rows, "at").iter().zip(times(rows, "until"));
             Answer::Holds(pairs.map(|(at, until)| at < until).collect())
         }),
-        case("without a kernel", "size(symbol) == 8", &["symbol"], |rows| {
+        case("size", "size(symbol) == 8", &["symbol"], |rows| {
             of_texts(rows, "symbol", |symbol| symbol.chars().count() == 8)
         }),
     ]

@@ -186,7 +186,7 @@ fn operator(call: &CallExpr, names: &mut dyn Names) -> Result<Option<Node>, Stri
     Ok(Some(match call.func_name.as_str() {
         op::LOGICAL_AND => Node::And(pair()?),
         op::LOGICAL_OR => Node::Or(pair()?),
-        op::IN => Node::In(pair()?),
+        op::IN => contained(*pair()?),
         op::EQUALS => compare(Comparison::Equal, *pair()?)?,
         op::NOT_EQUALS => compare(Comparison::NotEqual, *pair()?)?,
         op::LESS => compare(Comparison::Less, *pair()?)?,
@@ -237,6 +237,20 @@ fn with_fraction(side: Node) -> Node {
         }
         other => other,
     }
+}
+
+/// Whether one value is in another, in its cheapest form.
+fn contained(sides: [Node; 2]) -> Node {
+    if let [Node::Slot(slot), Node::List(items)] = &sides {
+        let texts = items.iter().map(|item| match item {
+            Node::Constant(Constant::Text(text)) => Some(text.clone()),
+            _ => None,
+        });
+        if let Some(texts) = texts.collect() {
+            return Node::Among { slot: *slot, texts };
+        }
+    }
+    Node::In(Box::new(sides))
 }
 
 /// A comparison, in its cheapest form.

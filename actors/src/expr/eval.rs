@@ -24,6 +24,12 @@ pub trait Scope<'a> {
         }
     }
 
+    /// Whether `slot` has no value.
+    #[inline]
+    fn is_null(&self, slot: u32) -> bool {
+        self.value(slot).is_null()
+    }
+
     /// The elements gone through so far, within a loop.
     fn steps(&self) -> Option<&Cell<u32>> {
         None
@@ -80,9 +86,21 @@ pub(super) fn truth<'a, S: Scope<'a>>(node: &'a Node, scope: &S) -> Result<bool,
                 _ => Err(fault),
             },
         },
-        Node::Present { of, negated } => Ok(value(of, scope)?.is_null() == *negated),
+        Node::Among { slot, texts } => {
+            Ok(scope.text(*slot).is_some_and(|text| texts.iter().any(|known| **known == *text)))
+        }
+        Node::Present { of, negated } => {
+            let absent = match &**of {
+                Node::Slot(slot) => scope.is_null(*slot),
+                of => value(of, scope)?.is_null(),
+            };
+            Ok(absent == *negated)
+        }
         Node::Compare(comparison, sides) => {
-            let order = value(&sides[0], scope)?.compare(&value(&sides[1], scope)?);
+            let order = match sides.each_ref() {
+                [Node::Slot(slot), Node::Constant(constant)] => scope.value(*slot).compare(&constant.value()),
+                [first, second] => value(first, scope)?.compare(&value(second, scope)?),
+            };
             Ok(order.is_some_and(|order| comparison.holds(order)))
         }
         Node::In(sides) => contains(&value(&sides[0], scope)?, &sides[1], scope),

@@ -342,7 +342,10 @@ fn int<'a>(of: &Value<'a>) -> Evaluated<'a> {
     let number = match of {
         Value::Int(number) => Some(*number),
         Value::Text(text) => text.parse().ok(),
-        Value::Double(number) if number.abs() < 9.2e18 => Some(*number as i64),
+        // As in CEL, neither end: there the nearest double may be that of a number beyond it.
+        Value::Double(number) if *number > i64::MIN as f64 && *number < i64::MAX as f64 => {
+            Some(*number as i64)
+        }
         Value::Time(micros) => Some(micros.div_euclid(time::SECOND_US)),
         // Cut towards zero, as CEL does.
         Value::Number(_) | Value::Decimal(_) => of.to_decimal().and_then(|number| {

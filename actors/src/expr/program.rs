@@ -42,7 +42,7 @@ impl Program {
     pub fn needs(&self) -> Vec<u32> {
         fn collect(node: &Node, slots: &mut Vec<u32>) {
             match node {
-                Node::Slot(slot) | Node::Text { slot, .. } => slots.push(*slot),
+                Node::Slot(slot) | Node::Text { slot, .. } | Node::Among { slot, .. } => slots.push(*slot),
                 Node::And(sides) => sides.iter().for_each(|side| collect(side, slots)),
                 Node::Compare(_, sides) => {
                     slots.extend(sides.iter().filter_map(|side| match side {
@@ -67,7 +67,7 @@ impl Program {
     pub fn slots(&self) -> Vec<u32> {
         let mut slots = Vec::new();
         self.root.visit(&mut |node| {
-            if let Node::Slot(slot) | Node::Text { slot, .. } = node
+            if let Node::Slot(slot) | Node::Text { slot, .. } | Node::Among { slot, .. } = node
                 && !loops::is_local(*slot)
             {
                 slots.push(*slot);
@@ -248,6 +248,11 @@ pub(super) enum Node {
         negated: bool,
     },
     In(Box<[Node; 2]>),
+    /// A slot's text and a list of literals.
+    Among {
+        slot: u32,
+        texts: Box<[Box<str>]>,
+    },
     Arithmetic(Arithmetic, Box<[Node; 2]>),
     Negate(Box<Node>),
     Matches(Box<Node>, Regex),
@@ -260,7 +265,7 @@ impl Node {
     fn visit(&self, see: &mut dyn FnMut(&Node)) {
         see(self);
         match self {
-            Node::Constant(_) | Node::Slot(_) | Node::Text { .. } => {}
+            Node::Constant(_) | Node::Slot(_) | Node::Text { .. } | Node::Among { .. } => {}
             Node::Step(pair) | Node::And(pair) | Node::Or(pair) | Node::In(pair) => {
                 pair.iter().for_each(|node| node.visit(see));
             }

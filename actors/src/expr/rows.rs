@@ -51,6 +51,13 @@ impl Compiled {
         Ok(Self { program, columnar, columns: names.columns })
     }
 
+    /// `program`, whose slots are the columns of `schema` at `columns`; it reads no slot that is none.
+    fn of(program: Program, schema: &Schema, columns: &[Option<usize>]) -> Self {
+        let columns: Vec<usize> = columns.iter().map(|column| column.unwrap_or(usize::MAX)).collect();
+        let columnar = Columnar::new(&program, schema, columns.clone());
+        Self { program, columnar, columns }
+    }
+
     fn cells<'a>(&'a self, rows: &'a RecordBatch, row: usize) -> Cells<'a> {
         Cells { rows, row, columns: &self.columns }
     }
@@ -64,9 +71,7 @@ impl RowCondition {
 
     /// `program`, whose slots are the columns of `schema` at `columns`; it reads no slot that is none.
     pub(crate) fn of(program: Program, schema: &Schema, columns: &[Option<usize>]) -> Self {
-        let columns: Vec<usize> = columns.iter().map(|column| column.unwrap_or(usize::MAX)).collect();
-        let columnar = Columnar::new(&program, schema, columns.clone());
-        Self(Compiled { program, columnar, columns })
+        Self(Compiled::of(program, schema, columns))
     }
 
     /// Whether it is true of the `row`th of `rows`: for a row alone. All are asked together with [`Self::holds`].
@@ -86,6 +91,16 @@ impl RowValue {
         Compiled::new(text, schema).map(Self)
     }
 
+    /// `program`, whose slots are the columns of `schema` at `columns`; it reads no slot that is none.
+    pub(crate) fn of(program: Program, schema: &Schema, columns: &[Option<usize>]) -> Self {
+        Self(Compiled::of(program, schema, columns))
+    }
+
+    /// The type of its values where computing them together costs less than one by one; `None` where it does not.
+    pub(crate) fn kernels_type(&self) -> Option<DataType> {
+        self.0.columnar.kernels_type()
+    }
+
     /// Its value for the `row`th of `rows`.
     pub fn value<'a>(&'a self, rows: &'a RecordBatch, row: usize) -> Result<Value<'a>, super::Fault> {
         self.0.program.value(&self.0.cells(rows, row))
@@ -93,7 +108,7 @@ impl RowValue {
 
     /// Its values for all rows, which are of the schema it was compiled for; `None` if they have not one type.
     pub fn values(&self, rows: &RecordBatch) -> Option<Computed> {
-        self.0.columnar.values(&self.0.program, rows)
+        self.0.columnar.values(rows)
     }
 }
 

@@ -118,6 +118,10 @@ impl<'a> Value<'a> {
             (Value::Time(mine), Value::Time(theirs)) => Some(mine.cmp(theirs)),
             (Value::Duration(mine), Value::Duration(theirs)) => Some(mine.cmp(theirs)),
             (Value::Double(mine), Value::Double(theirs)) => mine.partial_cmp(theirs),
+            (Value::Number(mine), Value::Int(theirs)) => match mine.parse::<i64>() {
+                Ok(mine) => Some(mine.cmp(theirs)),
+                Err(_) => self.compare_numbers(other),
+            },
             _ => self.compare_numbers(other),
         }
     }

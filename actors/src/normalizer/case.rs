@@ -1,5 +1,6 @@
 //! A compiled case: what must hold before it, and how its rows are found.
 
+use super::computed::Computation;
 use super::field::{Field, Reader, Source};
 use super::names::{self, Place};
 use crate::expr::{self, Program};
@@ -29,8 +30,8 @@ pub(super) struct Case {
     pub(super) fields: Vec<Field>,
     /// What is asked of a finished row, in this order.
     pub(super) rules: Vec<Rule>,
-    /// Whether its rows are asked together, once the batch is decoded; see [`super::judge`].
-    pub(super) judged_together: bool,
+    /// Whether its rows leave something to the end of the batch; see [`super::judge`].
+    pub(super) leaves: bool,
     /// Its place among the cases.
     pub(super) number: u16,
 }
@@ -43,6 +44,8 @@ pub(super) struct Rule {
     /// Of a `require`; a `select` has none, and filters.
     pub(super) reason: Option<Arc<str>>,
     pub(super) program: Program,
+    /// Whether it is asked of all rows of a batch together: it reads fields and nothing else.
+    pub(super) together: bool,
 }
 
 impl Case {
@@ -63,7 +66,7 @@ impl Case {
             Some(pointer) => Some(place.message.slot(&steps(pointer)?)),
             None => None,
         };
-        let fields = fields(case, &mut place)?;
+        let fields = fields(name, case, &mut place)?;
 
         let (mut message_select, mut item_select, mut rules) = (Vec::new(), Vec::new(), Vec::new());
         for select in &case.select {
@@ -72,7 +75,8 @@ impl Case {
                     Stage::Message => message_select.push(program),
                     Stage::Item => item_select.push(program),
                     Stage::Row => {
-                        rules.push(Rule { key: key(name, None, &select.text, part), reason: None, program })
+                        let key = key(name, None, &select.text, part);
+                        rules.push(Rule { key, reason: None, together: place.of_fields(&program), program })
                     }
                 }
             }
@@ -85,7 +89,8 @@ impl Case {
                     Stage::Message => message_require.push((reason.clone(), program)),
                     Stage::Item | Stage::Row => {
                         let key = key(name, Some(&reason), &require.text, part);
-                        rules.push(Rule { key, reason: Some(reason.clone()), program });
+                        let (reason, together) = (Some(reason.clone()), place.of_fields(&program));
+                        rules.push(Rule { key, reason, together, program });
                     }
                 }
             }
@@ -100,7 +105,7 @@ impl Case {
             item_select,
             fields,
             rules,
-            judged_together: false,
+            leaves: false,
             number: 0,
         })
     }
@@ -145,14 +150,15 @@ fn steps(pointer: &model::Pointer) -> Result<Vec<Step>, String> {
     Ok(pointer.tokens.iter().map(|token| Step::from_token(token)).collect())
 }
 
-fn fields(case: &model::Case, place: &mut Place) -> Result<Vec<Field>, String> {
-    let field =
-        |(column, field): (usize, &model::Field)| Field::new(field, column, source(field, column, place)?);
+fn fields(name: &str, case: &model::Case, place: &mut Place) -> Result<Vec<Field>, String> {
+    let field = |(column, field): (usize, &model::Field)| {
+        Field::new(field, column, source((name, field), column, place)?)
+    };
     case.fields.iter().enumerate().map(field).collect()
 }
 
 /// Where the value of the field of `column` is.
-fn source(field: &model::Field, column: usize, place: &mut Place) -> Result<Source, String> {
+fn source((case, field): (&str, &model::Field), column: usize, place: &mut Place) -> Result<Source, String> {
     let text = match &field.source {
         model::FieldSource::Path(pointer) => {
             let steps = steps(pointer)?;
@@ -186,5 +192,7 @@ fn source(field: &model::Field, column: usize, place: &mut Place) -> Result<Sour
     {
         return Ok(Source::Constant(Reader::new(field)?.constant(field, &text)?));
     }
-    Ok(Source::Program(program, of_fields))
+    // All that a field is, as well as what its expression means here.
+    let key = format!("{}\n{field:?}", key(case, None, text, column));
+    Ok(Source::Program(Computation { program, of_fields, together: false, key }))
 }

@@ -152,6 +152,17 @@ impl Column {
     }
 
     pub(super) fn push_null(&mut self) {
+        self.push_nothing();
+        self.nulls.as_mut().expect("invariant: only a nullable column takes null").append_null();
+    }
+
+    /// A place for a value that is computed later.
+    pub(super) fn push_blank(&mut self) {
+        self.push_nothing();
+        self.valid();
+    }
+
+    fn push_nothing(&mut self) {
         match &mut self.data {
             Data::Text { text, ends } => ends.push(text.len() as i32),
             Data::Int(values) | Data::Time(values) => values.push(0),
@@ -159,7 +170,6 @@ impl Column {
             Data::Decimal { units, .. } => units.push(0),
             Data::Bool(values) => values.append(false),
         }
-        self.nulls.as_mut().expect("invariant: only a nullable column takes null").append_null();
     }
 
     pub(super) fn push_cell(&mut self, cell: &Cell) {

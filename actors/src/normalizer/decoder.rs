@@ -7,7 +7,9 @@
 use super::case::Case;
 use super::coding::{Coding, Read};
 use super::event_time::EventTime;
-use super::judge::Judge;
+#[cfg(test)]
+use super::field::Source;
+use super::judge::{Judge, Several, Unjudged};
 use super::message::{Found, Message};
 use super::names::{Place, Record};
 use super::output::{Output, Tally};
@@ -79,12 +81,29 @@ impl Decoder {
             None => None,
         };
         let output = Output::new(normalizer.columns.clone());
-        let lines = matches!(normalizer.coding, model::Coding::Csv(_));
-        let judge = Judge::new(&mut cases, normalizer.match_mode, lines, &output.schema);
+        let time = event_time.as_ref().map(|bounds| bounds.column);
+        let judge = Judge::new(&mut cases, &output.model, &output.schema, time);
         let plan = Arc::new(Plan { shared, cases, mode: normalizer.match_mode, event_time, judge });
         let coding = Coding::new(&normalizer.coding, wanted::of(&plan));
         let found = Found::of(&plan);
         Ok(Self { plan, coding, found, output })
+    }
+
+    /// One whose rows leave nothing to the end of the batch; and the fields that the other one computes then, by case.
+    #[cfg(test)]
+    pub(super) fn one_by_one(normalizer: &model::Normalizer) -> Result<(Self, Vec<String>), Error> {
+        let mut decoder = Self::new(normalizer)?;
+        let plan = Arc::get_mut(&mut decoder.plan).expect("invariant: nobody else has the plan yet");
+        plan.judge = Judge::default();
+        let mut left = Vec::new();
+        for case in &mut plan.cases {
+            case.leaves = false;
+            let computed = case.fields.iter().filter(
+                |field| matches!(&field.source, Source::Program(computation) if computation.together),
+            );
+            left.extend(computed.map(|field| format!("{}.{}", case.number, field.name)));
+        }
+        Ok((decoder, left))
     }
 
     /// Another decoder of the same plan, with nothing in its buffers.
@@ -124,21 +143,33 @@ impl Decoder {
             };
             let record = Record::of(batch, index);
             let before = (output.offsets.len(), output.rejects.len());
-            let mut work = Work { plan, record, found, output, tally: Tally::default() };
-            work.tally.letters_max = reject::letters_max(bytes.len());
-            match reading.read(index, &mut work) {
-                Ok(()) => work.finish(),
-                Err(WholeMessage(problem)) => {
-                    output.rejects.truncate(before.1);
-                    output.truncate(before.0);
-                    output.reject(record.offset, (0, Extent::Record), problem);
+            let letters_max = reject::letters_max(bytes.len());
+            let mut alone = false;
+            loop {
+                let tally = Tally { letters_max, alone, ..Tally::default() };
+                let mut work = Work { plan, record, found, output, tally };
+                match reading.read(index, &mut work) {
+                    Ok(()) => work.finish(),
+                    Err(WholeMessage(problem)) => {
+                        // Rows that are rejected in the end do not count for the limits of a message.
+                        alone = work.tally.left;
+                        output.rejects.truncate(before.1);
+                        output.truncate(before.0);
+                        if alone {
+                            continue;
+                        }
+                        output.reject(record.offset, (0, Extent::Record), problem);
+                    }
                 }
+                break;
             }
             filtered += u64::from(before == (output.offsets.len(), output.rejects.len()));
         }
         let (rows, rejects) = output.finish();
-        let judged = plan.judge.judge(rows, rejects, &output.cases);
+        let several = &output.several;
+        let judged = plan.judge.judge(Unjudged { rows, rejects, case_of: &output.cases, several });
         output.cases.clear();
+        output.several.clear();
         Decoded { rows: judged.rows, rejects: judged.rejects, filtered: filtered + judged.filtered }
     }
 }
@@ -184,10 +215,13 @@ impl Work<'_, '_> {
     /// One letter for all the rejected rows that have none of their own.
     fn finish(self) {
         let Tally { next_row, rejected, letters_max, .. } = self.tally;
+        let offset = self.record.offset;
+        if next_row > 1 {
+            self.output.several.push(Several { offset, next_row, rejected, letters_max });
+        }
         if rejected > letters_max {
-            let detail = format!("{} more rows of this record are rejected", rejected - letters_max);
-            let problem = Problem::new(reject::MORE_ROWS, detail);
-            self.output.reject(self.record.offset, (next_row, Extent::Several), problem);
+            let problem = Problem::more_rows(rejected - letters_max);
+            self.output.reject(offset, (next_row, Extent::Several), problem);
         }
     }
 }

@@ -1,11 +1,12 @@
 //! One field of one case: where its value is and how it becomes a cell of its column.
 
 use super::column::{Cell, Column};
+use super::computed::Computation;
 use super::reject::{self, Problem, quoted};
 use super::short::Short;
 use crate::expr::decimal::{NumberFault, parse_scaled, power_of_ten};
 use crate::expr::time::{self, TimeFault};
-use crate::expr::{Program, Value};
+use crate::expr::{Fault, Value};
 use crate::json::{Document, Kind, NONE, NodeRef, Tape};
 use aqueduct_topology::model::{self, FieldType, TimeUnit};
 use jiff::tz::TimeZone;
@@ -20,8 +21,8 @@ pub(super) enum Source {
     Message(u32),
     /// The same for every row.
     Constant(Cell),
-    /// To be computed. The flag: from other fields.
-    Program(Program, bool),
+    /// To be computed.
+    Program(Computation),
 }
 
 /// A compiled field.
@@ -31,23 +32,23 @@ pub(super) struct Field {
     pub(super) name: Box<str>,
     pub(super) source: Source,
     pub(super) short: Short,
-    reader: Reader,
-    map: Vec<(Box<str>, Cell)>,
+    pub(super) reader: Reader,
+    pub(super) map: Vec<(Box<str>, Cell)>,
     /// What absent and null become; `None` = a rejection.
-    absent: Option<Cell>,
+    pub(super) absent: Option<Cell>,
 }
 
 /// How a value becomes a cell.
 #[derive(Clone, Debug)]
 pub(super) struct Reader {
-    kind: FieldType,
+    pub(super) kind: FieldType,
     max_bytes: usize,
     unit: Option<TimeUnit>,
     zone: Option<TimeZone>,
     /// The power of ten an integer is divided by.
-    divided: Option<u32>,
+    pub(super) divided: Option<u32>,
     /// Decimals lie below this in size.
-    units_end: i128,
+    pub(super) units_end: i128,
 }
 
 impl Field {
@@ -158,6 +159,12 @@ impl Field {
             }
         };
         Err(self.locate(problem, &Value::Node(node)))
+    }
+
+    /// Its value cannot be computed.
+    #[cold]
+    pub(super) fn fault(&self, fault: &Fault) -> Problem {
+        Problem::new(reject::EXPRESSION, format!("field `{}`: {fault}", self.name))
     }
 
     fn locate(&self, problem: Problem, value: &Value<'_>) -> Problem {

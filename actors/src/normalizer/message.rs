@@ -1,6 +1,7 @@
 //! What becomes of one message: the case that applies, and its rows.
 
 use super::case::{Case, Rule};
+use super::computed::Computation;
 use super::decoder::{Plan, ROWS_MAX, ROWS_TEXT_BYTES_MAX, WholeMessage};
 use super::field::Source;
 use super::names::{self, Record, Row};
@@ -205,9 +206,15 @@ impl<'d> Message<'d, '_> {
     /// One row, of what was `found` from the message and from the element.
     fn row(&mut self, case: &'d Case, found: (&[u32], &[u32]), item_key: Value<'d>) {
         let at = self.output.offsets.len();
-        let kept = self.try_row(case, found, item_key, at);
+        // What is wrong with a line is said with its number, which a batch has not.
+        let leave = case.leaves && !self.tally.alone && self.tally.line.is_none();
+        let kept = match leave {
+            true => self.leave_row(case, found, item_key, at),
+            false => self.try_row(case, found, item_key, at, false),
+        };
         match kept {
             Ok(true) => {
+                self.tally.left |= leave;
                 self.output.offsets.push(self.record.offset);
                 self.output.indices.push(self.tally.next_row);
                 self.output.cases.push(case.number);
@@ -221,14 +228,41 @@ impl<'d> Message<'d, '_> {
         self.tally.next_row += 1;
     }
 
-    /// Writes the row; `false` = it is filtered.
-    #[inline]
+    /// Writes the row, but for what it leaves to the batch. That may be what is wrong with it first: then nothing is left.
+    #[inline(never)]
+    fn leave_row(
+        &mut self,
+        case: &'d Case,
+        found: (&[u32], &[u32]),
+        item_key: Value<'d>,
+        at: usize,
+    ) -> Result<bool, Problem> {
+        let kept = self.try_row(case, found, item_key.clone(), at, true);
+        if kept.is_err() { self.try_row_again(case, found, item_key, at) } else { kept }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn try_row_again(
+        &mut self,
+        case: &'d Case,
+        found: (&[u32], &[u32]),
+        item_key: Value<'d>,
+        at: usize,
+    ) -> Result<bool, Problem> {
+        self.output.truncate(at);
+        self.try_row(case, found, item_key, at, false)
+    }
+
+    /// Writes the row; `false` = it is filtered. What may be left to the end of the batch is done now unless `leave`.
+    #[inline(always)]
     fn try_row(
         &mut self,
         case: &'d Case,
         (message, element): (&[u32], &[u32]),
         item_key: Value<'d>,
         at: usize,
+        leave: bool,
     ) -> Result<bool, Problem> {
         let document = self.document;
         if !case.item_select.is_empty() {
@@ -248,16 +282,17 @@ impl<'d> Message<'d, '_> {
                     field.read_at(document, message[*slot as usize], &mut self.output.columns[column])?;
                 }
                 Source::Constant(cell) => self.output.columns[column].push_cell(cell),
-                Source::Program(program, of_fields) => {
+                Source::Program(computation) if leave && computation.together => {
+                    self.output.columns[column].push_blank();
+                }
+                Source::Program(Computation { program, of_fields, .. }) => {
                     let mut written = std::mem::take(&mut self.output.columns[column]);
                     let scope = self.scope(&case.place.sources, message);
                     let row = Row { element, item_key: item_key.clone(), row: at, ..scope };
                     let columns = if *of_fields { self.output.columns.as_slice() } else { &[] };
                     let read = match program.value(&Row { columns, ..row }) {
                         Ok(value) => field.read(&value, &mut written),
-                        Err(fault) => {
-                            Err(Problem::new(reject::EXPRESSION, format!("field `{}`: {fault}", field.name)))
-                        }
+                        Err(fault) => Err(field.fault(&fault)),
                     };
                     self.output.columns[column] = written;
                     read?;
@@ -268,11 +303,16 @@ impl<'d> Message<'d, '_> {
             Some(bounds) => bounds.check(self.output.columns[bounds.column].time(at), self.record.time_ms),
             None => Ok(()),
         };
-        if case.judged_together && in_time.is_ok() {
-            return Ok(true);
-        }
         let scope = self.scope(&case.place.sources, message);
         let row = Row { element, item_key, row: at, columns: &self.output.columns, ..scope };
+        if leave {
+            let mut asked = case.rules.iter().filter(|rule| !rule.together);
+            return match in_time {
+                // Which rule says why is found when all are asked.
+                Ok(()) if asked.any(|rule| !rule.program.is_true(&row)) => Err(Problem::new("", "")),
+                in_time => in_time.map(|()| true),
+            };
+        }
         // What the author requires says more than a bound that holds for every topology.
         match case.rules.iter().find(|rule| !rule.program.is_true(&row)) {
             Some(Rule { reason: Some(reason), .. }) => {

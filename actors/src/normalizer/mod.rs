@@ -7,6 +7,7 @@
 mod case;
 mod coding;
 mod column;
+mod computed;
 mod decoder;
 mod event_time;
 mod field;

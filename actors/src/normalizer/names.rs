@@ -5,7 +5,7 @@
 
 use super::column::Column;
 use crate::expr::{Constant, Name, Names, Program, Scope, Value};
-use crate::json::{Document, NONE, Paths, Step};
+use crate::json::{Document, Kind, NONE, Paths, Step};
 use aqueduct_engine::Batch;
 use std::borrow::Cow;
 
@@ -61,6 +61,15 @@ impl Place {
     /// Whether `program`, which was compiled here, reads fields and nothing else.
     pub(super) fn of_fields(&self, program: &Program) -> bool {
         self.sources_of(program).into_iter().all(|source| matches!(source, Source::Field(_)))
+    }
+
+    /// The columns that `program`, which was compiled here, reads.
+    pub(super) fn columns_of(&self, program: &Program) -> Vec<usize> {
+        let column = |source: &Source| match source {
+            Source::Field(column) => Some(*column),
+            _ => None,
+        };
+        self.sources_of(program).into_iter().filter_map(column).collect()
     }
 
     /// The column of each slot that is a field; of no other slot is there one.
@@ -136,6 +145,7 @@ pub(super) struct Record<'a> {
 
 impl<'a> Record<'a> {
     /// The `index`th of `batch`.
+    #[inline(always)]
     pub(super) fn of(batch: &'a Batch, index: usize) -> Self {
         Self { offset: batch.raw.offsets.value(index), time_ms: batch.raw.time_ms(index), batch, index }
     }
@@ -201,6 +211,20 @@ impl<'a> Scope<'a> for Row<'a> {
             },
         }
     }
+
+    #[inline]
+    fn is_null(&self, slot: u32) -> bool {
+        match &self.sources[slot as usize] {
+            Source::Message(path) => is_null_at(self.document, self.message[*path as usize]),
+            Source::Element(path) => is_null_at(self.document, self.element[*path as usize]),
+            _ => self.value(slot).is_null(),
+        }
+    }
+}
+
+#[inline]
+fn is_null_at(document: &Document<'_>, index: u32) -> bool {
+    index == NONE || document.node(index).kind() == Kind::Null
 }
 
 /// Where most conditions end: the path leads nowhere, or to a text without escapes.

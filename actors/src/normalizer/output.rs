@@ -1,6 +1,7 @@
 //! Rows and rejects in the making: of a batch, and of the message at hand.
 
 use super::column::{Column, arrow_field};
+use super::judge::Several;
 use super::reject::{Problem, Reject};
 use aqueduct_engine::{Class, Extent, batch};
 use aqueduct_topology::model;
@@ -17,6 +18,8 @@ pub(super) struct Output {
     pub(super) indices: Vec<i32>,
     /// The case of each row.
     pub(super) cases: Vec<u16>,
+    /// The messages that may have given several rows.
+    pub(super) several: Vec<Several>,
     pub(super) rejects: Vec<Reject>,
 }
 
@@ -31,6 +34,10 @@ pub(super) struct Tally {
     pub(super) line: Option<usize>,
     /// Bytes of text that the rows of other messages hold; known once there is a line.
     pub(super) text_before: usize,
+    /// Whether a row has left something to the end of the batch.
+    pub(super) left: bool,
+    /// Whether no row may.
+    pub(super) alone: bool,
 }
 
 impl Tally {
@@ -59,6 +66,7 @@ impl Output {
             offsets: Vec::new(),
             indices: Vec::new(),
             cases: Vec::new(),
+            several: Vec::new(),
             rejects: Vec::new(),
         }
     }

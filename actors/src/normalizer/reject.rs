@@ -83,6 +83,11 @@ impl Problem {
         Self { reason: reason.into(), detail: detail.into() }
     }
 
+    /// So many rows of a record are rejected besides those that have a letter.
+    pub(super) fn more_rows(more: usize) -> Self {
+        Self::new(MORE_ROWS, format!("{more} more rows of this record are rejected"))
+    }
+
     /// What `require` wants is not true of a row with these values.
     pub(super) fn not_required<'v>(
         reason: &Arc<str>,

@@ -24,6 +24,12 @@ const CONDITIONS: &str = "    select: msg.side in [\"buy\", \"sell\"] && msg.tra
       notional_sane: price * size < 1e9
 ";
 
+/// What flat ticks also hold: fields computed from others.
+const COMPUTED: &str = "      notional: { type: float64, expr: price * size }
+      is_large: { type: bool, expr: price * size > 1e5 }
+      next_id:  { type: int64, expr: trade_id + 1 }
+";
+
 /// One part with its input.
 #[allow(clippy::large_enum_variant, reason = "there is one of them in a process")]
 pub(super) enum Part {
@@ -39,8 +45,16 @@ pub(super) enum Part {
 
 impl Part {
     /// All of them.
-    pub(super) const NAMES: [&str; 6] =
-        ["coalesce", "conditions", "decode_flat", "decode_venues", "encode", "hop"];
+    pub(super) const NAMES: [&str; 8] = [
+        "coalesce",
+        "computed",
+        "conditions",
+        "decode_flat",
+        "decode_venues",
+        "encode",
+        "hop",
+        "venues_conditions",
+    ];
 
     /// The part of this name, ready to run.
     pub(super) fn named(name: &str) -> Option<Self> {
@@ -51,7 +65,16 @@ impl Part {
                 let text = text_of(flat).replacen("    fields:\n", &format!("{CONDITIONS}    fields:\n"), 1);
                 Some(decode(&text, flat))
             }
+            "computed" => {
+                let text = text_of(flat).replacen(
+                    "    event_time: ts\n",
+                    &format!("{COMPUTED}    event_time: ts\n"),
+                    1,
+                );
+                Some(decode(&text, flat))
+            }
             "decode_venues" => Some(decode(&text_of(Work::Venues), Work::Venues)),
+            "venues_conditions" => Some(decode(&text_of(Work::Conditions), Work::Conditions)),
             "encode" => Some(Part::Encode {
                 batch: decoded(flat),
                 // As the fields of the topology stand.

@@ -27,6 +27,8 @@ pub(super) enum Kernel {
     Abs(Box<Kernel>),
     Compare(Comparison, Operands),
     Text(Box<Kernel>, TextKernel),
+    /// How many characters each text has.
+    Size(Box<Kernel>),
     /// Whether it equals one of the literals.
     In(Box<Kernel>, Vec<Literal>),
     Present {
@@ -78,6 +80,7 @@ impl Kernel {
             | Kernel::Walk { kind, .. } => *kind,
             Kernel::Double(_) => Kind::Double,
             Kernel::Decimal(_) => Kind::Decimal(0),
+            Kernel::Size(_) => Kind::Int,
             Kernel::Negate(of) | Kernel::Abs(of) => of.kind(),
             Kernel::Conditional(parts) => parts[1].kind(),
             Kernel::Compare(..)
@@ -92,25 +95,48 @@ impl Kernel {
 
     /// Whether a row costs so much that those which do not matter are better left out.
     pub(super) fn is_costly(&self) -> bool {
-        match self {
+        let texts = |kernel: &Kernel| match kernel {
             Kernel::Text(..) | Kernel::Walk { .. } => true,
-            Kernel::Column { .. } | Kernel::Constant(..) | Kernel::Absent(_) => false,
+            Kernel::Arithmetic { operands, .. } | Kernel::Compare(_, operands) => {
+                matches!(operands, Operands::Texts(_))
+            }
+            _ => false,
+        };
+        self.any(&texts)
+    }
+
+    /// Whether any part of it is walked row by row.
+    pub(super) fn walks(&self) -> bool {
+        self.any(&|kernel| matches!(kernel, Kernel::Walk { .. }))
+    }
+
+    /// Whether `test` holds of it or of anything it works on.
+    fn any(&self, test: &dyn Fn(&Kernel) -> bool) -> bool {
+        test(self) || self.parts().iter().any(|part| part.any(test))
+    }
+
+    /// What it works on.
+    fn parts(&self) -> &[Kernel] {
+        match self {
+            Kernel::Column { .. } | Kernel::Constant(..) | Kernel::Absent(_) | Kernel::Walk { .. } => &[],
             Kernel::Double(of)
             | Kernel::Decimal(of)
             | Kernel::Negate(of)
             | Kernel::Abs(of)
+            | Kernel::Text(of, _)
+            | Kernel::Size(of)
             | Kernel::In(of, _)
             | Kernel::Present { of, .. }
-            | Kernel::Not(of) => of.is_costly(),
+            | Kernel::Not(of) => std::slice::from_ref(of),
             Kernel::Arithmetic { operands, .. } | Kernel::Compare(_, operands) => match operands {
-                Operands::Texts(_) => true,
-                Operands::Ints(sides) | Operands::Doubles(sides) | Operands::Decimals(sides, _) => {
-                    sides.iter().any(Kernel::is_costly)
-                }
-                Operands::Literal(of, _) | Operands::LiteralFirst(_, of) => of.is_costly(),
+                Operands::Ints(sides)
+                | Operands::Doubles(sides)
+                | Operands::Decimals(sides, _)
+                | Operands::Texts(sides) => &sides[..],
+                Operands::Literal(of, _) | Operands::LiteralFirst(_, of) => std::slice::from_ref(of),
             },
-            Kernel::And(sides) | Kernel::Or(sides) => sides.iter().any(Kernel::is_costly),
-            Kernel::Conditional(parts) => parts.iter().any(Kernel::is_costly),
+            Kernel::And(sides) | Kernel::Or(sides) => &sides[..],
+            Kernel::Conditional(parts) => &parts[..],
         }
     }
 }

@@ -31,6 +31,19 @@ impl Kind {
         })
     }
 
+    /// The type of a column of its values.
+    pub(super) fn data_type(self) -> DataType {
+        match self {
+            Kind::Bool => DataType::Boolean,
+            Kind::Int => DataType::Int64,
+            Kind::Double => DataType::Float64,
+            Kind::Decimal(scale) => DataType::Decimal128(38, scale as i8),
+            Kind::Text => DataType::Utf8,
+            Kind::Time => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+            Kind::Duration => DataType::Duration(TimeUnit::Microsecond),
+        }
+    }
+
     /// The kind of a constant; a number that is written out adapts to what it meets and has none.
     pub(super) fn of_constant(constant: &Constant) -> Option<Self> {
         Some(match constant {
@@ -48,9 +61,12 @@ impl Kind {
         match node {
             Node::Call(function, _) => Self::of_function(*function),
             Node::Loop(each) => (!each.collects()).then_some(Kind::Bool),
-            Node::Matches(..) | Node::In(_) | Node::Compare(..) | Node::Present { .. } | Node::Not(_) => {
-                Some(Kind::Bool)
-            }
+            Node::Matches(..)
+            | Node::In(_)
+            | Node::Among { .. }
+            | Node::Compare(..)
+            | Node::Present { .. }
+            | Node::Not(_) => Some(Kind::Bool),
             _ => None,
         }
     }

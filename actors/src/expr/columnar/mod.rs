@@ -6,6 +6,7 @@
 //!
 //! Deliberately absent: messages. Their values have no columns before they are decoded.
 
+mod among;
 mod arithmetic;
 mod compare;
 mod kernel;
@@ -17,15 +18,13 @@ mod text;
 mod vector;
 mod walk;
 
-use super::eval::Fault;
 use super::program::Program;
-use super::rows::Cells;
 use arrow_array::types::{
     Decimal128Type, DurationMicrosecondType, Float64Type, Int64Type, TimestampMicrosecondType,
 };
 use arrow_array::{ArrayRef, BooleanArray, PrimitiveArray, RecordBatch, StringArray};
 use arrow_buffer::{BooleanBuffer, NullBuffer};
-use arrow_schema::Schema;
+use arrow_schema::{DataType, Schema};
 use kernel::Kernel;
 use kind::Kind;
 use plan::Planner;
@@ -48,8 +47,8 @@ pub(super) struct Columnar {
 pub struct Computed {
     /// A value for every row; null also where it cannot be computed.
     pub values: ArrayRef,
-    /// The rows whose value cannot be computed, in order, and why.
-    pub faults: Vec<(usize, Fault)>,
+    /// The rows whose value cannot be computed; `None` = none. Why, is known of each row alone.
+    pub faults: Option<BooleanBuffer>,
 }
 
 impl Columnar {
@@ -67,17 +66,17 @@ impl Columnar {
         self.condition.run(Batch { rows, columns: &self.columns }, None).holds()
     }
 
-    /// The values of `program`; `None` if they have not one type.
-    pub(super) fn values(&self, program: &Program, rows: &RecordBatch) -> Option<Computed> {
+    /// The values; `None` if they have not one type.
+    pub(super) fn values(&self, rows: &RecordBatch) -> Option<Computed> {
         let value = self.value.as_ref()?;
         let vector = value.run(Batch { rows, columns: &self.columns }, None);
-        let failed = vector.faults.iter().flat_map(|faults| faults.set_indices());
-        let faults = failed.map(|row| {
-            let fault = program.value(&Cells { rows, row, columns: &self.columns });
-            (row, fault.expect_err("invariant: a row fails alone as it does among others"))
-        });
-        let faults = faults.collect();
+        let faults = vector.faults.clone();
         Some(Computed { values: array(vector, value.kind()), faults })
+    }
+
+    /// The type of the values if kernels compute them; `None` if rows are walked.
+    pub(super) fn kernels_type(&self) -> Option<DataType> {
+        self.value.as_ref().filter(|value| !value.walks()).map(|value| value.kind().data_type())
     }
 }
 
@@ -94,10 +93,9 @@ fn array(Vector { values, valid, faults }: Vector, kind: Kind) -> ArrayRef {
         }
         (Values::Int(values), _) => Arc::new(PrimitiveArray::<Int64Type>::new(values, nulls)),
         (Values::Double(values), _) => Arc::new(PrimitiveArray::<Float64Type>::new(values, nulls)),
-        (Values::Decimal(units), kind) => Arc::new(
-            PrimitiveArray::<Decimal128Type>::new(units, nulls)
-                .with_data_type(arrow_schema::DataType::Decimal128(38, kind.scale() as i8)),
-        ),
+        (Values::Decimal(units), kind) => {
+            Arc::new(PrimitiveArray::<Decimal128Type>::new(units, nulls).with_data_type(kind.data_type()))
+        }
         (Values::Text(texts), _) => {
             let (ends, text, _) = texts.into_parts();
             Arc::new(StringArray::new(ends, text, nulls))

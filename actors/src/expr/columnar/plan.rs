@@ -3,6 +3,7 @@
 //! What has no kernel, or no one type, is walked row by row from the lowest node above it whose type is known: so nothing
 //! is refused here, and nothing means anything else than it does to the walker.
 
+use super::among::Among;
 use super::kernel::{Kernel, Literal, Operands};
 use super::kind::Kind;
 use super::text::TextKernel;
@@ -51,6 +52,9 @@ impl Planner<'_> {
             Node::Text { slot, test, literal } => {
                 self.text(&Node::Slot(*slot), TextKernel::literal(*test, literal))
             }
+            Node::Among { slot, texts } => {
+                self.text(&Node::Slot(*slot), TextKernel::Among(Among::new(texts.to_vec())))
+            }
             Node::Matches(of, regex) => self.text(of, TextKernel::Matches(regex.clone())),
             Node::Present { of, negated } => {
                 self.value(of).map(|of| Kernel::Present { of: Box::new(of), negated: *negated })
@@ -82,6 +86,7 @@ impl Planner<'_> {
                 Some(Kernel::Double(Box::new(of)))
             }
             (Function::Abs, Kind::Int | Kind::Double | Kind::Decimal(_)) => Some(Kernel::Abs(Box::new(of))),
+            (Function::Size, Kind::Text) => Some(Kernel::Size(Box::new(of))),
             (Function::Decimal, Kind::Int) => Some(Kernel::Decimal(Box::new(of))),
             (Function::Decimal, Kind::Decimal(_))
             | (Function::Int, Kind::Int)
@@ -147,7 +152,10 @@ impl Planner<'_> {
             _ => None,
         });
         if of.kind() == Kind::Text {
-            return Some(Kernel::Text(Box::new(of), TextKernel::among(texts.collect::<Option<_>>()?)));
+            return Some(Kernel::Text(
+                Box::new(of),
+                TextKernel::Among(Among::new(texts.collect::<Option<_>>()?)),
+            ));
         }
         let literal = |constant: &&Constant| {
             exact_literal(Comparison::Equal, of.kind(), constant).map(|(_, literal)| literal)

@@ -3,7 +3,7 @@
 use super::kernel::{Kernel, Literal, Operands};
 use super::kind::Kind;
 use super::vector::{Values, Vector, any, both, either, tested};
-use super::{arithmetic, compare, logic, walk};
+use super::{arithmetic, compare, logic, text, walk};
 use crate::expr::decimal::Decimal;
 use crate::expr::program::{Arithmetic, Comparison};
 use crate::expr::time;
@@ -45,6 +45,11 @@ impl Kernel {
             Kernel::Abs(of) => signed(of.run(batch, wanted), Sign::Dropped),
             Kernel::Compare(comparison, operands) => order(*comparison, operands, batch, wanted),
             Kernel::Text(of, test) => test.run(of.run(batch, wanted), wanted),
+            Kernel::Size(of) => {
+                let of = of.run(batch, wanted);
+                let sizes = text::sizes(of.texts());
+                Vector { values: Values::Int(sizes.into()), ..of }
+            }
             Kernel::In(of, among) => {
                 let of = of.run(batch, wanted);
                 let mut found = BooleanBuffer::new_unset(rows);

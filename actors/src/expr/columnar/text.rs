@@ -1,8 +1,8 @@
 //! What is asked of each row of a column of text.
 
-use super::vector::{Values, Vector};
+use super::among::{Among, Ask};
+use super::vector::{Values, Vector, tested_ends};
 use crate::expr::program::{Comparison, TextTest};
-use ahash::AHashSet;
 use arrow_array::{Array, StringArray};
 use arrow_buffer::BooleanBuffer;
 use memchr::memmem::Finder;
@@ -11,37 +11,24 @@ use regex::Regex;
 /// A question with its answer's half already known.
 #[derive(Clone, Debug)]
 pub(super) enum TextKernel {
-    Is(Box<str>),
-    IsNot(Box<str>),
+    Among(Among),
+    NotAmong(Among),
     StartsWith(Box<str>),
     EndsWith(Box<str>),
     Contains(Box<Finder<'static>>),
     Order(Comparison, Box<str>),
-    Among(Vec<Box<str>>),
-    AmongMany(AHashSet<Box<str>>),
     Matches(Regex),
 }
-
-/// Up to so many texts are compared one after the other: that costs less than the hash of one.
-const AMONG_MAX: usize = 6;
 
 impl TextKernel {
     pub(super) fn literal(test: TextTest, literal: &str) -> Self {
         let text = || literal.into();
         match test {
-            TextTest::Is => TextKernel::Is(text()),
-            TextTest::IsNot => TextKernel::IsNot(text()),
+            TextTest::Is => TextKernel::Among(Among::new(vec![text()])),
+            TextTest::IsNot => TextKernel::NotAmong(Among::new(vec![text()])),
             TextTest::StartsWith => TextKernel::StartsWith(text()),
             TextTest::EndsWith => TextKernel::EndsWith(text()),
             TextTest::Contains => TextKernel::Contains(Box::new(Finder::new(literal).into_owned())),
-        }
-    }
-
-    pub(super) fn among(texts: Vec<Box<str>>) -> Self {
-        if texts.len() <= AMONG_MAX {
-            TextKernel::Among(texts)
-        } else {
-            TextKernel::AmongMany(texts.into_iter().collect())
         }
     }
 
@@ -50,24 +37,44 @@ impl TextKernel {
         let texts = of.texts();
         let rows = Rows { texts, wanted };
         let mut holds = match self {
-            TextKernel::Is(literal) => rows.of_length(literal.len(), |text| *text == *literal.as_bytes()),
-            TextKernel::IsNot(literal) => {
-                !&rows.of_length(literal.len(), |text| *text == *literal.as_bytes())
-            }
+            TextKernel::Among(among) => among.found(rows),
+            TextKernel::NotAmong(among) => !&among.found(rows),
             TextKernel::StartsWith(literal) => rows.test(|text| text.starts_with(literal.as_bytes())),
             TextKernel::EndsWith(literal) => rows.test(|text| text.ends_with(literal.as_bytes())),
             TextKernel::Contains(finder) => rows.test(|text| finder.find(text).is_some()),
             TextKernel::Order(comparison, literal) => {
                 rows.test(|text| comparison.holds(text.cmp(literal.as_bytes())))
             }
-            TextKernel::Among(among) => rows.test(|text| among.iter().any(|one| *one.as_bytes() == *text)),
-            TextKernel::AmongMany(among) => rows.test_text(|text| among.contains(text)),
             TextKernel::Matches(regex) => rows.test_text(|text| regex.is_match(text)),
         };
         if let Some(valid) = &of.valid {
             holds &= valid;
         }
         Vector { faults: of.faults, ..Vector::of(Values::Bool(holds)) }
+    }
+}
+
+/// How many characters each text has.
+pub(super) fn sizes(texts: &StringArray) -> Vec<i64> {
+    let (bytes, ends) = (texts.value_data(), texts.value_offsets());
+    let lengths = ends.windows(2).map(|ends| i64::from(ends[1] - ends[0]));
+    let (first, last) = (ends[0] as usize, ends[ends.len() - 1] as usize);
+    if bytes[first..last].is_ascii() {
+        return lengths.collect();
+    }
+    // Every byte begins a character but for those that go on with one, which are the smallest of all as signed numbers.
+    let goes_on = |byte: &&u8| (**byte as i8) < -64;
+    let begun = |ends: &[i32]| {
+        let text = &bytes[ends[0] as usize..ends[1] as usize];
+        text.len() as i64 - text.iter().filter(goes_on).count() as i64
+    };
+    ends.windows(2).map(begun).collect()
+}
+
+impl Ask for Rows<'_> {
+    #[inline(always)]
+    fn ask(&self, test: impl Fn(&[u8], usize, usize) -> bool) -> BooleanBuffer {
+        self.test_range(test)
     }
 }
 
@@ -82,18 +89,14 @@ impl Rows<'_> {
         self.test_range(|bytes, start, end| test(&bytes[start..end]))
     }
 
-    /// Only texts of that length are looked at.
-    #[inline(always)]
-    fn of_length(&self, length: usize, test: impl Fn(&[u8]) -> bool) -> BooleanBuffer {
-        self.test_range(|bytes, start, end| end - start == length && test(&bytes[start..end]))
-    }
-
     #[inline(always)]
     fn test_range(&self, test: impl Fn(&[u8], usize, usize) -> bool) -> BooleanBuffer {
         let bytes = self.texts.value_data();
         let ends = self.texts.value_offsets();
-        let at = |row: usize| test(bytes, ends[row] as usize, ends[row + 1] as usize);
-        self.rows(at)
+        match self.wanted {
+            None => tested_ends(ends, |start, end| test(bytes, start, end)),
+            Some(_) => self.rows(|row| test(bytes, ends[row] as usize, ends[row + 1] as usize)),
+        }
     }
 
     #[inline(always)]

@@ -166,6 +166,23 @@ pub(super) fn tested_pairs<T: Copy>(first: &[T], second: &[T], test: impl Fn(T, 
     packed(words, first.len())
 }
 
+/// For which texts `test` holds of where they begin and end, by their ends as Arrow has them.
+#[inline(always)]
+pub(super) fn tested_ends(ends: &[i32], test: impl Fn(usize, usize) -> bool) -> BooleanBuffer {
+    let rows = ends.len() - 1;
+    let mut words = Vec::with_capacity(rows.div_ceil(64));
+    let mut rest = ends;
+    while let Some(block) = rest.first_chunk::<65>() {
+        words.push(word(|bit| test(block[bit] as usize, block[bit + 1] as usize)));
+        rest = &rest[64..];
+    }
+    if rest.len() > 1 {
+        let one = |bit| rest.get(bit).zip(rest.get(bit + 1));
+        words.push(word(|bit| one(bit).is_some_and(|(&start, &end)| test(start as usize, end as usize))));
+    }
+    packed(words, rows)
+}
+
 /// 64 answers in a word. They are bytes first: a loop over bytes becomes vector instructions, one over bits does not.
 #[inline(always)]
 fn word(test: impl Fn(usize) -> bool) -> u64 {
@@ -198,6 +215,13 @@ mod tests {
             let others: Vec<u32> = values.iter().map(|value| value ^ 1).collect();
             let expected: Vec<bool> = values.iter().zip(&others).map(|(one, other)| one < other).collect();
             assert_eq!(tested_pairs(&values, &others, |one, other| one < other), expected.into());
+            let mut ends = vec![5];
+            ends.extend(values.iter().scan(5, |end, &value| {
+                *end += i32::from(odd(value));
+                Some(*end)
+            }));
+            let expected: Vec<bool> = values.iter().map(|&value| odd(value)).collect();
+            assert_eq!(tested_ends(&ends, |start, end| start < end), expected.into());
         }
     }
 }

@@ -157,6 +157,8 @@ const TEXTS: &[Option<&str>] = &[
     Some("\u{1f40e}"),
     Some("5"),
     Some("true"),
+    Some("S001-USD"),
+    Some("a longer text"),
 ];
 const TIMES: &[Option<i64>] = &[
     None,
@@ -266,7 +268,7 @@ impl Grammar {
             (self.int(below), prop::collection::vec(-3i64..6, 0..4))
                 .prop_map(|(of, list)| format!("({of} in {list:?})"))
                 .boxed(),
-            (self.text(below), prop::collection::vec("[a-cü]{0,2}", 0..9))
+            (self.text(below), prop::collection::vec("[a-cü]{0,2}|S00[12]-USD|a longer text", 0..14))
                 .prop_map(|(of, list)| format!("({of} in {list:?})"))
                 .boxed(),
             (self.text(below), pick(&["startsWith", "endsWith", "contains"]), self.text(0))

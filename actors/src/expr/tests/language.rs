@@ -191,6 +191,8 @@ fn values_and_faults() {
         ("int(msg.f)", "1"),
         ("int(-1.9)", "-1"),
         ("int(1e19)", "fault"),
+        ("int(double(-9223372036854774784))", "-9223372036854774784"),
+        ("int(double(9223372036854775807))", "fault"),
         ("string(msg.tiny)", "\"5.0E-4\""),
         ("string(msg.big)", "\"9007199254740993\""),
         ("bool(\"true\")", "true"),

@@ -75,7 +75,11 @@ pub(super) struct Outcome {
 }
 
 pub(super) fn outcome(normalizer: &Normalizer, batch: &Batch) -> Outcome {
-    let decoded = Decoder::new(normalizer).unwrap_or_else(|error| panic!("{error}")).decode(batch);
+    outcome_of(Decoder::new(normalizer).unwrap_or_else(|error| panic!("{error}")), batch)
+}
+
+pub(super) fn outcome_of(mut decoder: Decoder, batch: &Batch) -> Outcome {
+    let decoded = decoder.decode(batch);
     let rows = decoded.rows;
     let hidden = rows.num_columns() - 2;
     let word = |column: usize, row: usize| match cell(rows.column(column), row) {
