@@ -127,6 +127,8 @@ enum Child {
 }
 
 fn main() -> Result<()> {
+    // The program without an engine has what the engine has.
+    aqueduct_engine::allocator::keep_freed_memory();
     let arguments = Arguments::parse();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let local = tokio::task::LocalSet::new();

@@ -129,6 +129,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    aqueduct_engine::allocator::keep_freed_memory();
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {

@@ -2,6 +2,7 @@
 
 pub mod actor;
 pub mod admin;
+pub mod allocator;
 pub mod application;
 pub mod archive;
 mod assemble;

@@ -10,7 +10,8 @@
 //! meantime messages wait where they are, in order: once an application has forwarded a partition's queue, the client
 //! never again leads it to the consumer's.
 //!
-//! Beside [`super::scram`] this is the only unsafe code of the project; each block says what it relies on. librdkafka 2.12.
+//! Beside [`super::scram`] and the options of the allocator this is the only unsafe code of the project; each block says
+//! what it relies on. librdkafka 2.12.
 //!
 //! Deliberately absent: what messages mean.
 

@@ -92,8 +92,9 @@ fn a_replay_killed_at_random_points_goes_on_and_doubles_nothing() {
         std::thread::sleep(Duration::from_millis(random.u64(0..40)));
         replay.kill().expect("kill");
         replay.wait().expect("wait");
+        // By one look: what the killed one had committed may still come to light between two.
+        assert_eq!(sql.integer("SELECT count(*) - count(DISTINCT id) FROM market.trades"), 0, "doubled");
         let rows = sql.integer(ROWS);
-        assert_eq!(rows, sql.integer(DISTINCT), "doubled");
         killed_on_the_way += u32::from(rows < POISONED as i64);
     }
     assert!(killed_on_the_way > 0, "no replay was killed before its end");
