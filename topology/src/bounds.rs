@@ -8,7 +8,7 @@ pub const KAFKA_RESPONSE_BYTES_MAX: u64 = 8 << 20;
 /// Most bytes that wait in a producer's queue.
 pub const KAFKA_PRODUCE_BYTES_MAX: u64 = 16 << 20;
 /// A source's batch is handed on once it holds so many bytes; one gathers for each partition.
-pub const BATCH_BYTES_MAX: u64 = 4 << 20;
+pub const BATCH_BYTES_MAX: u64 = 1 << 20;
 /// One message of COPY data.
 pub const COPY_FRAME_BYTES: u64 = 256 << 10;
 /// Frames of COPY data at once: one is made, one waits for the connection, one is on the socket.

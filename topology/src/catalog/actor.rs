@@ -40,6 +40,6 @@ pub const COMMON: &[Key] = &[
 
 /// `link`.
 pub const LINK: &[Key] = &[
-    Key::default("batches", Shape::Integer(1, 4096), "8", "Most batches that wait."),
-    Key::default("bytes", Shape::Size, "4MiB", "Most bytes that wait."),
+    Key::default("batches", Shape::Integer(1, 4096), "16", "Most batches that wait."),
+    Key::default("bytes", Shape::Size, "6MiB", "Most bytes that wait."),
 ];

@@ -12,8 +12,8 @@ use crate::{Span, Spanned};
 use std::time::Duration;
 
 pub(super) const SHUTDOWN: Duration = Duration::from_secs(30);
-/// Room for some 50 ms of a fast topic on either side of an actor; more would only be memory.
-pub(super) const LINK_BOUNDS: LinkBounds = LinkBounds { batches: 8, bytes: 4 << 20 };
+/// What a transaction of a fast topic takes, and as much for the next one; more would only be memory.
+pub(super) const LINK_BOUNDS: LinkBounds = LinkBounds { batches: 16, bytes: 6 << 20 };
 
 /// An actor that was declared, whether or not its kind could be read.
 pub(crate) struct Draft {

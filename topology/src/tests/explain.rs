@@ -69,9 +69,9 @@ fn links_count_for_each_pair_of_clones_and_the_sum_is_that_of_its_parts() {
         found.map(|one| (one.bytes, one.times)).expect("the addend")
     };
     assert_eq!(of("n", "link from a"), (1 << 20, 3));
-    assert_eq!(of("c", "link from n"), (4 << 20, 3));
+    assert_eq!(of("c", "link from n"), (6 << 20, 3));
     assert_eq!(memory.total_bytes, memory.addends.iter().map(|one| one.bytes * one.times).sum::<u64>());
-    assert_eq!(memory.per_partition_bytes, 4 << 20);
+    assert_eq!(memory.per_partition_bytes, 1 << 20);
 }
 
 #[test]
