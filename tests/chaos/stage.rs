@@ -167,8 +167,7 @@ impl Stage {
     /// Stops the load, waits until everything is written, ends the nodes in order and asks the oracle.
     pub fn judge(&self, trial: &mut Trial<'_>, load: Load, nodes: Vec<Node>) {
         let sent = load.stop();
-        self.judge_log(trial, nodes);
-        let log = self.log();
+        let log = self.judge_logs(trial, nodes, &[]);
         let (records, repeated) = (log.ids.len() as u64, log.repeated());
         // Not the engine's: an idempotent producer whose broker is restarted under its retries may write a record twice,
         // or take one for written that is not.
@@ -184,8 +183,8 @@ impl Stage {
         self.judge_logs(trial, nodes, &[]);
     }
 
-    /// The same where the topic held records, `gone` by now, that were written before.
-    pub fn judge_logs(&self, trial: &mut Trial<'_>, nodes: Vec<Node>, gone: &[Log]) {
+    /// The same where the topic held records, `gone` by now, that were written before. Gives the log that was judged by.
+    pub fn judge_logs(&self, trial: &mut Trial<'_>, nodes: Vec<Node>, gone: &[Log]) -> Log {
         let log = self.log();
         let ends: i64 = log.bounds.values().map(|(_, end)| end).sum();
         self.await_progress(ends);
@@ -211,6 +210,7 @@ impl Stage {
             self.keep_logs();
         }
         trial.findings = Some(findings);
+        log
     }
 
     /// What the nodes had to say is kept beside the report.

@@ -17,7 +17,7 @@ use secrecy::ExposeSecret;
 pub const QUEUE_KBYTES_MAX: u32 = (bounds::KAFKA_QUEUE_BYTES_MAX / 1024) as u32;
 /// A partition of which so many messages wait is not asked for more. The bound above counts payloads alone; the client
 /// spends some 400 bytes beside each, which of short messages is several times as much.
-pub const QUEUE_MESSAGES_MIN: &str = "5000";
+const QUEUE_MESSAGES_MIN: &str = "5000";
 /// Most bytes of one partition in one response.
 pub const FETCH_PARTITION_BYTES_MAX: u32 = 256 * 1024;
 /// Most bytes of one response, over all partitions.

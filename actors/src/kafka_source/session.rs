@@ -420,10 +420,8 @@ impl<'a> Session<'a> {
                     Ok(logs) => self.note_logs(&logs),
                     Err(error) => {
                         // A refusal is an answer too: the broker is there.
-                        let outage =
-                            self.trouble.as_ref().is_some_and(|trouble| trouble.class == Class::Transient);
-                        if error.class == Class::Config && outage {
-                            self.trouble = None;
+                        if error.class == Class::Config {
+                            self.trouble.take_if(|trouble| trouble.class == Class::Transient);
                         }
                         self.unanswered = Some(error);
                     }
@@ -582,9 +580,7 @@ impl<'a> Session<'a> {
         self.status.contacted();
         self.unanswered = None;
         // The broker answers, and the topic is there: an outage is over. A refusal is over when messages flow.
-        if self.trouble.as_ref().is_some_and(|trouble| trouble.class == Class::Transient || logs.is_empty()) {
-            self.trouble = None;
-        }
+        self.trouble.take_if(|trouble| trouble.class == Class::Transient || logs.is_empty());
         let topic = self.claimer.options.topic();
         for (partition, log) in logs {
             if self.held.contains_key(partition) {

@@ -1,7 +1,7 @@
 //! `kill -9` in the middle of a drain, and a start of the same program: rows lost, rows doubled, seconds until rows come again.
 
 use crate::clock::now;
-use crate::programs::Program;
+use crate::programs::{Program, Running};
 use crate::progress::say;
 use crate::stage::Stage;
 use crate::workload::{self, Load, Sinks};
@@ -12,7 +12,7 @@ use std::time::Duration;
 /// The share of the rows after which it is killed.
 const KILLED_AT: f64 = 0.4;
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-/// Until the first row, and from the start anew to the next one.
+/// Until so many rows are there, and from the start anew to the next one.
 const SILENCE_MAX: Duration = Duration::from_secs(150);
 /// All rows are there, or will not come any more: nothing has for so long.
 const QUIET: Duration = Duration::from_secs(5);
@@ -41,17 +41,7 @@ pub async fn run(stage: &Stage, load: &Load, program: Program) -> Result<Killed>
     workload::empty_table(&stage.client, load.work).await?;
     let task = stage.task(program.word(), load, Sinks::History)?;
     let mut running = program.start(stage, &task)?;
-    let began = now();
-    let wanted = (load.rows as f64 * KILLED_AT) as u64;
-    while count(stage).await? < wanted {
-        anyhow::ensure!(
-            began.elapsed() < SILENCE_MAX,
-            "not that far after {SILENCE_MAX:?}\n{}",
-            running.tail()
-        );
-        running.check()?;
-        tokio::time::sleep(LOOK_EVERY).await;
-    }
+    await_rows(stage, &mut running, (load.rows as f64 * KILLED_AT) as u64).await?;
     running.kill();
     // What the dead program had sent may still be committed, or taken back.
     tokio::time::sleep(Duration::from_secs(1)).await;
@@ -59,15 +49,7 @@ pub async fn run(stage: &Stage, load: &Load, program: Program) -> Result<Killed>
     anyhow::ensure!(at_the_kill < load.rows, "it was through before it was killed: take more rows");
     let anew = now();
     let mut running = program.start(stage, &task)?;
-    while count(stage).await? == at_the_kill {
-        anyhow::ensure!(
-            anew.elapsed() < SILENCE_MAX,
-            "nothing new after {SILENCE_MAX:?}\n{}",
-            running.tail()
-        );
-        running.check()?;
-        tokio::time::sleep(LOOK_EVERY).await;
-    }
+    await_rows(stage, &mut running, at_the_kill + 1).await?;
     let seconds_to_go_on = anew.elapsed().as_secs_f64();
     let found = at_rest(stage, load.rows).await?;
     let killed = Killed {
@@ -86,6 +68,21 @@ pub async fn run(stage: &Stage, load: &Load, program: Program) -> Result<Killed>
         killed.seconds_to_go_on
     ));
     Ok(killed)
+}
+
+/// Until the table has `wanted` rows.
+pub(super) async fn await_rows(stage: &Stage, running: &mut Running, wanted: u64) -> Result<()> {
+    let began = now();
+    while count(stage).await? < wanted {
+        anyhow::ensure!(
+            began.elapsed() < SILENCE_MAX,
+            "fewer than {wanted} rows after {SILENCE_MAX:?}\n{}",
+            running.tail()
+        );
+        running.check()?;
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    Ok(())
 }
 
 /// Rows of the table.

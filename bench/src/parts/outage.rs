@@ -1,9 +1,9 @@
 //! TimescaleDB is stopped in the middle of a drain, with the rest of the topic waiting all the while: the engine's memory, and
 //! what becomes of the rows once the database is back.
 
-use super::kill::{at_rest, count};
+use super::kill::{at_rest, await_rows, count};
 use crate::clock::now;
-use crate::programs::{Program, Running};
+use crate::programs::Program;
 use crate::progress::say;
 use crate::stage::Stage;
 use crate::workload::{self, Load, Sinks};
@@ -15,8 +15,6 @@ use std::time::Duration;
 /// The share of the rows after which the database is stopped.
 const STOPPED_AT: f64 = 0.2;
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-/// Until the first rows, and from the database's first answer to the next row.
-const SILENCE_MAX: Duration = Duration::from_secs(150);
 
 /// What an outage did.
 #[derive(Clone, Debug, Serialize)]
@@ -67,18 +65,4 @@ pub async fn run(stage: &mut Stage, load: &Load, lasting: Duration) -> Result<Ou
         outage.rss_peak_mib, outage.seconds_to_go_on, outage.lost, outage.doubled
     ));
     Ok(outage)
-}
-
-async fn await_rows(stage: &Stage, running: &mut Running, wanted: u64) -> Result<()> {
-    let began = now();
-    while count(stage).await? < wanted {
-        anyhow::ensure!(
-            began.elapsed() < SILENCE_MAX,
-            "not that far after {SILENCE_MAX:?}\n{}",
-            running.tail()
-        );
-        running.check()?;
-        tokio::time::sleep(LOOK_EVERY).await;
-    }
-    Ok(())
 }
