@@ -1,4 +1,4 @@
-// The last hour as lines, drawn every few seconds; each with a sentence that says the same.
+// The last hour as lines, drawn when it is asked for anew; each with a sentence that says the same.
 
 const CHARTS = [
   { title: "Throughput", unit: "/s", lines: [["read_per_second", "read"], ["written_per_second", "written"]] },
@@ -10,14 +10,14 @@ const CHARTS = [
 function chartsView() {
   const charts = CHARTS.map(chart);
   const node = el("div", { class: "pair" }, charts.map((one) => one.node));
-  let drawnAt = 0;
+  let shown = null;
   const update = () => {
-    const due = facts.history && (performance.now() - drawnAt > 5000 || charts.some((one) => one.width() !== one.drawnWidth));
+    const due = facts.history && (facts.history !== shown || charts.some((one) => one.width() !== one.drawnWidth));
     if (!due) return;
-    drawnAt = performance.now();
+    shown = facts.history;
     for (const one of charts) one.draw();
   };
-  return { node, update, redraw: () => { drawnAt = 0; update(); } };
+  return { node, update };
 }
 
 function chart({ title, unit, lines }) {

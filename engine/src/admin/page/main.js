@@ -176,6 +176,9 @@ function sayAlive() {
   }
 }
 
+// A node that was just started has no sample yet: whoever looks does not wait for long.
+const historyEveryMs = () => facts.history && known(facts.history.series.read_per_second).length ? 15000 : 2000;
+
 const THEMES = ["system", "light", "dark"];
 function theme(next) {
   const at = THEMES.indexOf(localStorage.getItem("aqueduct-theme") ?? "system");
@@ -201,7 +204,7 @@ function begin() {
       sayAlive();
       refreshBar();
       refreshView();
-      if (first || performance.now() - (page.historyAt || 0) > 15000) {
+      if (first || performance.now() - (page.historyAt || 0) > historyEveryMs()) {
         page.historyAt = performance.now();
         takeHistory().then(refreshView, () => {});
       }
