@@ -177,7 +177,8 @@ fn closed_days_are_exported_once_by_a_process_of_their_own() {
     let node = launch(&world, &file, &[]);
     // From the record: an export takes longer than its beat, so the run after it begins at once, and is soon the last.
     let exported = until("a run that exported", BOUND, || {
-        let runs = sql.rows("SELECT message FROM aqueduct.schedule_runs WHERE passed ORDER BY started_at LIMIT 1", &[]);
+        let runs = sql
+            .rows("SELECT message FROM aqueduct.schedule_runs WHERE passed ORDER BY started_at LIMIT 1", &[]);
         runs.first().map(|run| run.get::<_, String>(0))
     });
     assert!(exported.starts_with("exported 30 rows in "), "days before this one: {exported}");

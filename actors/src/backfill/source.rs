@@ -220,7 +220,7 @@ impl<'o> Filling<'o> {
         let ended = gathering.add(record);
         let full = gathering.is_full().then(|| gathering.finish()).flatten();
         let mut handed_on = false;
-        for batch in ended.into_iter().flatten().chain(full) {
+        for batch in ended.into_iter().chain(full) {
             self.hand_on(cx, batch).await?;
             handed_on = true;
         }

@@ -96,7 +96,7 @@ impl Source {
             headers: letter.headers.clone(),
         });
         let full = gathering.is_full().then(|| gathering.finish()).flatten();
-        for batch in ended.into_iter().flatten().chain(full) {
+        for batch in ended.into_iter().chain(full) {
             hand_on(cx, &self.run, batch).await?;
         }
         Ok(())

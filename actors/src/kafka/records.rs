@@ -84,20 +84,20 @@ impl Gathering {
         self.offsets.len() >= self.rows_max || self.bytes >= BATCH_BYTES_MAX
     }
 
-    /// Takes `record`. Gives the batches that had to end before it: its neighbour is too far, or there was no room.
-    /// What was seen already is passed over.
-    pub fn add(&mut self, record: Record<'_>) -> [Option<Batch>; 2] {
-        let mut ended = [None, None];
+    /// Takes `record`. Gives the batches that had to end before it, mostly none, two at most: its neighbour is too far, or
+    /// there was no room. What was seen already is passed over.
+    pub fn add(&mut self, record: Record<'_>) -> Vec<Batch> {
+        let mut ended = Vec::new();
         if record.offset < self.next {
             return ended;
         }
         let size = record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len);
         let too_far = record.offset - self.first >= BATCH_OFFSETS_SPAN_MAX;
         if !self.is_empty() && (too_far || self.bytes + size > BATCH_BYTES_MAX) {
-            ended[0] = self.finish();
+            ended.extend(self.finish());
         }
         if record.offset - self.next >= BATCH_OFFSETS_SPAN_MAX {
-            ended[1] = self.pass(record.offset);
+            ended.extend(self.pass(record.offset));
         }
         if self.is_empty() {
             self.reserve();
@@ -216,7 +216,7 @@ mod tests {
     #[test]
     fn keys_tombstones_times_and_headers_survive() {
         let mut gathering = gathering(5);
-        assert!(gathering.add(record(5, b"a")).iter().all(Option::is_none));
+        assert!(gathering.add(record(5, b"a")).is_empty());
         let headers: Headers = vec![("h".into(), Some(b"1".to_vec())), ("h".into(), None)];
         gathering.add(Record {
             offset: 6,
@@ -255,8 +255,7 @@ mod tests {
         let mut gathering = gathering(0);
         gathering.add(record(0, b"a"));
         let far = 10 * BATCH_OFFSETS_SPAN_MAX;
-        let [before, gap] = gathering.add(record(far, b"b"));
-        let (before, gap) = (before.unwrap(), gap.unwrap());
+        let [before, gap] = gathering.add(record(far, b"b")).try_into().unwrap();
         assert_eq!((before.origin.first, before.origin.next, before.raw.len()), (0, 1, 1));
         assert_eq!((gap.origin.first, gap.origin.next, gap.raw.len()), (1, far, 0));
         let last = gathering.finish().unwrap();
@@ -268,8 +267,8 @@ mod tests {
         let mut gathering = gathering(0);
         gathering.add(record(0, b"small"));
         let large = vec![b'x'; BATCH_BYTES_MAX + 1];
-        let [before, _] = gathering.add(record(1, &large));
-        assert_eq!(before.unwrap().raw.len(), 1);
+        let [before] = gathering.add(record(1, &large)).try_into().unwrap();
+        assert_eq!(before.raw.len(), 1);
         assert!(gathering.is_full());
         let batch = gathering.finish().unwrap();
         assert_eq!((batch.raw.len(), batch.raw.value(0).unwrap().len()), (1, BATCH_BYTES_MAX + 1));

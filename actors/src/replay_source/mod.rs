@@ -268,7 +268,7 @@ impl Run {
             headers: recorded.headers.clone(),
         });
         let full = gathering.is_full().then(|| gathering.finish()).flatten();
-        for batch in ended.into_iter().flatten().chain(full) {
+        for batch in ended.into_iter().chain(full) {
             self.hand_on(cx, batch).await?;
         }
         Ok(())

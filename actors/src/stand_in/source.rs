@@ -213,7 +213,7 @@ impl Source {
                 time_ms: message.time_ms,
                 headers: message.headers.clone(),
             });
-            batches.extend(ended.into_iter().flatten());
+            batches.extend(ended);
         }
         batches.extend(gathering.finish());
         // Where the log ends, the client tells how far it is, markers included.

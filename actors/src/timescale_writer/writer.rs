@@ -1,6 +1,6 @@
 //! The writer's loop: what it gathers, when a transaction begins, what follows when one is over.
 //!
-//! A transaction begins as soon as what may go is enough for one (`flush.rows`, `flush.bytes`) and fewer than
+//! A transaction begins as soon as what may go is enough for one (its part of `flush.rows`, `flush.bytes`) and fewer than
 //! `transactions` are in flight. Less than that goes once nothing is in flight and `flush.interval` has passed since the
 //! last one began: so a record that comes to a writer at rest leaves at once, records that come one by one share few
 //! transactions, and while the database is slow or the input fast they grow by themselves.
@@ -89,6 +89,7 @@ impl Actor for Writer {
 
 impl Writer {
     pub(super) fn new(spec: Spec) -> Self {
+        let gathered = Gathered::new(&spec.flush, spec.transactions);
         Self {
             spec,
             sessions: Vec::new(),
@@ -96,7 +97,7 @@ impl Writer {
             open_at: None,
             unproven: true,
             positions: Positions::default(),
-            gathered: Gathered::default(),
+            gathered,
             flights: Flights::default(),
             grounded: Vec::new(),
             begun: None,
@@ -143,7 +144,7 @@ impl Writer {
     }
 
     fn has_room(&self) -> bool {
-        !self.gathered.is_full(&self.spec.flush)
+        !self.gathered.is_full()
     }
 
     /// Waits for whatever comes first.
@@ -217,14 +218,14 @@ impl Writer {
             }
             let Some(session) = self.idle_session() else {
                 if self.flights.is_empty() {
-                    let held = self.gathered.take(&self.spec.flush);
+                    let held = self.gathered.take();
                     self.grounded.push(held);
                     continue;
                 }
                 self.open_further(cx.clock.now());
                 return Ok(());
             };
-            let held = self.gathered.take(&self.spec.flush);
+            let held = self.gathered.take();
             self.send(cx, session, held);
         }
     }
@@ -235,7 +236,7 @@ impl Writer {
             return false;
         }
         let at_rest = self.flights.is_empty();
-        let enough = self.gathered.is_full(&self.spec.flush) || at_rest && self.ended;
+        let enough = self.gathered.is_full() || at_rest && self.ended;
         enough || at_rest && self.due().is_none_or(|due| due <= now)
     }
 

@@ -254,7 +254,8 @@ const TIMESCALE_WRITER: &[Key] = &[
         "transactions",
         Shape::Integer(1, TRANSACTIONS_MAX),
         "1",
-        "The most that are in flight at once, on a connection each; of one partition there is never more than one.",
+        "The most that are in flight at once, on a connection each; of one partition there is never more than one. \
+         Of several each takes its part of `flush` and its share of the partitions.",
     ),
     Key::optional("unique", Shape::ListOf(&Shape::Field), "The business key; must contain the event time."),
     Key::default(
@@ -368,7 +369,7 @@ pub const FLUSH: &[Key] = &[
     Key::default(
         "interval",
         Shape::Duration,
-        "5ms",
+        "3ms",
         "Or, with none in flight, so long after the last one began: what comes to a writer at rest leaves at once.",
     ),
 ];

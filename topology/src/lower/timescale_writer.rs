@@ -11,7 +11,7 @@ use crate::model::{Flush, Kind, TimescaleWriter};
 use crate::syntax::Node;
 use std::time::Duration;
 
-const FLUSH_DEFAULT: Flush = Flush { rows: 16_384, bytes: 8 << 20, interval: Duration::from_millis(5) };
+const FLUSH_DEFAULT: Flush = Flush { rows: 16_384, bytes: 8 << 20, interval: Duration::from_millis(3) };
 const TRANSACTIONS_DEFAULT: u32 = 1;
 
 pub(super) fn lower(cx: &Context<'_>, keys: &Keys<'_>) -> Kind {

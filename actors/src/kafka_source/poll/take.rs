@@ -157,7 +157,7 @@ impl Poll {
             reading.since = Some(self.setup.clock.now());
         }
         let mut ended = false;
-        for batch in reading.gathering.add(record).into_iter().flatten() {
+        for batch in reading.gathering.add(record) {
             reading.park(batch);
             ended = true;
         }

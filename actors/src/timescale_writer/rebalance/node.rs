@@ -91,7 +91,7 @@ impl Node {
             let value = Some(&b"value"[..]);
             let time_ms = Some(offset);
             let record = Record { offset, key: None, value, time_ms, headers: Headers::new() };
-            assert!(reading.gathering.add(record).iter().all(Option::is_none));
+            assert!(reading.gathering.add(record).is_empty());
         }
         let Some(batch) = reading.gathering.finish() else { return };
         self.ledger.read(&batch.origin, &batch.raw);
