@@ -25,6 +25,7 @@ use aqueduct_engine::trace::Work;
 use aqueduct_engine::{Actor, Class, Context, Error, Lease, Ledger, Letter, PartitionKey};
 use futures::FutureExt;
 use futures::future::{LocalBoxFuture, OptionFuture};
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -110,6 +111,9 @@ impl Writer {
     async fn work(&mut self, cx: &mut Context) -> Result<(), Error> {
         self.open_first(cx).await?;
         let mut discard = cx.status.discard_requested();
+        // One for all turns: each of them is shorter than what it waits.
+        let status = cx.status.clone();
+        let mut overdue = std::pin::pin!(status.overdue());
         loop {
             while !self.ended && self.has_room() {
                 let Some(lease) = cx.try_lease() else { break };
@@ -124,7 +128,7 @@ impl Writer {
             if self.ended && self.gathered.is_empty() && self.flights.is_empty() {
                 return Ok(());
             }
-            match self.next(cx, &mut discard).await {
+            match self.next(cx, &mut discard, overdue.as_mut()).await {
                 Event::Leased(Some(lease)) => self.gather(cx, lease),
                 Event::Leased(None) if planted(Bug::LeavesTheLastBatch) => return Ok(()),
                 Event::Leased(None) => self.ended = true,
@@ -148,7 +152,12 @@ impl Writer {
     }
 
     /// Waits for whatever comes first.
-    async fn next(&mut self, cx: &mut Context, discard: &mut watch::Receiver<u64>) -> Event {
+    async fn next(
+        &mut self,
+        cx: &mut Context,
+        discard: &mut watch::Receiver<u64>,
+        overdue: Pin<&mut impl Future<Output = ()>>,
+    ) -> Event {
         let (clock, status) = (cx.clock.clone(), cx.status.clone());
         let (flying, leasing) = (!self.flights.is_empty(), !self.ended && self.has_room());
         if !flying {
@@ -161,7 +170,7 @@ impl Writer {
             biased;
             landed = flights.landed(), if flying => Event::Landed(Box::new(landed)),
             Ok(()) = discard.changed(), if flying => Event::Discard,
-            () = status.overdue(), if flying => Event::Overdue,
+            () = overdue, if flying => Event::Overdue,
             Some(opened) = OptionFuture::from(opening.as_mut()) => Event::Opened(opened),
             lease = cx.lease(), if leasing => Event::Leased(lease),
             () = clock.sleep(wait.min(CONTACT_EVERY)) => Event::Waited,
