@@ -65,12 +65,13 @@ impl Gathered {
     }
 
     pub(super) fn add(&mut self, held: Held) {
-        let known = self.share.keys.contains(&held.claim.key) && self.may_go(&held);
-        if known {
+        let (may_go, shares) = (self.may_go(&held), self.share.keys.contains(&held.claim.key));
+        if may_go && shares {
             self.share.load.add(&held);
         }
         self.held.push_back(held);
-        if !known {
+        // Of a partition in flight it changes nothing yet.
+        if may_go && !shares {
             self.weigh();
         }
     }
@@ -149,19 +150,20 @@ mod tests {
     use aqueduct_engine::{Claim, Claims, Owner};
     use arrow_array::RecordBatch;
     use std::collections::BTreeMap;
+    use std::sync::Arc;
     use std::time::Duration;
 
-    /// Waits for transactions of ten rows together; each batch is of five.
+    /// Waits for transactions of so many rows together; each batch is of five.
     struct Bench {
         gathered: Gathered,
-        link: std::sync::Arc<Link>,
+        link: Arc<Link>,
         inputs: Inputs,
         claims: Claims,
     }
 
     impl Bench {
-        fn new(transactions: usize) -> Self {
-            let flush = Flush { rows: 10, bytes: 1 << 30, interval: Duration::ZERO };
+        fn new(rows: u32, transactions: usize) -> Self {
+            let flush = Flush { rows, bytes: 1 << 30, interval: Duration::ZERO };
             let link = Link::new(Bounds { batches: 100, bytes: 1 << 30 });
             let inputs = Inputs::new(vec![link.receiver()]);
             let claims = Claims::default();
@@ -196,7 +198,7 @@ mod tests {
 
     #[test]
     fn one_transaction_takes_the_oldest_of_all_partitions() {
-        let mut bench = Bench::new(1);
+        let mut bench = Bench::new(10, 1);
         for (number, first) in [(0, 0), (1, 0), (2, 0)] {
             assert_eq!(bench.gathered.is_full(), number == 2);
             bench.add(number, first);
@@ -209,7 +211,7 @@ mod tests {
 
     #[test]
     fn of_several_each_takes_its_share_of_the_partitions_in_order() {
-        let mut bench = Bench::new(2);
+        let mut bench = Bench::new(10, 2);
         for (number, first) in [(0, 0), (1, 0), (2, 0), (3, 0), (2, 5), (0, 5)] {
             bench.add(number, first);
         }
@@ -228,7 +230,7 @@ mod tests {
 
     #[test]
     fn a_batch_waits_for_what_is_in_flight_of_its_partition() {
-        let mut bench = Bench::new(2);
+        let mut bench = Bench::new(10, 2);
         bench.add(0, 0);
         let (taken, _) = bench.take();
         bench.add(0, 5);
@@ -241,9 +243,7 @@ mod tests {
 
     #[test]
     fn what_is_less_than_enough_goes_whole() {
-        let mut bench = Bench::new(8);
-        let flush = Flush { rows: 1000, bytes: 1 << 30, interval: Duration::ZERO };
-        bench.gathered = Gathered::new(&flush, 8);
+        let mut bench = Bench::new(1000, 8);
         for number in 0..4 {
             bench.add(number, 0);
         }
