@@ -208,6 +208,13 @@ impl Whose<'_> {
                     .also(here, "the table")
                     .help("drop NOT NULL from the column, or give the field a `default`")
             }
+            Fault::FewDigits { column } => {
+                let message = format!("the column `{column}` of `{table}` is real, which keeps six digits, rarely more");
+                Diagnostic::warning(Code::UnfitColumn, at(column), message)
+                    .label("rows with more digits here are rejected to the dead letter")
+                    .also(here, "the table")
+                    .help("make the column double precision, unless what comes never has more")
+            }
             Fault::Forbidden { user, needed } => error(
                 Code::NoPrivilege,
                 here,

@@ -1,25 +1,26 @@
 //! Arrays of PostgreSQL from fields that carry JSON.
 //!
 //! The format: dimensions, whether an element is NULL, the elements' type, each dimension's length and lower bound, then
-//! the elements, each with its length. Deliberately absent: arrays of arrays; a JSON array within another is unfit.
+//! the elements, each with its length. PostgreSQL's arrays are boxes: arrays within an array are as long as their first.
 
 use super::encode::Unfit;
 use super::parsed::{Scalar, put_text};
 use serde_json::value::RawValue;
 
+/// `MAXDIM` of PostgreSQL.
+const DIMENSIONS_MAX: usize = 6;
+
 /// Appends the JSON array `text` as an array of that type, its length first.
 pub(super) fn put(out: &mut Vec<u8>, text: &str, element: Element) -> Result<(), Box<Unfit>> {
-    let not_an_array = |_| unfit("the value is no JSON array".to_owned());
-    let elements: Vec<&RawValue> = serde_json::from_str(text).map_err(not_an_array)?;
+    let (lengths, elements) = flattened(text)?;
     let begins = out.len();
     out.extend_from_slice(&[0; 4]);
-    let dimensions = i32::from(!elements.is_empty());
     let nulls = i32::from(elements.iter().any(|element| element.get() == "null"));
-    for word in [dimensions, nulls, element.oid as i32] {
+    for word in [lengths.len() as i32, nulls, element.oid as i32] {
         out.extend_from_slice(&word.to_be_bytes());
     }
-    if !elements.is_empty() {
-        for word in [elements.len() as i32, 1] {
+    for length in &lengths {
+        for word in [*length as i32, 1] {
             out.extend_from_slice(&word.to_be_bytes());
         }
     }
@@ -40,6 +41,36 @@ pub struct Element {
     pub scalar: Scalar,
     /// What the catalog calls it.
     pub oid: u32,
+}
+
+/// How long each dimension is, and all scalars, row by row. An array without any has no dimension.
+fn flattened(text: &str) -> Result<(Vec<usize>, Vec<&RawValue>), Box<Unfit>> {
+    let array = |text| serde_json::from_str::<Vec<&RawValue>>(text);
+    let mut elements = array(text).map_err(|_| unfit("the value is no JSON array".to_owned()))?;
+    let mut lengths = vec![elements.len()];
+    while elements.first().is_some_and(|first| is_array(first)) {
+        if lengths.len() == DIMENSIONS_MAX {
+            return Err(unfit(format!("more than {DIMENSIONS_MAX} dimensions")));
+        }
+        let rows = elements.iter().map(|row| array(row.get()));
+        let rows = rows.collect::<Result<Vec<_>, _>>();
+        let rows = rows.map_err(|_| unfit("arrays and scalars beside each other".to_owned()))?;
+        let length = rows[0].len();
+        if let Some(other) = rows.iter().position(|row| row.len() != length) {
+            let (at, found) = (other + 1, rows[other].len());
+            return Err(unfit(format!("array {at} within it is {found} long, the first {length}")));
+        }
+        lengths.push(length);
+        elements = rows.concat();
+    }
+    if elements.is_empty() {
+        lengths.clear();
+    }
+    Ok((lengths, elements))
+}
+
+fn is_array(value: &RawValue) -> bool {
+    value.get().starts_with('[')
 }
 
 fn put_element(out: &mut Vec<u8>, token: &str, scalar: Scalar) -> Result<(), Box<Unfit>> {
@@ -78,11 +109,22 @@ mod tests {
         out.clear();
         put(&mut out, "[]", INT2).unwrap();
         assert_eq!(out, [0, 0, 0, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 21]);
+        let empty = std::mem::take(&mut out);
+        put(&mut out, "[[], []]", INT2).unwrap();
+        assert_eq!(out, empty, "an array without elements has no dimension");
     }
 
     #[test]
     fn an_unfit_element_is_named() {
-        for (text, part) in [("[1, 40000]", "element 2"), ("[[1]]", "no scalar"), ("{}", "no JSON array")] {
+        for (text, part) in [
+            ("[1, 40000]", "element 2"),
+            ("[[1, 2], [3, 40000]]", "element 4"),
+            ("[1, [2]]", "no scalar"),
+            ("[[1], 2]", "arrays and scalars"),
+            ("[[1, 2], [3]]", "array 2 within it is 1 long, the first 2"),
+            ("[[[[[[[1]]]]]]]", "more than 6 dimensions"),
+            ("{}", "no JSON array"),
+        ] {
             let unfit = put(&mut Vec::new(), text, INT2).unwrap_err();
             assert!(unfit.message.contains(part), "{}", unfit.message);
         }

@@ -54,6 +54,8 @@ pub enum Encoding {
     Narrow(Scalar),
     /// An int64 for a numeric column.
     Int8AsNumeric,
+    /// A float64 for a column of four bytes.
+    Float4,
     /// Eight bytes.
     Float8,
     /// One byte.
@@ -87,6 +89,7 @@ enum Values<'a> {
     Int8AsNumeric(&'a ScalarBuffer<i64>),
     Parsed(&'a StringArray, Scalar),
     Array(&'a StringArray, Element),
+    Float4(&'a ScalarBuffer<f64>),
     Float8(&'a ScalarBuffer<f64>),
     Bool(&'a arrow_array::BooleanArray),
     Timestamptz(&'a ScalarBuffer<i64>),
@@ -104,6 +107,7 @@ impl<'a> Cells<'a> {
             Error::bug(format!("a batch of {} columns lacks the {index}th", rows.num_columns()))
         })?;
         let int64 = || array.as_primitive_opt::<Int64Type>().map(arrow_array::PrimitiveArray::values);
+        let float64 = || array.as_primitive_opt::<Float64Type>().map(arrow_array::PrimitiveArray::values);
         let values = match encoding {
             Encoding::Text => array.as_string_opt().map(Values::Text),
             Encoding::Jsonb => array.as_string_opt().map(Values::Jsonb),
@@ -112,9 +116,8 @@ impl<'a> Cells<'a> {
             Encoding::Parsed(scalar) => array.as_string_opt().map(|array| Values::Parsed(array, scalar)),
             Encoding::Array(element) => array.as_string_opt().map(|array| Values::Array(array, element)),
             Encoding::Int8AsNumeric => int64().map(Values::Int8AsNumeric),
-            Encoding::Float8 => {
-                array.as_primitive_opt::<Float64Type>().map(|array| Values::Float8(array.values()))
-            }
+            Encoding::Float4 => float64().map(Values::Float4),
+            Encoding::Float8 => float64().map(Values::Float8),
             Encoding::Bool => array.as_boolean_opt().map(Values::Bool),
             Encoding::Timestamptz => array
                 .as_primitive_opt::<TimestampMicrosecondType>()
@@ -154,6 +157,7 @@ impl<'a> Cells<'a> {
             Values::Parsed(array, scalar) => return parsed::put_text(out, array.value(row), *scalar),
             Values::Array(array, element) => return array::put(out, array.value(row), *element),
             Values::Int8AsNumeric(values) => numeric::put(out, i128::from(values[row]), 0),
+            Values::Float4(values) => return parsed::put_real(out, values[row]),
             Values::Float8(values) => put_eight(out, values[row].to_be_bytes()),
             Values::Bool(array) => out.extend_from_slice(&[0, 0, 0, 1, u8::from(array.value(row))]),
             Values::Timestamptz(values) => put_eight(out, postgres_time(values[row]).to_be_bytes()),

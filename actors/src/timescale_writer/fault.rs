@@ -18,6 +18,8 @@ pub(crate) enum Fault {
     Unfilled { column: String },
     /// The column refuses NULL, and its field may have none. Rows go on; those without it are rejected.
     RefusesNull { column: String },
+    /// The column is `real`. Rows go on; those with more digits are rejected.
+    FewDigits { column: String },
     /// The user may not write.
     Forbidden { user: String, needed: &'static str },
     /// The business key has no unique index.
@@ -27,7 +29,7 @@ pub(crate) enum Fault {
 impl Fault {
     /// Whether no row could be written, or not rightly.
     pub(super) fn is_fatal(&self) -> bool {
-        !matches!(self, Fault::RefusesNull { .. })
+        !matches!(self, Fault::RefusesNull { .. } | Fault::FewDigits { .. })
     }
 
     /// In a sentence about `table`.
@@ -76,6 +78,9 @@ impl Display for Fault {
             ),
             Fault::RefusesNull { column } => {
                 write!(out, "its column `{column}` refuses NULL, and the field may have none")
+            }
+            Fault::FewDigits { column } => {
+                write!(out, "its column `{column}` is real, and the field may have more digits than that keeps")
             }
             Fault::Forbidden { user, .. } => write!(out, "user `{user}` may not write into it"),
             Fault::NoUnique { columns } => {

@@ -25,6 +25,8 @@ pub enum Scalar {
     Int4,
     /// Eight bytes.
     Int8,
+    /// A finite number whose digits four bytes keep.
+    Float4,
     /// A finite number.
     Float8,
     /// Exact; with as many digits after the point as the column keeps, or any.
@@ -76,6 +78,26 @@ pub(super) fn put_int(out: &mut Vec<u8>, value: i64, scalar: Scalar) -> Result<(
     Ok(())
 }
 
+/// A `real`: the nearest one, if its shortest digits are still those of `value`; unfit otherwise.
+pub(super) fn put_real(out: &mut Vec<u8>, value: f64) -> Result<(), Box<Unfit>> {
+    let nearest = value as f32;
+    if nearest.is_infinite() && value.is_finite() {
+        return Err(unfit("numeric_value_out_of_range", format!("{value} is out of range")));
+    }
+    let kept = f64::from(nearest) == value || nearest.to_string().parse() == Ok(value);
+    if !kept {
+        let message = format!("{value} has more digits than a real keeps");
+        return Err(unfit("numeric_value_out_of_range", message));
+    }
+    put(out, nearest.to_be_bytes());
+    Ok(())
+}
+
+fn finite(text: &str) -> Result<f64, Box<Unfit>> {
+    let value = text.parse().ok().filter(|value: &f64| value.is_finite());
+    value.ok_or_else(|| unreadable(text, "finite number"))
+}
+
 /// Appends `text` as a value of that type, its length first. After an error `out` is as it was.
 pub(super) fn put_text(out: &mut Vec<u8>, text: &str, scalar: Scalar) -> Result<(), Box<Unfit>> {
     match scalar {
@@ -92,10 +114,8 @@ pub(super) fn put_text(out: &mut Vec<u8>, text: &str, scalar: Scalar) -> Result<
             let value = text.parse().map_err(|_| unreadable(text, "integer of 64 bits"))?;
             put_int(out, value, scalar)?;
         }
-        Scalar::Float8 => {
-            let value = text.parse().ok().filter(|value: &f64| value.is_finite());
-            put(out, value.ok_or_else(|| unreadable(text, "finite number"))?.to_be_bytes());
-        }
+        Scalar::Float4 => put_real(out, finite(text)?)?,
+        Scalar::Float8 => put(out, finite(text)?.to_be_bytes()),
         Scalar::Numeric(kept) => put_numeric(out, text, kept)?,
         Scalar::Uuid => put(out, uuid(text).ok_or_else(|| unreadable(text, "uuid"))?),
         Scalar::Date => {
@@ -250,6 +270,7 @@ mod tests {
             (Scalar::Int2, &["32768", "-32769", "1.0", "x"]),
             (Scalar::Int4, &["2147483648", "-2147483649"]),
             (Scalar::Int8, &["9223372036854775808"]),
+            (Scalar::Float4, &["0.123456789", "16777217", "1e39", "1e-46", "NaN", ""]),
             (Scalar::Float8, &["NaN", "inf", "1e400", ""]),
             (Scalar::Numeric(Some(2)), &["0.123", "x"]),
             (

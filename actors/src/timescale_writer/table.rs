@@ -165,6 +165,9 @@ fn compare(columns: &[Column], live: &[Live]) -> Result<(Plan, Vec<Fault>), Erro
                     if column.nullable && found.refuses_null {
                         faults.push(Fault::RefusesNull { column: name() });
                     }
+                    if encoding == Encoding::Float4 {
+                        faults.push(Fault::FewDigits { column: name() });
+                    }
                 }
                 None => faults.push(Fault::Type {
                     column: name(),
@@ -196,6 +199,7 @@ fn encoding(field: FieldType, live: &Live) -> Option<Encoding> {
         FieldType::Int64 if *base == Type::INT2 => Encoding::Narrow(Scalar::Int2),
         FieldType::Int64 if *base == Type::NUMERIC && holds(live.modifier, 19, 0) => Encoding::Int8AsNumeric,
         FieldType::Float64 if *base == Type::FLOAT8 => Encoding::Float8,
+        FieldType::Float64 if *base == Type::FLOAT4 => Encoding::Float4,
         FieldType::Bool if *base == Type::BOOL => Encoding::Bool,
         FieldType::Timestamp if *base == Type::TIMESTAMPTZ || *base == Type::TIMESTAMP => {
             Encoding::Timestamptz
@@ -230,6 +234,7 @@ fn element(live: &Live) -> Option<Element> {
         Type::INT2 => Scalar::Int2,
         Type::INT4 => Scalar::Int4,
         Type::INT8 => Scalar::Int8,
+        Type::FLOAT4 => Scalar::Float4,
         Type::FLOAT8 => Scalar::Float8,
         Type::NUMERIC => Scalar::Numeric(digits_kept(live.modifier)?),
         Type::TEXT | Type::VARCHAR => Scalar::Text,
@@ -387,7 +392,7 @@ mod tests {
     fn narrower_and_vaguer_types_are_refused() {
         for (field, base) in [
             (FieldType::Int64, Type::FLOAT8),
-            (FieldType::Float64, Type::FLOAT4),
+            (FieldType::Float64, Type::NUMERIC),
             (FieldType::Timestamp, Type::DATE),
             (FieldType::Json, Type::JSON_ARRAY),
             (FieldType::Text, Type::JSONB),

@@ -57,6 +57,7 @@ impl Columns {
 
 const SYMBOL: (usize, &str) = (1, "symbol");
 const ID: (usize, &str) = (4, "id");
+const QTY: (usize, &str) = (3, "qty");
 const EXTRA: (usize, &str) = (6, "extra");
 
 type Made = fn(&mut fastrand::Rng) -> String;
@@ -152,13 +153,31 @@ fn an_integer_goes_into_a_narrower_column_where_it_has_a_place() {
 }
 
 #[test]
+fn a_float_goes_into_a_real_where_its_digits_are_kept() {
+    on_arbiter(async {
+        let mut columns = Columns::new().await;
+        let kept = [0.1, -273.15, 1e-45, 3.402_823_5e38, 16_777_216.0, 21.375];
+        let unfit = [0.123_456_789, 16_777_217.0, 1e39, 1.0 / 3.0];
+        let values = Float64Array::from_iter_values(kept.into_iter().chain(unfit));
+        let written = columns.written(QTY, "real", Arc::new(values)).await;
+        let texts = kept.map(|value: f64| format!("{value:e}"));
+        assert_eq!(written, columns.expected("real", &texts).await);
+        let letters = "SELECT count(*) FROM aqueduct.dead_letter WHERE reason = 'numeric_value_out_of_range' AND detail LIKE '%column `qty`%'";
+        assert_eq!(columns.base.integer(letters).await, unfit.len() as i64);
+    });
+}
+
+#[test]
 fn a_json_array_goes_into_an_array_column() {
     /// Each value as JSON and as PostgreSQL writes it; then what is unfit.
-    const TYPES: [(&str, &[(&str, &str)], &str); 8] = [
+    const TYPES: [(&str, &[(&str, &str)], &str); 11] = [
         ("boolean[]", &[("[true, false, null]", "{t,f,NULL}")], "[1]"),
         ("smallint[]", &[("[]", "{}"), ("[-32768, 32767]", "{-32768,32767}")], "[32768]"),
         ("integer[]", &[("[2147483647, \"-5\"]", "{2147483647,-5}")], "[1.5]"),
-        ("bigint[]", &[("[-9223372036854775808]", "{-9223372036854775808}")], "[[1]]"),
+        ("bigint[]", &[("[-9223372036854775808]", "{-9223372036854775808}")], "[[1], 2]"),
+        ("integer[]", &[("[[1, 2], [null, 4]]", "{{1,2},{NULL,4}}"), ("[[]]", "{}")], "[[1], [2, 3]]"),
+        ("text[]", &[("[[[\"a\"], [\"b\"]]]", "{{{a},{b}}}")], "[[[[[[[\"a\"]]]]]]]"),
+        ("real[]", &[("[0.1, 3.4e38, \"1e-45\", 16777216]", "{0.1,3.4e+38,1e-45,16777216}")], "[16777217]"),
         ("double precision[]", &[("[0.1, 1e308, -5e-324]", "{0.1,1e+308,-5e-324}")], "[\"NaN\"]"),
         ("numeric(20,4)[]", &[("[1.5, \"-9999999999.9999\"]", "{1.5000,-9999999999.9999}")], "[0.00001]"),
         (
