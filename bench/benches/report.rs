@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use aqueduct_bench::ceiling::{self, Target};
 use aqueduct_bench::limits;
 use aqueduct_bench::parts::scale::Axis;
+use aqueduct_bench::parts::steady::Rate;
 use aqueduct_bench::parts::{Outcome, drain, kill, nodes, outage, scale, steady};
 use aqueduct_bench::profile;
 use aqueduct_bench::programs::Program;
@@ -318,12 +319,12 @@ impl<'a> Run<'a> {
                 continue;
             }
             let lasting = self.arguments.lasting();
-            let slow = steady::run(&self.stage, program, SLOW_PER_SECOND, lasting).await;
+            let slow = steady::run(&self.stage, program, Rate::slow(SLOW_PER_SECOND), lasting).await;
             self.report.steady.push((program, SLOW_PER_SECOND, slow.into()));
             let (half, fast) = match self.sustained(program).await {
                 Ok(rows) => {
                     let half = (rows / 2.0) as u64;
-                    (half, steady::run(&self.stage, program, half, lasting).await)
+                    (half, steady::run(&self.stage, program, Rate::fast(half), lasting).await)
                 }
                 Err(error) => (0, Err(error.context("what it sustains is not known"))),
             };

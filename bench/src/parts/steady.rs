@@ -2,7 +2,7 @@
 //!
 //! What is measured is what a reader sees: a connection of its own looks for sampled ticks in the table until they are there.
 //! Latency runs from the moment a tick was due, so that a sender that was late, because the machine was busy, hides nothing;
-//! the sender's 1 ms of gathering, the broker, and the reader's pause between two looks are all part of it. The engine's own
+//! the sender's gathering, the broker, and the reader's pause between two looks are all part of it. The engine's own
 //! histogram is told beside it, and must not say less than its buckets allow.
 
 use super::watch;
@@ -14,8 +14,10 @@ use crate::watcher::{self, metrics};
 use crate::workload::{self, Load, PARTITIONS, SYMBOLS, Sinks, Work};
 use anyhow::{Context, Result};
 use aqueduct_stack::feed::Feed;
+use aqueduct_stack::market::Message;
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
@@ -25,12 +27,35 @@ use std::time::{Duration, SystemTime};
 const LOOK_EVERY: Duration = Duration::from_millis(2);
 /// Ticks sampled a second, at most.
 const SAMPLED_PER_SECOND_MAX: u64 = 500;
-/// What the sender may hold a tick back for others to go with it.
-const LINGER: Duration = Duration::from_millis(1);
-/// Left out at the beginning: programs start, groups form.
-const WARM_UP: Duration = Duration::from_secs(5);
+/// Left out at the beginning: programs start, groups form, and a broker that has served little compiles its own code.
+const WARM_UP: Duration = Duration::from_secs(15);
+/// Different ticks that are sent, in turn.
+const TICKS: usize = 8192;
+/// The sender's pause is no longer than this.
+const NAP_MAX: Duration = Duration::from_millis(1);
 /// Sampled ticks that are not there so long after the last was sent count as unseen.
 const REST_MAX: Duration = Duration::from_secs(30);
+
+/// How ticks come.
+#[derive(Clone, Copy, Debug)]
+pub struct Rate {
+    /// So many a second.
+    pub per_second: u64,
+    /// For so long the sender holds a tick back for others to go with it.
+    pub linger: Duration,
+}
+
+impl Rate {
+    /// Few: each goes at once.
+    pub fn slow(per_second: u64) -> Self {
+        Self { per_second, linger: Duration::from_millis(1) }
+    }
+
+    /// Many: gathered for what Kafka's own producer has as its default since 4.0.
+    pub fn fast(per_second: u64) -> Self {
+        Self { per_second, linger: Duration::from_millis(5) }
+    }
+}
 
 /// One rate, one program.
 #[derive(Clone, Debug, Serialize)]
@@ -91,11 +116,14 @@ struct Sender {
 }
 
 impl Sender {
-    fn start(bootstrap: &str, topic: &str, anchor: Anchor, per_second: u64, count: u64) -> Result<Self> {
-        let feed = Feed::lingering(bootstrap, topic, LINGER)?;
+    fn start(bootstrap: &str, topic: &str, rate: Rate, anchor: Anchor, count: u64) -> Result<Self> {
+        let feed = Feed::lingering(bootstrap, topic, rate.linger)?;
+        let ticks = workload::market(Work::Ticks, SYMBOLS, 0).take(TICKS);
+        let ticks = ticks.map(|tick| Tick::of(&tick)).collect::<Result<Vec<_>>>()?;
         let sent = Arc::new(AtomicU64::new(0));
         let progress = Arc::clone(&sent);
-        let thread = std::thread::spawn(move || send(&feed, anchor, per_second, count, &progress));
+        let thread =
+            std::thread::spawn(move || send(&feed, &ticks, anchor, rate.per_second, count, &progress));
         Ok(Self { thread, sent })
     }
 
@@ -105,15 +133,23 @@ impl Sender {
     }
 }
 
-fn send(feed: &Feed, anchor: Anchor, per_second: u64, count: u64, sent: &AtomicU64) -> Result<f64> {
-    let mut market = workload::market(Work::Ticks, SYMBOLS, 0);
+fn send(
+    feed: &Feed,
+    ticks: &[Tick],
+    anchor: Anchor,
+    per_second: u64,
+    count: u64,
+    sent: &AtomicU64,
+) -> Result<f64> {
     let mut index = 0;
+    let mut value = String::new();
+    let mut ticks = ticks.iter().cycle();
     while index < count {
         let elapsed = anchor.elapsed();
         while index < count && due(index, per_second) <= elapsed {
-            let tick = market.next().context("a market does not end")?;
+            let tick = ticks.next().context("there is a tick")?;
             let at = anchor.wall(due(index, per_second));
-            let value = dated(&tick.value, at)?;
+            tick.dated(at, &mut value)?;
             let time_ms = at.duration_since(SystemTime::UNIX_EPOCH)?.as_millis() as i64;
             feed.send(Some(tick.key.as_bytes()), Some(value.as_bytes()), Some(time_ms))?;
             index += 1;
@@ -121,23 +157,41 @@ fn send(feed: &Feed, anchor: Anchor, per_second: u64, count: u64, sent: &AtomicU
         }
         feed.tend();
         if index < count {
-            std::thread::sleep(due(index, per_second).saturating_sub(anchor.elapsed()).min(LINGER));
+            std::thread::sleep(due(index, per_second).saturating_sub(anchor.elapsed()).min(NAP_MAX));
         }
     }
     feed.flush()?;
     Ok(count as f64 / anchor.elapsed().as_secs_f64())
 }
 
-/// The tick with another time.
-fn dated(tick: &str, at: SystemTime) -> Result<String> {
-    let (before, rest) = tick.split_once(r#""ts":""#).context("a tick has its time")?;
-    let (_, after) = rest.split_once('"').context("a time ends")?;
-    let at = jiff::Timestamp::try_from(at)?;
-    Ok(format!(r#"{before}"ts":"{at:.6}"{after}"#))
+/// A tick but for its time. Made before the clock runs: the machine is shared with whom is measured.
+struct Tick {
+    key: String,
+    before: String,
+    after: String,
+}
+
+impl Tick {
+    fn of(message: &Message) -> Result<Self> {
+        const TIME: &str = r#""ts":""#;
+        let (before, rest) = message.value.split_once(TIME).context("a tick has its time")?;
+        let (_, after) = rest.split_once('"').context("a time ends")?;
+        Ok(Self { key: message.key.clone(), before: format!("{before}{TIME}"), after: format!("\"{after}") })
+    }
+
+    /// Writes the tick of that time.
+    fn dated(&self, at: SystemTime, value: &mut String) -> Result<()> {
+        let at = jiff::Timestamp::try_from(at)?;
+        value.clear();
+        value.push_str(&self.before);
+        write!(value, "{at:.6}")?;
+        value.push_str(&self.after);
+        Ok(())
+    }
 }
 
 /// The program at a steady rate.
-pub async fn run(stage: &Stage, program: Program, per_second: u64, lasting: Duration) -> Result<Steady> {
+pub async fn run(stage: &Stage, program: Program, rate: Rate, lasting: Duration) -> Result<Steady> {
     let topic = stage.stack.fresh_topic(PARTITIONS)?;
     let load =
         Load { topic, partitions: PARTITIONS, work: Work::Ticks, messages: 0, rows: 0, last: Vec::new() };
@@ -146,7 +200,7 @@ pub async fn run(stage: &Stage, program: Program, per_second: u64, lasting: Dura
     let task = stage.task(program.word(), &load, sinks)?;
     let admin = watcher::free_address()?;
     let mut running = program.start_at(stage, &task, admin)?;
-    let steady = measure(stage, program, &mut running, &load.topic, per_second, lasting).await;
+    let steady = measure(stage, program, &mut running, &load.topic, rate, lasting).await;
     let steady = steady.map(|steady| Steady {
         own_histogram: (program == Program::Aqueduct).then(|| histogram(&metrics(admin).ok()?)).flatten(),
         ..steady
@@ -161,11 +215,12 @@ async fn measure(
     program: Program,
     running: &mut Running,
     topic: &str,
-    per_second: u64,
+    rate: Rate,
     lasting: Duration,
 ) -> Result<Steady> {
     // A program that starts for half a minute is not late: ticks of another sender show that it is there.
-    let first = Sender::start(&stage.stack.kafka_bootstrap(), topic, Anchor::new(), 10, 10)?;
+    let few = Rate { per_second: 10, ..rate };
+    let first = Sender::start(&stage.stack.kafka_bootstrap(), topic, few, Anchor::new(), 10)?;
     first.join()?;
     let began = Anchor::new();
     while !watch::any(stage).await? {
@@ -174,9 +229,10 @@ async fn measure(
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     let anchor = Anchor::new();
+    let per_second = rate.per_second;
     let count = (WARM_UP + lasting).as_secs() * per_second;
     let step = per_second.div_ceil(SAMPLED_PER_SECOND_MAX);
-    let sender = Sender::start(&stage.stack.kafka_bootstrap(), topic, anchor, per_second, count)?;
+    let sender = Sender::start(&stage.stack.kafka_bootstrap(), topic, rate, anchor, count)?;
     let before = running.usage().context("it runs")?.cpu;
     let reader = workload::connect(&stage.stack.timescale_url()).await?;
     let look = reader.prepare("SELECT DISTINCT ts FROM bench.trades WHERE ts = ANY($1)").await?;
@@ -257,9 +313,11 @@ mod tests {
 
     #[test]
     fn a_tick_is_given_the_time_it_was_due() {
-        let tick = workload::market(Work::Ticks, 1, 0).next().expect("a tick").value;
+        let tick = workload::market(Work::Ticks, 1, 0).next().expect("a tick");
         let at = SystemTime::UNIX_EPOCH + Duration::from_micros(1_800_000_000_000_001);
-        let dated = dated(&tick, at).expect("a tick");
+        let mut dated = "before".to_owned();
+        Tick::of(&tick).expect("a tick").dated(at, &mut dated).expect("a time");
+        serde_json::from_str::<serde_json::Value>(&dated).expect("JSON");
         assert!(dated.contains(r#""ts":"2027-01-15T08:00:00.000001Z","price""#), "{dated}");
         assert_eq!(due(1500, 1000), Duration::from_millis(1500));
     }
