@@ -142,10 +142,16 @@ impl Draft {
     /// A number of 64 or 32 bits in the shortest form of its own width: 0.1 of 32 bits is 0.1, and not
     /// 0.10000000149011612. What is not finite has no number in JSON and becomes a string.
     #[inline]
-    pub fn float(&mut self, value: impl Into<f64> + Display + LowerExp + Copy) {
+    pub fn float(&mut self, value: impl Into<f64> + zmij::Float + Display + LowerExp + Copy) {
         let wide: f64 = value.into();
         if !wide.is_finite() {
             return self.plain(|text| _ = write!(text, "{wide}"));
+        }
+        let mut buffer = zmij::Buffer::new();
+        // As short as the formatter's, in a fraction of its time; its exponents are others.
+        let digits = buffer.format_finite(value);
+        if !digits.contains('e') {
+            return self.value(0, |text| text.push_str(digits.strip_suffix(".0").unwrap_or(digits)));
         }
         let is_short = wide == 0.0 || (1e-7..1e17).contains(&wide.abs());
         self.value(0, |text| _ = if is_short { write!(text, "{value}") } else { write!(text, "{value:e}") });
@@ -288,6 +294,27 @@ mod tests {
             draft.begin_array().expect("as deep as a message");
         }
         assert_eq!(draft.begin_object(), Err(FaultKind::TooDeep));
+    }
+
+    proptest! {
+        #[test]
+        fn floats_are_written_as_short_as_can_be(wide in -1e17..1e17f64, narrow in -1e9..1e9f32, power in -9..17i32) {
+            let written = |write: &dyn Fn(&mut Draft)| {
+                let mut draft = Draft::default();
+                write(&mut draft);
+                draft.text().to_owned()
+            };
+            for value in [wide, wide.round(), wide / 1e17 * 10f64.powi(power), (wide / 1e13).round() / 100.0] {
+                let text = written(&|draft| draft.float(value));
+                prop_assert_eq!(text.parse(), Ok(value), "{}", text);
+                let is_short = value == 0.0 || (1e-7..1e17).contains(&value.abs());
+                let formatted = if is_short { format!("{value}") } else { format!("{value:e}") };
+                // Of two that are as near, either is taken.
+                prop_assert_eq!(text.len(), formatted.len(), "{} and {}", text, formatted);
+            }
+            let text = written(&|draft| draft.float(narrow));
+            prop_assert_eq!(text.parse(), Ok(narrow), "{}", text);
+        }
     }
 
     #[test]

@@ -13,14 +13,15 @@ use super::scan::{Node, scalar, skip_space};
 use super::{NONE, lanes};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Most texts kept.
-const TEXTS_MAX: usize = 512;
+/// Most texts kept: of a message as long as may be learnt, and of some that differ.
+const TEXTS_MAX: usize = 1 << 13;
 /// Longest of them.
 const TEXT_BYTES_MAX: usize = 256;
 /// Most that may stand at one place: each is compared in its turn.
 const SIBLINGS_MAX: usize = 16;
-/// Values and names of a message that is learnt; a longer one is seldom as long as the one before.
-const NODES_MAX: usize = 256;
+/// Values and names of a message that is learnt: a record of two thousand columns. A longer one is seldom as long as the
+/// one before.
+const NODES_MAX: usize = 1 << 12;
 /// Messages of unknown shape until all are forgotten, if there is no room for one's; doubled each time.
 const PATIENCE: (u32, u32) = (1 << 10, 1 << 20);
 /// Messages that are let pass after there was no room for one's; doubled each time.
@@ -146,22 +147,26 @@ impl Shapes {
             static TREES: AtomicU64 = AtomicU64::new(1);
             self.tree = TREES.fetch_add(1, Ordering::Relaxed);
         }
+        let containers = nodes.iter().enumerate().filter(|(_, node)| is_container(bytes, node));
+        let containers: Vec<(usize, &Node)> = containers.collect();
         let (mut parent, mut start, mut begun) = (NONE, 0, 0);
         for (index, node) in nodes.iter().enumerate() {
             if is_name(bytes, node) || is_container(bytes, node) {
                 continue;
             }
             let range = (start, node.start as usize);
-            match self.child(parent, bytes, range, false, (nodes, begun..index)) {
+            match self.child(parent, bytes, range, false, (nodes, begun..index), &containers) {
                 Some(child) => parent = child,
                 None => return false,
             }
             (start, begun) = (node.end as usize, index + 1);
         }
-        self.child(parent, bytes, (start, bytes.len()), true, (nodes, begun..nodes.len())).is_some()
+        let rest = (start, bytes.len());
+        self.child(parent, bytes, rest, true, (nodes, begun..nodes.len()), &containers).is_some()
     }
 
-    /// The text of `range` after `parent`, made if it is new; `begun` are the nodes in it.
+    /// The text of `range` after `parent`, made if it is new; `begun` are the nodes in it, and `containers` those of the
+    /// message, of which some may end in it.
     fn child(
         &mut self,
         parent: u32,
@@ -169,6 +174,7 @@ impl Shapes {
         (start, end): (usize, usize),
         is_last: bool,
         (nodes, begun): (&[Node], std::ops::Range<usize>),
+        containers: &[(usize, &Node)],
     ) -> Option<u32> {
         let shown = &bytes[start..end];
         let (mut at, mut last, mut count) = (self.next_of(parent), NONE, 0);
@@ -186,11 +192,10 @@ impl Shapes {
             end: if is_container(bytes, node) { 0 } else { node.end - start as u32 },
             meta: if is_container(bytes, node) { 0 } else { node.meta },
         });
-        let ended = nodes[..begun.end].iter().enumerate().filter(|(_, node)| {
-            is_container(bytes, node) && (start + 1..=end).contains(&(node.end as usize))
-        });
+        let ends_here = |node: &Node| (start + 1..=end).contains(&(node.end as usize));
+        let ended = containers.iter().filter(|(index, node)| *index < begun.end && ends_here(node));
         let ended = ended.map(|(index, node)| Ended {
-            node: index as u32,
+            node: *index as u32,
             end: node.end - start as u32,
             after: node.meta,
         });

@@ -17,6 +17,7 @@ use super::reject::{self, Problem, Reject};
 use super::schemas::Schemas;
 use super::wanted;
 use crate::json::Document;
+use crate::registry::Known;
 use aqueduct_engine::{Batch, Class, Error, Extent};
 use aqueduct_topology::model::{self, MatchMode};
 use arrow_array::RecordBatch;
@@ -117,6 +118,13 @@ impl Decoder {
     pub(crate) fn rehearse(&mut self) {
         if let Some(schemas) = self.coding.schemas() {
             schemas.rehearse();
+        }
+    }
+
+    /// Takes what a registry says of the schema `id`, if messages are read by schemas.
+    pub fn know(&mut self, id: u32, known: &Known) {
+        if let Some(schemas) = self.schemas() {
+            schemas.know(id, known);
         }
     }
 

@@ -80,7 +80,10 @@ impl Display for Fault {
                 write!(out, "its column `{column}` refuses NULL, and the field may have none")
             }
             Fault::FewDigits { column } => {
-                write!(out, "its column `{column}` is real, and the field may have more digits than that keeps")
+                write!(
+                    out,
+                    "its column `{column}` is real, and the field may have more digits than that keeps"
+                )
             }
             Fault::Forbidden { user, .. } => write!(out, "user `{user}` may not write into it"),
             Fault::NoUnique { columns } => {

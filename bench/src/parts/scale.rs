@@ -1,4 +1,7 @@
 //! What a row costs as things grow: partitions, actors, columns, keys. Wanted is a flat line.
+//!
+//! Every partition is claimed and every source joins a group of its own before the first row, however many rows follow. That
+//! start is drained alone, with a few rows, told beside, and taken off.
 
 use super::Outcome;
 use super::drain;
@@ -11,6 +14,7 @@ use anyhow::{Context, Result};
 use aqueduct_stack::feed::Feed;
 use serde::Serialize;
 use std::fmt::Write;
+use std::ops::Range;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -18,6 +22,8 @@ use std::process::{Command, Stdio};
 const TABLE_COLUMNS_MAX: usize = 500;
 /// Rows with more columns are fewer, so that a point takes as long as others: so many cells for each row asked for.
 const CELLS_PER_ROW: u64 = 20;
+/// Rows for each partition or source, to see what a start takes.
+const FEW: u64 = 4;
 /// Fewer rows are too few to be timed.
 const ROWS_MIN: u64 = 5_000;
 
@@ -84,12 +90,16 @@ pub struct Point {
     pub count: u64,
     /// What it took.
     pub drained: Outcome<Drained>,
+    /// CPU of the engine for a start and a few rows, seconds, where what grows has to be started.
+    pub start_seconds: Option<f64>,
 }
 
 impl Point {
-    /// CPU of the engine for each row or cell, microseconds.
+    /// CPU of the engine for each row or cell, microseconds, the start left out.
     pub fn cost_us(&self, axis: Axis) -> Option<f64> {
-        let per_row = self.drained.figures()?.program_us;
+        let drained = self.drained.figures()?;
+        let start_us = self.start_seconds.unwrap_or_default() * 1e6;
+        let per_row = drained.program_us - start_us / drained.rows as f64;
         Some(if axis == Axis::Columns { per_row / self.count as f64 } else { per_row })
     }
 }
@@ -98,35 +108,51 @@ impl Point {
 pub async fn run(stage: &Stage, axis: Axis, rows: u64, is_whole: bool) -> Series {
     let mut points = Vec::new();
     for &count in axis.points(is_whole) {
-        let drained = point(stage, axis, count, rows).await;
-        match &drained {
-            Ok(one) => say(&format!(
-                "scale: {count} {}: {:.0} rows/s, {:.2} us/row",
+        let (drained, start_seconds) = match point(stage, axis, count, rows).await {
+            Ok((drained, start_seconds)) => (Ok(drained), start_seconds),
+            Err(error) => (Err(error), None),
+        };
+        let point = Point { count, drained: drained.into(), start_seconds };
+        match &point.drained {
+            Outcome::Measured(one) => say(&format!(
+                "scale: {count} {}: {:.0} rows/s, {:.2} us/{}",
                 axis.title(),
                 one.rows_per_second(),
-                one.program_us
+                point.cost_us(axis).unwrap_or_default(),
+                axis.unit()
             )),
-            Err(error) => say(&format!("scale: {count} {}: {error:#}", axis.title())),
+            Outcome::NotRun { not_run_here } => {
+                say(&format!("scale: {count} {}: {not_run_here}", axis.title()))
+            }
         }
-        points.push(Point { count, drained: drained.into() });
+        points.push(point);
     }
     Series { axis, points }
 }
 
-async fn point(stage: &Stage, axis: Axis, count: u64, rows: u64) -> Result<Drained> {
-    let plain = async |partitions: u32, symbols: usize| {
+async fn point(stage: &Stage, axis: Axis, count: u64, rows: u64) -> Result<(Drained, Option<f64>)> {
+    let plain = async |rows: u64, partitions: u32, symbols: usize| {
         let load = stage.fill(Work::Ticks, rows, partitions, symbols)?;
         let drained = drain::once(stage, &load, Sinks::Both, Program::Aqueduct).await;
         stage.stack.delete_topic(&load.topic)?;
         drained
     };
     match axis {
-        // Enough symbols that no partition stays empty.
-        Axis::Partitions => plain(u32::try_from(count)?, SYMBOLS.max(count as usize * 4)).await,
-        Axis::Keys => plain(PARTITIONS, usize::try_from(count)?).await,
+        Axis::Partitions => {
+            // Enough symbols that no partition stays empty.
+            let (partitions, symbols) = (u32::try_from(count)?, SYMBOLS.max(count as usize * 4));
+            let start = plain(count * FEW, partitions, symbols).await?;
+            Ok((plain(rows, partitions, symbols).await?, Some(seconds(&start))))
+        }
+        Axis::Keys => Ok((plain(rows, PARTITIONS, usize::try_from(count)?).await?, None)),
         Axis::Actors => pairs(stage, usize::try_from((count - 1) / 2)?, rows).await,
-        Axis::Columns => columns(stage, usize::try_from(count)?, rows).await,
+        Axis::Columns => Ok((columns(stage, usize::try_from(count)?, rows).await?, None)),
     }
+}
+
+/// CPU of the engine.
+fn seconds(drained: &Drained) -> f64 {
+    drained.program_us * drained.rows as f64 / 1e6
 }
 
 const HEAD: &str = "topology: \"${BENCH_NAME}\"
@@ -137,33 +163,46 @@ actors:
 ";
 
 /// So many pairs of a source and a normalizer, each with a topic of its own, that share the rows; one writer for all.
-async fn pairs(stage: &Stage, count: usize, rows: u64) -> Result<Drained> {
+async fn pairs(stage: &Stage, count: usize, rows: u64) -> Result<(Drained, Option<f64>)> {
+    let topics =
+        (0..count).map(|_| stage.stack.fresh_topic(1)).collect::<std::result::Result<Vec<_>, _>>()?;
     let each = rows.div_ceil(count as u64);
+    let start = drain_pairs(stage, &topics, each, 0..FEW).await?;
+    let drained = drain_pairs(stage, &topics, each, FEW..each).await;
+    topics.iter().try_for_each(|topic| stage.stack.delete_topic(topic))?;
+    Ok((drained?, Some(seconds(&start))))
+}
+
+/// Fills each topic, which is to hold `each` rows, with those of `range`, and drains all of them from their beginning.
+async fn drain_pairs(stage: &Stage, topics: &[String], each: u64, range: Range<u64>) -> Result<Drained> {
     let mut loads = Vec::new();
-    for index in 0..count as u64 {
-        let topic = stage.stack.fresh_topic(1)?;
-        let market = workload::market(Work::Ticks, SYMBOLS, index * each);
-        loads.push(workload::fill(&stage.stack.kafka_bootstrap(), topic, 1, Work::Ticks, each, market)?);
+    for (topic, before) in topics.iter().zip((0..).step_by(usize::try_from(each)?)) {
+        let market = workload::market(Work::Ticks, SYMBOLS, before + range.start);
+        let rows = range.end - range.start;
+        loads.push(workload::fill(
+            &stage.stack.kafka_bootstrap(),
+            topic.clone(),
+            1,
+            Work::Ticks,
+            rows,
+            market,
+        )?);
     }
     workload::empty_table(&stage.client, Work::Ticks).await?;
     let whole = Load {
-        rows: each * count as u64,
-        messages: loads.iter().map(|load| load.messages).sum(),
+        rows: range.end * topics.len() as u64,
+        messages: range.end * topics.len() as u64,
         // The last of each topic, and a few more.
         last: loads.iter().flat_map(|load| load.last.iter().rev().take(2)).copied().collect(),
         ..loads.first().context("at least one pair")?.clone()
     };
     let task = stage.task("actors", &whole, Sinks::History)?;
-    let topics: Vec<&str> = loads.iter().map(|load| load.topic.as_str()).collect();
-    write_topology(&task, &of_pairs(&topics))?;
+    write_topology(&task, &of_pairs(topics))?;
     let mut running = [start(stage, &task)?];
-    let drained = watch::drain(stage, &mut running, &Arrival::Last(&whole.last), whole.rows).await;
-    drop(running);
-    topics.iter().try_for_each(|topic| stage.stack.delete_topic(topic))?;
-    drained
+    watch::drain(stage, &mut running, &Arrival::Last(&whole.last), whole.rows).await
 }
 
-fn of_pairs(topics: &[&str]) -> String {
+fn of_pairs(topics: &[String]) -> String {
     let mut text = HEAD.to_owned();
     for (index, topic) in topics.iter().enumerate() {
         let _ = write!(
@@ -302,7 +341,7 @@ mod tests {
 
     #[test]
     fn a_topology_of_many_has_them_all() {
-        let text = of_pairs(&["a", "b"]);
+        let text = of_pairs(&["a".to_owned(), "b".to_owned()]);
         assert_eq!(text.matches("kind:").count(), 5, "{text}");
         let text = of_columns(1200);
         assert_eq!(text.matches("type: float64").count(), 1200);
@@ -320,8 +359,24 @@ mod tests {
             cache_us: None,
             rss_peak_bytes: 0,
         };
-        let point = Point { count: 100, drained: Outcome::Measured(drained) };
+        let point = Point { count: 100, drained: Outcome::Measured(drained), start_seconds: None };
         assert_eq!(point.cost_us(Axis::Columns), Some(0.5));
         assert_eq!(point.cost_us(Axis::Keys), Some(50.0));
+    }
+
+    #[test]
+    fn a_start_is_no_part_of_what_a_row_costs() {
+        let drained = Drained {
+            rows: 1_000_000,
+            seconds: 1.0,
+            program_us: 1.5,
+            database_us: None,
+            broker_us: None,
+            cache_us: None,
+            rss_peak_bytes: 0,
+        };
+        assert!((seconds(&drained) - 1.5).abs() < 1e-9);
+        let point = Point { count: 100, drained: Outcome::Measured(drained), start_seconds: Some(0.5) };
+        assert_eq!(point.cost_us(Axis::Actors), Some(1.0));
     }
 }

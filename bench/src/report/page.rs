@@ -357,7 +357,7 @@ fn scale(report: &Report) -> String {
         let axis = series.axis;
         let _ = write!(
             out,
-            "**As {} grow**\n\n| {0} | rows/s | CPU for each {}, us | peak RSS, MiB |\n|---|---|---|---|\n",
+            "**As {} grow**\n\n| {0} | rows/s | CPU for each {}, us | of a start, s | peak RSS, MiB |\n|---|---|---|---|---|\n",
             axis.title(),
             axis.unit()
         );
@@ -366,13 +366,14 @@ fn scale(report: &Report) -> String {
             let _ = match &point.drained {
                 Outcome::Measured(one) => writeln!(
                     out,
-                    "| {count} | {} | {:.3} | {:.0} |",
+                    "| {count} | {} | {:.3} | {} | {:.0} |",
                     grouped(one.rows_per_second(), 0),
                     point.cost_us(axis).unwrap_or_default(),
+                    point.start_seconds.map_or_else(String::new, |seconds| format!("{seconds:.2}")),
                     one.rss_peak_bytes as f64 / f64::from(1 << 20)
                 ),
                 Outcome::NotRun { not_run_here } => {
-                    writeln!(out, "| {count} | not run here: {} | | |", cell(not_run_here))
+                    writeln!(out, "| {count} | not run here: {} | | | |", cell(not_run_here))
                 }
             };
         }

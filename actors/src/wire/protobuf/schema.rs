@@ -60,7 +60,7 @@ impl Schema {
     }
 
     /// The message that `indexes` lead to: the place among those of the file, then among those within it.
-    pub(super) fn message(&self, indexes: &[u32]) -> Option<MessageDescriptor> {
+    pub fn message(&self, indexes: &[u32]) -> Option<MessageDescriptor> {
         let (first, rest) = indexes.split_first()?;
         let mut message = self.file.messages().nth(*first as usize)?;
         for index in rest {
