@@ -146,6 +146,9 @@ actors:
         .expect("invariant: the topology has a normalizer")
 }
 
+/// Reads a message into a tree of values, and counts them.
+type Tree<'f> = Box<dyn Fn(&[u8]) -> usize + 'f>;
+
 /// One format: its messages, what the engine is told to read them by, and how a library reads one.
 struct Format<'f> {
     name: &'static str,
@@ -153,8 +156,7 @@ struct Format<'f> {
     options: &'static str,
     schema: Option<SchemaText>,
     messages: Vec<Vec<u8>>,
-    /// Gives the number of values found.
-    tree: Box<dyn Fn(&[u8]) -> usize + 'f>,
+    tree: Tree<'f>,
 }
 
 fn main() {
