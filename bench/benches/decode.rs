@@ -5,13 +5,13 @@
 
 use aqueduct_actors::json::Tape;
 use aqueduct_actors::normalizer::Decoder;
+use aqueduct_bench::clock::thread_cpu;
 use aqueduct_engine::Batch;
 use aqueduct_engine::testing::RecordsBuilder;
 use aqueduct_topology::model::{Kind, Normalizer};
 use aqueduct_topology::{Source, load};
 use criterion::measurement::{Measurement, ValueFormatter, WallTime};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use rustix::time::{ClockId, clock_gettime};
 use std::hint::black_box;
 use std::time::Duration;
 
@@ -153,8 +153,7 @@ impl Measurement for CpuTime {
     type Value = Duration;
 
     fn start(&self) -> Duration {
-        let now = clock_gettime(ClockId::ThreadCPUTime);
-        Duration::new(now.tv_sec.unsigned_abs(), u32::try_from(now.tv_nsec).unwrap_or(0))
+        thread_cpu()
     }
 
     fn end(&self, start: Duration) -> Duration {

@@ -7,17 +7,18 @@
 //! scope with the names that the expression uses.
 
 use aqueduct_actors::expr::rows::{RowCondition, RowValue};
+use aqueduct_bench::clock::cpu_seconds_of;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Decimal128Type, Float64Type, Int64Type, TimestampMicrosecondType};
 use arrow_array::{
     Array, ArrayRef, Decimal128Array, Float64Array, Int64Array, RecordBatch, StringArray,
     TimestampMicrosecondArray,
 };
-use rustix::time::{ClockId, clock_gettime};
 use serde::Serialize;
 use std::collections::HashMap;
 use std::hint::black_box;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// As the product has it.
 #[global_allocator]
@@ -27,7 +28,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const ROWS: usize = 8192;
 const ROUNDS: usize = 7;
 /// A measurement goes on for so long.
-const ROUND_SECONDS: f64 = 0.05;
+const ROUND: Duration = Duration::from_millis(50);
 
 /// What an expression gives for a batch, in a form that all have.
 #[derive(Debug, PartialEq)]
@@ -96,7 +97,7 @@ fn measure(case: &Case, rows: &RecordBatch) -> Figures {
     let mut seconds: [Vec<f64>; 4] = Default::default();
     for _ in 0..ROUNDS {
         for (way, seconds) in ways.iter().zip(&mut seconds) {
-            seconds.push(seconds_of(&way.run));
+            seconds.push(cpu_seconds_of(ROUND, &way.run));
         }
     }
     let rate = seconds.map(|mut seconds| {
@@ -126,26 +127,6 @@ fn measure(case: &Case, rows: &RecordBatch) -> Figures {
         ratio_to_row_by_row: rate[0] / rate[1],
         ratio_to_interpreter: rate[0] / rate[2],
         ratio_to_by_hand: rate[0] / rate[3],
-    }
-}
-
-/// CPU time of one run.
-fn seconds_of(run: impl Fn()) -> f64 {
-    let now = || {
-        let now = clock_gettime(ClockId::ThreadCPUTime);
-        now.tv_sec as f64 + now.tv_nsec as f64 * 1e-9
-    };
-    let begin = now();
-    let mut runs = 0;
-    loop {
-        for _ in 0..4 {
-            run();
-        }
-        runs += 4;
-        let taken = now() - begin;
-        if taken > ROUND_SECONDS {
-            return taken / f64::from(runs);
-        }
     }
 }
 

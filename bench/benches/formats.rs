@@ -8,6 +8,7 @@ use aqueduct_actors::normalizer::Decoder;
 use aqueduct_actors::registry::Known;
 use aqueduct_actors::wire::header::with_schema_id;
 use aqueduct_actors::wire::{SchemaKind, SchemaText, protobuf};
+use aqueduct_bench::clock::cpu_seconds_of;
 use aqueduct_engine::Batch;
 use aqueduct_engine::testing::RecordsBuilder;
 use aqueduct_topology::model::{Kind, Normalizer};
@@ -15,9 +16,9 @@ use aqueduct_topology::{Source, load};
 use arrow_array::RecordBatch;
 use prost_reflect::prost::Message;
 use prost_reflect::{DynamicMessage, MessageDescriptor, Value};
-use rustix::time::{ClockId, clock_gettime};
 use std::hint::black_box;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// As the product has it.
 #[global_allocator]
@@ -27,7 +28,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const RECORDS: usize = 8192;
 const ROUNDS: usize = 7;
 /// A measurement goes on for so long.
-const ROUND_SECONDS: f64 = 0.1;
+const ROUND: Duration = Duration::from_millis(100);
 const SCHEMA_ID: u32 = 7;
 
 const AVRO: &str = r#"{"type":"record","name":"Tick","fields":[
@@ -252,9 +253,9 @@ fn measure(format: &Format<'_>, rounds: usize) -> RecordBatch {
     );
     let mut seconds: [Vec<f64>; 3] = Default::default();
     for _ in 0..rounds {
-        seconds[0].push(seconds_of(|| drop(black_box(all.decode(&batch)))));
-        seconds[1].push(seconds_of(|| drop(black_box(few.decode(&batch)))));
-        seconds[2].push(seconds_of(|| {
+        seconds[0].push(cpu_seconds_of(ROUND, || drop(black_box(all.decode(&batch)))));
+        seconds[1].push(cpu_seconds_of(ROUND, || drop(black_box(few.decode(&batch)))));
+        seconds[2].push(cpu_seconds_of(ROUND, || {
             let values: usize = format.messages.iter().map(|message| (format.tree)(black_box(message))).sum();
             assert_eq!(values, RECORDS * 7, "every value is there");
         }));
@@ -275,22 +276,4 @@ fn measure(format: &Format<'_>, rounds: usize) -> RecordBatch {
         rate[0] / rate[2]
     );
     decoded.rows
-}
-
-/// CPU time of one run.
-fn seconds_of(mut run: impl FnMut()) -> f64 {
-    let now = || {
-        let now = clock_gettime(ClockId::ThreadCPUTime);
-        now.tv_sec as f64 + now.tv_nsec as f64 * 1e-9
-    };
-    let begin = now();
-    let mut runs = 0;
-    loop {
-        run();
-        runs += 1;
-        let taken = now() - begin;
-        if taken > ROUND_SECONDS {
-            return taken / f64::from(runs);
-        }
-    }
 }

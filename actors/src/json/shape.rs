@@ -54,6 +54,14 @@ pub(super) struct Shapes {
     pausing: u32,
 }
 
+/// A message that was scanned.
+struct Scanned<'m> {
+    bytes: &'m [u8],
+    nodes: &'m [Node],
+    /// Those of the nodes that are containers, with their indices.
+    containers: Vec<(usize, &'m Node)>,
+}
+
 /// What stands before a scalar, or at the end.
 #[derive(Debug)]
 struct Text {
@@ -148,34 +156,32 @@ impl Shapes {
             self.tree = TREES.fetch_add(1, Ordering::Relaxed);
         }
         let containers = nodes.iter().enumerate().filter(|(_, node)| is_container(bytes, node));
-        let containers: Vec<(usize, &Node)> = containers.collect();
+        let message = Scanned { bytes, nodes, containers: containers.collect() };
         let (mut parent, mut start, mut begun) = (NONE, 0, 0);
         for (index, node) in nodes.iter().enumerate() {
             if is_name(bytes, node) || is_container(bytes, node) {
                 continue;
             }
             let range = (start, node.start as usize);
-            match self.child(parent, bytes, range, false, (nodes, begun..index), &containers) {
+            match self.child(parent, &message, range, begun..index, false) {
                 Some(child) => parent = child,
                 None => return false,
             }
             (start, begun) = (node.end as usize, index + 1);
         }
-        let rest = (start, bytes.len());
-        self.child(parent, bytes, rest, true, (nodes, begun..nodes.len()), &containers).is_some()
+        self.child(parent, &message, (start, bytes.len()), begun..nodes.len(), true).is_some()
     }
 
-    /// The text of `range` after `parent`, made if it is new; `begun` are the nodes in it, and `containers` those of the
-    /// message, of which some may end in it.
+    /// The text from `start` to `end` of `message` after `parent`, made if it is new; `begun` are the nodes in it.
     fn child(
         &mut self,
         parent: u32,
-        bytes: &[u8],
+        message: &Scanned<'_>,
         (start, end): (usize, usize),
+        begun: std::ops::Range<usize>,
         is_last: bool,
-        (nodes, begun): (&[Node], std::ops::Range<usize>),
-        containers: &[(usize, &Node)],
     ) -> Option<u32> {
+        let Scanned { bytes, nodes, containers } = message;
         let shown = &bytes[start..end];
         let (mut at, mut last, mut count) = (self.next_of(parent), NONE, 0);
         while let Some(text) = self.texts.get(at as usize) {
